@@ -1,0 +1,314 @@
+//! The zip container: which entries there are, and bounded reads from them.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
+
+use super::limits;
+use crate::error::{Error, Result};
+
+/// How a file of torch before 1.6 starts: protocol 2, then the magic number as a LONG1.
+const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
+/// A zip archive written by `torch.save`. Entries are addressed below its one root folder.
+pub(super) struct Archive {
+    name: String,
+    path: PathBuf,
+    length: u64,
+    root: String,
+    meter: Arc<Meter>,
+    zip: Mutex<Zip>,
+}
+
+type Zip = ZipArchive<BufReader<Source>>;
+
+impl Archive {
+    /// Opens a file; its last component is used in error texts.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let file = File::open(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
+        Self::new(name, path.to_path_buf(), Bytes::File(file))
+    }
+
+    /// Opens an archive that is in memory.
+    pub(super) fn from_bytes(name: &str, bytes: Arc<[u8]>) -> Result<Self> {
+        Self::new(name.to_owned(), PathBuf::from(name), Bytes::Memory(Cursor::new(bytes)))
+    }
+
+    fn new(name: String, path: PathBuf, bytes: Bytes) -> Result<Self> {
+        let meter =
+            Arc::new(Meter { read: AtomicU64::new(0), limit: AtomicU64::new(limits::DIRECTORY_BYTES) });
+        let mut source = Source { bytes, meter: meter.clone() };
+        let fail = |error: io::Error| match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => Error::malformed(&name, error.to_string()),
+            _ => Error::Read { path: path.clone(), source: error },
+        };
+        let length = source.seek(SeekFrom::End(0)).map_err(fail)?;
+        sniff(&name, &read_at(&mut source, 0, length.min(512)).map_err(fail)?)?;
+        check_declared_entries(&name, &mut source, length, fail)?;
+
+        let config = zip::read::Config { archive_offset: zip::read::ArchiveOffset::Known(0) };
+        let zip = ZipArchive::with_config(config, BufReader::new(source));
+        if meter.read.load(Relaxed) >= limits::DIRECTORY_BYTES {
+            let limit = limits::DIRECTORY_BYTES;
+            return Err(Error::refused(&name, format!("the zip directory takes more than {limit} bytes")));
+        }
+        let zip = zip.map_err(|error| match error {
+            ZipError::Io(error) => fail(error),
+            error => Error::malformed(&name, error.to_string()),
+        })?;
+        meter.limit.store(u64::MAX, Relaxed);
+        if zip.len() > limits::ENTRIES {
+            return Err(too_many_entries(&name, zip.len() as u64));
+        }
+        let root = find_root(&name, &zip)?;
+        Ok(Self { name, path, length, root, meter, zip: Mutex::new(zip) })
+    }
+
+    /// The file's name for error texts.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// File and entry, for error texts.
+    pub(super) fn label(&self, entry: &str) -> String {
+        format!("{}: {}{}", self.name, self.root, super::value::shorten(entry))
+    }
+
+    /// How many bytes were read from the file so far.
+    #[cfg_attr(not(test), expect(dead_code))]
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.meter.read.load(Relaxed)
+    }
+
+    /// The inflated size of an entry, or `None` where there is no such entry.
+    pub(super) fn size(&self, entry: &str) -> Option<u64> {
+        let zip = self.lock();
+        let index = zip.index_for_name_raw(format!("{}{entry}", self.root).as_bytes())?;
+        zip.by_index_data(index).ok().map(|data| data.size())
+    }
+
+    /// Reads a whole entry of at most `limit` bytes, checked against its CRC.
+    pub(super) fn read(&self, entry: &str, limit: u64) -> Result<Vec<u8>> {
+        let size = self.size(entry).ok_or_else(|| self.missing(entry))?;
+        if size > limit {
+            return Err(Error::refused(self.label(entry), format!("{size} bytes, the limit is {limit}")));
+        }
+        self.read_range(entry, 0, size)
+    }
+
+    /// Reads `count` bytes from `start`; where that is the whole entry, it is checked against its CRC.
+    pub(super) fn read_range(&self, entry: &str, start: u64, count: u64) -> Result<Vec<u8>> {
+        let malformed = |reason: String| Error::malformed(self.label(entry), reason);
+        let mut zip = self.lock();
+        let index = zip
+            .index_for_name_raw(format!("{}{entry}", self.root).as_bytes())
+            .ok_or_else(|| self.missing(entry))?;
+        let data = zip.by_index_data(index).map_err(|error| self.fail(entry, error))?;
+        let (method, size, packed) = (data.compression(), data.size(), data.compressed_size());
+        // Both bound what is allocated below: nothing larger than the file, or than a limit.
+        if packed > self.length {
+            return Err(malformed(format!("{packed} bytes in a file of {}", self.length)));
+        }
+        match method {
+            CompressionMethod::Stored if size != packed => {
+                return Err(malformed(format!("stored, but its sizes differ: {size} and {packed}")));
+            }
+            CompressionMethod::Stored => {}
+            CompressionMethod::Deflated => self.check_inflation(entry, size, packed)?,
+            other => {
+                return Err(Error::unsupported(format!("{} is compressed with {other}", self.label(entry))));
+            }
+        }
+        let end = start.checked_add(count).filter(|end| *end <= size);
+        end.ok_or_else(|| malformed(format!("{count} bytes from {start} are not in its {size} bytes")))?;
+
+        let fail = |error| self.fail(entry, error);
+        if count == size {
+            let mut file = zip.by_index(index).map_err(fail)?;
+            let bytes = read_exactly(&mut file, count).map_err(|error| fail(error.into()))?;
+            // Only the read that finds the end compares the CRC.
+            file.read(&mut [0]).map_err(|error| fail(error.into()))?;
+            return Ok(bytes);
+        }
+        let bytes = if method == CompressionMethod::Stored {
+            zip.by_index_seek(index).map_err(fail).map(|mut file| read_at(&mut file, start, count))?
+        } else {
+            let mut file = zip.by_index(index).map_err(fail)?;
+            io::copy(&mut file.by_ref().take(start), &mut io::sink())
+                .and_then(|_| read_exactly(&mut file, count))
+        };
+        bytes.map_err(|error| fail(error.into()))
+    }
+
+    fn check_inflation(&self, entry: &str, size: u64, packed: u64) -> Result<()> {
+        let most = packed.saturating_mul(limits::COMPRESSION_RATIO).min(limits::INFLATED_STORAGE_BYTES);
+        if size > most {
+            let reason = format!("{packed} bytes inflate to {size}, the limit is {most}");
+            return Err(Error::refused(self.label(entry), reason));
+        }
+        Ok(())
+    }
+
+    fn missing(&self, entry: &str) -> Error {
+        Error::malformed(self.label(entry), "no such entry in the archive")
+    }
+
+    fn fail(&self, entry: &str, error: ZipError) -> Error {
+        use ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+        match error {
+            ZipError::Io(error)
+                if !matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof) =>
+            {
+                Error::Read { path: self.path.clone(), source: error }
+            }
+            ZipError::UnsupportedArchive(what) => {
+                Error::unsupported(format!("{}: {what}", self.label(entry)))
+            }
+            error => Error::malformed(self.label(entry), error.to_string()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Zip> {
+        // A reader that panicked leaves no state behind: each read seeks first.
+        self.zip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refuses, with advice, what is no zip archive.
+fn sniff(name: &str, head: &[u8]) -> Result<()> {
+    let resave = "load it with a current torch and save it again with torch.save";
+    if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
+        Ok(())
+    } else if head.starts_with(LEGACY_MAGIC) {
+        Err(Error::unsupported(format!("{name} has the legacy format of torch before 1.6; {resave}")))
+    } else if head.get(257..262) == Some(b"ustar") {
+        Err(Error::unsupported(format!(
+            "{name} is a tar archive, the format of torch before 0.1.10; {resave}"
+        )))
+    } else if head.is_empty() {
+        Err(Error::malformed(name, "the file is empty, expected a zip archive written by torch.save"))
+    } else {
+        let found = head.get(..16).unwrap_or(head).escape_ascii();
+        let reason = format!("{name} starts with `{found}`, expected a zip archive written by torch.save");
+        Err(Error::NotAModel { reason })
+    }
+}
+
+/// Refuses zip64 records that declare more entries than the limit: the `zip` crate reserves memory by that
+/// number before it reads the first entry.
+fn check_declared_entries(
+    name: &str,
+    source: &mut Source,
+    length: u64,
+    fail: impl Fn(io::Error) -> Error,
+) -> Result<()> {
+    // The longest comment and the three end records; torch's own records are always in there.
+    let start = length.saturating_sub((1 << 16) + 256);
+    let tail = read_at(source, start, length - start).map_err(fail)?;
+    let number = |at: usize| {
+        tail.get(at..)
+            .and_then(|rest| rest.first_chunk())
+            .map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
+    };
+    for (at, signature) in tail.windows(4).enumerate() {
+        match signature {
+            b"PK\x06\x06" if number(at + 4) > tail.len() as u64 => {
+                return Err(Error::malformed(name, "the zip64 end record is larger than the file's tail"));
+            }
+            b"PK\x06\x06" => {
+                let entries = number(at + 24).max(number(at + 32));
+                if entries > limits::ENTRIES as u64 {
+                    return Err(too_many_entries(name, entries));
+                }
+            }
+            b"PK\x06\x07" if number(at + 8) < start => {
+                return Err(Error::malformed(name, "the zip64 end record isn't at the file's end"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn too_many_entries(name: &str, found: u64) -> Error {
+    Error::refused(name, format!("{found} entries in the archive, the limit is {}", limits::ENTRIES))
+}
+
+/// The one folder with a `data.pkl`, as a prefix that ends with a slash.
+fn find_root(name: &str, zip: &Zip) -> Result<String> {
+    let names = || zip.file_names_raw();
+    let roots = names().filter_map(|entry| entry.strip_suffix(b"data.pkl"));
+    let mut roots = roots.filter(|root| root.is_empty() || root.ends_with(b"/"));
+    let Some(root) = roots.next() else {
+        let reason = format!("{name} is a zip archive of {} entries without a data.pkl", zip.len());
+        return Err(Error::NotAModel { reason });
+    };
+    if roots.next().is_some() {
+        return Err(Error::malformed(name, "the archive has more than one data.pkl"));
+    }
+    let compiled = |entry: &[u8]| entry == b"constants.pkl" || entry.starts_with(b"code/");
+    if names().filter_map(|entry| entry.strip_prefix(root)).any(compiled) {
+        return Err(Error::unsupported(format!(
+            "{name} is a TorchScript archive (a compiled program); save the network's weights with \
+             torch.save(network.state_dict(), ...) or export the network to ONNX"
+        )));
+    }
+    String::from_utf8(root.to_vec()).map_err(|_| Error::malformed(name, "the archive's root is not UTF-8"))
+}
+
+fn read_at(reader: &mut (impl Read + Seek), start: u64, count: u64) -> io::Result<Vec<u8>> {
+    reader.seek(SeekFrom::Start(start))?;
+    read_exactly(reader, count)
+}
+
+/// Reads `count` bytes, allocating only as they arrive: sizes from the directory are mere claims.
+fn read_exactly(reader: &mut impl Read, count: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(count.min(1 << 20) as usize);
+    reader.take(count).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == count { Ok(bytes) } else { Err(ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Counts the bytes read, and stops at a limit.
+struct Meter {
+    read: AtomicU64,
+    limit: AtomicU64,
+}
+
+enum Bytes {
+    File(File),
+    Memory(Cursor<Arc<[u8]>>),
+}
+
+struct Source {
+    bytes: Bytes,
+    meter: Arc<Meter>,
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.meter.limit.load(Relaxed).saturating_sub(self.meter.read.load(Relaxed));
+        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let buffer = &mut buffer[..most];
+        let count = match &mut self.bytes {
+            Bytes::File(file) => file.read(buffer),
+            Bytes::Memory(cursor) => cursor.read(buffer),
+        }?;
+        self.meter.read.fetch_add(count as u64, Relaxed);
+        Ok(count)
+    }
+}
+
+impl Seek for Source {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        match &mut self.bytes {
+            Bytes::File(file) => file.seek(position),
+            Bytes::Memory(cursor) => cursor.seek(position),
+        }
+    }
+}

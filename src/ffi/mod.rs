@@ -1,0 +1,34 @@
+//! The C interface: all of its unsafe code and nothing else. One file per C noun; the rules that they share
+//! are in `docs/abi.md`, the header in `include/voxseg.h` is generated from here.
+
+#![allow(unsafe_code, reason = "pointers come from C; every block states what the caller guarantees")]
+#![allow(non_camel_case_types, reason = "the names are the C interface's")]
+
+mod args;
+mod boundary;
+mod cancel;
+mod device;
+mod error;
+mod labels;
+mod log;
+mod model;
+mod plan;
+mod platform;
+mod runtime;
+mod segment;
+mod version;
+mod volume;
+
+pub(crate) use platform::{library_folder, peak_memory};
+
+pub use cancel::*;
+pub use device::*;
+pub use error::*;
+pub use labels::*;
+pub use log::*;
+pub use model::*;
+pub use plan::*;
+pub use runtime::*;
+pub use segment::*;
+pub use version::*;
+pub use volume::*;

@@ -1,0 +1,356 @@
+//! A published model: weights, labels and what it needs from an image.
+
+use std::ffi::{CString, c_char, c_void};
+use std::path::Path;
+use std::ptr::null;
+use std::sync::Arc;
+
+use super::args::{Growable, array, init, output, read_or_default, reference, text, write};
+use super::boundary::{boundary, getter};
+use super::error::{c_string, vxs_error, vxs_status};
+use crate::error::{Error, Result};
+use crate::model::{Fold, Model, ModelOptions};
+
+/// In `vxs_model_options.folds`: the folder `fold_all`.
+pub const VXS_FOLD_ALL: u32 = u32::MAX;
+
+/// An opened model. Immutable: any thread may use it, many plans share it. Plans keep what they need of it,
+/// so that it may be freed before them.
+pub struct vxs_model {
+    pub(super) model: Arc<Model>,
+    text: ModelText,
+}
+
+/// The strings that the getters lend.
+struct ModelText {
+    name: CString,
+    identity: CString,
+    description: CString,
+    channels: Vec<CString>,
+    labels: Vec<CString>,
+}
+
+/// How to open a model. Fill it by `vxs_model_options_init` first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxs_model_options {
+    /// Set by `vxs_model_options_init`.
+    pub struct_size: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// The trained folds to average, by number, or `VXS_FOLD_ALL`. NULL (default): every numbered fold that
+    /// is there.
+    pub folds: *const u32,
+    /// Number of entries in `folds`.
+    pub fold_count: u64,
+    /// File name of the weights in each fold's folder. NULL (default): "checkpoint_final.pth".
+    pub checkpoint: *const c_char,
+}
+
+// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
+unsafe impl Growable for vxs_model_options {
+    const FIRST_SIZE: usize = size_of::<Self>();
+
+    fn defaults() -> Self {
+        let struct_size = size_of::<Self>() as u32;
+        vxs_model_options { struct_size, reserved: 0, folds: null(), fold_count: 0, checkpoint: null() }
+    }
+}
+
+/// One file of a model that is in memory.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxs_model_file {
+    /// Its path within the model folder, with `/` between folders: "fold_0/checkpoint_final.pth".
+    pub name: *const c_char,
+    /// Its content.
+    pub data: *const c_void,
+    /// Size of the content in bytes.
+    pub size: u64,
+}
+
+/// One label of a model. Fill it by `vxs_label_info_init` first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxs_label_info {
+    /// Set by `vxs_label_info_init`.
+    pub struct_size: u32,
+    /// The value that voxels of this structure get.
+    pub value: u32,
+    /// Its name. UTF-8, lives as long as the model.
+    pub name: *const c_char,
+    /// A colour to show it in: 0x00RRGGBB.
+    pub color: u32,
+    /// Must be 0.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
+unsafe impl Growable for vxs_label_info {
+    const FIRST_SIZE: usize = size_of::<Self>();
+
+    fn defaults() -> Self {
+        vxs_label_info { struct_size: size_of::<Self>() as u32, value: 0, name: null(), color: 0, reserved: 0 }
+    }
+}
+
+impl vxs_model {
+    fn into_raw(model: Model) -> *mut vxs_model {
+        let text = ModelText {
+            name: c_string(model.name()),
+            identity: c_string(model.identity()),
+            description: c_string(&model.describe().to_string()),
+            channels: model.channels().iter().map(|name| c_string(name)).collect(),
+            labels: model.labels().iter().map(|label| c_string(&label.name)).collect(),
+        };
+        Box::into_raw(Box::new(vxs_model { model: Arc::new(model), text }))
+    }
+}
+
+/// # Safety
+/// `options` is NULL or a filled structure whose pointers are valid.
+unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOptions> {
+    // SAFETY: by the caller's guarantee.
+    unsafe {
+        let options = read_or_default(options, "options")?;
+        let fold = |&fold: &u32| if fold == VXS_FOLD_ALL { Fold::All } else { Fold::Number(fold) };
+        let folds = if options.folds.is_null() {
+            None
+        } else {
+            let folds = array(options.folds, options.fold_count, "options.folds")?;
+            Some(folds.iter().map(fold).collect())
+        };
+        let mut filled = ModelOptions { folds, ..ModelOptions::default() };
+        if !options.checkpoint.is_null() {
+            filled.checkpoint = text(options.checkpoint, "options.checkpoint")?.into();
+        }
+        Ok(filled)
+    }
+}
+
+/// Writes the defaults; `size` is `sizeof(vxs_model_options)` as the caller's header has it.
+///
+/// # Safety
+/// `options` is NULL or valid for writes of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_options_init(options: *mut vxs_model_options, size: u64) -> vxs_status {
+    // SAFETY: passed on.
+    unsafe { boundary(std::ptr::null_mut(), || init(options, size, "options")) }
+}
+
+/// Writes the defaults; `size` is `sizeof(vxs_label_info)` as the caller's header has it.
+///
+/// # Safety
+/// `info` is NULL or valid for writes of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_label_info_init(info: *mut vxs_label_info, size: u64) -> vxs_status {
+    // SAFETY: passed on.
+    unsafe { boundary(std::ptr::null_mut(), || init(info, size, "info")) }
+}
+
+/// Opens a model folder: nnU-Net v2's `<trainer>__<plans>__<configuration>`, as nnU-Net wrote it. Reads the
+/// weights; nothing in the files is ever executed. Free it with `vxs_model_free`. Any thread.
+///
+/// # Safety
+/// `path` is NULL or a NUL-terminated UTF-8 string; `options` is NULL (defaults) or a filled structure;
+/// `model` is NULL or writable; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_open(
+    path: *const c_char,
+    options: *const vxs_model_options,
+    model: *mut *mut vxs_model,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; the readers rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let path = Path::new(text(path, "path")?);
+            let model = output(model, "model")?;
+            *model = vxs_model::into_raw(Model::open(path, &model_options(options)?)?);
+            Ok(())
+        })
+    }
+}
+
+/// As `vxs_model_open`, for a folder's files in memory. They are only read during the call. Any thread.
+///
+/// # Safety
+/// `files` holds `file_count` entries whose names are NUL-terminated and whose data are valid for `size`
+/// bytes; the rest as for `vxs_model_open`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_open_memory(
+    files: *const vxs_model_file,
+    file_count: u64,
+    options: *const vxs_model_options,
+    model: *mut *mut vxs_model,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; the readers rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let files = array(files, file_count, "files")?;
+            let model = output(model, "model")?;
+            let mut folder = Vec::with_capacity(files.len());
+            for file in files {
+                let name = text(file.name, "files.name")?.to_owned();
+                let bytes = array(file.data.cast::<u8>(), file.size, "files.data")?;
+                folder.push((name, Arc::<[u8]>::from(bytes)));
+            }
+            *model = vxs_model::into_raw(Model::from_files(folder, &model_options(options)?)?);
+            Ok(())
+        })
+    }
+}
+
+/// Frees a model and the strings that it lent. NULL is fine; plans made from it live on.
+///
+/// # Safety
+/// `model` is NULL or a live model that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_free(model: *mut vxs_model) {
+    if !model.is_null() {
+        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
+        drop(unsafe { Box::from_raw(model) });
+    }
+}
+
+/// The model's own name, for example "Dataset901_TorsoCT". UTF-8, lives as long as the model; NULL for NULL.
+/// Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_name(model: *const vxs_model) -> *const c_char {
+    // SAFETY: NULL or live, by the caller's guarantee.
+    getter(null(), || unsafe { model.as_ref() }.map_or(null(), |model| model.text.name.as_ptr()))
+}
+
+/// SHA-256 over weights and recipe, 64 hexadecimal digits: equal exactly for models that compute the same.
+/// Lives as long as the model; NULL for NULL. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_identity(model: *const vxs_model) -> *const c_char {
+    // SAFETY: NULL or live, by the caller's guarantee.
+    getter(null(), || unsafe { model.as_ref() }.map_or(null(), |model| model.text.identity.as_ptr()))
+}
+
+/// All that is known about the model as JSON: architecture, parameters, recipe, labels. Lives as long as the
+/// model; NULL for NULL. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_describe(model: *const vxs_model) -> *const c_char {
+    // SAFETY: NULL or live, by the caller's guarantee.
+    getter(null(), || unsafe { model.as_ref() }.map_or(null(), |model| model.text.description.as_ptr()))
+}
+
+/// Number of channels that a volume must have; 0 for NULL. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_channel_count(model: *const vxs_model) -> u64 {
+    // SAFETY: NULL or live, by the caller's guarantee.
+    getter(0, || unsafe { model.as_ref() }.map_or(0, |model| model.text.channels.len() as u64))
+}
+
+/// What the model calls a channel, for example "CT". UTF-8, lives as long as the model; NULL when there is no
+/// such channel. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_channel_name(model: *const vxs_model, index: u64) -> *const c_char {
+    getter(null(), || {
+        // SAFETY: NULL or live, by the caller's guarantee.
+        let names = unsafe { model.as_ref() }.map(|model| &model.text.channels);
+        names.and_then(|names| names.get(usize::try_from(index).ok()?)).map_or(null(), |name| name.as_ptr())
+    })
+}
+
+/// Number of labels, the background included; 0 for NULL. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_label_count(model: *const vxs_model) -> u64 {
+    // SAFETY: NULL or live, by the caller's guarantee.
+    getter(0, || unsafe { model.as_ref() }.map_or(0, |model| model.model.labels().len() as u64))
+}
+
+/// Tells about one label, in ascending order of their values. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model; `info` is NULL or was filled by `vxs_label_info_init`; `error` is NULL or
+/// writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_label(
+    model: *const vxs_model,
+    index: u64,
+    info: *mut vxs_label_info,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; `reference` and `write` rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let model = reference(model, "model")?;
+            let position = usize::try_from(index).unwrap_or(usize::MAX);
+            let Some(label) = model.model.labels().get(position) else {
+                let count = model.text.labels.len();
+                return Err(Error::argument("index", index, format!("less than {count}")));
+            };
+            let [red, green, blue] = label.color.map(u32::from);
+            let filled = vxs_label_info {
+                value: label.value,
+                name: model.text.labels[position].as_ptr(),
+                color: red << 16 | green << 8 | blue,
+                ..vxs_label_info::defaults()
+            };
+            write(info, filled, "info")
+        })
+    }
+}
+
+/// The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a
+/// volume whose axis 0 is x); 0 where the volume's own spacing is kept. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model; `spacing` is NULL or holds three values; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_spacing(
+    model: *const vxs_model,
+    spacing: *mut f64,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; `reference` and `output` rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let model = reference(model, "model")?;
+            *output(spacing.cast::<[f64; 3]>(), "spacing")? = model.model.spacing();
+            Ok(())
+        })
+    }
+}
+
+/// The size of a tile in voxels, in the order of a volume's axes. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model; `patch` is NULL or holds three values; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_patch(
+    model: *const vxs_model,
+    patch: *mut u64,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; `reference` and `output` rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let model = reference(model, "model")?;
+            *output(patch.cast::<[u64; 3]>(), "patch")? = model.model.patch().map(|size| size as u64);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,265 @@
+//! A model made ready for a device.
+
+use std::ffi::{CString, c_char};
+use std::ptr::null;
+use std::sync::{Mutex, OnceLock};
+
+use super::args::{Growable, init, output, read_or_default, reference, write};
+use super::boundary::{boundary, getter};
+use super::device::{VXS_DEVICE_CPU, device, device_code, vxs_device};
+use super::error::{c_string, vxs_error, vxs_status};
+use super::model::vxs_model;
+use super::volume::{self, vxs_volume};
+use crate::error::{Error, Result};
+use crate::plan::{Blending, Plan, PlanOptions, Precision};
+
+/// The type that the network computes in: one of `VXS_PRECISION_*`.
+pub type vxs_precision = i32;
+
+/// What suits the device: single precision on a CPU.
+pub const VXS_PRECISION_AUTO: i32 = 0;
+/// IEEE single precision, as the reference implementations compute on a CPU.
+pub const VXS_PRECISION_F32: i32 = 1;
+/// IEEE half precision.
+pub const VXS_PRECISION_F16: i32 = 2;
+
+/// Mirror tiles along the axes that the model was trained with, and average: the reference's default.
+pub const VXS_MIRRORING_MODEL: i32 = 0;
+/// Don't mirror: faster by 2 to the number of axes.
+pub const VXS_MIRRORING_OFF: i32 = 1;
+
+/// Overlapping tiles weigh most at their centre: the reference's default.
+pub const VXS_BLENDING_GAUSSIAN: i32 = 0;
+/// Overlapping tiles weigh the same everywhere.
+pub const VXS_BLENDING_CONSTANT: i32 = 1;
+
+/// A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once.
+pub struct vxs_plan {
+    pub(super) plan: Mutex<Plan>,
+    description: CString,
+    pub(super) poisoned: OnceLock<()>,
+}
+
+/// How to run a model. Fill it by `vxs_plan_options_init` first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxs_plan_options {
+    /// Set by `vxs_plan_options_init`.
+    pub struct_size: u32,
+    /// What runs the network. `VXS_DEVICE_CPU` by default.
+    pub device: vxs_device,
+    /// `VXS_PRECISION_AUTO` by default.
+    pub precision: vxs_precision,
+    /// Threads that a run may use, the calling one included. 0 (default): all processors of this process.
+    pub threads: u32,
+    /// Distance between tiles as a share of the tile's size, over 0 and up to 1. 0 (default): the model's own
+    /// (0.5 for nnU-Net).
+    pub step: f64,
+    /// `VXS_MIRRORING_MODEL` by default.
+    pub mirroring: i32,
+    /// `VXS_BLENDING_GAUSSIAN` by default.
+    pub blending: i32,
+    /// Bytes of memory that a run may need, beside the caller's buffers. A larger need is refused before
+    /// anything is computed. 0 (default): no limit.
+    pub memory_budget: u64,
+}
+
+// SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
+unsafe impl Growable for vxs_plan_options {
+    const FIRST_SIZE: usize = size_of::<Self>();
+
+    fn defaults() -> Self {
+        vxs_plan_options {
+            struct_size: size_of::<Self>() as u32,
+            device: VXS_DEVICE_CPU,
+            precision: VXS_PRECISION_AUTO,
+            threads: 0,
+            step: 0.0,
+            mirroring: VXS_MIRRORING_MODEL,
+            blending: VXS_BLENDING_GAUSSIAN,
+            memory_budget: 0,
+        }
+    }
+}
+
+/// What a plan will do to a volume, known before it does it. Fill it by `vxs_plan_report_init` first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxs_plan_report {
+    /// Set by `vxs_plan_report_init`.
+    pub struct_size: u32,
+    /// The device.
+    pub device: vxs_device,
+    /// The precision, never `VXS_PRECISION_AUTO`.
+    pub precision: vxs_precision,
+    /// Threads.
+    pub threads: u32,
+    /// Size of the image that the network sees, in the order of the volume's axes. Less where the volume has
+    /// a margin of zeros, which is only cut off when the voxels are there.
+    pub network_shape: [u64; 3],
+    /// Tiles that the network computes, folds included.
+    pub tiles: u64,
+    /// Times that the network runs: tiles times mirrorings.
+    pub network_runs: u64,
+    /// Bytes that the run needs at its peak, weights included, the caller's buffers not.
+    pub host_peak_bytes: u64,
+    /// As above in the device's own memory; 0 for a CPU.
+    pub device_peak_bytes: u64,
+    /// Bytes of weights, all folds together; part of `host_peak_bytes`.
+    pub weight_bytes: u64,
+}
+
+// SAFETY: repr(C), starts with struct_size; integers accept any bits.
+unsafe impl Growable for vxs_plan_report {
+    const FIRST_SIZE: usize = size_of::<Self>();
+
+    fn defaults() -> Self {
+        vxs_plan_report {
+            struct_size: size_of::<Self>() as u32,
+            device: 0,
+            precision: 0,
+            threads: 0,
+            network_shape: [0; 3],
+            tiles: 0,
+            network_runs: 0,
+            host_peak_bytes: 0,
+            device_peak_bytes: 0,
+            weight_bytes: 0,
+        }
+    }
+}
+
+fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
+    Ok(PlanOptions {
+        device: device(options.device, "options.device")?,
+        precision: match options.precision {
+            VXS_PRECISION_AUTO => Precision::Auto,
+            VXS_PRECISION_F32 => Precision::F32,
+            VXS_PRECISION_F16 => Precision::F16,
+            other => return Err(Error::argument("options.precision", other, "one of VXS_PRECISION_*")),
+        },
+        threads: options.threads as usize,
+        step: if options.step == 0.0 { None } else { Some(options.step) },
+        mirroring: match options.mirroring {
+            VXS_MIRRORING_MODEL => true,
+            VXS_MIRRORING_OFF => false,
+            other => return Err(Error::argument("options.mirroring", other, "one of VXS_MIRRORING_*")),
+        },
+        blending: match options.blending {
+            VXS_BLENDING_GAUSSIAN => Blending::Gaussian,
+            VXS_BLENDING_CONSTANT => Blending::Constant,
+            other => return Err(Error::argument("options.blending", other, "one of VXS_BLENDING_*")),
+        },
+        memory_budget: if options.memory_budget == 0 { None } else { Some(options.memory_budget) },
+    })
+}
+
+/// Writes the defaults; `size` is `sizeof(vxs_plan_options)` as the caller's header has it.
+///
+/// # Safety
+/// `options` is NULL or valid for writes of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_plan_options_init(options: *mut vxs_plan_options, size: u64) -> vxs_status {
+    // SAFETY: passed on.
+    unsafe { boundary(std::ptr::null_mut(), || init(options, size, "options")) }
+}
+
+/// Writes the defaults; `size` is `sizeof(vxs_plan_report)` as the caller's header has it.
+///
+/// # Safety
+/// `report` is NULL or valid for writes of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_plan_report_init(report: *mut vxs_plan_report, size: u64) -> vxs_status {
+    // SAFETY: passed on.
+    unsafe { boundary(std::ptr::null_mut(), || init(report, size, "report")) }
+}
+
+/// Makes a model ready to run: compiles its network for the device. Free it with `vxs_plan_free`. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model; `options` is NULL (defaults) or a filled structure; `plan` is NULL or
+/// writable; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_plan_create(
+    model: *const vxs_model,
+    options: *const vxs_plan_options,
+    plan: *mut *mut vxs_plan,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; the readers rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let model = reference(model, "model")?;
+            let options = plan_options(read_or_default(options, "options")?)?;
+            let place = output(plan, "plan")?;
+            let plan = Plan::new(&model.model, &options)?;
+            let description = c_string(&plan.describe().to_string());
+            let handle = vxs_plan { plan: Mutex::new(plan), description, poisoned: OnceLock::new() };
+            *place = Box::into_raw(Box::new(handle));
+            Ok(())
+        })
+    }
+}
+
+/// Tells what a segmentation of `volume` will need, before it is run: only the grid is looked at, its buffers
+/// may be NULL. `VXS_BUSY` while the plan runs.
+///
+/// # Safety
+/// `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `report` is NULL or was filled by
+/// `vxs_plan_report_init`; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_plan_report_for(
+    plan: *const vxs_plan,
+    volume: *const vxs_volume,
+    report: *mut vxs_plan_report,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; the readers rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let plan = reference(plan, "plan")?;
+            let grid = super::args::read(volume, "volume")?;
+            let (geometry, ..) = volume::geometry(&grid)?;
+            let found = plan.plan.try_lock().map_err(|_| Error::Busy)?.report(&geometry)?;
+            let filled = vxs_plan_report {
+                device: device_code(found.device),
+                precision: match found.precision {
+                    Precision::F16 => VXS_PRECISION_F16,
+                    _ => VXS_PRECISION_F32,
+                },
+                threads: found.threads as u32,
+                network_shape: found.network_shape.map(|size| size as u64),
+                tiles: found.tiles as u64,
+                network_runs: found.network_runs as u64,
+                host_peak_bytes: found.host_peak_bytes,
+                device_peak_bytes: 0,
+                weight_bytes: found.weight_bytes,
+                ..vxs_plan_report::defaults()
+            };
+            write(report, filled, "report")
+        })
+    }
+}
+
+/// What runs where, as JSON: device, engine and its version, precision, operators. Lives as long as the plan;
+/// NULL for NULL. Any thread.
+///
+/// # Safety
+/// `plan` is NULL or a live plan.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_plan_describe(plan: *const vxs_plan) -> *const c_char {
+    // SAFETY: NULL or live, by the caller's guarantee.
+    getter(null(), || unsafe { plan.as_ref() }.map_or(null(), |plan| plan.description.as_ptr()))
+}
+
+/// Frees a plan that isn't running. NULL is fine.
+///
+/// # Safety
+/// `plan` is NULL or a live plan that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_plan_free(plan: *mut vxs_plan) {
+    if !plan.is_null() {
+        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
+        drop(unsafe { Box::from_raw(plan) });
+    }
+}

@@ -1,0 +1,45 @@
+//! ONNX Runtime: one for the process, opened once, kept for ever.
+
+use std::ffi::c_char;
+use std::path::Path;
+use std::ptr::null;
+
+use super::args::text;
+use super::boundary::{boundary, getter};
+use super::error::{vxs_error, vxs_status};
+use crate::runtime;
+
+/// Loads ONNX Runtime now, so that a missing library shows before the first plan is made. A plan loads it by
+/// itself otherwise.
+///
+/// `path` is the library's file or the folder that holds it (UTF-8); NULL looks at the environment variable
+/// `VOXSEG_ORT_LIBRARY` (file or folder), then in the folder of this library and its `onnxruntime` subfolder.
+/// Never in the system's search path. The process keeps the first one that was opened: a later call with
+/// another path fails. Any thread.
+///
+/// # Safety
+/// `path` is NULL or a NUL-terminated string; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_runtime_open(path: *const c_char, error: *mut *mut vxs_error) -> vxs_status {
+    // SAFETY: passed on.
+    unsafe {
+        boundary(error, || {
+            let path = if path.is_null() { None } else { Some(Path::new(text(path, "path")?)) };
+            runtime::open(path).map(|_| ())
+        })
+    }
+}
+
+/// The version of the ONNX Runtime that is loaded, for example "1.28.0"; NULL when none is. Lives as long as
+/// the process. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn vxs_runtime_version() -> *const c_char {
+    getter(null(), || runtime::current().map_or(null(), |runtime| runtime.version_c().as_ptr()))
+}
+
+/// The file that the loaded ONNX Runtime came from; NULL when none is loaded. Lives as long as the process.
+/// Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn vxs_runtime_path() -> *const c_char {
+    getter(null(), || runtime::current().map_or(null(), |runtime| runtime.path_c().as_ptr()))
+}

@@ -1,0 +1,232 @@
+//! Running a plan on a volume.
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::args::{Growable, init, read_or_default, reference, write};
+use super::boundary::{boundary, panic_text};
+use super::cancel::vxs_cancel;
+use super::error::{vxs_error, vxs_status};
+use super::labels::{self, vxs_labels};
+use super::plan::vxs_plan;
+use super::volume::{self, vxs_volume};
+use crate::error::Error;
+use crate::progress::{Cancel, Progress, Run, Stage};
+
+/// What a run is at: one of `VXS_STAGE_*`.
+pub type vxs_stage = i32;
+
+/// Reading, cropping, normalising and resampling the volume.
+pub const VXS_STAGE_PREPROCESS: i32 = 1;
+/// Running the network on the tiles.
+pub const VXS_STAGE_NETWORK: i32 = 2;
+/// Bringing the labels onto the volume's grid.
+pub const VXS_STAGE_RESTORE: i32 = 3;
+
+/// How far a run is. May grow at its end.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxs_progress {
+    /// Size of this structure in the library.
+    pub struct_size: u32,
+    /// What it is at.
+    pub stage: vxs_stage,
+    /// Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds.
+    pub fraction: f64,
+    /// Tiles done.
+    pub tiles_done: u64,
+    /// Tiles in all.
+    pub tiles: u64,
+}
+
+/// Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
+/// cancel. Must not throw, and must not use the running plan.
+pub type vxs_progress_callback =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, progress: *const vxs_progress) -> i32>;
+
+/// How to run. Fill it by `vxs_run_options_init` first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxs_run_options {
+    /// Set by `vxs_run_options_init`.
+    pub struct_size: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// NULL by default.
+    pub progress: vxs_progress_callback,
+    /// Passed to `progress`.
+    pub user_data: *mut c_void,
+    /// A flag that stops the run; NULL (default) for none.
+    pub cancel: *const vxs_cancel,
+}
+
+// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero
+// callback is None. A non-zero one is the caller's function by contract.
+unsafe impl Growable for vxs_run_options {
+    const FIRST_SIZE: usize = size_of::<Self>();
+
+    fn defaults() -> Self {
+        vxs_run_options {
+            struct_size: size_of::<Self>() as u32,
+            reserved: 0,
+            progress: None,
+            user_data: std::ptr::null_mut(),
+            cancel: std::ptr::null(),
+        }
+    }
+}
+
+/// What a run did. Fill it by `vxs_run_report_init` first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxs_run_report {
+    /// Set by `vxs_run_report_init`.
+    pub struct_size: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// Tiles that the network computed, folds included.
+    pub tiles: u64,
+    /// Voxels of the label map.
+    pub voxels: u64,
+    /// Voxels whose two best classes differ in probability by at most 0.01: only there may another
+    /// implementation of the same model decide otherwise.
+    pub near_ties: u64,
+    /// Seconds spent on reading, cropping, normalising and resampling the volume.
+    pub preprocess_seconds: f64,
+    /// Seconds spent in the network.
+    pub network_seconds: f64,
+    /// Seconds spent on cutting and blending tiles.
+    pub blend_seconds: f64,
+    /// Seconds spent on bringing the labels onto the volume's grid.
+    pub restore_seconds: f64,
+    /// Seconds from the call to its return.
+    pub total_seconds: f64,
+    /// Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't tell.
+    pub process_peak_bytes: u64,
+}
+
+// SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
+unsafe impl Growable for vxs_run_report {
+    const FIRST_SIZE: usize = size_of::<Self>();
+
+    fn defaults() -> Self {
+        vxs_run_report {
+            struct_size: size_of::<Self>() as u32,
+            reserved: 0,
+            tiles: 0,
+            voxels: 0,
+            near_ties: 0,
+            preprocess_seconds: 0.0,
+            network_seconds: 0.0,
+            blend_seconds: 0.0,
+            restore_seconds: 0.0,
+            total_seconds: 0.0,
+            process_peak_bytes: 0,
+        }
+    }
+}
+
+/// Writes the defaults; `size` is `sizeof(vxs_run_options)` as the caller's header has it.
+///
+/// # Safety
+/// `options` is NULL or valid for writes of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_run_options_init(options: *mut vxs_run_options, size: u64) -> vxs_status {
+    // SAFETY: passed on.
+    unsafe { boundary(std::ptr::null_mut(), || init(options, size, "options")) }
+}
+
+/// Writes the defaults; `size` is `sizeof(vxs_run_report)` as the caller's header has it.
+///
+/// # Safety
+/// `report` is NULL or valid for writes of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_run_report_init(report: *mut vxs_run_report, size: u64) -> vxs_status {
+    // SAFETY: passed on.
+    unsafe { boundary(std::ptr::null_mut(), || init(report, size, "report")) }
+}
+
+fn progress_of(progress: &Progress) -> vxs_progress {
+    vxs_progress {
+        struct_size: size_of::<vxs_progress>() as u32,
+        stage: match progress.stage {
+            Stage::Preprocess => VXS_STAGE_PREPROCESS,
+            Stage::Network => VXS_STAGE_NETWORK,
+            Stage::Restore => VXS_STAGE_RESTORE,
+        },
+        fraction: progress.fraction,
+        tiles_done: progress.tiles_done as u64,
+        tiles: progress.tiles as u64,
+    }
+}
+
+/// Segments a volume: writes one label a voxel into `labels`, on the volume's own grid. Blocks until it is
+/// done, cancelled or failed; on anything but `VXS_OK` the label buffer is untouched and the plan can be used
+/// again. From any thread, one call a plan at a time: a second gets `VXS_BUSY`.
+///
+/// # Safety
+/// `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
+/// for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure; `report` is
+/// NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_segment(
+    plan: *mut vxs_plan,
+    volume: *const vxs_volume,
+    labels: *const vxs_labels,
+    options: *const vxs_run_options,
+    report: *mut vxs_run_report,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    let body = || {
+        // SAFETY: by the caller's guarantee; NULL is refused.
+        let handle = unsafe { reference(plan.cast_const(), "plan") }?;
+        if handle.poisoned.get().is_some() {
+            return Err(Error::Poisoned);
+        }
+        // SAFETY: by the caller's guarantee.
+        let volume = unsafe { volume::borrow(volume) }?;
+        // SAFETY: by the caller's guarantee; the buffer doesn't overlap the volume's.
+        let mut labels = unsafe { labels::borrow(labels, volume.geometry()) }?;
+        // SAFETY: by the caller's guarantee.
+        let options = unsafe { read_or_default(options, "options") }?;
+        if !report.is_null() {
+            // SAFETY: by the caller's guarantee. A wrong structure is refused before the work and not after.
+            unsafe { super::args::read(report.cast_const(), "report") }?;
+        }
+        // SAFETY: NULL or a live flag, by the caller's guarantee.
+        let cancel = unsafe { options.cancel.as_ref() }.map_or_else(Cancel::new, |cancel| cancel.0.clone());
+        let mut plan = handle.plan.try_lock().map_err(|_| Error::Busy)?;
+        let mut run = Run::new(cancel);
+        if let Some(callback) = options.progress {
+            run = run.with_progress(move |progress| {
+                let progress = progress_of(progress);
+                // SAFETY: the callback follows the contract of `vxs_progress_callback`.
+                unsafe { callback(options.user_data, &raw const progress) == 0 }
+            });
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| plan.segment(&volume, &mut labels, &mut run)));
+        let found = outcome.unwrap_or_else(|payload| {
+            let _ = handle.poisoned.set(());
+            Err(Error::Panic { message: panic_text(payload.as_ref()) })
+        })?;
+        if report.is_null() {
+            return Ok(());
+        }
+        let filled = vxs_run_report {
+            tiles: found.tiles as u64,
+            voxels: found.voxels as u64,
+            near_ties: found.near_ties as u64,
+            preprocess_seconds: found.preprocess_seconds,
+            network_seconds: found.network_seconds,
+            blend_seconds: found.blend_seconds,
+            restore_seconds: found.restore_seconds,
+            total_seconds: found.total_seconds,
+            process_peak_bytes: found.process_peak_bytes,
+            ..vxs_run_report::defaults()
+        };
+        // SAFETY: by the caller's guarantee; checked above.
+        unsafe { write(report, filled, "report") }
+    };
+    // SAFETY: passed on.
+    unsafe { boundary(error, body) }
+}

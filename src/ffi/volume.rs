@@ -1,0 +1,204 @@
+//! A volume: the caller's voxels and their grid.
+
+use std::ffi::c_void;
+
+use super::args::{Growable, array, init, read};
+use super::boundary::boundary;
+use super::error::vxs_status;
+use crate::error::{Error, Result};
+use crate::volume::{DType, Geometry, Layout, Volume};
+
+/// The type of a voxel: one of `VXS_DTYPE_*`, in the machine's byte order.
+pub type vxs_dtype = i32;
+
+/// 8-bit signed integer.
+pub const VXS_DTYPE_I8: i32 = 1;
+/// 8-bit unsigned integer.
+pub const VXS_DTYPE_U8: i32 = 2;
+/// 16-bit signed integer.
+pub const VXS_DTYPE_I16: i32 = 3;
+/// 16-bit unsigned integer.
+pub const VXS_DTYPE_U16: i32 = 4;
+/// 32-bit signed integer.
+pub const VXS_DTYPE_I32: i32 = 5;
+/// 32-bit unsigned integer.
+pub const VXS_DTYPE_U32: i32 = 6;
+/// IEEE half precision.
+pub const VXS_DTYPE_F16: i32 = 7;
+/// IEEE single precision.
+pub const VXS_DTYPE_F32: i32 = 8;
+/// IEEE double precision.
+pub const VXS_DTYPE_F64: i32 = 9;
+
+/// Flag of a volume: origin and direction are in RAS coordinates (NIfTI, Slicer) and not in LPS (DICOM, ITK).
+pub const VXS_VOLUME_RAS: u32 = 1;
+
+/// An image to segment: one or several channels on one grid. The library only reads it, during the call that
+/// it is passed to. Fill it by `vxs_volume_init` first.
+///
+/// The grid: voxel (i, j, k) lies at `origin + direction · (i·spacing[0], j·spacing[1], k·spacing[2])`, and
+/// in memory at `data + offset + i·strides[0] + j·strides[1] + k·strides[2]`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxs_volume {
+    /// Set by `vxs_volume_init`.
+    pub struct_size: u32,
+    /// Type of a voxel.
+    pub dtype: vxs_dtype,
+    /// The voxels. Not needed when `channel_data` is set.
+    pub data: *const c_void,
+    /// Size of the buffer at `data`, or of each buffer in `channel_data`, in bytes. Nothing outside is read.
+    pub data_size: u64,
+    /// Number of voxels along each axis.
+    pub shape: [u64; 3],
+    /// Distance in bytes between neighbours along each axis, negative when an axis runs backwards. All zero
+    /// (default): axis 0 is the fastest and nothing lies between the voxels.
+    pub strides: [i64; 3],
+    /// Where voxel (0, 0, 0) lies in the buffer, in bytes. 0 by default.
+    pub offset: u64,
+    /// Number of channels, in the order that the model names them. 1 by default.
+    pub channels: u64,
+    /// Distance in bytes between the channels in `data`; 0 (default): each channel follows the one before.
+    pub channel_stride: i64,
+    /// NULL (default), or `channels` pointers to one buffer a channel, all with the same type and layout.
+    pub channel_data: *const *const c_void,
+    /// Distance between neighbours along each axis in millimetres. 1 by default.
+    pub spacing: [f64; 3],
+    /// Position of voxel (0, 0, 0) in millimetres. 0 by default.
+    pub origin: [f64; 3],
+    /// Row-major 3×3 matrix: column a is the unit vector in patient coordinates along which axis a runs.
+    /// Columns are orthogonal; either handedness. Identity by default.
+    pub direction: [f64; 9],
+    /// Intensity = stored value · slope + intercept. 1 and 0 by default.
+    pub slope: f64,
+    /// See `slope`.
+    pub intercept: f64,
+    /// `VXS_VOLUME_*` or 0.
+    pub flags: u32,
+    /// Must be 0.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
+unsafe impl Growable for vxs_volume {
+    const FIRST_SIZE: usize = size_of::<Self>();
+
+    fn defaults() -> Self {
+        vxs_volume {
+            struct_size: size_of::<Self>() as u32,
+            dtype: 0,
+            data: std::ptr::null(),
+            data_size: 0,
+            shape: [0; 3],
+            strides: [0; 3],
+            offset: 0,
+            channels: 1,
+            channel_stride: 0,
+            channel_data: std::ptr::null(),
+            spacing: [1.0; 3],
+            origin: [0.0; 3],
+            direction: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+            slope: 1.0,
+            intercept: 0.0,
+            flags: 0,
+            reserved: 0,
+        }
+    }
+}
+
+/// Writes the defaults; `size` is `sizeof(vxs_volume)` as the caller's header has it.
+///
+/// # Safety
+/// `volume` is NULL or valid for writes of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_volume_init(volume: *mut vxs_volume, size: u64) -> vxs_status {
+    // SAFETY: passed on.
+    unsafe { boundary(std::ptr::null_mut(), || init(volume, size, "volume")) }
+}
+
+/// The grid and layout of a volume, without its voxels.
+pub(super) fn geometry(volume: &vxs_volume) -> Result<(Geometry, DType, Layout)> {
+    if volume.flags & !VXS_VOLUME_RAS != 0 || volume.reserved != 0 {
+        return Err(Error::argument("volume.flags", volume.flags, "VXS_VOLUME_RAS or 0, and reserved 0"));
+    }
+    let dtype = dtype(volume.dtype, "volume.dtype")?;
+    let shape = shape(volume.shape)?;
+    let rows: [[f64; 3]; 3] = std::array::from_fn(|row| std::array::from_fn(|a| volume.direction[3 * row + a]));
+    let mut geometry = Geometry { shape, spacing: volume.spacing, origin: volume.origin, direction: rows };
+    if volume.flags & VXS_VOLUME_RAS != 0 {
+        geometry = geometry.ras_to_lps();
+    }
+    geometry.check()?;
+    let layout = layout(shape, dtype, volume.strides, volume.offset)?;
+    Ok((geometry, dtype, layout))
+}
+
+/// Borrows the caller's voxels.
+///
+/// # Safety
+/// `volume` is NULL or a filled structure whose buffers are valid for reads of `data_size` bytes for `'a`.
+pub(super) unsafe fn borrow<'a>(volume: *const vxs_volume) -> Result<Volume<'a>> {
+    // SAFETY: by the caller's guarantee.
+    let volume = unsafe { read(volume, "volume") }?;
+    let (geometry, dtype, layout) = geometry(&volume)?;
+    let mut channels = Vec::new();
+    if volume.channels == 0 || volume.channels > 65_536 {
+        return Err(Error::argument("volume.channels", volume.channels, "1 to 65536"));
+    }
+    if volume.channel_data.is_null() {
+        // SAFETY: `data` is valid for `data_size` bytes by the caller's guarantee.
+        let bytes = unsafe { array(volume.data.cast::<u8>(), volume.data_size, "volume.data") }?;
+        let dense = (geometry.voxels() * dtype.size()) as i64;
+        let stride = if volume.channel_stride == 0 { dense } else { volume.channel_stride };
+        for channel in 0..volume.channels {
+            let start = (channel as i64).checked_mul(stride).and_then(|start| usize::try_from(start).ok());
+            let rest = start.and_then(|start| bytes.get(start..)).ok_or(Error::BufferTooSmall {
+                argument: "volume.data",
+                found: bytes.len() as u64,
+                expected: (stride.unsigned_abs()).saturating_mul(volume.channels),
+            })?;
+            channels.push(rest);
+        }
+    } else {
+        // SAFETY: `channel_data` holds `channels` pointers by the caller's guarantee.
+        let pointers = unsafe { array(volume.channel_data, volume.channels, "volume.channel_data") }?;
+        for &pointer in pointers {
+            // SAFETY: each is valid for `data_size` bytes by the caller's guarantee.
+            channels.push(unsafe { array(pointer.cast::<u8>(), volume.data_size, "volume.channel_data") }?);
+        }
+    }
+    Volume::new(geometry, dtype, layout, channels)?.with_scaling(volume.slope, volume.intercept)
+}
+
+pub(super) fn dtype(code: vxs_dtype, argument: &str) -> Result<DType> {
+    Ok(match code {
+        VXS_DTYPE_I8 => DType::I8,
+        VXS_DTYPE_U8 => DType::U8,
+        VXS_DTYPE_I16 => DType::I16,
+        VXS_DTYPE_U16 => DType::U16,
+        VXS_DTYPE_I32 => DType::I32,
+        VXS_DTYPE_U32 => DType::U32,
+        VXS_DTYPE_F16 => DType::F16,
+        VXS_DTYPE_F32 => DType::F32,
+        VXS_DTYPE_F64 => DType::F64,
+        _ => return Err(Error::argument(argument, code, "one of VXS_DTYPE_*")),
+    })
+}
+
+fn shape(shape: [u64; 3]) -> Result<[usize; 3]> {
+    let sizes = shape.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+    let voxels = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
+    match voxels {
+        // Eight bytes a voxel, and the f32 copies of it, must stay countable in an isize.
+        Some(voxels) if voxels > 0 && voxels <= isize::MAX as usize / 64 => Ok(sizes),
+        _ => Err(Error::argument("volume.shape", format!("{shape:?}"), "sizes from 1 whose product fits into memory")),
+    }
+}
+
+pub(super) fn layout(shape: [usize; 3], dtype: DType, strides: [i64; 3], offset: u64) -> Result<Layout> {
+    let offset = usize::try_from(offset).map_err(|_| Error::argument("offset", offset, "an offset in memory"))?;
+    if strides == [0; 3] {
+        return Ok(Layout { offset, ..Layout::dense(shape, dtype) });
+    }
+    Ok(Layout { offset, strides: strides.map(|stride| stride as isize) })
+}

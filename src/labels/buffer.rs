@@ -1,0 +1,104 @@
+//! The caller's memory for the labels.
+
+use ndarray::ArrayView3;
+
+use crate::error::{Error, Result};
+use crate::volume::{AxisMap, DType, Geometry, Layout};
+
+/// A label for each voxel of a grid, in the caller's own memory. It is written once, whole.
+#[derive(Debug)]
+pub struct LabelBuffer<'a> {
+    shape: [usize; 3],
+    dtype: DType,
+    layout: Layout,
+    bytes: &'a mut [u8],
+}
+
+impl<'a> LabelBuffer<'a> {
+    /// A buffer on `grid`, with voxels of `dtype` (an integer type) where `layout` says.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a type that isn't an integer or voxels that share bytes,
+    /// [`Error::BufferTooSmall`] when voxels lie outside.
+    pub fn new(grid: &Geometry, dtype: DType, layout: Layout, bytes: &'a mut [u8]) -> Result<Self> {
+        if dtype.largest_label().is_none() {
+            return Err(Error::argument("labels.dtype", format!("{dtype:?}"), "an integer type"));
+        }
+        layout.check(grid.shape, dtype.size(), bytes.len(), "labels.data")?;
+        let mut axes: Vec<usize> = (0..3).filter(|&axis| grid.shape[axis] > 1).collect();
+        axes.sort_by_key(|&axis| layout.strides[axis].unsigned_abs());
+        let mut reach = dtype.size();
+        for axis in axes {
+            let stride = layout.strides[axis].unsigned_abs();
+            if stride < reach {
+                let found = format!("{:?}", layout.strides);
+                return Err(Error::argument("labels.strides", found, "strides that give each voxel bytes of its own"));
+            }
+            reach += stride * (grid.shape[axis] - 1);
+        }
+        Ok(LabelBuffer { shape: grid.shape, dtype, layout, bytes })
+    }
+
+    /// Its shape, in voxels.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// Refuses a buffer that isn't on `grid` or whose type can't hold `largest`.
+    pub(crate) fn check(&self, grid: &Geometry, largest: u32) -> Result<()> {
+        if self.shape != grid.shape {
+            let expected = format!("the volume's {:?}", grid.shape);
+            return Err(Error::argument("labels.shape", format!("{:?}", self.shape), expected));
+        }
+        match self.dtype.largest_label() {
+            Some(limit) if limit >= largest => Ok(()),
+            _ => {
+                let expected = format!("a type that holds the model's largest label {largest}");
+                Err(Error::argument("labels.dtype", format!("{:?}", self.dtype), expected))
+            }
+        }
+    }
+
+    /// Writes the whole buffer: `labels` at `start` of the array that `map` makes of this grid, background
+    /// around it.
+    pub(crate) fn write(&mut self, labels: ArrayView3<u16>, map: &AxisMap, start: [usize; 3]) {
+        match self.dtype.size() {
+            1 => self.write_as(labels, map, start, |label| [label as u8]),
+            2 => self.write_as(labels, map, start, u16::to_ne_bytes),
+            _ => self.write_as(labels, map, start, |label| u32::from(label).to_ne_bytes()),
+        }
+    }
+
+    fn write_as<const N: usize>(
+        &mut self,
+        labels: ArrayView3<u16>,
+        map: &AxisMap,
+        start: [usize; 3],
+        bytes: impl Fn(u16) -> [u8; N],
+    ) {
+        let inside = labels.dim();
+        let whole = map.apply(self.shape);
+        if [inside.0, inside.1, inside.2] != whole {
+            let zero = bytes(0);
+            self.walk(map, [0; 3], whole, |_| zero);
+        }
+        self.walk(map, start, [inside.0, inside.1, inside.2], |index| bytes(labels[index]));
+    }
+
+    fn walk<const N: usize>(
+        &mut self,
+        map: &AxisMap,
+        start: [usize; 3],
+        shape: [usize; 3],
+        value: impl Fn([usize; 3]) -> [u8; N],
+    ) {
+        let walk = crate::volume::Walk::new(&self.layout, self.shape, map, start, shape);
+        for z in 0..shape[0] {
+            for y in 0..shape[1] {
+                for (x, position) in walk.row(z, y).enumerate() {
+                    self.bytes[position..position + N].copy_from_slice(&value([z, y, x]));
+                }
+            }
+        }
+    }
+}

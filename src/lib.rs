@@ -1,0 +1,56 @@
+//! **A model folder becomes a plan, a volume flows through the plan tile by tile, labels come back on the
+//! volume's own grid.**
+//!
+//! voxseg runs published 3-D medical segmentation models inside other people's programs. The modules stand in
+//! the order that the data flows: a [`model`] is read from a [`checkpoint`] into a [`network`] and a
+//! [`recipe`]; a [`plan`] makes it ready for an [`engine`]; [`segment`](mod@segment) takes a [`volume`]
+//! through [`preprocess`], [`tiling`] and [`restore`] to [`labels`]. The C interface in [`ffi`] is a thin
+//! layer over the same types.
+//!
+//! ```no_run
+//! use voxseg::labels::LabelBuffer;
+//! use voxseg::model::{Model, ModelOptions};
+//! use voxseg::plan::{Plan, PlanOptions};
+//! use voxseg::progress::Run;
+//! use voxseg::volume::{DType, Geometry, Layout, Volume};
+//!
+//! # fn main() -> voxseg::Result<()> {
+//! # let (voxels, shape) = (vec![0_u8; 2 * 122 * 101 * 112], [122, 101, 112]);
+//! let model = Model::open("Dataset901_TorsoCT/nnUNetTrainer__nnUNetPlans__3d_fullres".as_ref(), &ModelOptions::default())?;
+//! let mut plan = Plan::new(&model, &PlanOptions::default())?;
+//! let grid = Geometry { spacing: [3.0; 3], ..Geometry::with_shape(shape) };
+//! let volume = Volume::new(grid.clone(), DType::I16, Layout::dense(shape, DType::I16), vec![&voxels])?;
+//! let mut bytes = vec![0; grid.voxels()];
+//! let mut labels = LabelBuffer::new(&grid, DType::U8, Layout::dense(shape, DType::U8), &mut bytes)?;
+//! let report = plan.segment(&volume, &mut labels, &mut Run::default())?;
+//! assert_eq!(report.voxels, grid.voxels());
+//! # Ok(())
+//! # }
+//! ```
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod checkpoint;
+pub mod engine;
+pub mod error;
+pub mod ffi;
+pub mod labels;
+pub mod log;
+pub mod model;
+pub mod network;
+pub mod plan;
+pub mod preprocess;
+pub mod progress;
+pub mod recipe;
+pub mod restore;
+pub mod runtime;
+pub mod segment;
+pub mod tiling;
+pub mod volume;
+
+mod parallel;
+#[cfg(test)]
+mod reference;
+
+pub use error::{Error, Result};

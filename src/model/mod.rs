@@ -1,0 +1,185 @@
+//! What a published model is: files become networks, a recipe and a label table. Only this folder knows the
+//! formats; after it there are recipes and networks.
+
+mod files;
+mod json;
+mod nnunet;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::error::Result;
+use crate::labels::Label;
+use crate::network::Network;
+use crate::recipe::{Recipe, Step};
+use files::Files;
+
+/// A trained fold of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// `fold_0`, `fold_1` and so on.
+    Number(u32),
+    /// `fold_all`.
+    All,
+}
+
+/// How to open a model.
+#[derive(Clone, Debug)]
+pub struct ModelOptions {
+    /// The folds to average; `None`: every numbered fold that is there.
+    pub folds: Option<Vec<Fold>>,
+    /// File name of the weights in each fold's folder.
+    pub checkpoint: String,
+}
+
+impl Default for ModelOptions {
+    fn default() -> Self {
+        ModelOptions { folds: None, checkpoint: "checkpoint_final.pth".into() }
+    }
+}
+
+/// An opened model. Clones share the weights.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(crate) networks: Vec<Arc<Network>>,
+    pub(crate) recipe: Arc<Recipe>,
+    about: Arc<About>,
+}
+
+/// What a model says of itself.
+#[derive(Debug)]
+struct About {
+    name: String,
+    format: &'static str,
+    configuration: String,
+    trainer: String,
+    architecture: String,
+    channels: Vec<String>,
+    labels: Vec<Label>,
+    identity: String,
+}
+
+impl Model {
+    /// Opens a model folder: nnU-Net v2's `<trainer>__<plans>__<configuration>`.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files.
+    pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
+        nnunet::open(&Files::folder(path)?, options)
+    }
+
+    /// As [`Model::open`], for files in memory: names within the folder with `/`, and contents.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_files(files: Vec<(String, Arc<[u8]>)>, options: &ModelOptions) -> Result<Self> {
+        nnunet::open(&Files::memory(files), options)
+    }
+
+    fn new(networks: Vec<Network>, recipe: Recipe, mut about: About) -> Self {
+        about.identity = identity(&networks, &recipe);
+        let networks = networks.into_iter().map(Arc::new).collect();
+        Model { networks, recipe: Arc::new(recipe), about: Arc::new(about) }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.about.name
+    }
+
+    /// SHA-256 over weights and recipe in hexadecimal: equal exactly for models that compute the same.
+    pub fn identity(&self) -> &str {
+        &self.about.identity
+    }
+
+    /// Names of the channels that a volume must have.
+    pub fn channels(&self) -> &[String] {
+        &self.about.channels
+    }
+
+    /// Its labels in ascending order of their values, the background first.
+    pub fn labels(&self) -> &[Label] {
+        &self.about.labels
+    }
+
+    /// What happens around the network.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The networks whose scores are averaged.
+    pub fn networks(&self) -> &[Arc<Network>] {
+        &self.networks
+    }
+
+    /// The spacing that the network works at in millimetres, in the order of the axes of a volume (x, y, z);
+    /// 0 where the volume's own is kept.
+    pub fn spacing(&self) -> [f64; 3] {
+        let spacing = self.recipe.resample().map_or([None; 3], |resample| resample.spacing);
+        self.in_volume_order(spacing.map(|spacing| spacing.unwrap_or(0.0)))
+    }
+
+    /// The size of a tile in voxels, in the order of the axes of a volume.
+    pub fn patch(&self) -> [usize; 3] {
+        self.in_volume_order(self.recipe.tiling.patch)
+    }
+
+    fn in_volume_order<T: Copy>(&self, network: [T; 3]) -> [T; 3] {
+        let transpose = match self.recipe.steps.first() {
+            Some(Step::Orient { transpose, .. }) => *transpose,
+            _ => [0, 1, 2],
+        };
+        crate::volume::AxisMap::reversed().transposed(transpose).undo(network)
+    }
+
+    /// All that is known about the model, as JSON.
+    pub fn describe(&self) -> serde_json::Value {
+        let about = &self.about;
+        let network = &self.networks[0];
+        let patch = self.recipe.tiling.patch;
+        let labels: Vec<_> =
+            about.labels.iter().map(|label| json!({"value": label.value, "name": label.name})).collect();
+        json!({
+            "name": about.name,
+            "format": about.format,
+            "configuration": about.configuration,
+            "trainer": about.trainer,
+            "architecture": about.architecture,
+            "folds": self.networks.len(),
+            "parameters": network.parameters(),
+            "gflop_per_tile": network.multiply_adds(patch).map_or(0.0, |count| count as f64 * 2e-9),
+            "channels": about.channels,
+            "patch": self.patch(),
+            "spacing": self.spacing(),
+            "step": self.recipe.tiling.step,
+            "mirror_axes": self.recipe.tiling.mirror,
+            "recipe": self.recipe.steps.iter().map(|step| format!("{step:?}")).collect::<Vec<_>>(),
+            "decision": format!("{:?}", self.recipe.decision),
+            "labels": labels,
+            "identity": about.identity,
+        })
+    }
+}
+
+/// Names of operators and their settings, weights and recipe: all that the labels follow from.
+fn identity(networks: &[Network], recipe: &Recipe) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("{recipe:?}"));
+    let mut bytes = Vec::new();
+    for network in networks {
+        for node in network.nodes() {
+            hash.update(node.op.settings());
+            node.inputs.iter().for_each(|&input| hash.update((input as u64).to_le_bytes()));
+        }
+        for weight in network.weights() {
+            bytes.clear();
+            bytes.extend(weight.data.iter().flat_map(|value| value.to_le_bytes()));
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(&bytes);
+        }
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

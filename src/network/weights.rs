@@ -1,0 +1,123 @@
+//! A state dict on its way into a network: each tensor is taken once, and none is left over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::checkpoint::{Checkpoint, Tensor, Value};
+use crate::error::{Error, Result};
+
+/// A tensor of weights, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weight {
+    /// Its name in the checkpoint, or a name of its own for a constant.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its values.
+    pub data: Vec<f32>,
+}
+
+/// The tensors of a checkpoint by name, with a record of those that were used.
+pub struct StateDict<'a> {
+    checkpoint: &'a Checkpoint,
+    tensors: BTreeMap<String, (Tensor, bool)>,
+}
+
+/// What wrappers put before every name: DistributedDataParallel and torch.compile.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+impl<'a> StateDict<'a> {
+    /// The tensors of the dict `weights`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when it isn't a dict of tensors.
+    pub fn new(checkpoint: &'a Checkpoint, weights: Value<'a>) -> Result<Self> {
+        let mut tensors = BTreeMap::new();
+        for (key, value) in weights.items() {
+            let Some(mut name) = key.as_str() else {
+                let reason = format!("the state dict has a key that is {}, expected text", key.describe());
+                return Err(Error::malformed(checkpoint.name(), reason));
+            };
+            let Some(tensor) = value.as_tensor() else {
+                let reason = format!("`{name}` in the state dict is {}, expected a tensor", value.describe());
+                return Err(Error::malformed(checkpoint.name(), reason));
+            };
+            while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
+                name = rest;
+            }
+            tensors.insert(name.to_owned(), (tensor, false));
+        }
+        if tensors.is_empty() {
+            return Err(Error::malformed(checkpoint.name(), "the state dict has no tensors"));
+        }
+        Ok(StateDict { checkpoint, tensors })
+    }
+
+    fn find(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
+        let Some((tensor, used)) = self.tensors.get_mut(name) else { return Ok(None) };
+        if tensor.shape != shape {
+            return Err(Error::TensorMismatch {
+                file: self.checkpoint.name().into(),
+                tensor: name.into(),
+                found: format!("{:?}", tensor.shape),
+                expected: format!("{shape:?}"),
+            });
+        }
+        *used = true;
+        Ok(Some(tensor.clone()))
+    }
+
+    /// Reads a tensor that the network needs.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`], [`Error::TensorMismatch`], or a failure to read it.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Arc<Weight>> {
+        let missing = || Error::MissingTensor { file: self.checkpoint.name().into(), tensor: name.into() };
+        let missing = missing();
+        let tensor = self.find(name, shape)?.ok_or(missing)?;
+        let data = self.checkpoint.read_f32(&tensor)?;
+        Ok(Arc::new(Weight { name: name.into(), shape: shape.to_vec(), data }))
+    }
+
+    /// Accounts for a second name of a tensor that was taken; it must hold the same values.
+    ///
+    /// # Errors
+    /// [`Error::TensorMismatch`] when it holds others.
+    pub fn alias(&mut self, name: &str, of: &Weight) -> Result<()> {
+        let Some(tensor) = self.find(name, &of.shape)? else { return Ok(()) };
+        let shared = self.tensors.get(&of.name).is_some_and(|(original, _)| original.same_data(&tensor));
+        if shared || self.checkpoint.read_f32(&tensor)? == of.data {
+            return Ok(());
+        }
+        Err(Error::TensorMismatch {
+            file: self.checkpoint.name().into(),
+            tensor: name.into(),
+            found: "a tensor with other values".into(),
+            expected: format!("the values of `{}`, of which it is a second name", of.name),
+        })
+    }
+
+    /// Accounts for a tensor that inference doesn't evaluate, where there is one.
+    ///
+    /// # Errors
+    /// [`Error::TensorMismatch`] when its shape is wrong.
+    pub fn skip(&mut self, name: &str, shape: &[usize]) -> Result<()> {
+        self.find(name, shape).map(|_| ())
+    }
+
+    /// All tensors must have been accounted for.
+    ///
+    /// # Errors
+    /// [`Error::UnusedTensor`].
+    pub fn finish(self) -> Result<()> {
+        let mut unused = self.tensors.iter().filter(|(_, (_, used))| !used).map(|(name, _)| name);
+        match unused.next() {
+            None => Ok(()),
+            Some(first) => Err(Error::UnusedTensor {
+                file: self.checkpoint.name().into(),
+                tensor: first.clone(),
+                count: 1 + unused.count(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! A model made ready for a device: what will run, with which settings, and what it will need, all known
+//! before a volume comes.
+
+use std::sync::Arc;
+
+use half::f16;
+use ndarray::Array3;
+use serde_json::json;
+
+use crate::engine::{self, Device, Engine};
+use crate::error::{Error, Result};
+use crate::labels::LabelBuffer;
+use crate::model::Model;
+use crate::network::Network;
+use crate::preprocess::Way;
+use crate::preprocess::crop::Box3;
+use crate::progress::Run;
+use crate::recipe::{Recipe, Step};
+use crate::segment::{RunReport, segment};
+use crate::tiling::{TileGrid, window};
+use crate::volume::{Geometry, Volume};
+
+/// The type that a network computes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// What suits the device: single precision on a CPU.
+    #[default]
+    Auto,
+    /// IEEE single precision, as the reference implementations compute on a CPU.
+    F32,
+    /// IEEE half precision.
+    F16,
+}
+
+/// How overlapping tiles are weighed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Blending {
+    /// Most at their centre.
+    #[default]
+    Gaussian,
+    /// The same everywhere.
+    Constant,
+}
+
+/// How to run a model.
+#[derive(Clone, Debug)]
+pub struct PlanOptions {
+    /// What runs the network.
+    pub device: Device,
+    /// The type that it computes in.
+    pub precision: Precision,
+    /// Threads that a run may use, the calling one included; 0: all processors of this process.
+    pub threads: usize,
+    /// Distance between tiles as a share of the tile's size; `None`: the model's own.
+    pub step: Option<f64>,
+    /// Whether to mirror tiles along the axes that the model was trained with.
+    pub mirroring: bool,
+    /// How overlapping tiles are weighed.
+    pub blending: Blending,
+    /// Bytes that a run may need beside the caller's buffers; `None`: no limit.
+    pub memory_budget: Option<u64>,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        PlanOptions {
+            device: Device::default(),
+            precision: Precision::default(),
+            threads: 0,
+            step: None,
+            mirroring: true,
+            blending: Blending::default(),
+            memory_budget: None,
+        }
+    }
+}
+
+/// What a plan will do to a volume.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlanReport {
+    /// The device.
+    pub device: Device,
+    /// The precision, never `Auto`.
+    pub precision: Precision,
+    /// Threads.
+    pub threads: usize,
+    /// Size of the image that the network sees, in the order of the volume's axes. A margin of zeros that is
+    /// cut off later makes it smaller.
+    pub network_shape: [usize; 3],
+    /// Tiles, folds included.
+    pub tiles: usize,
+    /// Times that the network runs: tiles times mirrorings.
+    pub network_runs: usize,
+    /// Bytes that a run needs at its peak, weights included, the caller's buffers not.
+    pub host_peak_bytes: u64,
+    /// Bytes of weights, all folds together.
+    pub weight_bytes: u64,
+}
+
+/// A model on a device. One segmentation at a time; many plans run at once.
+pub struct Plan {
+    pub(crate) recipe: Arc<Recipe>,
+    pub(crate) engines: Vec<Box<dyn Engine>>,
+    pub(crate) window: Array3<f16>,
+    pub(crate) threads: usize,
+    pub(crate) step: f64,
+    pub(crate) mirror: Vec<usize>,
+    pub(crate) classes: usize,
+    pub(crate) channels: Vec<String>,
+    pub(crate) largest_label: u32,
+    device: Device,
+    precision: Precision,
+    memory_budget: Option<u64>,
+    weight_bytes: u64,
+}
+
+impl Plan {
+    /// Compiles the networks of a model for a device.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for settings that make no sense, 3xx when the device or its runtime can't be
+    /// used, [`Error::MemoryBudget`] when the budget is too small for the weights alone.
+    pub fn new(model: &Model, options: &PlanOptions) -> Result<Self> {
+        let threads = match options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            1..=1024 => options.threads,
+            other => return Err(Error::argument("options.threads", other, "0 to 1024")),
+        };
+        let precision = match options.precision {
+            Precision::Auto => Precision::F32,
+            chosen => chosen,
+        };
+        let tile = model.recipe.tiling.patch;
+        let engines = model
+            .networks
+            .iter()
+            .map(|network| engine::create(options.device, network, tile, precision, threads))
+            .collect::<Result<_>>()?;
+        Self::with_engines(model, options, engines, precision, threads)
+    }
+
+    /// As [`Plan::new`], with engines that exist.
+    pub(crate) fn with_engines(
+        model: &Model,
+        options: &PlanOptions,
+        engines: Vec<Box<dyn Engine>>,
+        precision: Precision,
+        threads: usize,
+    ) -> Result<Self> {
+        let tiling = &model.recipe.tiling;
+        let step = options.step.unwrap_or(tiling.step);
+        if !(step > 0.0 && step <= 1.0) {
+            return Err(Error::argument("options.step", step, "over 0 and up to 1"));
+        }
+        let width = if precision == Precision::F16 { 2 } else { 4 };
+        let parameters = |network: &Arc<Network>| (network.parameters() * width) as u64;
+        let plan = Plan {
+            recipe: model.recipe.clone(),
+            engines,
+            window: match options.blending {
+                Blending::Gaussian if tiling.slices => window::gaussian2d([tiling.patch[1], tiling.patch[2]]),
+                Blending::Gaussian => window::gaussian(tiling.patch),
+                Blending::Constant => window::constant(tiling.patch),
+            },
+            threads,
+            step,
+            mirror: if options.mirroring { tiling.mirror.clone() } else { Vec::new() },
+            classes: model.networks[0].output_channels(),
+            channels: model.channels().to_vec(),
+            largest_label: model.labels().iter().map(|label| label.value).max().unwrap_or(0),
+            device: options.device,
+            precision,
+            memory_budget: options.memory_budget,
+            weight_bytes: model.networks.iter().map(parameters).sum(),
+        };
+        match plan.memory_budget {
+            Some(budget) if budget < plan.weight_bytes => {
+                Err(Error::MemoryBudget { budget, needed: plan.weight_bytes })
+            }
+            _ => Ok(plan),
+        }
+    }
+
+    /// Segments a volume into labels on its own grid. On any error the labels are untouched and the plan can be
+    /// used again.
+    ///
+    /// # Errors
+    /// 1xx when volume or labels don't suit the model, [`Error::MemoryBudget`], [`Error::Cancelled`],
+    /// [`Error::NotFinite`], or the engine's failure.
+    pub fn segment(&mut self, volume: &Volume, labels: &mut LabelBuffer, run: &mut Run) -> Result<RunReport> {
+        if volume.channels() != self.channels.len() {
+            let expected = format!("{} channels ({})", self.channels.len(), self.channels.join(", "));
+            return Err(Error::VolumeMismatch { expected, found: format!("{} channels", volume.channels()) });
+        }
+        labels.check(volume.geometry(), self.largest_label)?;
+        let needed = self.report(volume.geometry())?.host_peak_bytes;
+        match self.memory_budget {
+            Some(budget) if needed > budget => Err(Error::MemoryBudget { budget, needed }),
+            _ => segment(self, volume, labels, run),
+        }
+    }
+
+    /// The tiles of an image of the network's shape.
+    pub(crate) fn tiles(&self, shape: [usize; 3]) -> Result<TileGrid> {
+        TileGrid::new(shape, self.recipe.tiling.patch, self.step)
+    }
+
+    /// What a segmentation of a volume on this grid will need.
+    ///
+    /// # Errors
+    /// [`Error::Geometry`] or [`Error::VolumeMismatch`] for a grid that can't be segmented.
+    pub fn report(&self, geometry: &Geometry) -> Result<PlanReport> {
+        geometry.check()?;
+        let map = self.recipe.axes(geometry);
+        let shape = map.apply(geometry.shape);
+        let way = Way { map, spacing: map.apply(geometry.spacing), crop: Box3::whole(shape) };
+        let network = self.recipe.resample().map_or(shape, |step| step.shape(shape, way.spacing));
+        if network.contains(&0) {
+            let reason = format!("{shape:?} voxels of {:?} mm are less than one voxel for the network", way.spacing);
+            return Err(Error::Geometry { reason });
+        }
+        let tiles = self.tiles(network)?.len() * self.engines.len();
+        Ok(PlanReport {
+            device: self.device,
+            precision: self.precision,
+            threads: self.threads,
+            network_shape: map.undo(network),
+            tiles,
+            network_runs: tiles << self.mirror.len(),
+            host_peak_bytes: self.peak_bytes(shape, network),
+            weight_bytes: self.weight_bytes,
+        })
+    }
+
+    /// The largest of the needs of the three stages; weights and the window stay all the time.
+    fn peak_bytes(&self, shape: [usize; 3], network: [usize; 3]) -> u64 {
+        let count = |shape: [usize; 3]| shape.iter().map(|&n| n as u64).product::<u64>();
+        let (voxels, image, patch) = (count(shape), count(network), count(self.recipe.tiling.patch));
+        let (channels, classes) = (self.channels.len() as u64, self.classes as u64);
+        let masks = self.recipe.steps.iter().any(|step| matches!(step, Step::Normalize(_))) as u64;
+        // Resampling holds one channel at a time in f64, partly resampled.
+        let resampling = if shape == network { 0 } else { 4 * channels * image + 12 * voxels.max(image) };
+        let preprocess = 4 * channels * voxels + masks * voxels + resampling;
+        let fields = if self.engines.len() > 1 { 2 } else { 1 };
+        let field = 2 * classes * image * fields + 2 * image;
+        let tile = 4 * patch * (channels + classes) * if self.mirror.is_empty() { 1 } else { 2 };
+        let workspace = self.engines.iter().map(|engine| engine.workspace_bytes()).max().unwrap_or(0);
+        let run = 4 * channels * image + field + tile + workspace;
+        let bands = 8 * 3 * 4 * classes * shape[2] as u64 * self.threads as u64;
+        let restore = 2 * classes * image + 2 * voxels + bands;
+        self.weight_bytes + 2 * patch + preprocess.max(run).max(restore)
+    }
+
+    /// What runs where, as JSON.
+    pub fn describe(&self) -> serde_json::Value {
+        json!({
+            "device": self.device.name(),
+            "engine": self.engines.first().map(|engine| engine.name()),
+            "networks": self.engines.len(),
+            "precision": if self.precision == Precision::F16 { "f16" } else { "f32" },
+            "threads": self.threads,
+            "step": self.step,
+            "mirror_axes": self.mirror,
+            "weight_bytes": self.weight_bytes,
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Resampling of images between voxel grids that cover the same extent.
+//!
+//! The results are those of nnU-Net v2's default function, which is built on scikit-image's `resize` and
+//! SciPy's spline interpolation. Those evaluate each output voxel from its 4×4×4 neighbours; the same tensor
+//! product is computed here one axis after the other, in `f64`, with differences of about 1e-13 before the
+//! final rounding.
+
+mod linear;
+mod nearest;
+mod pass;
+mod spline;
+#[cfg(test)]
+mod tests;
+
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
+
+pub use nearest::resample_nearest;
+use pass::{LANES, Pass, Range, Sample, Scratch};
+
+use crate::{Error, Result, parallel};
+
+/// The largest ratio of voxel sizes at which an image is still resampled in all axes at once.
+const ANISOTROPY: f64 = 3.0;
+
+/// How many planes or blocks of columns each thread gets, so that threads that start late don't delay the
+/// end.
+const SHARES: usize = 8;
+
+/// The shape after resampling from `spacing` to `target` (both in the same unit, in the order of `shape`).
+///
+/// Halves are rounded to even.
+pub fn resampled_shape(shape: [usize; 3], spacing: [f64; 3], target: [f64; 3]) -> [usize; 3] {
+    [0, 1, 2].map(|axis| (spacing[axis] / target[axis] * shape[axis] as f64).round_ties_even() as usize)
+}
+
+/// The axis that is resampled apart from the other two, if any.
+///
+/// `force` is the model's explicit choice. Without one, the axis is split off when the voxels of the current
+/// grid, or else those of the new grid, are more than three times longer one way than another. No axis is
+/// split off when two share the largest spacing.
+pub fn separate_axis(current: [f64; 3], new: [f64; 3], force: Option<bool>) -> Option<usize> {
+    let largest = |spacing: [f64; 3]| spacing.into_iter().fold(f64::NEG_INFINITY, f64::max);
+    let smallest = |spacing: [f64; 3]| spacing.into_iter().fold(f64::INFINITY, f64::min);
+    let anisotropic = |spacing: &[f64; 3]| largest(*spacing) / smallest(*spacing) > ANISOTROPY;
+    let spacing = match force {
+        Some(false) => None,
+        Some(true) => Some(current),
+        None => [current, new].into_iter().find(anisotropic),
+    }?;
+    let mut coarse = (0..3).filter(|&axis| largest(spacing) / spacing[axis] == 1.0);
+    coarse.next().filter(|_| coarse.next().is_none())
+}
+
+/// Spline orders: 0 nearest, 1 linear, 3 cubic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Orders {
+    /// In all axes or, where one is resampled apart, within its slices.
+    pub order: u8,
+    /// Along the axis that is resampled apart.
+    pub order_z: u8,
+}
+
+impl Orders {
+    /// Checks that both orders are implemented.
+    pub fn new(order: u8, order_z: u8) -> Result<Orders> {
+        match [order, order_z].into_iter().find(|order| ![0, 1, 3].contains(order)) {
+            Some(order) => {
+                Err(Error::unsupported(format!("resampling of order {order}, supported are 0, 1 and 3")))
+            }
+            None => Ok(Orders { order, order_z }),
+        }
+    }
+}
+
+/// Resamples `image` to `new_shape`, on up to `threads` threads; the result doesn't depend on their number.
+///
+/// Without a separate axis, results are clipped to the range of the image. With one, every slice across it is
+/// resampled in its plane and clipped to its own range, then the axis is resampled with `orders.order_z`, not
+/// clipped. `image` must have at least one voxel.
+pub fn resample(
+    image: ArrayView3<f32>,
+    new_shape: [usize; 3],
+    orders: Orders,
+    separate: Option<usize>,
+    threads: usize,
+) -> Array3<f32> {
+    let nearest = orders.order == 0 && (separate.is_none() || orders.order_z == 0);
+    match image.shape() == new_shape {
+        _ if new_shape.contains(&0) => Array3::zeros(new_shape),
+        true => image.as_standard_layout().into_owned(),
+        false if nearest => resample_nearest(image, new_shape),
+        false => resample_as(image, new_shape, orders, separate, threads),
+    }
+}
+
+/// The coordinate in a line of `from` samples of sample `index` of `to`, where both lines have the same
+/// extent.
+fn coordinate(from: usize, to: usize, index: usize) -> f64 {
+    (index as f64 + 0.5) * (from as f64 / to as f64) - 0.5
+}
+
+fn resample_as<S: Sample, D: Sample>(
+    image: ArrayView3<S>,
+    new_shape: [usize; 3],
+    orders: Orders,
+    separate: Option<usize>,
+    threads: usize,
+) -> Array3<D> {
+    if let Some(axis @ 1..) = separate {
+        let (mut image, mut permuted) = (image, new_shape);
+        image.swap_axes(0, axis);
+        permuted.swap(0, axis);
+        let mut result = resample_as(image, permuted, orders, Some(0), threads);
+        result.swap_axes(0, axis);
+        return result.as_standard_layout().into_owned();
+    }
+    let image = image.as_standard_layout();
+    let shape: [usize; 3] = image.dim().into();
+    let volume = Volume { planes: Planes::new(shape, new_shape, orders.order), threads };
+    let [from, to] = [shape[0], new_shape[0]];
+    let every: Vec<usize> = (0..from).collect();
+    if separate.is_some() {
+        if orders.order_z == 0 || from == to {
+            return volume.slices(image.view(), &nearest::indices(from, to), Clip::Slice);
+        }
+        let slices: Array3<f64> = volume.slices(image.view(), &every, Clip::Slice);
+        return volume.columns(slices.view(), &Pass::new(from, to, orders.order_z), Range::ALL);
+    }
+    let along = Pass::new(from, to, orders.order);
+    let range = volume.range(image.view());
+    // The smaller of the two possible intermediate volumes takes less memory and less time.
+    let slices_first = from * new_shape[1] * new_shape[2] <= to * shape[1] * shape[2];
+    if along.is_identity() {
+        volume.slices(image.view(), &every, Clip::Volume(range))
+    } else if volume.planes.are_identity() {
+        volume.columns(image.view(), &along, range)
+    } else if slices_first {
+        let slices: Array3<f64> = volume.slices(image.view(), &every, Clip::Volume(Range::ALL));
+        volume.columns(slices.view(), &along, range)
+    } else {
+        let columns: Array3<f64> = volume.columns(image.view(), &along, Range::ALL);
+        let every: Vec<usize> = (0..to).collect();
+        volume.slices(columns.view(), &every, Clip::Volume(range))
+    }
+}
+
+/// What the results of a slice are clipped to.
+#[derive(Clone, Copy)]
+enum Clip {
+    /// The range of the slice before resampling.
+    Slice,
+    /// One range for all.
+    Volume(Range),
+}
+
+/// The two axes of a slice.
+struct Planes {
+    down: Pass,
+    across: Pass,
+}
+
+impl Planes {
+    fn new(from: [usize; 3], to: [usize; 3], order: u8) -> Planes {
+        Planes { down: Pass::new(from[1], to[1], order), across: Pass::new(from[2], to[2], order) }
+    }
+
+    fn are_identity(&self) -> bool {
+        self.down.is_identity() && self.across.is_identity()
+    }
+
+    fn run<S: Sample, D: Sample>(
+        &self,
+        source: ArrayView2<S>,
+        target: ArrayViewMut2<D>,
+        range: Range,
+        (between, scratch): &mut (Array2<f64>, Scratch),
+    ) {
+        let Planes { down, across } = self;
+        if across.is_identity() {
+            down.run(source, target, range, scratch);
+        } else if down.is_identity() {
+            across.run(source.reversed_axes(), target.reversed_axes(), range, scratch);
+        } else if down.to <= down.from {
+            down.run(source, between.view_mut(), Range::ALL, scratch);
+            across.run(between.t(), target.reversed_axes(), range, scratch);
+        } else {
+            across.run(source.reversed_axes(), between.view_mut().reversed_axes(), Range::ALL, scratch);
+            down.run(between.view(), target, range, scratch);
+        }
+    }
+
+    /// Memory for [`Planes::run`]. An axis that shrinks is resampled before the other one.
+    fn scratch(&self) -> (Array2<f64>, Scratch) {
+        let Planes { down, across } = self;
+        let between = match (self.are_identity(), down.to <= down.from) {
+            (true, _) => (0, 0),
+            (_, true) => (down.to, across.from),
+            (_, false) => (down.from, across.to),
+        };
+        (Array2::zeros(between), Scratch::default())
+    }
+}
+
+/// Passes over whole volumes.
+struct Volume {
+    planes: Planes,
+    threads: usize,
+}
+
+impl Volume {
+    /// Output slice `i` is slice `sources[i]` of `image`, resampled in its plane. `sources` must be
+    /// ascending.
+    fn slices<S: Sample, D: Sample>(&self, image: ArrayView3<S>, sources: &[usize], clip: Clip) -> Array3<D> {
+        let mut result = Array3::default((sources.len(), self.planes.down.to, self.planes.across.to));
+        let share = sources.len().div_ceil(self.threads.max(1) * SHARES).max(1);
+        let items = result.axis_chunks_iter_mut(Axis(0), share).zip(sources.chunks(share));
+        parallel::for_each(self.threads, items, |(mut targets, sources)| {
+            let mut scratch = self.planes.scratch();
+            for (index, &source) in sources.iter().enumerate() {
+                let (before, mut rest) = targets.view_mut().split_at(Axis(0), index);
+                let mut target = rest.index_axis_mut(Axis(0), 0);
+                if index > 0 && sources[index - 1] == source {
+                    target.assign(&before.index_axis(Axis(0), index - 1));
+                    continue;
+                }
+                let source = image.index_axis(Axis(0), source);
+                let range = match clip {
+                    Clip::Slice => Range::of(source.as_slice().unwrap_or_default()),
+                    Clip::Volume(range) => range,
+                };
+                self.planes.run(source, target, range, &mut scratch);
+            }
+        });
+        result
+    }
+
+    /// Resamples along the first axis.
+    fn columns<S: Sample, D: Sample>(&self, image: ArrayView3<S>, pass: &Pass, range: Range) -> Array3<D> {
+        let (_, rows, columns) = image.dim();
+        let width = rows * columns;
+        let mut result = Array2::default((pass.to, width));
+        let share = width.div_ceil(self.threads.max(1) * SHARES).next_multiple_of(LANES);
+        let source = flat(image.into_shape_with_order((pass.from, width)));
+        let items = source.axis_chunks_iter(Axis(1), share).zip(result.axis_chunks_iter_mut(Axis(1), share));
+        parallel::for_each(self.threads, items, |(source, target)| {
+            pass.run(source, target, range, &mut Scratch::default());
+        });
+        flat(result.into_shape_with_order((pass.to, rows, columns)))
+    }
+
+    fn range<S: Sample>(&self, image: ArrayView3<S>) -> Range {
+        let mut ranges = vec![Range::ALL; image.dim().0];
+        parallel::for_each(self.threads, ranges.iter_mut().zip(image.outer_iter()), |(range, slice)| {
+            *range = Range::of(slice.as_slice().unwrap_or_default());
+        });
+        ranges.into_iter().reduce(Range::union).unwrap_or(Range::ALL)
+    }
+}
+
+/// The result of changing the shape of an array in standard layout, which can't fail.
+fn flat<T>(reshaped: std::result::Result<T, ndarray::ShapeError>) -> T {
+    reshaped.unwrap_or_else(|_| unreachable!("contiguous arrays take any shape of the same size"))
+}

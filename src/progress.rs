@@ -1,0 +1,120 @@
+//! How far a run is, and stopping it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Error, Result};
+
+/// A flag that stops a run within one tile. Clones share the flag; any thread may set it.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// A flag that isn't set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the runs that have this flag to stop.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Clears the flag.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+
+    /// Whether the flag is set.
+    pub fn requested(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What a run is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading, cropping, normalising and resampling the volume.
+    Preprocess,
+    /// Running the network on the tiles.
+    Network,
+    /// Bringing the labels onto the volume's grid.
+    Restore,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// What it is at.
+    pub stage: Stage,
+    /// Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds.
+    pub fraction: f64,
+    /// Tiles done.
+    pub tiles_done: usize,
+    /// Tiles in all.
+    pub tiles: usize,
+}
+
+type Receiver<'a> = Box<dyn FnMut(&Progress) -> bool + 'a>;
+
+/// A run in the eyes of its caller: progress goes out, a wish to stop comes in.
+#[derive(Default)]
+pub struct Run<'a> {
+    cancel: Cancel,
+    receiver: Option<Receiver<'a>>,
+    fraction: f64,
+}
+
+/// Shares of the whole that the stages before and after the network get in the progress.
+const PREPROCESS: f64 = 0.04;
+const RESTORE: f64 = 0.06;
+
+impl<'a> Run<'a> {
+    /// A run that stops when `cancel` is set.
+    pub fn new(cancel: Cancel) -> Self {
+        Run { cancel, ..Run::default() }
+    }
+
+    /// Calls `receiver` on the running thread; it returns `false` to cancel.
+    #[must_use]
+    pub fn with_progress(mut self, receiver: impl FnMut(&Progress) -> bool + 'a) -> Self {
+        self.receiver = Some(Box::new(receiver));
+        self
+    }
+
+    /// Reports that `done` of `count` parts of `stage` are done.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] when the caller wants to stop.
+    pub(crate) fn checkpoint(&mut self, stage: Stage, done: usize, count: usize) -> Result<()> {
+        let part = done as f64 / count.max(1) as f64;
+        let fraction = match stage {
+            Stage::Preprocess => PREPROCESS * part,
+            Stage::Network => PREPROCESS + (1.0 - PREPROCESS - RESTORE) * part,
+            Stage::Restore => 1.0 - RESTORE * (1.0 - part),
+        };
+        self.fraction = self.fraction.max(fraction);
+        let (tiles_done, tiles) = if stage == Stage::Network { (done, count) } else { (0, 0) };
+        self.report(&Progress { stage, fraction: self.fraction, tiles_done, tiles })
+    }
+
+    fn report(&mut self, progress: &Progress) -> Result<()> {
+        if self.cancel.requested() {
+            return Err(Error::Cancelled);
+        }
+        if let Some(receiver) = &mut self.receiver
+            && !receiver(progress)
+        {
+            return Err(Error::Cancelled);
+        }
+        Ok(())
+    }
+
+    /// The last report, after which nothing can fail: the labels are written.
+    pub(crate) fn finished(&mut self, tiles: usize) {
+        let progress = Progress { stage: Stage::Restore, fraction: 1.0, tiles_done: tiles, tiles };
+        if let Some(receiver) = &mut self.receiver {
+            receiver(&progress);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What happens around a network, as data: the steps from the caller's volume to the network's image, each of
+//! which `restore` can undo, and the rule that turns class scores into labels.
+
+use crate::error::Result;
+use crate::preprocess::normalize::Normalization;
+use crate::preprocess::resample::{Orders, resampled_shape, separate_axis};
+use crate::volume::{AxisMap, Geometry};
+
+/// The way from a volume to labels, beside the network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// From the caller's volume to the network's image, in order.
+    pub steps: Vec<Step>,
+    /// How the image is cut into tiles.
+    pub tiling: Tiling,
+    /// How class scores become labels.
+    pub decision: Decision,
+}
+
+/// One step from a volume to the network's image.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Chooses the array's axes; always the first step.
+    Orient {
+        /// Whether the axes are first brought to the patient's (RAS), or stay as the volume has them.
+        canonical: bool,
+        /// Order of the network's axes: network axis n is axis `transpose[n]` of the (z, y, x) array.
+        transpose: [usize; 3],
+    },
+    /// Cuts off margins in which every channel is zero.
+    CropToNonzero,
+    /// Brings intensities into the range that the network knows, one rule a channel.
+    Normalize(Vec<Normalization>),
+    /// Brings the grid to the network's spacing.
+    Resample(Resample),
+}
+
+/// Change of the grid's spacing, and back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resample {
+    /// The network's spacing in millimetres along its axes; `None` keeps the volume's.
+    pub spacing: [Option<f64>; 3],
+    /// How images are resampled.
+    pub image: Resampler,
+    /// How class scores are resampled on the way back.
+    pub scores: Resampler,
+}
+
+/// nnU-Net's default resampling: splines on the grid of pixel areas, coarse axes apart from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resampler {
+    /// Orders of the splines.
+    pub orders: Orders,
+    /// Whether the coarsest axis is resampled by itself; `None`: when it is over three times coarser.
+    pub separate: Option<bool>,
+}
+
+/// How an image is cut into tiles.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tiling {
+    /// Size of a tile along the network's axes.
+    pub patch: [usize; 3],
+    /// Whether tiles are slices of axis 0.
+    pub slices: bool,
+    /// Distance between tiles as a share of the patch.
+    pub step: f64,
+    /// Network axes along which tiles are mirrored and averaged.
+    pub mirror: Vec<usize>,
+}
+
+/// How class scores become labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Each voxel gets the class with the highest score, the first of equals.
+    Highest,
+    /// Scores are independent; where one passes probability 0.5 the voxel gets that region's label, later
+    /// regions over earlier ones.
+    Regions(Vec<u16>),
+}
+
+impl Recipe {
+    /// The network's axes in a volume with this geometry.
+    pub fn axes(&self, geometry: &Geometry) -> AxisMap {
+        match self.steps.first() {
+            Some(Step::Orient { canonical: true, transpose }) => {
+                AxisMap::closest_canonical(geometry).transposed([2, 1, 0]).transposed(*transpose)
+            }
+            Some(Step::Orient { canonical: false, transpose }) => AxisMap::reversed().transposed(*transpose),
+            _ => AxisMap::identity(),
+        }
+    }
+
+    /// The resampling step, if there is one.
+    pub fn resample(&self) -> Option<&Resample> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Resample(resample) => Some(resample),
+            _ => None,
+        })
+    }
+}
+
+impl Resample {
+    /// The network's spacing for an image of `spacing`.
+    pub fn target(&self, spacing: [f64; 3]) -> [f64; 3] {
+        std::array::from_fn(|axis| self.spacing[axis].unwrap_or(spacing[axis]))
+    }
+
+    /// Shape of an image after this step.
+    pub fn shape(&self, shape: [usize; 3], spacing: [f64; 3]) -> [usize; 3] {
+        resampled_shape(shape, spacing, self.target(spacing))
+    }
+}
+
+impl Resampler {
+    /// One spline rule with the automatic choice of a separate axis.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`] for orders that aren't implemented.
+    pub fn new(order: u8, order_z: u8, separate: Option<bool>) -> Result<Self> {
+        Ok(Resampler { orders: Orders::new(order, order_z)?, separate })
+    }
+
+    /// The axis that is resampled by itself on the way from one spacing to another.
+    pub fn separate_axis(&self, from: [f64; 3], to: [f64; 3]) -> Option<usize> {
+        separate_axis(from, to, self.separate)
+    }
+}

@@ -1,0 +1,85 @@
+//! Scores of one row, all classes, become labels.
+
+use crate::recipe::Decision;
+
+/// Two classes nearly tie when their probabilities differ by at most this much.
+pub(crate) const NEAR_TIE: f32 = 0.01;
+/// A region nearly ties when its probability is within half of that of one half: |score| up to ln(0.505/0.495).
+const NEAR_HALF: f32 = 0.020_000_67;
+/// The largest score whose sigmoid is exactly ½ in f32: the reference compares probabilities, not scores.
+const ZERO: f32 = 1.0 / (1 << 23) as f32;
+
+/// How rows are decided.
+pub(super) struct Decider<'a> {
+    decision: &'a Decision,
+    classes: usize,
+    /// A gap between the two best scores over which they can't nearly tie, whatever the others are.
+    clear_gap: f32,
+}
+
+/// Buffers of one row.
+pub(super) struct RowScratch {
+    best: Vec<f32>,
+    second: Vec<f32>,
+}
+
+impl<'a> Decider<'a> {
+    pub(super) fn new(decision: &'a Decision, classes: usize) -> Self {
+        // With a gap g the margin is at least (1 − e⁻ᵍ) / (1 + (n − 1)·e⁻ᵍ); solved for the margin of a tie.
+        let ratio = (1.0 - NEAR_TIE) / (1.0 + NEAR_TIE * classes.saturating_sub(1) as f32);
+        Decider { decision, classes, clear_gap: -ratio.ln() + 1e-3 }
+    }
+
+    pub(super) fn scratch(&self, width: usize) -> RowScratch {
+        RowScratch { best: vec![0.0; width], second: vec![0.0; width] }
+    }
+
+    /// `scores` is [class][x]; returns the number of near ties.
+    pub(super) fn decide(&self, scores: &[f32], out: &mut [u16], scratch: &mut RowScratch) -> usize {
+        match self.decision {
+            Decision::Highest => self.highest(scores, out, scratch),
+            Decision::Regions(values) => regions(values, scores, out),
+        }
+    }
+
+    /// The first of the highest scores wins, as numpy's argmax has it.
+    fn highest(&self, scores: &[f32], out: &mut [u16], scratch: &mut RowScratch) -> usize {
+        let width = out.len();
+        let (best, second) = (&mut scratch.best[..width], &mut scratch.second[..width]);
+        out.fill(0);
+        best.copy_from_slice(&scores[..width]);
+        second.fill(f32::NEG_INFINITY);
+        for (class, row) in scores.chunks_exact(width).enumerate().skip(1) {
+            let class = class as u16;
+            for (((&score, best), second), label) in row.iter().zip(&mut *best).zip(&mut *second).zip(&mut *out) {
+                // Selections and no branches, so that the loop runs on vectors.
+                let wins = score > *best;
+                let loser = if wins { *best } else { score };
+                *second = if loser > *second { loser } else { *second };
+                *best = if wins { score } else { *best };
+                *label = if wins { class } else { *label };
+            }
+        }
+        let close = |x: &usize| best[*x] - second[*x] <= self.clear_gap;
+        (0..width).filter(close).filter(|&x| self.margin(scores, width, x, best[x], second[x]) <= NEAR_TIE).count()
+    }
+
+    /// Difference of the two highest probabilities.
+    fn margin(&self, scores: &[f32], width: usize, x: usize, best: f32, second: f32) -> f32 {
+        let sum: f32 = (0..self.classes).map(|class| (scores[class * width + x] - best).exp()).sum();
+        (1.0 - (second - best).exp()) / sum
+    }
+}
+
+fn regions(values: &[u16], scores: &[f32], out: &mut [u16]) -> usize {
+    let width = out.len();
+    let mut close = vec![false; width];
+    out.fill(0);
+    for (&value, row) in values.iter().zip(scores.chunks_exact(width)) {
+        for ((&score, label), close) in row.iter().zip(&mut *out).zip(&mut close) {
+            *label = if score > ZERO { value } else { *label };
+            *close |= score.abs() <= NEAR_HALF;
+        }
+    }
+    close.into_iter().filter(|&close| close).count()
+}

@@ -1,0 +1,59 @@
+//! Linear and nearest interpolation along one axis, on the grid of pixel areas that scikit-image's `resize`
+//! uses: output k lies at (k + ½)·in/out − ½, clamped to the input.
+
+/// For each output, the two inputs that it lies between, and the weight of the second.
+pub(super) struct Taps {
+    between: Vec<[usize; 2]>,
+    weights: Vec<f32>,
+    identity: bool,
+}
+
+impl Taps {
+    /// Outputs are inputs.
+    pub(super) fn identity(size: usize) -> Self {
+        Taps { between: (0..size).map(|k| [k, k]).collect(), weights: vec![0.0; size], identity: true }
+    }
+
+    /// Order 1 (linear) or 0 (nearest).
+    pub(super) fn new(from: usize, to: usize, order: u8) -> Self {
+        if from == to {
+            return Self::identity(to);
+        }
+        let scale = from as f64 / to as f64;
+        let (mut between, mut weights) = (Vec::with_capacity(to), Vec::with_capacity(to));
+        for k in 0..to {
+            let position = ((k as f64 + 0.5) * scale - 0.5).clamp(0.0, (from - 1) as f64);
+            if order == 0 {
+                between.push([(position + 0.5).floor() as usize; 2]);
+                weights.push(0.0);
+            } else {
+                let low = position.floor() as usize;
+                between.push([low, (low + 1).min(from - 1)]);
+                weights.push((position - low as f64) as f32);
+            }
+        }
+        Taps { between, weights, identity: false }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.between.len()
+    }
+
+    pub(super) fn between(&self, output: usize) -> [usize; 2] {
+        self.between[output]
+    }
+
+    pub(super) fn weight(&self, output: usize) -> f32 {
+        self.weights[output]
+    }
+
+    /// Interpolates a line.
+    pub(super) fn interpolate(&self, line: &[f32], out: &mut [f32]) {
+        if self.identity {
+            return out.copy_from_slice(line);
+        }
+        for ((out, &[low, high]), &weight) in out.iter_mut().zip(&self.between).zip(&self.weights) {
+            *out = line[low] + weight * (line[high] - line[low]);
+        }
+    }
+}

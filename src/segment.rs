@@ -1,0 +1,106 @@
+//! The conductor: a volume through a plan to labels.
+
+use std::time::Instant;
+
+use half::f16;
+use ndarray::Array4;
+
+use crate::error::{Error, Result};
+use crate::labels::LabelBuffer;
+use crate::plan::Plan;
+use crate::preprocess::preprocess;
+use crate::progress::{Run, Stage};
+use crate::restore::{Restored, restore};
+use crate::tiling::{Blend, Mirrored, cut};
+use crate::volume::Volume;
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RunReport {
+    /// Tiles that the network computed, folds included.
+    pub tiles: usize,
+    /// Voxels of the label map.
+    pub voxels: usize,
+    /// Voxels whose two best classes differ in probability by at most 0.01: only there may another
+    /// implementation of the same model decide otherwise.
+    pub near_ties: usize,
+    /// Seconds spent on reading, cropping, normalising and resampling the volume.
+    pub preprocess_seconds: f64,
+    /// Seconds spent in the network.
+    pub network_seconds: f64,
+    /// Seconds spent on cutting and blending tiles.
+    pub blend_seconds: f64,
+    /// Seconds spent on bringing the labels onto the volume's grid.
+    pub restore_seconds: f64,
+    /// Seconds in all.
+    pub total_seconds: f64,
+    /// Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't tell.
+    pub process_peak_bytes: u64,
+}
+
+pub(crate) fn segment(
+    plan: &mut Plan,
+    volume: &Volume,
+    labels: &mut LabelBuffer,
+    run: &mut Run,
+) -> Result<RunReport> {
+    let started = Instant::now();
+    let mut report = RunReport { voxels: volume.geometry().voxels(), ..RunReport::default() };
+    let recipe = plan.recipe.clone();
+
+    let prepared = preprocess(volume, &recipe, plan.threads, run)?;
+    let (image, way) = (prepared.image, prepared.way);
+    report.preprocess_seconds = started.elapsed().as_secs_f64();
+
+    let scores = scores(plan, image, run, &mut report)?;
+
+    let restoring = Instant::now();
+    let Restored { labels: restored, near_ties } = restore(scores, &recipe, &way, plan.threads, run)?;
+    run.checkpoint(Stage::Restore, 1, 1)?;
+    labels.write(restored.view(), &way.map, way.crop.start);
+    report.near_ties = near_ties;
+    report.restore_seconds = restoring.elapsed().as_secs_f64();
+    report.total_seconds = started.elapsed().as_secs_f64();
+    report.process_peak_bytes = crate::ffi::peak_memory();
+    run.finished(report.tiles);
+    Ok(report)
+}
+
+/// The class scores of an image: every fold over every tile, averaged.
+fn scores(plan: &mut Plan, image: Array4<f32>, run: &mut Run, report: &mut RunReport) -> Result<Array4<f16>> {
+    let shape = [image.dim().1, image.dim().2, image.dim().3];
+    let tiles = plan.tiles(shape)?;
+    let patch = tiles.patch().iter().product::<usize>();
+    let mut input = vec![0.0; image.dim().0 * patch];
+    let mut mirrored = Mirrored::new(tiles.patch(), &plan.mirror, plan.classes * patch);
+    let folds = plan.engines.len();
+    let (mut sum, mut last): (Option<Array4<f16>>, _) = (None, Instant::now());
+    let lap = |last: &mut Instant| std::mem::replace(last, Instant::now()).elapsed().as_secs_f64();
+    for engine in &mut plan.engines {
+        let mut field = Blend::new(plan.classes, &tiles, plan.window.clone(), plan.threads);
+        for start in tiles.iter() {
+            run.checkpoint(Stage::Network, report.tiles, tiles.len() * folds)?;
+            cut(image.view(), &tiles, start, &mut input);
+            report.blend_seconds += lap(&mut last);
+            let result = mirrored.run(&mut input, |input, output| engine.run(input, output));
+            let logits =
+                result.map_err(|error| Error::Inference { tile: report.tiles, reason: error.to_string() })?;
+            report.network_seconds += lap(&mut last);
+            field.add(start, logits);
+            report.tiles += 1;
+        }
+        let field = field.finish()?;
+        match &mut sum {
+            None => sum = Some(field),
+            Some(sum) => sum.zip_mut_with(&field, |sum, &score| *sum = f16::from_f32(sum.to_f32() + score.to_f32())),
+        }
+        report.blend_seconds += lap(&mut last);
+    }
+    run.checkpoint(Stage::Network, report.tiles, tiles.len() * folds)?;
+    let mut sum = sum.ok_or_else(|| Error::unsupported("a model without networks"))?;
+    if folds > 1 {
+        sum.mapv_inplace(|score| f16::from_f32(score.to_f32() / folds as f32));
+    }
+    report.blend_seconds += lap(&mut last);
+    Ok(sum)
+}

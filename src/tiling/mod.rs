@@ -1,0 +1,10 @@
+//! The sliding window: where tiles lie, how they are weighted, and how their outputs are merged.
+
+pub mod blend;
+pub mod grid;
+pub mod mirror;
+pub mod window;
+
+pub use blend::Blend;
+pub use grid::{TileGrid, cut};
+pub use mirror::Mirrored;

@@ -1,0 +1,79 @@
+//! The grid in patient space, with ITK's words: shape, spacing, origin, direction.
+
+use crate::error::{Error, Result};
+
+/// A grid: voxel (i, j, k) lies at `origin + direction · (i·spacing[0], j·spacing[1], k·spacing[2])`, in
+/// millimetres, LPS coordinates (x to the patient's left, y to the back, z to the head).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Geometry {
+    /// Voxels along each axis.
+    pub shape: [usize; 3],
+    /// Distance between neighbours along each axis.
+    pub spacing: [f64; 3],
+    /// Position of voxel (0, 0, 0).
+    pub origin: [f64; 3],
+    /// Rows of the direction matrix; its columns are the unit vectors of the axes.
+    pub direction: [[f64; 3]; 3],
+}
+
+/// How far a direction matrix may be from orthonormal: files round it to six or seven digits, NIfTI
+/// quaternions lose a little more.
+const TOLERANCE: f64 = 1e-3;
+
+impl Geometry {
+    /// A grid of 1 mm spacing, at the origin, along the patient's axes.
+    pub fn with_shape(shape: [usize; 3]) -> Self {
+        let direction = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        Geometry { shape, spacing: [1.0; 3], origin: [0.0; 3], direction }
+    }
+
+    /// Number of voxels.
+    pub fn voxels(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Volume of one voxel in cubic millimetres.
+    pub fn voxel_volume(&self) -> f64 {
+        self.spacing.iter().product()
+    }
+
+    /// The same grid when origin and direction were given in RAS coordinates.
+    pub fn ras_to_lps(mut self) -> Self {
+        for row in 0..2 {
+            self.origin[row] = -self.origin[row];
+            self.direction[row] = self.direction[row].map(|value| -value);
+        }
+        self
+    }
+
+    /// Refuses grids that no image has: empty, not finite, without thickness, or sheared.
+    ///
+    /// # Errors
+    /// [`Error::Geometry`], which names the field and what is wrong with it.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |reason: String| Err(Error::Geometry { reason });
+        if self.shape.contains(&0) {
+            return wrong(format!("shape is {:?}, every size must be at least 1", self.shape));
+        }
+        if !self.spacing.iter().all(|spacing| spacing.is_finite() && *spacing > 0.0) {
+            return wrong(format!("spacing is {:?}, expected three positive numbers", self.spacing));
+        }
+        if !self.origin.iter().chain(self.direction.iter().flatten()).all(|value| value.is_finite()) {
+            return wrong("origin or direction has a value that is not a finite number".into());
+        }
+        for a in 0..3 {
+            for b in a..3 {
+                let product: f64 = self.direction.iter().map(|row| row[a] * row[b]).sum();
+                let expected = if a == b { 1.0 } else { 0.0 };
+                if (product - expected).abs() > TOLERANCE {
+                    return wrong(if a == b {
+                        format!("direction column {a} has length {:.6}, expected 1", product.sqrt())
+                    } else {
+                        format!("direction columns {a} and {b} are not at a right angle (sheared grid)")
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}

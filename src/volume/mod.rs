@@ -1,0 +1,14 @@
+//! The caller's image: voxels of any type and layout on a grid in patient space. Nothing is copied here.
+
+mod dtype;
+mod geometry;
+mod orientation;
+mod view;
+
+pub use dtype::DType;
+pub use geometry::Geometry;
+pub use orientation::AxisMap;
+pub use view::{Layout, Volume};
+
+pub(crate) use dtype::Element;
+pub(crate) use view::Walk;

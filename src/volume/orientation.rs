@@ -1,0 +1,105 @@
+//! Ways to walk along the axes of a volume: permutations with flips.
+
+use super::Geometry;
+
+/// How the axes of an array follow from those of a volume: array axis `n` runs along volume axis `axis[n]`,
+/// backwards where `flip[n]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AxisMap {
+    /// The volume's axis for each array axis.
+    pub axis: [usize; 3],
+    /// Whether the array axis runs against it.
+    pub flip: [bool; 3],
+}
+
+impl AxisMap {
+    /// The array's axes are the volume's.
+    pub fn identity() -> Self {
+        AxisMap { axis: [0, 1, 2], flip: [false; 3] }
+    }
+
+    /// Reading images as SimpleITK and nibabel-after-transposition do: (k, j, i), the volume's last axis first.
+    pub fn reversed() -> Self {
+        AxisMap { axis: [2, 1, 0], flip: [false; 3] }
+    }
+
+    /// The map whose array is closest to RAS order (axis 0 to the right, 1 to the front, 2 to the head), as
+    /// nibabel 5.4's `io_orientation` chooses it: pairs of axes from the strongest projection downwards.
+    pub fn closest_canonical(geometry: &Geometry) -> Self {
+        // Orthonormal columns are their own nearest orthogonal matrix, so the projections are the entries.
+        let ras = |world: usize, axis: usize| {
+            let value = geometry.direction[world][axis];
+            if world < 2 { -value } else { value }
+        };
+        let mut pairs: Vec<(usize, usize)> = (0..3).flat_map(|w| (0..3).map(move |a| (w, a))).collect();
+        pairs.sort_by(|&(w, a), &(v, b)| ras(v, b).abs().total_cmp(&ras(w, a).abs()).then((a, w).cmp(&(b, v))));
+        let (mut axis, mut flip) = ([usize::MAX; 3], [false; 3]);
+        for (world, source) in pairs {
+            if axis[world] == usize::MAX && !axis.contains(&source) {
+                axis[world] = source;
+                flip[world] = ras(world, source) < 0.0;
+            }
+        }
+        AxisMap { axis, flip }
+    }
+
+    /// First this map, then a transposition of the array: new axis `n` is the old axis `order[n]`.
+    pub fn transposed(self, order: [usize; 3]) -> Self {
+        AxisMap { axis: order.map(|n| self.axis[n]), flip: order.map(|n| self.flip[n]) }
+    }
+
+    /// A property of the volume's axes, in the array's order.
+    pub fn apply<T: Copy>(&self, volume: [T; 3]) -> [T; 3] {
+        self.axis.map(|axis| volume[axis])
+    }
+
+    /// A property of the array's axes, in the volume's order.
+    pub fn undo<T: Copy>(&self, array: [T; 3]) -> [T; 3] {
+        let mut volume = array;
+        for (n, &axis) in self.axis.iter().enumerate() {
+            volume[axis] = array[n];
+        }
+        volume
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_of_lps_flips_x_and_y() {
+        let map = AxisMap::closest_canonical(&Geometry::with_shape([2, 3, 4]));
+        assert_eq!(map, AxisMap { axis: [0, 1, 2], flip: [true, true, false] });
+    }
+
+    #[test]
+    fn apply_and_undo_are_inverse() {
+        let map = AxisMap { axis: [2, 0, 1], flip: [true, false, true] };
+        assert_eq!(map.apply([10, 11, 12]), [12, 10, 11]);
+        assert_eq!(map.undo(map.apply([10, 11, 12])), [10, 11, 12]);
+    }
+
+    #[test]
+    fn matches_nibabel() {
+        let Some(golden) = crate::reference::golden("orientation.json") else { return };
+        for case in golden["cases"].as_array().unwrap() {
+            let number = |row: usize, column: usize| case["affine"][row][column].as_f64().unwrap();
+            let mut geometry = Geometry::with_shape([2, 3, 4]);
+            for axis in 0..3 {
+                let length = (0..3).map(|row| number(row, axis).powi(2)).sum::<f64>().sqrt();
+                (0..3).for_each(|row| geometry.direction[row][axis] = number(row, axis) / length);
+            }
+            let geometry = geometry.ras_to_lps();
+            if geometry.check().is_err() {
+                continue;
+            }
+            let map = AxisMap::closest_canonical(&geometry);
+            for axis in 0..3 {
+                let world = case["ornt"][axis][0].as_u64().unwrap() as usize;
+                let sign = case["ornt"][axis][1].as_f64().unwrap();
+                assert_eq!((map.axis[world], map.flip[world]), (axis, sign < 0.0), "{case}");
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Borrowed voxels with their layout.
+
+use half::f16;
+
+use super::{AxisMap, DType, Element, Geometry};
+use crate::error::{Error, Result};
+use crate::parallel;
+
+/// Where voxels lie in a buffer, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Position of voxel (0, 0, 0).
+    pub offset: usize,
+    /// Distance between neighbours along each axis.
+    pub strides: [isize; 3],
+}
+
+impl Layout {
+    /// Axis 0 the fastest, nothing between the voxels.
+    pub fn dense(shape: [usize; 3], dtype: DType) -> Self {
+        let size = dtype.size() as isize;
+        Layout { offset: 0, strides: [size, size * shape[0] as isize, size * (shape[0] * shape[1]) as isize] }
+    }
+
+    /// The first byte and the end of all voxels; `None` when they don't fit into any buffer.
+    fn extent(&self, shape: [usize; 3], size: usize) -> Option<(usize, usize)> {
+        let (mut low, mut high) = (self.offset as i128, self.offset as i128);
+        for (&count, &stride) in shape.iter().zip(&self.strides) {
+            let reach = (count as i128 - 1) * stride as i128;
+            if reach < 0 { low += reach } else { high += reach }
+        }
+        high += size as i128;
+        Some((usize::try_from(low).ok()?, usize::try_from(high).ok().filter(|&h| h <= isize::MAX as usize)?))
+    }
+
+    /// Refuses layouts that leave a buffer of `available` bytes.
+    pub(crate) fn check(
+        &self,
+        shape: [usize; 3],
+        size: usize,
+        available: usize,
+        argument: &'static str,
+    ) -> Result<()> {
+        match self.extent(shape, size) {
+            Some((_, end)) if end <= available => Ok(()),
+            Some((_, end)) => {
+                Err(Error::BufferTooSmall { argument, found: available as u64, expected: end as u64 })
+            }
+            None => Err(Error::argument(
+                format!("{argument} strides"),
+                format!("{:?} with offset {} and shape {shape:?}", self.strides, self.offset),
+                "voxels that all lie in the buffer",
+            )),
+        }
+    }
+}
+
+/// An image: one or several channels on one grid, borrowed from the caller.
+#[derive(Clone, Debug)]
+pub struct Volume<'a> {
+    geometry: Geometry,
+    dtype: DType,
+    layout: Layout,
+    channels: Vec<&'a [u8]>,
+    slope: f64,
+    intercept: f64,
+}
+
+impl<'a> Volume<'a> {
+    /// One buffer a channel, all with the same type and layout.
+    ///
+    /// # Errors
+    /// [`Error::Geometry`] for an impossible grid, [`Error::BufferTooSmall`] or [`Error::InvalidArgument`] when
+    /// voxels lie outside of a buffer.
+    pub fn new(geometry: Geometry, dtype: DType, layout: Layout, channels: Vec<&'a [u8]>) -> Result<Self> {
+        geometry.check()?;
+        if channels.is_empty() {
+            return Err(Error::argument("volume.channels", 0, "at least 1"));
+        }
+        for channel in &channels {
+            layout.check(geometry.shape, dtype.size(), channel.len(), "volume.data")?;
+        }
+        Ok(Volume { geometry, dtype, layout, channels, slope: 1.0, intercept: 0.0 })
+    }
+
+    /// Intensity = stored value · slope + intercept.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a slope of zero or values that are not finite.
+    pub fn with_scaling(mut self, slope: f64, intercept: f64) -> Result<Self> {
+        if !slope.is_finite() || slope == 0.0 {
+            return Err(Error::argument("volume.slope", slope, "a finite number other than 0"));
+        }
+        if !intercept.is_finite() {
+            return Err(Error::argument("volume.intercept", intercept, "a finite number"));
+        }
+        (self.slope, self.intercept) = (slope, intercept);
+        Ok(self)
+    }
+
+    /// Its grid.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// The intensities of the box `start..start+shape` of the array that `map` makes of this volume, as f32,
+    /// last array axis fastest.
+    pub(crate) fn read(
+        &self,
+        channel: usize,
+        map: &AxisMap,
+        start: [usize; 3],
+        shape: [usize; 3],
+        out: &mut [f32],
+        threads: usize,
+    ) {
+        let read = match self.dtype {
+            DType::I8 => read::<i8>,
+            DType::U8 => read::<u8>,
+            DType::I16 => read::<i16>,
+            DType::U16 => read::<u16>,
+            DType::I32 => read::<i32>,
+            DType::U32 => read::<u32>,
+            DType::F16 => read::<f16>,
+            DType::F32 => read::<f32>,
+            DType::F64 => read::<f64>,
+        };
+        let walk = Walk::new(&self.layout, self.geometry.shape, map, start, shape);
+        let scale = (self.slope != 1.0 || self.intercept != 0.0).then_some((self.slope, self.intercept));
+        let bytes = self.channels[channel];
+        let planes = out.chunks_exact_mut((shape[1] * shape[2]).max(1)).enumerate();
+        parallel::for_each(threads, planes, |(z, plane)| read(bytes, &walk, z, scale, plane));
+    }
+}
+
+/// Byte positions of an array's voxels in a buffer.
+pub(crate) struct Walk {
+    start: isize,
+    strides: [isize; 3],
+    row: usize,
+}
+
+impl Walk {
+    pub(crate) fn new(
+        layout: &Layout,
+        volume: [usize; 3],
+        map: &AxisMap,
+        start: [usize; 3],
+        shape: [usize; 3],
+    ) -> Self {
+        let mut walk = Walk { start: layout.offset as isize, strides: [0; 3], row: shape[2] };
+        for n in 0..3 {
+            let (axis, stride) = (map.axis[n], layout.strides[map.axis[n]]);
+            let first = if map.flip[n] { volume[axis] - 1 - start[n] } else { start[n] };
+            walk.start += first as isize * stride;
+            walk.strides[n] = if map.flip[n] { -stride } else { stride };
+        }
+        walk
+    }
+
+    /// Positions of the row (z, y), in order.
+    #[inline]
+    pub(crate) fn row(&self, z: usize, y: usize) -> impl Iterator<Item = usize> {
+        let start = self.start + z as isize * self.strides[0] + y as isize * self.strides[1];
+        let step = self.strides[2];
+        (0..self.row as isize).map(move |x| (start + x * step) as usize)
+    }
+}
+
+fn read<T: Element>(bytes: &[u8], walk: &Walk, z: usize, scale: Option<(f64, f64)>, plane: &mut [f32]) {
+    for (y, row) in plane.chunks_exact_mut(walk.row.max(1)).enumerate() {
+        for (value, position) in row.iter_mut().zip(walk.row(z, y)) {
+            let stored = T::from_bytes(&bytes[position..position + T::SIZE]);
+            *value = match scale {
+                None => stored.to_f32(),
+                Some((slope, intercept)) => (stored.to_f64() * slope + intercept) as f32,
+            };
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Labels against those that the reference implementations gave, by the rule of the reference data: a label
+//! may differ only where the reference's own margin is a near tie, and in at most one of 1,000 foreground
+//! voxels. Prints what it counted: `cargo test --release --test parity -- --nocapture`.
+
+mod image;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use voxseg::labels::LabelBuffer;
+use voxseg::model::{Fold, Model, ModelOptions};
+use voxseg::plan::{Plan, PlanOptions};
+use voxseg::progress::Run;
+use voxseg::volume::{DType, Layout, Volume};
+
+use image::Image;
+
+/// Margins are in thousandths; up to this one the reference's two best classes nearly tie.
+const NEAR_TIE: f32 = 10.0;
+
+fn reference() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
+    let folder: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
+    let there = folder.join("nnunet/cases.json").is_file();
+    if !there {
+        eprintln!("skipped: the reference data is not here; set VOXSEG_REFERENCE to its folder");
+    }
+    there.then_some(folder)
+}
+
+/// Runs one case of `cases.json` with a number of threads; returns the labels in file order.
+fn segment(folder: &Path, case: &Value, threads: usize) -> (Vec<u8>, voxseg::segment::RunReport) {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let arguments: Vec<String> = case["args"].as_array().unwrap().iter().map(text).collect();
+    let argument = |name: &str| arguments.iter().position(|argument| argument == name);
+    let folds = argument("--folds").map(|at| {
+        arguments[at + 1].split(',').map(|fold| Fold::Number(fold.parse().unwrap())).collect()
+    });
+    let options = PlanOptions {
+        step: argument("--step").map(|at| arguments[at + 1].parse().unwrap()),
+        mirroring: argument("--no-mirror").is_none(),
+        threads,
+        ..PlanOptions::default()
+    };
+    let model = folder.join(case["model"].as_str().unwrap());
+    let model = Model::open(&model, &ModelOptions { folds, ..ModelOptions::default() }).unwrap();
+    let mut plan = Plan::new(&model, &options).unwrap();
+    let images: Vec<Image> =
+        case["images"].as_array().unwrap().iter().map(|path| Image::read(&folder.join(text(path)))).collect();
+    let grid = images[0].geometry.clone();
+    let channels = images.iter().map(|image| image.bytes.as_slice()).collect();
+    let volume = Volume::new(grid.clone(), DType::F32, Layout::dense(grid.shape, DType::F32), channels).unwrap();
+    let mut bytes = vec![255; grid.voxels()];
+    let layout = Layout::dense(grid.shape, DType::U8);
+    let mut labels = LabelBuffer::new(&grid, DType::U8, layout, &mut bytes).unwrap();
+    let report = plan.segment(&volume, &mut labels, &mut Run::default()).unwrap();
+    (bytes, report)
+}
+
+fn check(name: &str) {
+    let Some(folder) = reference().map(|folder| folder.join("nnunet")) else { return };
+    let cases: Value = serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap();
+    let case = cases.as_array().unwrap().iter().find(|case| case["name"] == name).unwrap();
+    let (labels, report) = segment(&folder, case, 2);
+    let expected = Image::read(&folder.join(case["expected"].as_str().unwrap()));
+    let margins = Image::read(&folder.join(case["margin"].as_str().unwrap()));
+    assert_eq!(labels.len(), expected.values.len(), "{name}: shapes differ");
+
+    let (mut different, mut ties) = (0, 0);
+    for ((&label, &right), &margin) in labels.iter().zip(&expected.values).zip(&margins.values) {
+        if f32::from(label) != right {
+            different += 1;
+            ties += usize::from(margin <= NEAR_TIE);
+        }
+    }
+    let foreground = expected.values.iter().filter(|&&label| label != 0.0).count();
+    println!(
+        "{name}: {different} of {} voxels differ ({:.1e} of the foreground), {} of them beyond a near tie; \
+         {} near ties reported",
+        labels.len(),
+        different as f64 / foreground.max(1) as f64,
+        different - ties,
+        report.near_ties,
+    );
+    let largest = expected.values.iter().fold(0.0_f32, |largest, &label| largest.max(label)) as u8;
+    let dice: Vec<String> = (1..=largest)
+        .map(|label| {
+            let ours = labels.iter().filter(|&&found| found == label).count();
+            let theirs = expected.values.iter().filter(|&&right| right == f32::from(label)).count();
+            let both = labels.iter().zip(&expected.values);
+            let both = both.filter(|&(&found, &right)| found == label && right == f32::from(label)).count();
+            let dice = if ours + theirs == 0 { 1.0 } else { 2.0 * both as f64 / (ours + theirs) as f64 };
+            format!("{label}:{dice:.5}")
+        })
+        .collect();
+    println!("{name}: Dice {}", dice.join(" "));
+    assert_eq!(different, ties, "{name}: voxels differ beyond near ties");
+    assert!(different * 1000 <= foreground, "{name}: {different} of {foreground} foreground voxels differ");
+    assert!(report.near_ties >= different, "{name}: the run reported fewer near ties than voxels that differ");
+    // Same bytes whatever the thread count; the smallest case serves to show it.
+    if name == "torso_ct_step08" {
+        assert!(segment(&folder, case, 1).0 == labels, "one thread gives other labels than two");
+        assert!(segment(&folder, case, 3).0 == labels, "three threads give other labels than two");
+    }
+}
+
+macro_rules! cases {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            check(stringify!($name));
+        }
+    )*};
+}
+cases! { torso_ct torso_ct_step08 torso_ct15 old_t1 cardiac2d_mr_mirror regions_mr }
