@@ -101,6 +101,7 @@ pub struct PlanReport {
 pub struct Plan {
     pub(crate) recipe: Arc<Recipe>,
     pub(crate) engines: Vec<Box<dyn Engine>>,
+    pub(crate) previous: Option<Box<Plan>>,
     pub(crate) window: Array3<f16>,
     pub(crate) threads: usize,
     pub(crate) step: f64,
@@ -154,9 +155,12 @@ impl Plan {
         }
         let width = if precision == Precision::F16 { 2 } else { 4 };
         let parameters = |network: &Arc<Network>| (network.parameters() * width) as u64;
+        let previous = model.previous.as_ref().map(|stage| Plan::new(stage, options).map(Box::new)).transpose()?;
+        let previous_bytes = previous.as_ref().map_or(0, |plan| plan.weight_bytes);
         let plan = Plan {
             recipe: model.recipe.clone(),
             engines,
+            previous,
             window: match options.blending {
                 Blending::Gaussian if tiling.slices => window::gaussian2d([tiling.patch[1], tiling.patch[2]]),
                 Blending::Gaussian => window::gaussian(tiling.patch),
@@ -171,7 +175,7 @@ impl Plan {
             device: options.device,
             precision,
             memory_budget: options.memory_budget,
-            weight_bytes: model.networks.iter().map(parameters).sum(),
+            weight_bytes: previous_bytes + model.networks.iter().map(parameters).sum::<u64>(),
         };
         match plan.memory_budget {
             Some(budget) if budget < plan.weight_bytes => {

@@ -58,11 +58,18 @@ pub struct Progress {
 type Receiver<'a> = Box<dyn FnMut(&Progress) -> bool + 'a>;
 
 /// A run in the eyes of its caller: progress goes out, a wish to stop comes in.
-#[derive(Default)]
 pub struct Run<'a> {
     cancel: Cancel,
     receiver: Option<Receiver<'a>>,
     fraction: f64,
+    /// The share of the whole that the present part of the run has: from, to.
+    part: (f64, f64),
+}
+
+impl Default for Run<'_> {
+    fn default() -> Self {
+        Run { cancel: Cancel::new(), receiver: None, fraction: 0.0, part: (0.0, 1.0) }
+    }
 }
 
 /// Shares of the whole that the stages before and after the network get in the progress.
@@ -82,6 +89,14 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// Runs a part that has the share from `from` to `to` of the whole; what follows has the rest.
+    pub(crate) fn part<T>(&mut self, from: f64, to: f64, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.part = (from, to);
+        let result = part(self);
+        self.part = (to, 1.0);
+        result
+    }
+
     /// Reports that `done` of `count` parts of `stage` are done.
     ///
     /// # Errors
@@ -93,15 +108,22 @@ impl<'a> Run<'a> {
             Stage::Network => PREPROCESS + (1.0 - PREPROCESS - RESTORE) * part,
             Stage::Restore => 1.0 - RESTORE * (1.0 - part),
         };
-        self.fraction = self.fraction.max(fraction);
+        let (from, to) = self.part;
+        self.fraction = self.fraction.max(from + (to - from) * fraction);
         let (tiles_done, tiles) = if stage == Stage::Network { (done, count) } else { (0, 0) };
         self.report(&Progress { stage, fraction: self.fraction, tiles_done, tiles })
     }
 
+    /// Stops a run that is to be cancelled, without a report.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.cancel.requested() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
     fn report(&mut self, progress: &Progress) -> Result<()> {
-        if self.cancel.requested() {
-            return Err(Error::Cancelled);
-        }
+        self.check()?;
         if let Some(receiver) = &mut self.receiver
             && !receiver(progress)
         {
@@ -112,6 +134,9 @@ impl<'a> Run<'a> {
 
     /// The last report, after which nothing can fail: the labels are written.
     pub(crate) fn finished(&mut self, tiles: usize) {
+        if self.part.1 < 1.0 {
+            return;
+        }
         let progress = Progress { stage: Stage::Restore, fraction: 1.0, tiles_done: tiles, tiles };
         if let Some(receiver) = &mut self.receiver {
             receiver(&progress);

@@ -33,6 +33,11 @@ pub enum Step {
     Normalize(Vec<Normalization>),
     /// Brings the grid to the network's spacing.
     Resample(Resample),
+    /// Adds a channel for each of these labels, which is 1 where the previous stage of a cascade found it.
+    AddPreviousStage {
+        /// The labels, in the order of the channels.
+        labels: Vec<u16>,
+    },
 }
 
 /// Change of the grid's spacing, and back.
@@ -44,12 +49,30 @@ pub struct Resample {
     pub image: Resampler,
     /// How class scores are resampled on the way back.
     pub scores: Resampler,
+    /// How labels of a previous stage are resampled.
+    pub labels: Resampler,
 }
 
-/// nnU-Net's default resampling: splines on the grid of pixel areas, coarse axes apart from the others.
+/// nnU-Net's ways to change a grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resampler {
-    /// Orders of the splines.
+pub enum Resampler {
+    /// `resample_data_or_seg_to_shape`: splines on the grid of pixel areas.
+    Spline(Spline),
+    /// `resample_torch_fornnunet`: PyTorch's linear interpolation in single precision.
+    Torch {
+        /// As for splines; the separate axis is resampled to the nearest.
+        separate: Option<bool>,
+        /// For labels: its memory-saving variant, which decides by one half and not by the best.
+        frugal: bool,
+    },
+    /// `no_resampling_hack`: the grid stays.
+    None,
+}
+
+/// Splines, coarse axes apart from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spline {
+    /// Their orders.
     pub orders: Orders,
     /// Whether the coarsest axis is resampled by itself; `None`: when it is over three times coarser.
     pub separate: Option<bool>,
@@ -107,21 +130,31 @@ impl Resample {
 
     /// Shape of an image after this step.
     pub fn shape(&self, shape: [usize; 3], spacing: [f64; 3]) -> [usize; 3] {
-        resampled_shape(shape, spacing, self.target(spacing))
+        match self.image {
+            Resampler::None => shape,
+            _ => resampled_shape(shape, spacing, self.target(spacing)),
+        }
     }
 }
 
-impl Resampler {
-    /// One spline rule with the automatic choice of a separate axis.
+impl Spline {
+    /// Orders in all axes and along an axis that is resampled apart.
     ///
     /// # Errors
     /// [`crate::Error::Unsupported`] for orders that aren't implemented.
     pub fn new(order: u8, order_z: u8, separate: Option<bool>) -> Result<Self> {
-        Ok(Resampler { orders: Orders::new(order, order_z)?, separate })
+        Ok(Spline { orders: Orders::new(order, order_z)?, separate })
     }
+}
 
+impl Resampler {
     /// The axis that is resampled by itself on the way from one spacing to another.
     pub fn separate_axis(&self, from: [f64; 3], to: [f64; 3]) -> Option<usize> {
-        separate_axis(from, to, self.separate)
+        match self {
+            Resampler::Spline(Spline { separate, .. }) | Resampler::Torch { separate, .. } => {
+                separate_axis(from, to, *separate)
+            }
+            Resampler::None => None,
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::preprocess::preprocess;
 use crate::progress::{Run, Stage};
 use crate::restore::{Restored, restore};
 use crate::tiling::{Blend, Mirrored, cut};
-use crate::volume::Volume;
+use crate::volume::{DType, Layout, Volume};
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -48,7 +48,11 @@ pub(crate) fn segment(
     let mut report = RunReport { voxels: volume.geometry().voxels(), ..RunReport::default() };
     let recipe = plan.recipe.clone();
 
-    let prepared = preprocess(volume, &recipe, plan.threads, run)?;
+    let previous = match &mut plan.previous {
+        Some(stage) => Some(previous_labels(stage, volume, run)?),
+        None => None,
+    };
+    let prepared = preprocess(volume, previous.as_deref(), &recipe, plan.threads, run)?;
     let (image, way) = (prepared.image, prepared.way);
     report.preprocess_seconds = started.elapsed().as_secs_f64();
 
@@ -56,7 +60,7 @@ pub(crate) fn segment(
 
     let restoring = Instant::now();
     let Restored { labels: restored, near_ties } = restore(scores, &recipe, &way, plan.threads, run)?;
-    run.checkpoint(Stage::Restore, 1, 1)?;
+    run.check()?;
     labels.write(restored.view(), &way.map, way.crop.start);
     report.near_ties = near_ties;
     report.restore_seconds = restoring.elapsed().as_secs_f64();
@@ -64,6 +68,16 @@ pub(crate) fn segment(
     report.process_peak_bytes = crate::ffi::peak_memory();
     run.finished(report.tiles);
     Ok(report)
+}
+
+/// The labels of a cascade's previous stage, dense on the volume's grid.
+fn previous_labels(stage: &mut Plan, volume: &Volume, run: &mut Run) -> Result<Vec<u8>> {
+    let grid = volume.geometry();
+    let layout = Layout::dense(grid.shape, DType::U16);
+    let mut bytes = vec![0; grid.voxels() * DType::U16.size()];
+    let mut labels = LabelBuffer::new(grid, DType::U16, layout, &mut bytes)?;
+    run.part(0.0, 0.3, |run| stage.segment(volume, &mut labels, run))?;
+    Ok(bytes)
 }
 
 /// The class scores of an image: every fold over every tile, averaged.
@@ -104,3 +118,6 @@ fn scores(plan: &mut Plan, image: Array4<f32>, run: &mut Run, report: &mut RunRe
     report.blend_seconds += lap(&mut last);
     Ok(sum)
 }
+
+#[cfg(test)]
+mod tests;

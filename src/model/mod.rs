@@ -46,6 +46,7 @@ impl Default for ModelOptions {
 pub struct Model {
     pub(crate) networks: Vec<Arc<Network>>,
     pub(crate) recipe: Arc<Recipe>,
+    pub(crate) previous: Option<Arc<Model>>,
     about: Arc<About>,
 }
 
@@ -79,10 +80,32 @@ impl Model {
         nnunet::open(&Files::memory(files), options)
     }
 
-    fn new(networks: Vec<Network>, recipe: Recipe, mut about: About) -> Self {
-        about.identity = identity(&networks, &recipe);
+    fn new(networks: Vec<Network>, recipe: Recipe, mut about: About, previous: Option<Model>) -> Self {
+        about.identity = identity(&networks, &recipe, previous.as_ref());
         let networks = networks.into_iter().map(Arc::new).collect();
-        Model { networks, recipe: Arc::new(recipe), about: Arc::new(about) }
+        Model { networks, recipe: Arc::new(recipe), about: Arc::new(about), previous: previous.map(Arc::new) }
+    }
+
+    /// A model with one channel whose network is never run.
+    #[cfg(test)]
+    pub(crate) fn for_tests(recipe: Recipe, classes: usize) -> Self {
+        use crate::network::{Op, Weight};
+        let weight = Weight { name: "w".into(), shape: vec![classes, 1, 1, 1, 1], data: vec![0.0; classes] };
+        let mut network = Network::new(1);
+        network.add(Op::Conv { weight: Arc::new(weight), bias: None, kernel: [1; 3], stride: [1; 3] }, &[0]);
+        let names = (0..classes as u32).zip(crate::labels::colors(classes));
+        let labels = names.map(|(value, color)| Label { value, name: format!("label {value}"), color });
+        let about = About {
+            name: "test".into(),
+            format: "test",
+            configuration: String::new(),
+            trainer: String::new(),
+            architecture: String::new(),
+            channels: vec!["CT".into()],
+            labels: labels.collect(),
+            identity: String::new(),
+        };
+        Model::new(vec![network], recipe, about, None)
     }
 
     /// Its name.
@@ -113,6 +136,11 @@ impl Model {
     /// The networks whose scores are averaged.
     pub fn networks(&self) -> &[Arc<Network>] {
         &self.networks
+    }
+
+    /// The model whose labels this one refines, in a cascade.
+    pub fn previous_stage(&self) -> Option<&Model> {
+        self.previous.as_deref()
     }
 
     /// The spacing that the network works at in millimetres, in the order of the axes of a volume (x, y, z);
@@ -158,15 +186,17 @@ impl Model {
             "mirror_axes": self.recipe.tiling.mirror,
             "recipe": self.recipe.steps.iter().map(|step| format!("{step:?}")).collect::<Vec<_>>(),
             "decision": format!("{:?}", self.recipe.decision),
+            "previous_stage": self.previous_stage().map(Model::describe),
             "labels": labels,
             "identity": about.identity,
         })
     }
 }
 
-/// Names of operators and their settings, weights and recipe: all that the labels follow from.
-fn identity(networks: &[Network], recipe: &Recipe) -> String {
+/// Operators and their settings, weights, recipe and previous stage: all that the labels follow from.
+fn identity(networks: &[Network], recipe: &Recipe, previous: Option<&Model>) -> String {
     let mut hash = Sha256::new();
+    hash.update(previous.map_or("", Model::identity));
     hash.update(format!("{recipe:?}"));
     let mut bytes = Vec::new();
     for network in networks {

@@ -1,10 +1,17 @@
 //! A network as data: a small typed graph with its weights, that any engine can lower. One file per published
 //! architecture builds it and checks every tensor on the way.
 
+mod conv_block;
 mod plain_conv_unet;
+mod residual_block;
+mod residual_encoder_unet;
+mod unet_decoder;
 mod weights;
 
-pub use plain_conv_unet::{ConvBlock, PlainConvUNet};
+pub use conv_block::{Activation, ConvBlock, Norm};
+pub use plain_conv_unet::PlainConvUNet;
+pub use residual_block::ResidualBlock;
+pub use residual_encoder_unet::ResidualEncoderUNet;
 pub use weights::{StateDict, Weight};
 
 use std::sync::Arc;
@@ -49,10 +56,43 @@ pub enum Op {
         /// Added to the variance.
         epsilon: f32,
     },
+    /// Per channel: (x − mean) / √(variance + epsilon) · scale + shift, with statistics from training.
+    BatchNorm {
+        /// [channels].
+        scale: Arc<Weight>,
+        /// [channels].
+        shift: Arc<Weight>,
+        /// [channels].
+        mean: Arc<Weight>,
+        /// [channels].
+        variance: Arc<Weight>,
+        /// Added to the variance.
+        epsilon: f32,
+    },
     /// x for positive x, else slope · x.
     LeakyRelu {
         /// Slope of the negative side.
         slope: f32,
+    },
+    /// x for positive x, else 0.
+    Relu,
+    /// x · Φ(x), with the error function.
+    Gelu,
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid,
+    /// Sum of two inputs of one shape.
+    Add,
+    /// Product of two inputs; the second may have size 1 along axes of the first.
+    Multiply,
+    /// Means of blocks that don't overlap; what is left over at the end of an axis is dropped.
+    AveragePool {
+        /// Size of a block per axis.
+        size: [usize; 3],
+    },
+    /// Mean along some axes, which get size 1.
+    Mean {
+        /// Whether each axis is averaged.
+        axes: [bool; 3],
     },
     /// The inputs' channels, in order.
     Concat,
@@ -88,11 +128,16 @@ impl Network {
             Op::Input => unreachable!("a network has one input, made by `new`"),
             Op::Conv { weight, .. } => weight.shape[0],
             Op::ConvTranspose { weight, .. } => weight.shape[1],
-            Op::InstanceNorm { .. } | Op::LeakyRelu { .. } => of(0),
             Op::Concat => (0..inputs.len()).map(of).sum(),
+            _ => of(0),
         };
         self.nodes.push(Node { op, inputs: inputs.to_vec(), channels });
         self.nodes.len() - 1
+    }
+
+    /// Channels of a node's result.
+    pub fn channels(&self, node: NodeId) -> usize {
+        self.nodes[node].channels
     }
 
     /// All nodes, inputs before their users.
@@ -112,14 +157,7 @@ impl Network {
 
     /// The weights, in the order of their use.
     pub fn weights(&self) -> impl Iterator<Item = &Arc<Weight>> {
-        self.nodes.iter().flat_map(|node| match &node.op {
-            Op::Conv { weight, bias, .. } | Op::ConvTranspose { weight, bias, .. } => {
-                vec![Some(weight), bias.as_ref()]
-            }
-            Op::InstanceNorm { scale, shift, .. } => vec![Some(scale), Some(shift)],
-            Op::Input | Op::LeakyRelu { .. } | Op::Concat => Vec::new(),
-        })
-        .flatten()
+        self.nodes.iter().flat_map(|node| node.op.weights())
     }
 
     /// Number of weights.
@@ -139,15 +177,16 @@ impl Network {
                 Op::Input => tile,
                 Op::Conv { stride, .. } => std::array::from_fn(|axis| input(0)[axis].div_ceil(stride[axis])),
                 Op::ConvTranspose { stride, .. } => std::array::from_fn(|axis| input(0)[axis] * stride[axis]),
-                Op::InstanceNorm { .. } | Op::LeakyRelu { .. } => input(0),
-                Op::Concat => {
-                    let first = input(0);
-                    if (1..node.inputs.len()).any(|index| input(index) != first) {
+                Op::AveragePool { size } => std::array::from_fn(|axis| input(0)[axis] / size[axis]),
+                Op::Mean { axes } => std::array::from_fn(|axis| if axes[axis] { 1 } else { input(0)[axis] }),
+                Op::Concat | Op::Add => {
+                    if (1..node.inputs.len()).any(|index| input(index) != input(0)) {
                         let text = format!("a patch size of {tile:?}, which the network's strides don't divide");
                         return Err(Error::unsupported(text));
                     }
-                    first
+                    input(0)
                 }
+                _ => input(0),
             };
             sizes.push(size);
         }
@@ -191,6 +230,18 @@ impl Network {
 }
 
 impl Op {
+    /// Its weights, in the order of its arguments.
+    pub fn weights(&self) -> Vec<&Arc<Weight>> {
+        match self {
+            Op::Conv { weight, bias, .. } | Op::ConvTranspose { weight, bias, .. } => {
+                std::iter::once(weight).chain(bias).collect()
+            }
+            Op::InstanceNorm { scale, shift, .. } => vec![scale, shift],
+            Op::BatchNorm { scale, shift, mean, variance, .. } => vec![scale, shift, mean, variance],
+            _ => Vec::new(),
+        }
+    }
+
     /// The operator with its settings but without its weights, as text.
     pub(crate) fn settings(&self) -> String {
         match self {
@@ -198,7 +249,15 @@ impl Op {
             Op::Conv { weight, kernel, stride, .. } => format!("conv {:?} {kernel:?} {stride:?}", weight.shape),
             Op::ConvTranspose { weight, stride, .. } => format!("conv transpose {:?} {stride:?}", weight.shape),
             Op::InstanceNorm { epsilon, .. } => format!("instance norm {epsilon}"),
+            Op::BatchNorm { epsilon, .. } => format!("batch norm {epsilon}"),
             Op::LeakyRelu { slope } => format!("leaky relu {slope}"),
+            Op::Relu => "relu".into(),
+            Op::Gelu => "gelu".into(),
+            Op::Sigmoid => "sigmoid".into(),
+            Op::Add => "add".into(),
+            Op::Multiply => "multiply".into(),
+            Op::AveragePool { size } => format!("average pool {size:?}"),
+            Op::Mean { axes } => format!("mean {axes:?}"),
             Op::Concat => "concat".into(),
         }
     }

@@ -53,6 +53,11 @@ impl<'a> StateDict<'a> {
         Ok(StateDict { checkpoint, tensors })
     }
 
+    /// Whether there is a tensor of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
     fn find(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
         let Some((tensor, used)) = self.tensors.get_mut(name) else { return Ok(None) };
         if tensor.shape != shape {

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::parallel;
 use crate::preprocess::{Way, resample};
 use crate::progress::{Run, Stage};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Resampler};
 use decide::Decider;
 use taps::Taps;
 
@@ -49,14 +49,9 @@ pub fn restore(
         && from != to
     {
         let separate = step.scores.separate_axis(step.target(way.spacing), way.spacing);
-        let order = |axis| {
-            let orders = step.scores.orders;
-            if separate == Some(axis) { orders.order_z } else { orders.order }
-        };
-        if (0..3).all(|axis| order(axis) <= 1) {
-            taps = [0, 1, 2].map(|axis| Taps::new(from[axis], to[axis], order(axis)));
-        } else {
-            scores = resample_scores(scores.view(), to, step.scores.orders, separate, threads);
+        match Taps::of(&step.scores, from, to, separate) {
+            Some(found) => taps = found,
+            None => scores = resample_scores(scores.view(), to, &step.scores, separate, threads),
         }
     }
     let mut labels = Array3::zeros((to[0], to[1], to[2]));
@@ -86,14 +81,14 @@ pub fn restore(
 fn resample_scores(
     scores: ArrayView4<f16>,
     to: [usize; 3],
-    orders: resample::Orders,
+    rule: &Resampler,
     separate: Option<usize>,
     threads: usize,
 ) -> Array4<f16> {
     let mut out = Array4::from_elem((scores.dim().0, to[0], to[1], to[2]), f16::ZERO);
     for (class, mut out) in scores.outer_iter().zip(out.outer_iter_mut()) {
         let single = class.mapv(f16::to_f32);
-        out.assign(&resample::resample(single.view(), to, orders, separate, threads).mapv(f16::from_f32));
+        out.assign(&resample::resample_with(rule, single.view(), to, separate, threads).mapv(f16::from_f32));
     }
     out
 }
@@ -137,7 +132,9 @@ fn restore_band(
             let start = (class * height + row) * width;
             let [a, b] = [&slots[0][start..start + width], &slots[1][start..start + width]];
             blend_rows(a, b, weight, values);
-            scratch.round_to_half(values);
+            if !taps[2].single {
+                scratch.round_to_half(values);
+            }
         }
         near_ties += decider.decide(&row_of_classes, out, &mut decision);
     }

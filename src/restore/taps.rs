@@ -1,17 +1,43 @@
 //! Linear and nearest interpolation along one axis, on the grid of pixel areas that scikit-image's `resize`
 //! uses: output k lies at (k + ½)·in/out − ½, clamped to the input.
 
+use crate::preprocess::resample::torch;
+use crate::recipe::Resampler;
+
 /// For each output, the two inputs that it lies between, and the weight of the second.
 pub(super) struct Taps {
     between: Vec<[usize; 2]>,
     weights: Vec<f32>,
     identity: bool,
+    /// Results stay in single precision, as PyTorch's interpolation gives them.
+    pub(super) single: bool,
 }
 
 impl Taps {
+    /// The taps of each axis for a rule that has two at most; `None` for splines of higher order.
+    pub(super) fn of(rule: &Resampler, from: [usize; 3], to: [usize; 3], separate: Option<usize>) -> Option<[Taps; 3]> {
+        let axes = [0, 1, 2];
+        match rule {
+            Resampler::Spline(spline) => {
+                let orders = spline.orders;
+                let order = |axis| if separate == Some(axis) { orders.order_z } else { orders.order };
+                let few = axes.iter().all(|&axis| order(axis) <= 1);
+                few.then(|| axes.map(|axis| Taps::new(from[axis], to[axis], order(axis))))
+            }
+            Resampler::Torch { .. } => Some(axes.map(|axis| {
+                let rule = if separate == Some(axis) { torch::nearest } else { torch::linear };
+                let (between, weights) = rule(from[axis], to[axis]).into_iter().unzip();
+                let weights: Vec<[f32; 2]> = weights;
+                let weights = weights.into_iter().map(|[_, second]| second).collect();
+                Taps { between, weights, identity: from[axis] == to[axis], single: true }
+            })),
+            Resampler::None => None,
+        }
+    }
+
     /// Outputs are inputs.
     pub(super) fn identity(size: usize) -> Self {
-        Taps { between: (0..size).map(|k| [k, k]).collect(), weights: vec![0.0; size], identity: true }
+        Taps { between: (0..size).map(|k| [k, k]).collect(), weights: vec![0.0; size], identity: true, single: false }
     }
 
     /// Order 1 (linear) or 0 (nearest).
@@ -32,7 +58,7 @@ impl Taps {
                 weights.push((position - low as f64) as f32);
             }
         }
-        Taps { between, weights, identity: false }
+        Taps { between, weights, identity: false, single: false }
     }
 
     pub(super) fn len(&self) -> usize {

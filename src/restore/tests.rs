@@ -5,14 +5,14 @@ use proptest::prelude::*;
 use super::{Restored, restore};
 use crate::preprocess::Way;
 use crate::preprocess::crop::Box3;
-use crate::preprocess::resample::resample;
+use crate::preprocess::resample::resample_with;
 use crate::progress::Run;
-use crate::recipe::{Decision, Recipe, Resample, Resampler, Step, Tiling};
+use crate::recipe::{Decision, Recipe, Resample, Resampler, Spline, Step, Tiling};
 use crate::volume::AxisMap;
 
 fn recipe(spacing: [f64; 3], order: u8, separate: Option<bool>, decision: Decision) -> Recipe {
-    let rule = Resampler::new(order, 0, separate).unwrap();
-    let resample = Resample { spacing: spacing.map(Some), image: rule, scores: rule };
+    let rule = Resampler::Spline(Spline::new(order, 0, separate).unwrap());
+    let resample = Resample { spacing: spacing.map(Some), image: rule, scores: rule, labels: rule };
     let tiling = Tiling { patch: [1; 3], slices: false, step: 0.5, mirror: Vec::new() };
     Recipe { steps: vec![Step::Resample(resample)], tiling, decision }
 }
@@ -35,7 +35,7 @@ fn plainly(scores: &Array4<f16>, to: [usize; 3], recipe: &Recipe) -> ndarray::Ar
     let separate = step.scores.separate_axis(step.target([1.0; 3]), [1.0; 3]);
     let fields: Vec<_> = scores
         .outer_iter()
-        .map(|class| resample(class.mapv(f16::to_f32).view(), to, step.scores.orders, separate, 1).mapv(f16::from_f32))
+        .map(|class| resample_with(&step.scores, class.mapv(f16::to_f32).view(), to, separate, 1).mapv(f16::from_f32))
         .collect();
     ndarray::Array3::from_shape_fn(to, |at| {
         let best = (1..fields.len()).fold(0, |best, class| if fields[class][at] > fields[best][at] { class } else { best });

@@ -112,4 +112,7 @@ macro_rules! cases {
         }
     )*};
 }
-cases! { torso_ct torso_ct_step08 torso_ct15 old_t1 cardiac2d_mr_mirror regions_mr }
+cases! {
+    torso_ct torso_ct_step08 torso_ct15 old_t1 cardiac2d_mr_mirror regions_mr brain_aniso_2folds_mirror
+    cascade_lowres cascade_fullres
+}

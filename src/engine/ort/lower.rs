@@ -20,6 +20,7 @@ use crate::plan::Precision;
 pub(super) struct Weights {
     _single: Arc<Network>,
     _half: Vec<Vec<f16>>,
+    _integers: Vec<Vec<i64>>,
 }
 
 /// ONNX Runtime keeps initializers of up to this many bytes by value, and wants larger ones to be external.
@@ -32,6 +33,7 @@ pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], precision: Precisi
         graph: Graph::new().map_err(failed("create a graph"))?,
         half: precision == Precision::F16,
         buffers: Vec::new(),
+        integers: Vec::new(),
     };
     let names: Vec<String> = (0..network.nodes().len()).map(|id| format!("t{id}")).collect();
     let last = names.len() - 1;
@@ -67,26 +69,33 @@ pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], precision: Precisi
                 }
                 continue;
             }
-            Op::Conv { weight, bias, kernel, stride } => {
-                inputs.push(builder.weight(id, weight)?);
-                inputs.extend(bias.as_ref().map(|bias| builder.weight(id, bias)).transpose()?);
+            Op::Conv { kernel, stride, .. } => {
                 let padding = kernel.map(|size| (size - 1) / 2);
                 let pads = [padding, padding].concat();
                 ("Conv", vec![list("kernel_shape", kernel)?, list("strides", stride)?, list("pads", &pads)?])
             }
-            Op::ConvTranspose { weight, bias, stride } => {
-                inputs.push(builder.weight(id, weight)?);
-                inputs.extend(bias.as_ref().map(|bias| builder.weight(id, bias)).transpose()?);
+            Op::ConvTranspose { stride, .. } => {
                 ("ConvTranspose", vec![list("kernel_shape", stride)?, list("strides", stride)?])
             }
-            Op::InstanceNorm { scale, shift, epsilon } => {
-                inputs.push(builder.weight(id, scale)?);
-                inputs.push(builder.weight(id, shift)?);
-                ("InstanceNormalization", vec![attribute("epsilon", *epsilon)?])
-            }
+            Op::InstanceNorm { epsilon, .. } => ("InstanceNormalization", vec![attribute("epsilon", *epsilon)?]),
+            Op::BatchNorm { epsilon, .. } => ("BatchNormalization", vec![attribute("epsilon", *epsilon)?]),
             Op::LeakyRelu { slope } => ("LeakyRelu", vec![attribute("alpha", *slope)?]),
+            Op::Relu => ("Relu", Vec::new()),
+            Op::Gelu => ("Gelu", Vec::new()),
+            Op::Sigmoid => ("Sigmoid", Vec::new()),
+            Op::Add => ("Add", Vec::new()),
+            Op::Multiply => ("Mul", Vec::new()),
             Op::Concat => ("Concat", vec![attribute("axis", 1_i64)?]),
+            Op::AveragePool { size } => ("AveragePool", vec![list("kernel_shape", size)?, list("strides", size)?]),
+            Op::Mean { axes } => {
+                let axes = (0..3).filter(|&axis| axes[axis]).map(|axis| axis as i64 + 2).collect();
+                inputs.push(builder.integers(&format!("{id}.axes"), axes)?);
+                ("ReduceMean", Vec::new())
+            }
         };
+        for weight in node.op.weights() {
+            inputs.push(builder.weight(id, weight)?);
+        }
         builder.node(operator, &inputs, &result, attributes)?;
     }
     if builder.half {
@@ -95,7 +104,7 @@ pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], precision: Precisi
     let opset = Opset::new(ONNX_DOMAIN, 21).map_err(failed("name its operators"))?;
     let mut model = Model::new([opset]).map_err(failed("create a model"))?;
     model.set_graph(builder.graph).map_err(failed("create a model"))?;
-    Ok((model, Weights { _single: network.clone(), _half: builder.buffers }))
+    Ok((model, Weights { _single: network.clone(), _half: builder.buffers, _integers: builder.integers }))
 }
 
 fn attribute(name: &str, value: impl ort::operator::ToAttribute) -> Result<Attribute> {
@@ -110,6 +119,7 @@ struct Builder {
     graph: Graph,
     half: bool,
     buffers: Vec<Vec<f16>>,
+    integers: Vec<Vec<i64>>,
 }
 
 impl Builder {
@@ -141,6 +151,13 @@ impl Builder {
             self.initializer(&name, &shape, &weight.data, TensorElementType::Float32)?;
         }
         Ok(name)
+    }
+
+    /// Hands a list of whole numbers over and returns its name in the graph.
+    fn integers(&mut self, name: &str, values: Vec<i64>) -> Result<String> {
+        self.initializer(name, &[values.len()], &values, TensorElementType::Int64)?;
+        self.integers.push(values);
+        Ok(name.into())
     }
 
     /// The safe wrapper only takes tensors that ONNX Runtime allocated, so it would copy every weight.

@@ -5,18 +5,22 @@
 //! product is computed here one axis after the other, in `f64`, with differences of about 1e-13 before the
 //! final rounding.
 
+mod labels;
 mod linear;
 mod nearest;
 mod pass;
 mod spline;
+pub(crate) mod torch;
 #[cfg(test)]
 mod tests;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 
+pub use labels::resample_labels;
 pub use nearest::resample_nearest;
 use pass::{LANES, Pass, Range, Sample, Scratch};
 
+use crate::recipe::Resampler;
 use crate::{Error, Result, parallel};
 
 /// The largest ratio of voxel sizes at which an image is still resampled in all axes at once.
@@ -69,6 +73,21 @@ impl Orders {
             }
             None => Ok(Orders { order, order_z }),
         }
+    }
+}
+
+/// Resamples an image as a recipe says; [`Resampler::None`] keeps it.
+pub fn resample_with(
+    resampler: &Resampler,
+    image: ArrayView3<f32>,
+    new_shape: [usize; 3],
+    separate: Option<usize>,
+    threads: usize,
+) -> Array3<f32> {
+    match resampler {
+        Resampler::Spline(spline) => resample(image, new_shape, spline.orders, separate, threads),
+        Resampler::Torch { .. } => torch::interpolate(image, new_shape, separate, threads),
+        Resampler::None => image.as_standard_layout().into_owned(),
     }
 }
 

@@ -1,0 +1,145 @@
+//! `voxseg info`: what a model says of itself.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use voxseg::model::{Fold, Model, ModelOptions};
+use voxseg::preprocess::normalize::Normalization;
+use voxseg::recipe::{Decision, Resampler, Step};
+
+use crate::counts::thousands;
+use crate::failure::Outcome;
+use crate::options;
+
+/// Which weights of a model to take; for every command that opens one.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Weights {
+    /// Folds to average: 0,1 or all (the fold trained on everything) [default: every numbered fold]
+    #[arg(long, value_name = "FOLDS", value_delimiter = ',', value_parser = options::fold)]
+    folds: Option<Vec<Fold>>,
+    /// File name of the weights in each fold
+    #[arg(long, value_name = "NAME", default_value = "checkpoint_final.pth")]
+    checkpoint: String,
+}
+
+impl From<&Weights> for ModelOptions {
+    fn from(weights: &Weights) -> Self {
+        ModelOptions { folds: weights.folds.clone(), checkpoint: weights.checkpoint.clone() }
+    }
+}
+
+/// Which model to describe, and how.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The model's folder
+    model: PathBuf,
+    #[command(flatten)]
+    weights: Weights,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Writes a summary of a model.
+pub fn info(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
+    let model = Model::open(&arguments.model, &(&arguments.weights).into())?;
+    let about = model.describe();
+    if arguments.json {
+        writeln!(out, "{about:#}")?;
+        return Ok(());
+    }
+    let text = |key: &str| about[key].as_str().unwrap_or_default().to_owned();
+    let recipe = model.recipe();
+    let folds = about["folds"].as_u64().unwrap_or(1);
+    let each = if folds > 1 { format!(" in each of {folds} folds") } else { String::new() };
+    let parameters = thousands(about["parameters"].as_u64().unwrap_or(0));
+    let mirror = &recipe.tiling.mirror;
+    let mirroring = match mirror.len() {
+        0 => "none".into(),
+        count => format!("network axes {mirror:?}, {} runs a tile", 1 << count),
+    };
+    let rows = [
+        ("name", text("name")),
+        ("format", text("format")),
+        ("configuration", text("configuration")),
+        ("trainer", text("trainer")),
+        ("architecture", text("architecture")),
+        ("parameters", format!("{parameters}{each}")),
+        ("work", format!("{:.1} GFLOP a tile", about["gflop_per_tile"].as_f64().unwrap_or(0.0))),
+        ("channels", model.channels().join(", ")),
+        ("tile", format!("{} voxels, step {}", times(&model.patch()), recipe.tiling.step)),
+        ("spacing", spacing(model.spacing())),
+        ("mirroring", mirroring),
+        ("decision", decision(&recipe.decision)),
+        ("identity", text("identity")),
+    ];
+    for (key, value) in rows {
+        writeln!(out, "{key:<15}{value}")?;
+    }
+    for (n, step) in recipe.steps.iter().enumerate() {
+        writeln!(out, "{:<15}{}", if n == 0 { "recipe" } else { "" }, describe(step))?;
+    }
+    writeln!(out, "\n{:>5}  name", "label")?;
+    for label in about["labels"].as_array().map_or(&[][..], Vec::as_slice) {
+        let value = label["value"].as_u64().unwrap_or(0);
+        writeln!(out, "{value:>5}  {}", label["name"].as_str().unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+fn times<T: ToString>(numbers: &[T]) -> String {
+    numbers.iter().map(T::to_string).collect::<Vec<_>>().join(" × ")
+}
+
+fn spacing(spacing: [f64; 3]) -> String {
+    let number = |value: f64| if value == 0.0 { "the image's".into() } else { format!("{:.4}", Value::from(value)) };
+    if spacing == [0.0; 3] { "the image's own".into() } else { format!("{} mm", times(&spacing.map(number))) }
+}
+
+fn decision(decision: &Decision) -> String {
+    match decision {
+        Decision::Highest => "highest score".into(),
+        Decision::Regions(labels) => format!("regions over 0.5, later over earlier: {labels:?}"),
+    }
+}
+
+fn describe(step: &Step) -> String {
+    match step {
+        Step::Orient { canonical, transpose } => {
+            let start = if *canonical { "the patient's axes (RAS)" } else { "the image's axes" };
+            let order = if *transpose == [0, 1, 2] { String::new() } else { format!(", transposed {transpose:?}") };
+            format!("{start} as (z, y, x){order}")
+        }
+        Step::CropToNonzero => "crop margins of zeros".into(),
+        Step::Normalize(rules) => {
+            format!("normalise: {}", rules.iter().map(normalization).collect::<Vec<_>>().join("; "))
+        }
+        Step::Resample(resample) => {
+            let (image, scores) = (resampler(&resample.image), resampler(&resample.scores));
+            format!("resample: image {image}, scores {scores}")
+        }
+    }
+}
+
+fn normalization(rule: &Normalization) -> String {
+    match rule {
+        Normalization::Ct { lower, upper, mean, std } => {
+            format!("clip to {lower} … {upper}, subtract {mean}, divide by {std}")
+        }
+        Normalization::ZScore { masked: false } => "mean 0, deviation 1".into(),
+        Normalization::ZScore { masked: true } => "mean 0, deviation 1 within the nonzero mask".into(),
+        Normalization::None => "none".into(),
+        Normalization::RescaleTo01 => "to 0 … 1".into(),
+        Normalization::RgbTo01 => "divide by 255".into(),
+    }
+}
+
+fn resampler(resampler: &Resampler) -> String {
+    let (order, order_z) = (resampler.orders.order, resampler.orders.order_z);
+    match resampler.separate {
+        None => format!("order {order} ({order_z} along an axis over three times coarser)"),
+        Some(true) => format!("order {order} ({order_z} along the coarsest axis)"),
+        Some(false) => format!("order {order}"),
+    }
+}

@@ -1,0 +1,110 @@
+//! The command-line tool: models and images as files, everything else by the library.
+
+mod compare;
+mod convert;
+mod counts;
+mod devices;
+mod failure;
+mod gzip;
+mod image_file;
+mod info;
+mod metaimage;
+mod nifti;
+mod options;
+mod picture;
+mod progress;
+mod report;
+mod run;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::{CALLER, Outcome};
+
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 arguments or image files, 2 the model, 3 the runtime or device, \
+4 the run, 9 a defect of voxseg.";
+
+/// Segments 3-D medical images with published models.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Tool {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Describe a model
+    Info(info::Arguments),
+    /// Segment an image
+    Run(Box<run::Arguments>),
+    /// Write an image in another format: .nii, .nii.gz, .mhd
+    Convert {
+        /// The image
+        from: PathBuf,
+        /// Where it goes
+        to: PathBuf,
+    },
+    /// Draw labels over an image: three planes through the largest structure, with a legend
+    Picture(picture::Arguments),
+    /// List what networks can run on
+    Devices,
+    /// Compare two label maps voxel by voxel
+    Compare(compare::Arguments),
+}
+
+fn dispatch(command: &Command) -> Outcome<()> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        Command::Info(arguments) => info::info(&mut out, arguments),
+        Command::Run(arguments) => run::run(&mut out, arguments),
+        Command::Convert { from, to } => convert::convert(from, to),
+        Command::Picture(arguments) => picture::picture(arguments),
+        Command::Devices => devices::devices(&mut out),
+        Command::Compare(arguments) => compare::compare(&mut out, arguments),
+    }?;
+    Ok(out.flush()?)
+}
+
+fn main() -> ExitCode {
+    let tool = match Tool::try_parse() {
+        Ok(tool) => tool,
+        Err(answer) => {
+            // Help and version come this way too. Nothing can be done about an output that is closed.
+            let _ = answer.print();
+            return if answer.use_stderr() { ExitCode::from(CALLER) } else { ExitCode::SUCCESS };
+        }
+    };
+    match dispatch(&tool.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let message = failure.to_string();
+            if !message.is_empty() {
+                let _ = writeln!(std::io::stderr(), "voxseg: {message}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        use clap::CommandFactory;
+        Tool::command().debug_assert();
+    }
+
+    #[test]
+    fn options_of_a_run() {
+        let line = "voxseg run --model m --image a.nii --image b.nii --out c.nii --folds 0,1 --memory-budget 4GiB";
+        assert!(Tool::try_parse_from(line.split(' ')).is_ok());
+        assert!(Tool::try_parse_from(line.replace("4GiB", "4Gi").split(' ')).is_err());
+        assert!(Tool::try_parse_from("voxseg run --model m --out c.nii".split(' ')).is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! Values of options that need more than a number or a name.
+
+use voxseg::engine::Device;
+use voxseg::model::Fold;
+use voxseg::plan::Precision;
+
+/// "4GiB", "500MB" or plain bytes.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 10] = [
+        ("KIB", 1 << 10),
+        ("MIB", 1 << 20),
+        ("GIB", 1 << 30),
+        ("TIB", 1 << 40),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("B", 1),
+        ("", 1),
+    ];
+    let wrong = || format!("`{text}` is no size; write it as 4GiB, 500MB or in bytes");
+    let split = text.find(|letter: char| letter.is_ascii_alphabetic() || letter == ' ').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit = unit.trim().to_ascii_uppercase();
+    let &(_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor).ok_or_else(wrong);
+    }
+    let value: f64 = number.parse().map_err(|_| wrong())?;
+    let size = value * factor as f64;
+    if size.is_finite() && size >= 0.0 && size < u64::MAX as f64 { Ok(size as u64) } else { Err(wrong()) }
+}
+
+/// One entry of "0,1" or "all".
+pub fn fold(text: &str) -> Result<Fold, String> {
+    match text.trim() {
+        "all" => Ok(Fold::All),
+        number => number.parse().map(Fold::Number).map_err(|_| format!("`{text}` is no fold; write 0,1 or all")),
+    }
+}
+
+/// The name of a device.
+pub fn device(text: &str) -> Result<Device, String> {
+    Device::from_name(text).map_err(|error| error.to_string())
+}
+
+/// The name of a precision.
+pub fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "auto" => Ok(Precision::Auto),
+        "f32" => Ok(Precision::F32),
+        "f16" => Ok(Precision::F16),
+        _ => Err(format!("`{text}` is no precision; write auto, f32 or f16")),
+    }
+}
+
+/// The name of a precision, as the option takes it.
+pub fn precision_name(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Auto => "auto",
+        Precision::F32 => "f32",
+        Precision::F16 => "f16",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes("1073741824"), Ok(1 << 30));
+        assert_eq!(bytes("4GiB"), Ok(4 << 30));
+        assert_eq!(bytes("4 gib"), Ok(4 << 30));
+        assert_eq!(bytes("500MB"), Ok(500_000_000));
+        assert_eq!(bytes("1.5KiB"), Ok(1536));
+        assert_eq!(bytes("7b"), Ok(7));
+        for wrong in ["", "GiB", "-1", "4Gi", "1e9GB", "inf", "nan", "99999999999TiB", "1.5.2MB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn folds() {
+        assert_eq!(fold("3"), Ok(Fold::Number(3)));
+        assert_eq!(fold("all"), Ok(Fold::All));
+        assert!(fold("-1").is_err());
+    }
+
+    #[test]
+    fn precisions_have_names() {
+        for name in ["auto", "f32", "f16"] {
+            assert_eq!(precision(name).map(precision_name), Ok(name));
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! `voxseg run`: an image and a model in, labels out.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use voxseg::engine::Device;
+use voxseg::labels::LabelBuffer;
+use voxseg::model::Model;
+use voxseg::plan::{Blending, Plan, PlanOptions, PlanReport, Precision};
+use voxseg::progress::Run;
+use voxseg::segment::RunReport;
+use voxseg::volume::{DType, Layout, Volume};
+
+use crate::counts::{self, Count, count, size, thousands};
+use crate::failure::{Failure, Outcome};
+use crate::image_file::{ImageFile, check_name};
+use crate::info::Weights;
+use crate::picture::{self, Caption};
+use crate::progress::Bar;
+use crate::{options, report};
+
+/// What to segment with what, and where results go.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The model's folder
+    #[arg(long, value_name = "FOLDER")]
+    model: PathBuf,
+    /// The image (.nii, .nii.gz, .mhd); once for each of the model's channels, in its order
+    #[arg(long, value_name = "FILE", required = true)]
+    image: Vec<PathBuf>,
+    /// Where the labels go (.nii, .nii.gz, .mhd)
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    weights: Weights,
+    /// Distance between tiles as a share of a tile [default: the model's own]
+    #[arg(long, value_name = "SHARE")]
+    step: Option<f64>,
+    /// Don't average over mirrored tiles
+    #[arg(long)]
+    no_mirror: bool,
+    /// Weigh overlapping tiles equally
+    #[arg(long)]
+    no_gaussian: bool,
+    /// What runs the network; `voxseg devices` lists the names
+    #[arg(long, value_name = "NAME", value_parser = options::device, default_value = "cpu")]
+    device: Device,
+    /// What the network computes in: auto, f32 or f16
+    #[arg(long, value_name = "TYPE", value_parser = options::precision, default_value = "auto")]
+    precision: Precision,
+    /// Threads to use; 0: all processors
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+    /// Memory that the run may need, for example 4GiB; a run that needs more isn't started
+    #[arg(long, value_name = "SIZE", value_parser = options::bytes)]
+    memory_budget: Option<u64>,
+    /// Write a report as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Draw the labels over the image (.png)
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+    #[command(flatten)]
+    caption: Caption,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Seconds that the tool itself spends, beside those of the run.
+struct Times {
+    read: f64,
+    model: f64,
+    plan: f64,
+    write: f64,
+}
+
+/// Segments an image.
+pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
+    check_name(&arguments.out)?;
+    let mut clock = Instant::now();
+    let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
+    let image = read_channels(&arguments.image)?;
+    let read = lap();
+    let model = Model::open(&arguments.model, &(&arguments.weights).into())?;
+    let opened = lap();
+    let options = PlanOptions {
+        device: arguments.device,
+        precision: arguments.precision,
+        threads: arguments.threads,
+        step: arguments.step,
+        mirroring: !arguments.no_mirror,
+        blending: if arguments.no_gaussian { Blending::Constant } else { Blending::Gaussian },
+        memory_budget: arguments.memory_budget,
+    };
+    let mut plan = Plan::new(&model, &options)?;
+    let planned = plan.report(&image.geometry)?;
+    let mut times = Times { read, model: opened, plan: lap(), write: 0.0 };
+
+    let channels = (0..image.channels).map(|channel| image.channel(channel)).collect();
+    let volume = Volume::new(image.geometry.clone(), image.dtype, image.layout(), channels)?
+        .with_scaling(image.slope, image.intercept)?;
+    let largest = model.labels().iter().map(|label| label.value).max().unwrap_or(0);
+    let dtype = if largest < 256 { DType::U8 } else { DType::U16 };
+    let mut bytes = vec![0; image.geometry.voxels() * dtype.size()];
+    let layout = Layout::dense(image.geometry.shape, dtype);
+    let mut buffer = LabelBuffer::new(&image.geometry, dtype, layout, &mut bytes)?;
+    let mut bar = Bar::new(arguments.quiet);
+    let watch = |progress: &_| {
+        bar.show(progress);
+        true
+    };
+    let result = plan.segment(&volume, &mut buffer, &mut Run::default().with_progress(watch));
+    bar.clear();
+    let result = result?;
+
+    lap();
+    let mut labels = image.sibling(dtype, bytes);
+    if let Some(header) = &mut labels.header {
+        header.describe(concat!("voxseg ", env!("CARGO_PKG_VERSION")));
+    }
+    labels.write(&arguments.out)?;
+    times.write = lap();
+    let values = labels.labels(&arguments.out)?;
+    let counts = count(&values, model.labels(), image.geometry.voxel_volume());
+    if let Some(path) = &arguments.report {
+        let report = report::report(&model, &plan, &image.geometry, &planned, &result, &counts);
+        std::fs::write(path, format!("{report:#}\n")).map_err(|error| Failure::write(path, error))?;
+    }
+    if let Some(path) = &arguments.picture {
+        picture::write(path, &image, &values, &counts, &model, &arguments.caption)?;
+    }
+    if !arguments.quiet {
+        summary(out, &counts, &planned, &result, &times)?;
+    }
+    Ok(())
+}
+
+fn summary(
+    out: &mut impl Write,
+    counts: &[Count],
+    planned: &PlanReport,
+    run: &RunReport,
+    times: &Times,
+) -> Outcome<()> {
+    counts::table(out, counts)?;
+    writeln!(out)?;
+    let runs = if planned.network_runs == planned.tiles {
+        format!("{} tiles", run.tiles)
+    } else {
+        format!("{} tiles, {} network runs", run.tiles, planned.network_runs)
+    };
+    let stages = [
+        ("read image", times.read, String::new()),
+        ("open model", times.model, String::new()),
+        ("make plan", times.plan, String::new()),
+        ("prepare", run.preprocess_seconds, String::new()),
+        ("network", run.network_seconds, runs),
+        ("blend tiles", run.blend_seconds, String::new()),
+        ("restore", run.restore_seconds, String::new()),
+        ("write labels", times.write, String::new()),
+    ];
+    for (stage, seconds, note) in &stages {
+        writeln!(out, "{:<14}{seconds:>8.2} s  {note}", stage).map(drop)?;
+    }
+    writeln!(out, "{:<14}{:>8.2} s", "all", stages.iter().map(|stage| stage.1).sum::<f64>())?;
+    writeln!(out)?;
+    let share = run.near_ties as f64 / run.voxels.max(1) as f64;
+    writeln!(out, "{:<14}{} voxels ({share:.1e} of all)", "near ties", thousands(run.near_ties as u64))?;
+    if run.process_peak_bytes > 0 {
+        let (peak, planned) = (size(run.process_peak_bytes), size(planned.host_peak_bytes));
+        writeln!(out, "{:<14}{peak} (run planned with {planned})", "peak memory")?;
+    }
+    Ok(())
+}
+
+/// The image of one file, or one channel from each of several.
+fn read_channels(paths: &[PathBuf]) -> Outcome<ImageFile> {
+    let Some((first, rest)) = paths.split_first() else {
+        return Err(voxseg::Error::argument("--image", "nothing", "a file").into());
+    };
+    let mut image = ImageFile::read(first)?;
+    if rest.is_empty() {
+        return Ok(image);
+    }
+    let mut others = Vec::new();
+    for path in rest {
+        let other = ImageFile::read(path)?;
+        if let Some(difference) = other.grid_difference(&image) {
+            return Err(Failure::image(path, format!("not on the grid of {}: {difference}", first.display())));
+        }
+        others.push(other);
+    }
+    for (path, image) in paths.iter().zip(std::iter::once(&image).chain(&others)) {
+        one_channel(path, image)?;
+    }
+    // A volume has one type and one scaling; channels that differ in them meet as floats.
+    let kind = |image: &ImageFile| (image.dtype, image.slope, image.intercept);
+    if others.iter().any(|other| kind(other) != kind(&image)) {
+        image = image.to_f32();
+        others = others.iter().map(ImageFile::to_f32).collect();
+    }
+    for other in others {
+        image.bytes.extend(other.bytes);
+        image.channels += 1;
+    }
+    Ok(image)
+}
+
+fn one_channel(path: &Path, image: &ImageFile) -> Outcome<()> {
+    match image.channels {
+        1 => Ok(()),
+        count => Err(Failure::image(path, format!("{count} channels, but several files give one each"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image_file::tests::{Folder, example};
+
+    #[test]
+    fn channels_of_several_files() {
+        let folder = Folder::new("channels");
+        let (a, b) = (folder.file("a.nii"), folder.file("b.nii.gz"));
+        example(DType::I16).write(&a).unwrap();
+        example(DType::I16).write(&b).unwrap();
+        let image = read_channels(&[a.clone(), b.clone()]).unwrap();
+        assert_eq!((image.channels, image.dtype, image.channel(1)), (2, DType::I16, image.channel(0)));
+
+        example(DType::U8).write(&b).unwrap();
+        let image = read_channels(&[a.clone(), b.clone()]).unwrap();
+        assert_eq!((image.channels, image.dtype), (2, DType::F32));
+        assert_eq!(image.values().nth(60), example(DType::U8).values().next());
+
+        let mut moved = example(DType::U8);
+        moved.geometry.origin[2] += 0.01;
+        moved.write(&b).unwrap();
+        let failure = read_channels(&[a, b]).unwrap_err().to_string();
+        assert!(failure.contains("b.nii.gz") && failure.contains("origin"), "{failure}");
+    }
+}

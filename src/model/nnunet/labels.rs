@@ -1,0 +1,94 @@
+//! dataset.json: channels, labels and regions.
+
+use crate::error::Result;
+use crate::labels::{Label, colors};
+use crate::model::json::Json;
+use crate::recipe::Decision;
+
+/// Names of the image's channels.
+pub(super) fn channels(dataset: &Json) -> Result<Vec<String>> {
+    let names = match dataset.find("channel_names") {
+        Some(names) => names,
+        // The key of nnU-Net v1 and its converted datasets.
+        None => dataset.get("modality")?,
+    };
+    let channels: Vec<String> =
+        names.members()?.into_iter().map(|(_, name)| Ok(name.text()?.to_owned())).collect::<Result<_>>()?;
+    if channels.is_empty() { Err(names.wrong("at least one channel")) } else { Ok(channels) }
+}
+
+/// What the network's channels mean.
+pub(super) struct Labels {
+    /// Names of the values that voxels can get.
+    pub table: Vec<Label>,
+    pub decision: Decision,
+    /// Channels of the network's result.
+    pub classes: usize,
+    /// All label values but the background, ascending: the channels that a previous stage adds.
+    pub foreground: Vec<u16>,
+}
+
+/// An entry of `labels`: its name, its values, and whether they stand in a list.
+struct Entry<'a> {
+    name: &'a str,
+    values: Vec<u16>,
+    list: bool,
+}
+
+impl Labels {
+    pub(super) fn read(dataset: &Json) -> Result<Self> {
+        let labels = dataset.get("labels")?;
+        let mut entries = Vec::new();
+        for (name, label) in labels.members()? {
+            // Voxels with the ignore label taught the network nothing; it never predicts it.
+            if name == "ignore" {
+                continue;
+            }
+            let list = label.is_list();
+            let values = if list { label.list()?.iter().map(value).collect::<Result<_>>()? } else { vec![value(&label)?] };
+            entries.push(Entry { name, values, list });
+        }
+        if !entries.iter().any(|entry| entry.name == "background" && entry.values == [0]) {
+            return Err(labels.wrong("`background` with value 0"));
+        }
+        let mut all: Vec<u16> = entries.iter().flat_map(|entry| entry.values.clone()).collect();
+        all.sort_unstable();
+        all.dedup();
+        let foreground: Vec<u16> = all.iter().copied().filter(|&value| value != 0).collect();
+        if entries.iter().any(|entry| entry.list && entry.values.len() > 1) {
+            Self::regions(dataset, &labels, &entries, foreground)
+        } else if all.iter().enumerate().any(|(index, &value)| index != usize::from(value)) {
+            Err(labels.wrong("consecutive values from 0"))
+        } else {
+            let name = |&value: &u16| entries.iter().find(|entry| entry.values.contains(&value));
+            let named = all.iter().map(|value| (u32::from(*value), name(value).map_or("", |entry| entry.name)));
+            Ok(Labels { table: table(named.collect()), decision: Decision::Highest, classes: all.len(), foreground })
+        }
+    }
+
+    fn regions(dataset: &Json, labels: &Json, entries: &[Entry], foreground: Vec<u16>) -> Result<Self> {
+        let regions: Vec<&Entry> = entries.iter().filter(|entry| entry.values != [0]).collect();
+        let order = dataset.get("regions_class_order")?;
+        let values = order.list()?.iter().map(value).collect::<Result<Vec<u16>>>()?;
+        if values.len() != regions.len() {
+            return Err(order.wrong(&format!("one value for each of the {} regions", regions.len())));
+        }
+        let mut named = vec![(0, "background")];
+        named.extend(values.iter().zip(&regions).map(|(&value, region)| (u32::from(value), region.name)));
+        named.sort_by_key(|&(value, _)| value);
+        if named.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(labels.wrong("regions with a value of their own each"));
+        }
+        Ok(Labels { table: table(named), classes: values.len(), decision: Decision::Regions(values), foreground })
+    }
+}
+
+fn value(json: &Json) -> Result<u16> {
+    u16::try_from(json.count()?).map_err(|_| json.wrong("a label from 0 to 65535"))
+}
+
+fn table(named: Vec<(u32, &str)>) -> Vec<Label> {
+    let colors = colors(named.len());
+    let label = |((value, name), color): ((u32, &str), [u8; 3])| Label { value, name: name.into(), color };
+    named.into_iter().zip(colors).map(label).collect()
+}

@@ -1,0 +1,151 @@
+//! Resampling of label maps, for the previous stage of a cascade: each label's indicator is resampled and the
+//! best one wins (batchgenerators 0.25.5, `resize_segmentation`).
+
+use ndarray::{Array3, ArrayView3, Axis, Zip};
+
+use super::{Orders, nearest, resample_as, resample_nearest, torch};
+use crate::error::{Error, Result};
+use crate::recipe::Resampler;
+
+/// Resamples labels as a recipe says; −1 stands for voxels outside of the image.
+///
+/// # Errors
+/// [`Error::Unsupported`] for labels that are interpolated along a separate axis.
+pub fn resample_labels(
+    resampler: &Resampler,
+    labels: Array3<i32>,
+    to: [usize; 3],
+    separate: Option<usize>,
+    threads: usize,
+) -> Result<Array3<i32>> {
+    if labels.shape() == to {
+        return Ok(labels);
+    }
+    match *resampler {
+        Resampler::None => Err(Error::unsupported("a previous stage on another grid than the image")),
+        Resampler::Torch { frugal, .. } => Ok(like_torch(labels.view(), to, separate, frugal, threads)),
+        Resampler::Spline(spline) => match separate {
+            None => Ok(by_best(labels.view(), to, spline.orders, threads)),
+            Some(axis) if spline.orders.order_z == 0 => {
+                let mut between: [usize; 3] = labels.dim().into();
+                (0..3).filter(|&other| other != axis).for_each(|other| between[other] = to[other]);
+                let mut slices = Array3::zeros(between);
+                let plane = between.map(|_| 1);
+                for (mut out, slice) in slices.axis_chunks_iter_mut(Axis(axis), 1).zip(labels.axis_chunks_iter(Axis(axis), 1)) {
+                    let mut shape = between;
+                    shape[axis] = plane[axis];
+                    out.assign(&by_best(slice, shape, spline.orders, threads));
+                }
+                Ok(slices.select(Axis(axis), &nearest::indices(labels.len_of(Axis(axis)), to[axis])))
+            }
+            Some(_) => Err(Error::unsupported("labels that are interpolated along a separate axis")),
+        },
+    }
+}
+
+fn distinct(labels: ArrayView3<i32>) -> Vec<i32> {
+    let mut all = Vec::new();
+    for &label in labels {
+        if let Err(place) = all.binary_search(&label) {
+            all.insert(place, label);
+        }
+    }
+    all
+}
+
+/// The label with the highest interpolated indicator; among equals the nearest voxel's, else the smallest.
+fn by_best(labels: ArrayView3<i32>, to: [usize; 3], orders: Orders, threads: usize) -> Array3<i32> {
+    let nearest = resample_nearest(labels, to);
+    let all = distinct(labels);
+    if orders.order == 0 || all.len() == 1 {
+        return nearest;
+    }
+    let mut best = Array3::<f64>::from_elem(to, f64::NEG_INFINITY);
+    let mut winner = Array3::<i32>::zeros(to);
+    for &label in &all {
+        let indicator = labels.mapv(|found| f32::from(u8::from(found == label)));
+        let score: Array3<f64> = resample_as(indicator.view(), to, orders, None, threads);
+        Zip::from(&mut best).and(&mut winner).and(&score).and(&nearest).for_each(|best, winner, &score, &nearest| {
+            let draws = score == *best && nearest == label;
+            if score > *best || draws {
+                *best = score;
+                *winner = label;
+            }
+        });
+    }
+    winner
+}
+
+fn like_torch(
+    labels: ArrayView3<i32>,
+    to: [usize; 3],
+    separate: Option<usize>,
+    frugal: bool,
+    threads: usize,
+) -> Array3<i32> {
+    if let Some(axis) = separate {
+        let mut between = to;
+        between[axis] = labels.len_of(Axis(axis));
+        let mut slices = Array3::zeros(between);
+        for (mut out, slice) in slices.axis_chunks_iter_mut(Axis(axis), 1).zip(labels.axis_chunks_iter(Axis(axis), 1)) {
+            let mut shape = between;
+            shape[axis] = 1;
+            out.assign(&like_torch(slice, shape, None, frugal, threads));
+        }
+        let taps = torch::nearest(labels.len_of(Axis(axis)), to[axis]);
+        return slices.select(Axis(axis), &taps.iter().map(|(inputs, _)| inputs[0]).collect::<Vec<_>>());
+    }
+    if labels.shape() == to {
+        return labels.to_owned();
+    }
+    // Indicators of 1000 in half precision: over 700 a label is sure, the last such label stays; the rest go
+    // to the first best. The frugal variant asks for one half and leaves 0 where none has it.
+    let mut sure = Array3::from_elem(to, false);
+    let mut best = Array3::<f32>::from_elem(to, f32::NEG_INFINITY);
+    let mut result = Array3::<i32>::zeros(to);
+    for label in distinct(labels) {
+        let scale = if frugal { 1.0 } else { 1000.0 };
+        let indicator = labels.mapv(|found| if found == label { scale } else { 0.0 });
+        let score = torch::interpolate(indicator.view(), to, None, threads);
+        Zip::from(&mut sure).and(&mut best).and(&mut result).and(&score).for_each(|sure, best, result, &score| {
+            if frugal {
+                *result = if score > 0.5 { label } else { *result };
+                return;
+            }
+            let score = half::f16::from_f32(score).to_f32();
+            if score > 700.0 {
+                (*sure, *result) = (true, label);
+            } else if !*sure && score > *best {
+                (*best, *result) = (score, label);
+            }
+        });
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::Spline;
+
+    fn line(values: &[i32]) -> Array3<i32> {
+        Array3::from_shape_vec((1, 1, values.len()), values.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn no_label_between_two_is_invented() {
+        let spline = Resampler::Spline(Spline::new(1, 0, None).unwrap());
+        let resampled = resample_labels(&spline, line(&[0, 0, 5, 5]), [1, 1, 6], None, 1).unwrap();
+        assert_eq!(resampled, line(&[0, 0, 0, 5, 5, 5]));
+        let torch = Resampler::Torch { separate: None, frugal: false };
+        assert_eq!(resample_labels(&torch, line(&[0, 0, 5, 5]), [1, 1, 6], None, 1).unwrap(), resampled);
+    }
+
+    #[test]
+    fn ties_go_to_the_nearest() {
+        let spline = Resampler::Spline(Spline::new(1, 0, None).unwrap());
+        // Halving puts each sample between two voxels; scipy's nearest rounds up.
+        let resampled = resample_labels(&spline, line(&[2, 1, 1, 3]), [1, 1, 2], None, 1).unwrap();
+        assert_eq!(resampled, line(&[1, 3]));
+    }
+}
