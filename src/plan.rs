@@ -12,12 +12,11 @@ use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
 use crate::network::Network;
-use crate::preprocess::Way;
-use crate::preprocess::crop::Box3;
 use crate::progress::Run;
 use crate::recipe::{Recipe, Step};
 use crate::segment::{RunReport, segment};
-use crate::tiling::{TileGrid, window};
+use crate::restore::Restorer;
+use crate::tiling::{Blend, TileGrid, window};
 use crate::volume::{Geometry, Volume};
 
 /// The type that a network computes in.
@@ -217,10 +216,10 @@ impl Plan {
         geometry.check()?;
         let map = self.recipe.axes(geometry);
         let shape = map.apply(geometry.shape);
-        let way = Way { map, spacing: map.apply(geometry.spacing), crop: Box3::whole(shape) };
-        let network = self.recipe.resample().map_or(shape, |step| step.shape(shape, way.spacing));
+        let spacing = map.apply(geometry.spacing);
+        let network = self.recipe.resample().map_or(shape, |step| step.shape(shape, spacing));
         if network.contains(&0) {
-            let reason = format!("{shape:?} voxels of {:?} mm are less than one voxel for the network", way.spacing);
+            let reason = format!("{shape:?} voxels of {:?} mm are less than one voxel for the network", spacing);
             return Err(Error::Geometry { reason });
         }
         let tiles = self.tiles(network)?.len() * self.engines.len();
@@ -245,14 +244,14 @@ impl Plan {
         // Resampling holds one channel at a time in f64, partly resampled.
         let resampling = if shape == network { 0 } else { 4 * channels * image + 12 * voxels.max(image) };
         let preprocess = 4 * channels * voxels + masks * voxels + resampling;
-        let fields = if self.engines.len() > 1 { 2 } else { 1 };
-        let field = 2 * classes * image * fields + 2 * image;
+        let size = self.recipe.tiling.patch;
+        // The planes that leave the sums are a copy for the time of their restoring.
+        let field = Blend::bytes(self.classes, network, size) * (self.engines.len() as u64 + 1);
         let tile = 4 * patch * (channels + classes) * if self.mirror.is_empty() { 1 } else { 2 };
         let workspace = self.engines.iter().map(|engine| engine.workspace_bytes()).max().unwrap_or(0);
-        let run = 4 * channels * image + field + tile + workspace;
-        let bands = 8 * 3 * 4 * classes * shape[2] as u64 * self.threads as u64;
-        let restore = 2 * classes * image + 2 * voxels + bands;
-        self.weight_bytes + 2 * patch + preprocess.max(run).max(restore)
+        let labels = Restorer::bytes(self.classes, shape, self.threads);
+        let run = 4 * channels * image + field + labels + tile + workspace;
+        self.weight_bytes + 2 * patch + preprocess.max(run)
     }
 
     /// What runs where, as JSON.

@@ -8,9 +8,10 @@ use ndarray::Array4;
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::plan::Plan;
-use crate::preprocess::preprocess;
+use crate::preprocess::{Way, preprocess};
 use crate::progress::{Run, Stage};
-use crate::restore::{Restored, restore};
+use crate::recipe::Recipe;
+use crate::restore::{Restored, Restorer};
 use crate::tiling::{Blend, Mirrored, cut};
 use crate::volume::{DType, Layout, Volume};
 
@@ -56,14 +57,12 @@ pub(crate) fn segment(
     let (image, way) = (prepared.image, prepared.way);
     report.preprocess_seconds = started.elapsed().as_secs_f64();
 
-    let scores = scores(plan, image, run, &mut report)?;
-
-    let restoring = Instant::now();
-    let Restored { labels: restored, near_ties } = restore(scores, &recipe, &way, plan.threads, run)?;
+    let Restored { labels: restored, near_ties } = infer(plan, image, &recipe, &way, run, &mut report)?;
+    let writing = Instant::now();
     run.check()?;
     labels.write(restored.view(), &way.map, way.crop.start);
     report.near_ties = near_ties;
-    report.restore_seconds = restoring.elapsed().as_secs_f64();
+    report.restore_seconds += writing.elapsed().as_secs_f64();
     report.total_seconds = started.elapsed().as_secs_f64();
     report.process_peak_bytes = crate::ffi::peak_memory();
     run.finished(report.tiles);
@@ -80,42 +79,66 @@ fn previous_labels(stage: &mut Plan, volume: &Volume, run: &mut Run) -> Result<V
     Ok(bytes)
 }
 
-/// The class scores of an image: every fold over every tile, averaged.
-fn scores(plan: &mut Plan, image: Array4<f32>, run: &mut Run, report: &mut RunReport) -> Result<Array4<f16>> {
+/// From an image to labels: every fold over every tile. Tiles run in rows along the first axis; planes that no
+/// later row touches are averaged, restored and dropped before the next row runs.
+fn infer(
+    plan: &mut Plan,
+    image: Array4<f32>,
+    recipe: &Recipe,
+    way: &Way,
+    run: &mut Run,
+    report: &mut RunReport,
+) -> Result<Restored> {
     let shape = [image.dim().1, image.dim().2, image.dim().3];
     let tiles = plan.tiles(shape)?;
     let patch = tiles.patch().iter().product::<usize>();
     let mut input = vec![0.0; image.dim().0 * patch];
     let mut mirrored = Mirrored::new(tiles.patch(), &plan.mirror, plan.classes * patch);
-    let folds = plan.engines.len();
-    let (mut sum, mut last): (Option<Array4<f16>>, _) = (None, Instant::now());
+    let total = tiles.len() * plan.engines.len();
+    let window = plan.window.view();
+    let mut fields: Vec<Blend> =
+        plan.engines.iter().map(|_| Blend::new(plan.classes, &tiles, window, plan.threads)).collect();
+    let mut restorer = Restorer::new(recipe, way, plan.classes, shape, plan.threads);
+    let mut last = Instant::now();
     let lap = |last: &mut Instant| std::mem::replace(last, Instant::now()).elapsed().as_secs_f64();
-    for engine in &mut plan.engines {
-        let mut field = Blend::new(plan.classes, &tiles, plan.window.clone(), plan.threads);
-        for start in tiles.iter() {
-            run.checkpoint(Stage::Network, report.tiles, tiles.len() * folds)?;
-            cut(image.view(), &tiles, start, &mut input);
-            report.blend_seconds += lap(&mut last);
-            let result = mirrored.run(&mut input, |input, output| engine.run(input, output));
-            let logits =
-                result.map_err(|error| Error::Inference { tile: report.tiles, reason: error.to_string() })?;
-            report.network_seconds += lap(&mut last);
-            field.add(start, logits);
-            report.tiles += 1;
+    for row in tiles.rows() {
+        for (engine, field) in plan.engines.iter_mut().zip(&mut fields) {
+            for &start in &row.tiles {
+                run.checkpoint(Stage::Network, report.tiles, total)?;
+                cut(image.view(), &tiles, start, &mut input);
+                report.blend_seconds += lap(&mut last);
+                let scores = mirrored.run(&mut input, |input, output| engine.run(input, output));
+                let failed = |error: Error| Error::Inference { tile: report.tiles, reason: error.to_string() };
+                let scores = scores.map_err(failed)?;
+                report.network_seconds += lap(&mut last);
+                field.add(start, scores);
+                report.tiles += 1;
+            }
         }
-        let field = field.finish()?;
-        match &mut sum {
-            None => sum = Some(field),
-            Some(sum) => sum.zip_mut_with(&field, |sum, &score| *sum = f16::from_f32(sum.to_f32() + score.to_f32())),
-        }
+        let planes = average(&mut fields, row.finished)?;
         report.blend_seconds += lap(&mut last);
+        restorer.push(planes, run)?;
+        report.restore_seconds += lap(&mut last);
     }
-    run.checkpoint(Stage::Network, report.tiles, tiles.len() * folds)?;
+    run.checkpoint(Stage::Network, report.tiles, total)?;
+    restorer.finish()
+}
+
+/// The finished planes of all folds, summed and divided in half precision as the reference does it.
+fn average(fields: &mut [Blend], end: usize) -> Result<Array4<f16>> {
+    let folds = fields.len() as f32;
+    let mut sum: Option<Array4<f16>> = None;
+    for field in fields {
+        let planes = field.take(end)?;
+        match &mut sum {
+            None => sum = Some(planes),
+            Some(sum) => sum.zip_mut_with(&planes, |sum, &score| *sum = f16::from_f32(sum.to_f32() + score.to_f32())),
+        }
+    }
     let mut sum = sum.ok_or_else(|| Error::unsupported("a model without networks"))?;
-    if folds > 1 {
-        sum.mapv_inplace(|score| f16::from_f32(score.to_f32() / folds as f32));
+    if folds > 1.0 {
+        sum.mapv_inplace(|score| f16::from_f32(score.to_f32() / folds));
     }
-    report.blend_seconds += lap(&mut last);
     Ok(sum)
 }
 

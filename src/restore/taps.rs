@@ -73,6 +73,17 @@ impl Taps {
         self.weights[output]
     }
 
+    /// The mix of two lines for an output along this axis.
+    pub(super) fn blend(&self, a: &[f32], b: &[f32], output: usize, out: &mut [f32]) {
+        let weight = self.weights[output];
+        if weight == 0.0 {
+            return out.copy_from_slice(a);
+        }
+        for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+            *out = a + weight * (b - a);
+        }
+    }
+
     /// Interpolates a line.
     pub(super) fn interpolate(&self, line: &[f32], out: &mut [f32]) {
         if self.identity {

@@ -1,8 +1,8 @@
 use half::f16;
-use ndarray::{Array4, s};
+use ndarray::{Array4, Axis, s};
 use proptest::prelude::*;
 
-use super::{Restored, restore};
+use super::{Restored, Restorer};
 use crate::preprocess::Way;
 use crate::preprocess::crop::Box3;
 use crate::preprocess::resample::resample_with;
@@ -15,6 +15,16 @@ fn recipe(spacing: [f64; 3], order: u8, separate: Option<bool>, decision: Decisi
     let resample = Resample { spacing: spacing.map(Some), image: rule, scores: rule, labels: rule };
     let tiling = Tiling { patch: [1; 3], slices: false, step: 0.5, mirror: Vec::new() };
     Recipe { steps: vec![Step::Resample(resample)], tiling, decision }
+}
+
+/// Restores scores that come in slabs of `slab` planes.
+fn restore(scores: &Array4<f16>, recipe: &Recipe, to: [usize; 3], threads: usize, slab: usize) -> Restored {
+    let (classes, planes, rows, columns) = scores.dim();
+    let mut restorer = Restorer::new(recipe, &way(to), classes, [planes, rows, columns], threads);
+    for slab in scores.axis_chunks_iter(Axis(1), slab) {
+        restorer.push(slab.as_standard_layout().into_owned(), &Run::default()).unwrap();
+    }
+    restorer.finish().unwrap()
 }
 
 fn way(shape: [usize; 3]) -> Way {
@@ -50,23 +60,23 @@ proptest! {
     fn equals_resampling_whole_fields(
         from in proptest::array::uniform3(1_usize..7),
         to in proptest::array::uniform3(1_usize..14),
-        classes in 2_usize..5,
+        classes in 2_usize..5, order in prop::sample::select(vec![0_u8, 1, 3]),
         separate in any::<bool>(),
         seed in any::<u64>(),
     ) {
         let scores = noise((classes, from[0], from[1], from[2]), seed);
         let spacing = std::array::from_fn(|axis| to[axis] as f64 / from[axis] as f64);
-        let recipe = recipe(spacing, 1, Some(separate), Decision::Highest);
+        let recipe = recipe(spacing, order, Some(separate), Decision::Highest);
         let expected = plainly(&scores, to, &recipe);
         let mut results = Vec::new();
-        for threads in [1, 3] {
-            let Restored { labels, near_ties } =
-                restore(scores.clone(), &recipe, &way(to), threads, &mut Run::default()).unwrap();
-            let different = labels.iter().zip(&expected).filter(|(a, b)| a != b).count();
-            prop_assert!(different <= near_ties, "{different} voxels differ, {near_ties} near ties");
-            results.push((labels, near_ties));
+        for (threads, slab) in [(1, 7), (3, 1), (2, 2)] {
+            let restored = restore(&scores, &recipe, to, threads, slab);
+            let different = restored.labels.iter().zip(&expected).filter(|(a, b)| a != b).count();
+            prop_assert!(different <= restored.near_ties, "{different} voxels differ, {}", restored.near_ties);
+            results.push(restored);
         }
         prop_assert_eq!(&results[0], &results[1]);
+        prop_assert_eq!(&results[0], &results[2]);
     }
 }
 
@@ -74,7 +84,7 @@ proptest! {
 fn first_of_equal_scores_wins() {
     let scores = Array4::from_elem((3, 2, 2, 2), f16::ONE);
     let recipe = recipe([1.0; 3], 1, None, Decision::Highest);
-    let restored = restore(scores, &recipe, &way([2; 3]), 1, &mut Run::default()).unwrap();
+    let restored = restore(&scores, &recipe, [2; 3], 1, 2);
     assert!(restored.labels.iter().all(|&label| label == 0));
     assert_eq!(restored.near_ties, 8);
 }
@@ -87,7 +97,7 @@ fn later_regions_go_over_earlier_ones_and_half_is_not_enough() {
     scores[[2, 0, 0, 2]] = f16::from_f32(1.0);
     scores[[1, 0, 0, 3]] = f16::MIN_POSITIVE_SUBNORMAL;
     let recipe = recipe([1.0; 3], 1, None, Decision::Regions(vec![5, 7, 2]));
-    let restored = restore(scores, &recipe, &way([1, 1, 4]), 1, &mut Run::default()).unwrap();
+    let restored = restore(&scores, &recipe, [1, 1, 4], 1, 1);
     assert_eq!(restored.labels.as_slice().unwrap(), [5, 7, 2, 5]);
     assert_eq!(restored.near_ties, 1);
 }

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use ndarray::{Array, Array3, Array4, ArrayBase, Data, Dimension};
+use ndarray::{Array, Array3, Array4, ArrayBase, ArrayView3, Data, Dimension};
 
 use super::grid::{Overlap, TileGrid};
 use crate::{Error, Result, parallel};
 
-/// The weighted sum of all tiles' class scores, and the sum of the weights.
+/// The weighted sum of tiles' class scores, and the sum of the weights, for the planes of an image that tiles
+/// are being added to; planes that are finished leave it.
 ///
 /// Both are kept in half precision. The reference does so too, which rounds scores where few tiles overlap
 /// and decides which classes tie there, so more exact sums would give other labels.
@@ -17,9 +18,11 @@ pub struct Blend {
     grid: TileGrid,
     /// The window, widened.
     window: Array3<f32>,
-    /// Scores times weights, [class, image].
+    /// The image's first plane that is held.
+    first: usize,
+    /// Scores times weights, [class, plane, row, column].
     scores: Array4<f16>,
-    /// Weights, [image].
+    /// Weights, [plane, row, column].
     weights: Array3<f16>,
     threads: usize,
 }
@@ -31,14 +34,15 @@ impl Blend {
     /// # Panics
     ///
     /// When `window` hasn't the shape of the grid's tiles.
-    pub fn new(classes: usize, grid: &TileGrid, window: Array3<f16>, threads: usize) -> Self {
-        let [depth, rows, columns] = grid.image();
+    pub fn new(classes: usize, grid: &TileGrid, window: ArrayView3<f16>, threads: usize) -> Self {
+        let [depth, rows, columns] = held(grid.image(), grid.patch());
         assert_eq!(window.shape(), grid.patch(), "shape of the window");
         // Written here rather than left to the system's lazy zeros, whose first touch by several threads is
         // slow.
         Blend {
             grid: grid.clone(),
-            window: window.mapv(f16::to_f32).as_standard_layout().into_owned(),
+            window: window.mapv(f16::to_f32),
+            first: 0,
             scores: Array4::from_elem((classes, depth, rows, columns), f16::ZERO),
             weights: Array3::from_elem((depth, rows, columns), f16::ZERO),
             threads,
@@ -46,37 +50,40 @@ impl Blend {
     }
 
     /// The memory in bytes that the sums take for an image of that shape.
-    pub fn bytes(classes: usize, image_shape: [usize; 3]) -> u64 {
-        let voxels = image_shape.iter().fold(1, |count: u64, &length| count.saturating_mul(length as u64));
-        voxels.saturating_mul(classes as u64 + 1).saturating_mul(size_of::<f16>() as u64)
+    pub fn bytes(classes: usize, image: [usize; 3], patch: [usize; 3]) -> u64 {
+        let voxels = held(image, patch).iter().fold(1, |count: u64, &length| count.saturating_mul(length as u64));
+        let window = patch.iter().product::<usize>() * size_of::<f32>();
+        voxels.saturating_mul(classes as u64 + 1).saturating_mul(size_of::<f16>() as u64) + window as u64
     }
 
     /// Adds the scores [class, patch] of the tile at `start` (in the padded image); what lies in padding is
     /// ignored.
     ///
-    /// Tiles must be added in the grid's order to get the reference's roundings.
+    /// Tiles must be added in the grid's order to get the reference's roundings, and those that begin in a
+    /// plane before it is taken by [`Blend::take`].
     ///
     /// # Panics
     ///
     /// When `logits` hasn't that size.
     pub fn add(&mut self, start: [usize; 3], logits: &[f32]) {
-        let classes = self.scores.dim().0;
+        let (classes, held, ..) = self.scores.dim();
         assert_eq!(logits.len(), classes * self.window.len(), "size of the scores");
         let [_, patch_rows, patch_columns] = self.grid.patch();
-        let [image_depth, _, image_columns] = self.grid.image();
+        let columns_of_image = self.grid.image()[2];
         let Overlap { image: [z, y, x], tile: [tz, ty, tx], shape: [depth, rows, columns] } =
             self.grid.overlap(start);
+        let plane = |slice: usize| self.first + slice % held;
         // The rows of a slice, each with its position in the tile.
         let rows_of = |slice: usize, class: usize| {
-            let first = ((slice % image_depth - z + tz) * patch_rows + ty) * patch_columns + tx;
+            let first = ((plane(slice) - z + tz) * patch_rows + ty) * patch_columns + tx;
             let size = patch_columns * patch_rows * self.grid.patch()[0];
             (0..rows).map(move |row| {
                 let (row_in_image, row_in_tile) =
-                    ((y + row) * image_columns + x, first + row * patch_columns);
+                    ((y + row) * columns_of_image + x, first + row * patch_columns);
                 (row_in_image..row_in_image + columns, row_in_tile, class * size + row_in_tile)
             })
         };
-        let inside = |slice: &usize| (z..z + depth).contains(&(slice % image_depth));
+        let inside = |slice: &usize| (z..z + depth).contains(&plane(*slice));
         let window = flat(&self.window);
         for (slice, sums) in slices(&mut self.weights).filter(|(slice, _)| inside(slice)) {
             let mut wide = vec![0.0; columns];
@@ -89,7 +96,7 @@ impl Blend {
         let slices = slices(&mut self.scores).filter(|(slice, _)| inside(slice));
         parallel::for_each(self.threads, slices, |(slice, sums)| {
             let mut wide = vec![0.0; columns];
-            for (row, at, score) in rows_of(slice, slice / image_depth) {
+            for (row, at, score) in rows_of(slice, slice / held) {
                 update(&mut sums[row], &mut wide, |sums| {
                     let terms = logits[score..].iter().zip(&window[at..]);
                     sums.iter_mut().zip(terms).for_each(|(sum, (logit, weight))| *sum += logit * weight);
@@ -98,25 +105,46 @@ impl Blend {
         });
     }
 
-    /// The weighted mean of the scores, [class, image].
+    /// Takes out the planes before `end` (in the image), which no further tile touches: the weighted means of
+    /// their scores, [class, plane, row, column].
     ///
-    /// Fails when a score isn't finite: half precision overflowed, or a voxel lies in no tile that was added.
-    pub fn finish(mut self) -> Result<Array4<f16>> {
-        let count = AtomicUsize::new(0);
-        let weights: Vec<_> = self.weights.outer_iter().collect();
-        parallel::for_each(self.threads, slices(&mut self.scores), |(slice, scores)| {
-            let mut wide = vec![0.0; scores.len()];
-            let divisors = flat(&weights[slice % weights.len()]).to_f32_vec();
-            update(scores, &mut wide, |sums| {
-                sums.iter_mut().zip(&divisors).for_each(|(sum, divisor)| *sum /= divisor);
-            });
-            count.fetch_add(scores.iter().filter(|score| !score.is_finite()).count(), Ordering::Relaxed);
+    /// # Errors
+    ///
+    /// [`Error::NotFinite`] when half precision overflowed, or a voxel lies in no tile that was added.
+    pub fn take(&mut self, end: usize) -> Result<Array4<f16>> {
+        let (classes, held, rows, columns) = self.scores.dim();
+        let count = end.saturating_sub(self.first).min(held);
+        let mut taken = Array4::from_elem((classes, count, rows, columns), f16::ZERO);
+        let not_finite = AtomicUsize::new(0);
+        let plane = rows * columns;
+        let (sums, weights) = (flat(&self.scores), flat(&self.weights));
+        parallel::for_each(self.threads, slices(&mut taken), |(slice, means)| {
+            let start = (slice / count * held + slice % count) * plane;
+            let divisors = weights[slice % count * plane..][..plane].to_f32_vec();
+            let mut wide = sums[start..start + plane].to_f32_vec();
+            wide.iter_mut().zip(&divisors).for_each(|(sum, divisor)| *sum /= divisor);
+            means.convert_from_f32_slice(&wide);
+            not_finite.fetch_add(means.iter().filter(|mean| !mean.is_finite()).count(), Ordering::Relaxed);
         });
-        match count.into_inner() {
-            0 => Ok(self.scores),
+        // The planes that stay move to the front.
+        let move_up = |sums: &mut [f16]| {
+            sums.copy_within(count * plane.., 0);
+            sums[(held - count) * plane..].fill(f16::ZERO);
+        };
+        let scores = self.scores.as_slice_mut().unwrap_or_default();
+        scores.chunks_exact_mut((held * plane).max(1)).for_each(move_up);
+        move_up(self.weights.as_slice_mut().unwrap_or_default());
+        self.first = end;
+        match not_finite.into_inner() {
+            0 => Ok(taken),
             count => Err(Error::NotFinite { count }),
         }
     }
+}
+
+/// The planes that tiles in one row along the first axis touch.
+fn held(image: [usize; 3], patch: [usize; 3]) -> [usize; 3] {
+    [image[0].min(patch[0]), image[1], image[2]]
 }
 
 /// The slices [rows, columns] of an array in standard layout, with their numbers.
@@ -149,13 +177,18 @@ mod tests {
 
     /// Adds every tile of `field`, then the quotient.
     fn blended(field: &Array4<f32>, grid: &TileGrid, window: Array3<f16>, threads: usize) -> Array4<f16> {
-        let mut blend = Blend::new(field.dim().0, grid, window, threads);
+        let mut blend = Blend::new(field.dim().0, grid, window.view(), threads);
         let mut tile = vec![0.0; field.dim().0 * grid.patch().iter().product::<usize>()];
-        for start in grid.iter() {
-            cut(field.view(), grid, start, &mut tile);
-            blend.add(start, &tile);
+        let mut parts = Vec::new();
+        for row in grid.rows() {
+            for start in row.tiles {
+                cut(field.view(), grid, start, &mut tile);
+                blend.add(start, &tile);
+            }
+            parts.push(blend.take(row.finished).unwrap());
         }
-        blend.finish().unwrap()
+        let parts: Vec<_> = parts.iter().map(|part| part.view()).collect();
+        ndarray::concatenate(ndarray::Axis(1), &parts).unwrap()
     }
 
     /// One voxel at a time, with the conversions of `half` alone.
@@ -206,7 +239,7 @@ mod tests {
     #[test]
     fn what_is_not_finite_is_counted() {
         let grid = TileGrid::new([2, 2, 4], [2, 2, 2], 0.5).unwrap();
-        let mut blend = Blend::new(2, &grid, window::constant([2; 3]), 2);
+        let mut blend = Blend::new(2, &grid, window::constant([2; 3]).view(), 2);
         let mut tile = [1.0; 16];
         tile[3] = 1e6;
         tile[9] = f32::NAN;
@@ -214,9 +247,9 @@ mod tests {
             blend.add(start, &tile);
         }
         // The voxel at the tile's second column in each of the three tiles, and the next in the overlap.
-        assert!(matches!(blend.finish(), Err(Error::NotFinite { count: 6 })));
-        let uncovered = Blend::new(1, &grid, window::constant([2; 3]), 1);
-        assert!(matches!(uncovered.finish(), Err(Error::NotFinite { count: 16 })));
-        assert_eq!(Blend::bytes(25, [2, 3, 4]), 26 * 24 * 2);
+        assert!(matches!(blend.take(2), Err(Error::NotFinite { count: 6 })));
+        let mut uncovered = Blend::new(1, &grid, window::constant([2; 3]).view(), 1);
+        assert!(matches!(uncovered.take(2), Err(Error::NotFinite { count: 16 })));
+        assert_eq!(Blend::bytes(25, [9, 3, 4], [2, 2, 2]), 26 * 24 * 2 + 32);
     }
 }

@@ -85,6 +85,18 @@ impl TileGrid {
         (0..self.len()).map(|index| self.tile(index))
     }
 
+    /// The tiles in order, in rows that share their position along the first axis.
+    pub fn rows(&self) -> impl Iterator<Item = TileRow> + '_ {
+        let size = self.starts[1].len() * self.starts[2].len();
+        (0..self.starts[0].len()).map(move |row| {
+            let next = self.starts[0].get(row + 1);
+            TileRow {
+                tiles: (row * size..(row + 1) * size).map(|index| self.tile(index)).collect(),
+                finished: next.map_or(self.image[0], |next| next.saturating_sub(self.pad_below()[0])),
+            }
+        })
+    }
+
     /// The part of the tile at `start` that lies in the image.
     pub(super) fn overlap(&self, start: [usize; 3]) -> Overlap {
         let below = self.pad_below();
@@ -95,6 +107,14 @@ impl TileGrid {
         });
         Overlap { image, tile, shape }
     }
+}
+
+/// Tiles that share their position along the first axis.
+pub struct TileRow {
+    /// First voxels in the padded image.
+    pub tiles: Vec<[usize; 3]>,
+    /// Planes of the image before this one are in no later row.
+    pub finished: usize,
 }
 
 /// The common part of a tile and the image.

@@ -45,7 +45,8 @@ fn compare_labels(a: &[u32], b: &[u32]) -> (BTreeMap<u32, Overlap>, Vec<usize>) 
         if first == second {
             if first != 0 {
                 let overlap = overlaps.entry(first).or_default();
-                *overlap = Overlap { first: overlap.first + 1, second: overlap.second + 1, both: overlap.both + 1 };
+                *overlap =
+                    Overlap { first: overlap.first + 1, second: overlap.second + 1, both: overlap.both + 1 };
             }
         } else {
             overlaps.entry(first).or_default().first += 1;
@@ -73,12 +74,18 @@ pub fn compare(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let (overlaps, differing) = compare_labels(&first, &second);
     let foreground = second.iter().filter(|&&label| label != 0).count();
 
-    let grid = a.grid_difference(&b).map_or_else(|| "same".into(), |difference| format!("differs: {difference}"));
+    let grid =
+        a.grid_difference(&b).map_or_else(|| "same".into(), |difference| format!("differs: {difference}"));
     writeln!(out, "{:<22}{grid}", "grid")?;
     writeln!(out, "{:<22}{}", "voxels", thousands(first.len() as u64))?;
     writeln!(out, "{:<22}{} (of the second map)", "foreground voxels", thousands(foreground as u64))?;
     let share = differing.len() as f64 / foreground.max(1) as f64;
-    writeln!(out, "{:<22}{} ({share:.2e} of foreground)", "differing voxels", thousands(differing.len() as u64))?;
+    writeln!(
+        out,
+        "{:<22}{} ({share:.2e} of foreground)",
+        "differing voxels",
+        thousands(differing.len() as u64)
+    )?;
     if let Some(margins) = margins {
         let ties = differing.iter().filter(|&&n| margins[n] <= arguments.tie).count();
         let largest = differing.iter().map(|&n| margins[n]).fold(0.0, f64::max);

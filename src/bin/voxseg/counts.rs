@@ -16,8 +16,8 @@ pub struct Count {
     pub milliliters: f64,
 }
 
-/// The labels that occur beside the background, in ascending order of their values. `voxel` is the volume of a
-/// voxel in cubic millimetres.
+/// The labels that occur beside the background, in ascending order of their values. `voxel` is the volume of
+/// a voxel in cubic millimetres.
 pub fn count(labels: &[u32], names: &[Label], voxel: f64) -> Vec<Count> {
     let mut voxels = BTreeMap::new();
     // Labels come in runs; the map is asked once a run.

@@ -1,5 +1,5 @@
-//! The gzip container around image files. Compressing is left to the `zip` crate, which the library has anyway:
-//! an entry of an archive and a gzip file hold the same deflate stream.
+//! The gzip container around image files. Compressing is left to the `zip` crate, which the library has
+//! anyway: an entry of an archive and a gzip file hold the same deflate stream.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Write};

@@ -48,10 +48,24 @@ impl Format {
 
 /// Refuses names of results that can't be written, before work is spent on them.
 pub fn check_name(path: &Path) -> Outcome<()> {
-    match Format::of(path) {
-        Some(Format::Nifti { .. }) => Ok(()),
-        Some(Format::MetaImage) if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("mhd")) => Ok(()),
-        _ => Err(Failure::write(path, "the name must end with .nii, .nii.gz or .mhd")),
+    let good = match Format::of(path) {
+        Some(Format::Nifti { .. }) => true,
+        Some(Format::MetaImage) => path.extension().is_some_and(|end| end.eq_ignore_ascii_case("mhd")),
+        None => false,
+    };
+    if !good {
+        return Err(Failure::write(path, "the name must end with .nii, .nii.gz or .mhd"));
+    }
+    check_folder(path)
+}
+
+/// Refuses results in folders that don't exist.
+pub fn check_folder(path: &Path) -> Outcome<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(Failure::write(path, "its folder doesn't exist"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -237,10 +251,10 @@ pub mod tests {
 
     #[test]
     fn names() {
-        for good in ["a.nii", "a.1.5mm.NII.GZ", "x/y.mhd"] {
+        for good in ["a.nii", "a.1.5mm.NII.GZ", "./y.mhd"] {
             assert!(check_name(Path::new(good)).is_ok(), "{good}");
         }
-        for bad in ["a.mha", "a.gz", "a", "a.png"] {
+        for bad in ["a.mha", "a.gz", "a", "a.png", "no/such/folder/a.nii"] {
             assert!(check_name(Path::new(bad)).is_err(), "{bad}");
         }
     }

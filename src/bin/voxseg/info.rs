@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use voxseg::model::{Fold, Model, ModelOptions};
 use voxseg::preprocess::normalize::Normalization;
-use voxseg::recipe::{Decision, Resampler, Step};
+use voxseg::recipe::{Decision, Resampler, Spline, Step};
 
 use crate::counts::thousands;
 use crate::failure::Outcome;
@@ -59,6 +59,7 @@ pub fn info(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         0 => "none".into(),
         count => format!("network axes {mirror:?}, {} runs a tile", 1 << count),
     };
+    let previous = model.previous_stage().map(|stage| format!("{} ({})", stage.name(), configuration(stage)));
     let rows = [
         ("name", text("name")),
         ("format", text("format")),
@@ -72,13 +73,14 @@ pub fn info(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         ("spacing", spacing(model.spacing())),
         ("mirroring", mirroring),
         ("decision", decision(&recipe.decision)),
+        ("previous stage", previous.unwrap_or_else(|| "none".into())),
         ("identity", text("identity")),
     ];
     for (key, value) in rows {
-        writeln!(out, "{key:<15}{value}")?;
+        writeln!(out, "{key:<16}{value}")?;
     }
     for (n, step) in recipe.steps.iter().enumerate() {
-        writeln!(out, "{:<15}{}", if n == 0 { "recipe" } else { "" }, describe(step))?;
+        writeln!(out, "{:<16}{}", if n == 0 { "recipe" } else { "" }, describe(step))?;
     }
     writeln!(out, "\n{:>5}  name", "label")?;
     for label in about["labels"].as_array().map_or(&[][..], Vec::as_slice) {
@@ -88,12 +90,17 @@ pub fn info(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     Ok(())
 }
 
+fn configuration(model: &Model) -> String {
+    model.describe()["configuration"].as_str().unwrap_or_default().into()
+}
+
 fn times<T: ToString>(numbers: &[T]) -> String {
     numbers.iter().map(T::to_string).collect::<Vec<_>>().join(" × ")
 }
 
 fn spacing(spacing: [f64; 3]) -> String {
-    let number = |value: f64| if value == 0.0 { "the image's".into() } else { format!("{:.4}", Value::from(value)) };
+    let number =
+        |value: f64| if value == 0.0 { "the image's".into() } else { format!("{:.4}", Value::from(value)) };
     if spacing == [0.0; 3] { "the image's own".into() } else { format!("{} mm", times(&spacing.map(number))) }
 }
 
@@ -108,7 +115,8 @@ fn describe(step: &Step) -> String {
     match step {
         Step::Orient { canonical, transpose } => {
             let start = if *canonical { "the patient's axes (RAS)" } else { "the image's axes" };
-            let order = if *transpose == [0, 1, 2] { String::new() } else { format!(", transposed {transpose:?}") };
+            let order =
+                if *transpose == [0, 1, 2] { String::new() } else { format!(", transposed {transpose:?}") };
             format!("{start} as (z, y, x){order}")
         }
         Step::CropToNonzero => "crop margins of zeros".into(),
@@ -117,7 +125,10 @@ fn describe(step: &Step) -> String {
         }
         Step::Resample(resample) => {
             let (image, scores) = (resampler(&resample.image), resampler(&resample.scores));
-            format!("resample: image {image}, scores {scores}")
+            format!("resample: image {image}; scores {scores}")
+        }
+        Step::AddPreviousStage { labels } => {
+            format!("add the previous stage's labels {labels:?} as channels")
         }
     }
 }
@@ -136,10 +147,16 @@ fn normalization(rule: &Normalization) -> String {
 }
 
 fn resampler(resampler: &Resampler) -> String {
-    let (order, order_z) = (resampler.orders.order, resampler.orders.order_z);
-    match resampler.separate {
-        None => format!("order {order} ({order_z} along an axis over three times coarser)"),
-        Some(true) => format!("order {order} ({order_z} along the coarsest axis)"),
-        Some(false) => format!("order {order}"),
+    let (name, coarse, separate) = match resampler {
+        Resampler::Spline(Spline { orders, separate }) => {
+            (format!("order {}", orders.order), format!("order {}", orders.order_z), separate)
+        }
+        Resampler::Torch { separate, .. } => ("PyTorch linear".into(), "nearest".into(), separate),
+        Resampler::None => return "none".into(),
+    };
+    match separate {
+        None => format!("{name} ({coarse} along an axis over three times coarser)"),
+        Some(true) => format!("{name} ({coarse} along the coarsest axis)"),
+        Some(false) => name,
     }
 }

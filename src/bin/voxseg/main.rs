@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn options_of_a_run() {
-        let line = "voxseg run --model m --image a.nii --image b.nii --out c.nii --folds 0,1 --memory-budget 4GiB";
+        let line =
+            "voxseg run --model m --image a.nii --image b.nii --out c.nii --folds 0,1 --memory-budget 4GiB";
         assert!(Tool::try_parse_from(line.split(' ')).is_ok());
         assert!(Tool::try_parse_from(line.replace("4GiB", "4Gi").split(' ')).is_err());
         assert!(Tool::try_parse_from("voxseg run --model m --out c.nii".split(' ')).is_err());

@@ -88,7 +88,8 @@ pub fn read(path: &Path) -> Result<ImageFile, String> {
     for name in ["TransformMatrix", "Rotation", "Orientation"] {
         if let Some(matrix) = header.numbers::<f64, 9>(name)? {
             // The columns of the direction, one after the other.
-            geometry.direction = std::array::from_fn(|row| std::array::from_fn(|axis| matrix[3 * axis + row]));
+            geometry.direction =
+                std::array::from_fn(|row| std::array::from_fn(|axis| matrix[3 * axis + row]));
             break;
         }
     }
@@ -102,7 +103,9 @@ pub fn read(path: &Path) -> Result<ImageFile, String> {
     };
     let count = shape.iter().try_fold(width, |count, &n| count.checked_mul(n)).ok_or("impossible size")?;
     let mut bytes = voxels(path, &file, &header, count)?;
-    if (header.flag("BinaryDataByteOrderMSB") || header.flag("ElementByteOrderMSB")) != cfg!(target_endian = "big") {
+    if (header.flag("BinaryDataByteOrderMSB") || header.flag("ElementByteOrderMSB"))
+        != cfg!(target_endian = "big")
+    {
         swap_bytes(&mut bytes, width);
     }
     let (dtype, bytes) = match dtype {
@@ -143,8 +146,8 @@ fn voxels(path: &Path, file: &[u8], header: &Header, count: usize) -> Result<Vec
     bytes.map(<[u8]>::to_vec).ok_or_else(|| format!("truncated: {found} bytes of voxels instead of {count}"))
 }
 
-/// Writes a header, and the voxels in a .raw file beside it. Scaled images become floats, since the format has no
-/// scaling.
+/// Writes a header, and the voxels in a .raw file beside it. Scaled images become floats, since the format
+/// has no scaling.
 pub fn write(image: &ImageFile, path: &Path) -> Result<(), String> {
     if !image.is_unscaled() {
         return write(&image.to_f32(), path);
@@ -158,7 +161,8 @@ pub fn write(image: &ImageFile, path: &Path) -> Result<(), String> {
     let raw = path.with_extension("raw");
     let raw_name = raw.file_name().and_then(|name| name.to_str()).ok_or("the name must be valid Unicode")?;
     let Geometry { shape, spacing, origin, direction } = &image.geometry;
-    let numbers = |values: &[f64]| values.iter().map(|value| format!("{value}")).collect::<Vec<_>>().join(" ");
+    let numbers =
+        |values: &[f64]| values.iter().map(|value| format!("{value}")).collect::<Vec<_>>().join(" ");
     let columns: Vec<f64> = (0..3).flat_map(|axis| direction.map(|row| row[axis])).collect();
     let order = if cfg!(target_endian = "big") { "True" } else { "False" };
     let text = [
@@ -214,9 +218,10 @@ mod tests {
     fn voxels_in_the_same_file_and_the_other_byte_order() {
         let folder = Folder::new("metaimage-local");
         let path = folder.file("image.mha");
-        let mut file = b"NDims = 3\r\nDimSize = 2 1 1\r\nElementType = MET_SHORT\r\nElementByteOrderMSB = True\r\n\
+        let mut file =
+            b"NDims = 3\r\nDimSize = 2 1 1\r\nElementType = MET_SHORT\r\nElementByteOrderMSB = True\r\n\
             ElementSpacing = 1 2 3\r\nElementDataFile = LOCAL\r\n"
-            .to_vec();
+                .to_vec();
         file.extend([0x01, 0x02, 0xff, 0xfe]);
         std::fs::write(&path, file).unwrap();
         let image = ImageFile::read(&path).unwrap();
@@ -243,6 +248,8 @@ mod tests {
         let head = "DimSize = 2 2 2\nElementType = MET_SHORT\n";
         assert!(reason(&format!("{head}ElementDataFile = missing.raw\n")).contains("missing.raw"));
         assert!(reason(&format!("{head}ElementDataFile = LOCAL\nab")).contains("truncated"));
-        assert!(reason(&format!("{head}CompressedData = True\nElementDataFile = LOCAL\n")).contains("compressed"));
+        assert!(
+            reason(&format!("{head}CompressedData = True\nElementDataFile = LOCAL\n")).contains("compressed")
+        );
     }
 }

@@ -11,7 +11,8 @@ use crate::image_file::{ImageFile, narrowed, swap_bytes};
 
 /// Size of the header.
 const SIZE: usize = 348;
-/// Where voxels start in files that this tool writes: after the header and four bytes that say "no extension".
+/// Where voxels start in files that this tool writes: after the header and four bytes that say "no
+/// extension".
 const DATA: usize = 352;
 /// Parts of the header that are numbers: first byte, end, size of each.
 const NUMBERS: [(usize, usize, usize); 11] = [
@@ -190,8 +191,8 @@ fn typed(kind: NiftiType, bytes: Vec<u8>) -> (DType, Vec<u8>) {
     (dtype, bytes)
 }
 
-/// The grid as ITK reads it: spacing from `pixdim` even where the columns of the sform have other lengths, the
-/// rest from the sform, else the qform. Without either, the axes are taken for the patient's.
+/// The grid as ITK reads it: spacing from `pixdim` even where the columns of the sform have other lengths,
+/// the rest from the sform, else the qform. Without either, the axes are taken for the patient's.
 fn geometry(header: &NiftiHeader, shape: [usize; 3]) -> Geometry {
     let mut geometry = Geometry::with_shape(shape);
     geometry.spacing = [1, 2, 3].map(|n| f64::from(header.pixdim[n].abs()));
@@ -276,7 +277,8 @@ fn encode(image: &ImageFile) -> Result<Vec<u8>, String> {
     let [x, y, z] = image.geometry.shape;
     let dimensions = if image.channels > 1 { 4 } else { 3 };
     for (n, count) in [dimensions, x, y, z, image.channels, 1, 1, 1].into_iter().enumerate() {
-        let count = i16::try_from(count).map_err(|_| format!("a size of {count} is too large for NIfTI-1"))?;
+        let count =
+            i16::try_from(count).map_err(|_| format!("a size of {count} is too large for NIfTI-1"))?;
         header.set_i16(field::DIM + 2 * n, count);
     }
     let code = match image.dtype {

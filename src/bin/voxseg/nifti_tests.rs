@@ -55,7 +55,10 @@ fn a_big_endian_header_made_by_hand() {
     words.iter().for_each(|&(at, value)| file[at..at + 2].copy_from_slice(&value.to_be_bytes()));
     let floats = [(80, 2.0_f32), (84, 3.0), (88, 4.0), (108, 352.0), (112, 2.0), (116, -5.0)];
     let rows = [(280, -2.0_f32), (292, 7.0), (300, 3.0), (320, 4.0), (324, -1.0)];
-    floats.iter().chain(&rows).for_each(|&(at, value)| file[at..at + 4].copy_from_slice(&value.to_be_bytes()));
+    floats
+        .iter()
+        .chain(&rows)
+        .for_each(|&(at, value)| file[at..at + 4].copy_from_slice(&value.to_be_bytes()));
     file[344..348].copy_from_slice(b"n+1\0");
     file.extend([0x01, 0x02, 0xff, 0xfe]);
     let image = decode(file).unwrap();

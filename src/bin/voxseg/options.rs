@@ -35,7 +35,9 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 pub fn fold(text: &str) -> Result<Fold, String> {
     match text.trim() {
         "all" => Ok(Fold::All),
-        number => number.parse().map(Fold::Number).map_err(|_| format!("`{text}` is no fold; write 0,1 or all")),
+        number => {
+            number.parse().map(Fold::Number).map_err(|_| format!("`{text}` is no fold; write 0,1 or all"))
+        }
     }
 }
 

@@ -27,7 +27,8 @@ impl Bar {
 
     /// Shows how far a run is.
     pub fn show(&mut self, progress: &Progress) {
-        if self.visible && (progress.fraction >= 1.0 || self.drawn.is_none_or(|last| last.elapsed() >= PAUSE)) {
+        if self.visible && (progress.fraction >= 1.0 || self.drawn.is_none_or(|last| last.elapsed() >= PAUSE))
+        {
             self.drawn = Some(Instant::now());
             self.draw(&line(progress, self.started.elapsed().as_secs_f64()));
         }
@@ -53,7 +54,8 @@ impl Bar {
 
 fn line(progress: &Progress, seconds: f64) -> String {
     let filled = ((progress.fraction * WIDTH as f64) as usize).min(WIDTH);
-    let bar: String = std::iter::repeat_n('█', filled).chain(std::iter::repeat_n('░', WIDTH - filled)).collect();
+    let bar: String =
+        std::iter::repeat_n('█', filled).chain(std::iter::repeat_n('░', WIDTH - filled)).collect();
     let stage = match progress.stage {
         Stage::Preprocess => "preparing".into(),
         Stage::Network => format!("tile {}/{}", progress.tiles_done, progress.tiles),
@@ -78,7 +80,10 @@ mod tests {
     #[test]
     fn lines() {
         let half = Progress { stage: Stage::Network, fraction: 0.5, tiles_done: 4, tiles: 9 };
-        assert_eq!(line(&half, 90.0), format!("{}{}  50 %  tile 4/9  1:30 left", "█".repeat(16), "░".repeat(16)));
+        assert_eq!(
+            line(&half, 90.0),
+            format!("{}{}  50 %  tile 4/9  1:30 left", "█".repeat(16), "░".repeat(16))
+        );
         let end = Progress { stage: Stage::Restore, fraction: 1.0, tiles_done: 9, tiles: 9 };
         assert!(line(&end, 90.0).ends_with("100 %  restoring"));
     }

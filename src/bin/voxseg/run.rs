@@ -14,7 +14,7 @@ use voxseg::volume::{DType, Layout, Volume};
 
 use crate::counts::{self, Count, count, size, thousands};
 use crate::failure::{Failure, Outcome};
-use crate::image_file::{ImageFile, check_name};
+use crate::image_file::{ImageFile, check_folder, check_name};
 use crate::info::Weights;
 use crate::picture::{self, Caption};
 use crate::progress::Bar;
@@ -79,6 +79,7 @@ struct Times {
 /// Segments an image.
 pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     check_name(&arguments.out)?;
+    arguments.report.iter().chain(&arguments.picture).try_for_each(|path| check_folder(path))?;
     let mut clock = Instant::now();
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
     let image = read_channels(&arguments.image)?;
@@ -162,7 +163,7 @@ fn summary(
         ("write labels", times.write, String::new()),
     ];
     for (stage, seconds, note) in &stages {
-        writeln!(out, "{:<14}{seconds:>8.2} s  {note}", stage).map(drop)?;
+        writeln!(out, "{}", format!("{stage:<14}{seconds:>8.2} s  {note}").trim_end())?;
     }
     writeln!(out, "{:<14}{:>8.2} s", "all", stages.iter().map(|stage| stage.1).sum::<f64>())?;
     writeln!(out)?;
@@ -188,7 +189,10 @@ fn read_channels(paths: &[PathBuf]) -> Outcome<ImageFile> {
     for path in rest {
         let other = ImageFile::read(path)?;
         if let Some(difference) = other.grid_difference(&image) {
-            return Err(Failure::image(path, format!("not on the grid of {}: {difference}", first.display())));
+            return Err(Failure::image(
+                path,
+                format!("not on the grid of {}: {difference}", first.display()),
+            ));
         }
         others.push(other);
     }

@@ -56,7 +56,13 @@ impl Canvas {
     }
 
     /// Fills what is inside of a shape given by the distance to its edge, which is negative inside.
-    fn fill(&mut self, [left, top, right, bottom]: [f64; 4], color: Color, share: f64, edge: impl Fn(f64, f64) -> f64) {
+    fn fill(
+        &mut self,
+        [left, top, right, bottom]: [f64; 4],
+        color: Color,
+        share: f64,
+        edge: impl Fn(f64, f64) -> f64,
+    ) {
         for y in top.floor() as isize - 1..=bottom.ceil() as isize {
             for x in left.floor() as isize - 1..=right.ceil() as isize {
                 let coverage = (0.5 - edge(x as f64 + 0.5, y as f64 + 0.5)).clamp(0.0, 1.0);
@@ -70,7 +76,8 @@ impl Canvas {
         let half = size.map(|length| length / 2.0);
         let center = [left + half[0], top + half[1]];
         self.fill([left, top, left + size[0], top + size[1]], color, share, |x, y| {
-            let outside = [(x - center[0]).abs() - half[0] + radius, (y - center[1]).abs() - half[1] + radius];
+            let outside =
+                [(x - center[0]).abs() - half[0] + radius, (y - center[1]).abs() - half[1] + radius];
             let corner = outside.map(|distance| distance.max(0.0));
             corner[0].hypot(corner[1]) + outside[0].max(outside[1]).min(0.0) - radius
         });
@@ -119,7 +126,9 @@ impl Canvas {
         let stroke = style.size * style.weight;
         let glyphs: Vec<Vec<[[f64; 2]; 2]>> = font::lines(text)
             .into_iter()
-            .map(|lines| lines.iter().map(|line| line.map(|[u, v]| [left + u * scale, y - v * scale])).collect())
+            .map(|lines| {
+                lines.iter().map(|line| line.map(|[u, v]| [left + u * scale, y - v * scale])).collect()
+            })
             .collect();
         if let Some(halo) = halo {
             for (extra, share) in [(6.0, 0.25), (4.0, 0.35), (2.0, 0.5)] {

@@ -75,7 +75,13 @@ impl<'a> Legend<'a> {
         }
         let last = top + self.lines as f64 * LINE + 15.0 + NAME.size / 2.0;
         if self.left_out > 0 {
-            canvas.text(&format!("and {} smaller structures", self.left_out), left, last, Align::Left, VOLUME);
+            canvas.text(
+                &format!("and {} smaller structures", self.left_out),
+                left,
+                last,
+                Align::Left,
+                VOLUME,
+            );
         } else if self.entries.is_empty() {
             canvas.text("no structure was found", left, top + 15.0 + NAME.size / 2.0, Align::Left, VOLUME);
         }

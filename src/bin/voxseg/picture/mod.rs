@@ -190,8 +190,15 @@ mod tests {
     fn a_picture_has_its_size_shows_something_and_is_always_the_same() {
         let geometry = Geometry { spacing: [2.0, 2.0, 5.0], ..Geometry::with_shape([30, 20, 10]) };
         let bytes = (0..6000).map(|n| (n / 30) as u8).collect();
-        let image =
-            ImageFile { geometry, dtype: DType::U8, channels: 1, bytes, slope: 1.0, intercept: 0.0, header: None };
+        let image = ImageFile {
+            geometry,
+            dtype: DType::U8,
+            channels: 1,
+            bytes,
+            slope: 1.0,
+            intercept: 0.0,
+            header: None,
+        };
         let inside = |n: usize| (8..22).contains(&(n % 30)) && (5..15).contains(&(n / 30 % 20));
         let labels: Vec<u32> = (0..6000).map(|n| if inside(n) { 1 + (n / 3000) as u32 } else { 0 }).collect();
         let counts = count(&labels, &[], 20.0);

@@ -125,7 +125,11 @@ impl Panel<'_> {
         let Some((length, text)) = lengths.into_iter().find(fits) else { return };
         let right = corner[0] as f64 + width - 14.0;
         let (left, y) = (right - length * self.scale, corner[1] as f64 + height - 16.0);
-        let bar = [[[left, y], [right, y]], [[left, y - 4.0], [left, y + 4.0]], [[right, y - 4.0], [right, y + 4.0]]];
+        let bar = [
+            [[left, y], [right, y]],
+            [[left, y - 4.0], [left, y + 4.0]],
+            [[right, y - 4.0], [right, y + 4.0]],
+        ];
         bar.into_iter().for_each(|line| canvas.line(line, 5.0, SHADOW));
         bar.into_iter().for_each(|line| canvas.line(line, 1.8, SCALE.color));
         canvas.text_with_halo(text, (left + right) / 2.0, y - 9.0, Align::Center, SCALE, Some(SHADOW));
@@ -160,8 +164,8 @@ fn taps(count: usize, stored: usize) -> Vec<Taps> {
     (0..count).map(tap).collect()
 }
 
-/// The three nearest samples with the weights of a quadratic spline: smooth, yet the middle of a voxel keeps its
-/// label whatever its neighbours have.
+/// The three nearest samples with the weights of a quadratic spline: smooth, yet the middle of a voxel keeps
+/// its label whatever its neighbours have.
 fn hump(n: usize, count: usize, stored: usize) -> [(usize, f32); 3] {
     let position = position(n, count, stored);
     let nearest = position.round();
@@ -174,9 +178,9 @@ fn hump(n: usize, count: usize, stored: usize) -> [(usize, f32); 3] {
 fn outlines(labels: &[u16], width: usize) -> Vec<bool> {
     let reach = OUTLINE * SAMPLES as f64;
     let points = [(reach, 16), (reach / 2.0, 8)].into_iter().flat_map(|(radius, count)| {
-        (0..count).map(move |n| (f64::from(n) * std::f64::consts::TAU / f64::from(count)).sin_cos()).map(
-            move |(sine, cosine)| [(radius * cosine).round() as isize, (radius * sine).round() as isize],
-        )
+        (0..count)
+            .map(move |n| (f64::from(n) * std::f64::consts::TAU / f64::from(count)).sin_cos())
+            .map(move |(sine, cosine)| [(radius * cosine).round() as isize, (radius * sine).round() as isize])
     });
     let ring: Vec<[isize; 2]> = points.collect();
     let height = labels.len() / width;

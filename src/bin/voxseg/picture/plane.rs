@@ -35,8 +35,8 @@ impl View {
         }
     }
 
-    /// The patient's axes (0 right, 1 front, 2 head) along x, along y and across, and whether the picture's x and
-    /// y run against them.
+    /// The patient's axes (0 right, 1 front, 2 head) along x, along y and across, and whether the picture's x
+    /// and y run against them.
     fn axes(self) -> ([usize; 3], [bool; 2]) {
         match self {
             View::Axial => ([0, 1, 2], [true, true]),
@@ -130,8 +130,8 @@ mod tests {
                 let mut geometry = Geometry::with_shape([3, 4, 5]);
                 geometry.spacing = [1.0, 2.0, 3.0];
                 geometry.direction = [[0.0; 3]; 3];
-                for axis in 0..3 {
-                    geometry.direction[order[axis]][axis] = if signs >> axis & 1 == 1 { -1.0 } else { 1.0 };
+                for (axis, row) in order.into_iter().enumerate() {
+                    geometry.direction[row][axis] = if signs >> axis & 1 == 1 { -1.0 } else { 1.0 };
                 }
                 // Coordinates that grow to the right and downwards: left, back, foot.
                 for (view, [x, y]) in View::ALL.into_iter().zip([[0, 1], [0, 2], [1, 2]]) {
@@ -141,7 +141,11 @@ mod tests {
                     assert_eq!(plane.len(), width * height);
                     let down = if y == 2 { -1.0 } else { 1.0 };
                     assert_eq!(plane[1][x] - plane[0][x], frame.spacing[0], "{view:?} {geometry:?}");
-                    assert_eq!(plane[width][y] - plane[0][y], down * frame.spacing[1], "{view:?} {geometry:?}");
+                    assert_eq!(
+                        plane[width][y] - plane[0][y],
+                        down * frame.spacing[1],
+                        "{view:?} {geometry:?}"
+                    );
                     let across = 3 - x - y;
                     assert!(plane.iter().all(|position| position[across] == plane[0][across]));
                 }
