@@ -109,7 +109,9 @@ pub enum Error {
         tensor: String,
     },
     /// The checkpoint holds tensors that the network described by its plans doesn't use.
-    #[error("{file}: {count} tensors are not used by the network that the plans describe, the first is `{tensor}`")]
+    #[error(
+        "{file}: {count} tensors are not used by the network that the plans describe, the first is `{tensor}`"
+    )]
     UnusedTensor {
         /// The checkpoint.
         file: String,
@@ -187,7 +189,9 @@ pub enum Error {
         reason: String,
     },
     /// The class scores overflow half precision, as they would in the reference implementation.
-    #[error("the class scores are not finite in half precision ({count} values): the model doesn't suit this image")]
+    #[error(
+        "the class scores are not finite in half precision ({count} values): the model doesn't suit this image"
+    )]
     NotFinite {
         /// How many scores.
         count: usize,
@@ -302,7 +306,11 @@ impl Error {
 
     /// An [`Error::InvalidArgument`] from anything that can be shown.
     pub fn argument(argument: impl Into<String>, found: impl ToString, expected: impl Into<String>) -> Self {
-        Error::InvalidArgument { argument: argument.into(), found: found.to_string(), expected: expected.into() }
+        Error::InvalidArgument {
+            argument: argument.into(),
+            found: found.to_string(),
+            expected: expected.into(),
+        }
     }
 
     /// An [`Error::Malformed`] for a file or an entry in it.

@@ -1,8 +1,8 @@
 //! Splitting work over a fixed number of threads. Each piece is computed the same way whichever thread
 //! runs it, so results don't depend on the thread count.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Calls `work` once for each item, on up to `threads` threads, and returns when all are done.
 ///

@@ -14,8 +14,8 @@ use crate::model::Model;
 use crate::network::Network;
 use crate::progress::Run;
 use crate::recipe::{Recipe, Step};
-use crate::segment::{RunReport, segment};
 use crate::restore::Restorer;
+use crate::segment::{RunReport, segment};
 use crate::tiling::{Blend, TileGrid, window};
 use crate::volume::{Geometry, Volume};
 
@@ -154,7 +154,8 @@ impl Plan {
         }
         let width = if precision == Precision::F16 { 2 } else { 4 };
         let parameters = |network: &Arc<Network>| (network.parameters() * width) as u64;
-        let previous = model.previous.as_ref().map(|stage| Plan::new(stage, options).map(Box::new)).transpose()?;
+        let previous =
+            model.previous.as_ref().map(|stage| Plan::new(stage, options).map(Box::new)).transpose()?;
         let previous_bytes = previous.as_ref().map_or(0, |plan| plan.weight_bytes);
         let plan = Plan {
             recipe: model.recipe.clone(),
@@ -192,8 +193,9 @@ impl Plan {
     /// [`Error::NotFinite`], or the engine's failure.
     pub fn segment(&mut self, volume: &Volume, labels: &mut LabelBuffer, run: &mut Run) -> Result<RunReport> {
         if volume.channels() != self.channels.len() {
-            let expected = format!("{} channels ({})", self.channels.len(), self.channels.join(", "));
-            return Err(Error::VolumeMismatch { expected, found: format!("{} channels", volume.channels()) });
+            let count = |n: usize| if n == 1 { "1 channel".into() } else { format!("{n} channels") };
+            let expected = format!("{} ({})", count(self.channels.len()), self.channels.join(", "));
+            return Err(Error::VolumeMismatch { expected, found: count(volume.channels()) });
         }
         labels.check(volume.geometry(), self.largest_label)?;
         let needed = self.report(volume.geometry())?.host_peak_bytes;
@@ -219,7 +221,8 @@ impl Plan {
         let spacing = map.apply(geometry.spacing);
         let network = self.recipe.resample().map_or(shape, |step| step.shape(shape, spacing));
         if network.contains(&0) {
-            let reason = format!("{shape:?} voxels of {:?} mm are less than one voxel for the network", spacing);
+            let reason =
+                format!("{shape:?} voxels of {:?} mm are less than one voxel for the network", spacing);
             return Err(Error::Geometry { reason });
         }
         let tiles = self.tiles(network)?.len() * self.engines.len();

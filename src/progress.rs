@@ -90,7 +90,12 @@ impl<'a> Run<'a> {
     }
 
     /// Runs a part that has the share from `from` to `to` of the whole; what follows has the rest.
-    pub(crate) fn part<T>(&mut self, from: f64, to: f64, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(crate) fn part<T>(
+        &mut self,
+        from: f64,
+        to: f64,
+        part: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         self.part = (from, to);
         let result = part(self);
         self.part = (to, 1.0);

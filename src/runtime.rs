@@ -229,7 +229,8 @@ mod tests {
 
     #[test]
     fn something_else_is_refused_with_a_reason() {
-        let error = find(Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml").as_path())).unwrap_err();
+        let error =
+            find(Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml").as_path())).unwrap_err();
         assert_eq!(error.status(), 301);
     }
 }

@@ -108,7 +108,8 @@ fn infer(
                 cut(image.view(), &tiles, start, &mut input);
                 report.blend_seconds += lap(&mut last);
                 let scores = mirrored.run(&mut input, |input, output| engine.run(input, output));
-                let failed = |error: Error| Error::Inference { tile: report.tiles, reason: error.to_string() };
+                let failed =
+                    |error: Error| Error::Inference { tile: report.tiles, reason: error.to_string() };
                 let scores = scores.map_err(failed)?;
                 report.network_seconds += lap(&mut last);
                 field.add(start, scores);
@@ -132,7 +133,9 @@ fn average(fields: &mut [Blend], end: usize) -> Result<Array4<f16>> {
         let planes = field.take(end)?;
         match &mut sum {
             None => sum = Some(planes),
-            Some(sum) => sum.zip_mut_with(&planes, |sum, &score| *sum = f16::from_f32(sum.to_f32() + score.to_f32())),
+            Some(sum) => {
+                sum.zip_mut_with(&planes, |sum, &score| *sum = f16::from_f32(sum.to_f32() + score.to_f32()))
+            }
         }
     }
     let mut sum = sum.ok_or_else(|| Error::unsupported("a model without networks"))?;

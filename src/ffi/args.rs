@@ -53,11 +53,7 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, argument: &'static str) ->
 ///
 /// # Safety
 /// `pointer` is NULL or valid for reads of `length` elements for `'a`.
-pub(super) unsafe fn array<'a, T>(
-    pointer: *const T,
-    length: u64,
-    argument: &'static str,
-) -> Result<&'a [T]> {
+pub(super) unsafe fn array<'a, T>(pointer: *const T, length: u64, argument: &'static str) -> Result<&'a [T]> {
     if length == 0 {
         return Ok(&[]);
     }
@@ -65,13 +61,11 @@ pub(super) unsafe fn array<'a, T>(
         return Err(Error::NullPointer { argument });
     }
     let bytes = usize::try_from(length).ok().and_then(|length| length.checked_mul(size_of::<T>()));
-    match bytes {
-        // SAFETY: not NULL, readable by the caller's guarantee, and no larger than an allocation can be.
-        Some(bytes) if bytes <= isize::MAX as usize => Ok(unsafe {
-            std::slice::from_raw_parts(pointer, length as usize)
-        }),
-        _ => Err(Error::argument(argument, length, "a length that fits into memory")),
+    if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
+        return Err(Error::argument(argument, length, "a length that fits into memory"));
     }
+    // SAFETY: not NULL, readable by the caller's guarantee, and no larger than an allocation can be.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, length as usize) })
 }
 
 /// Reads a growable structure: the caller's fields over the defaults. Fields that this version doesn't know

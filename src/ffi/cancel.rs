@@ -14,7 +14,10 @@ pub struct vxs_cancel(pub(super) Cancel);
 /// # Safety
 /// `cancel` is NULL or writable; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_cancel_create(cancel: *mut *mut vxs_cancel, error: *mut *mut vxs_error) -> vxs_status {
+pub unsafe extern "C" fn vxs_cancel_create(
+    cancel: *mut *mut vxs_cancel,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
     // SAFETY: passed on; `output` rules NULL out.
     unsafe {
         boundary(error, || {

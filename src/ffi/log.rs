@@ -66,7 +66,10 @@ pub unsafe extern "C" fn vxs_log_set_callback(
             _ => return Err(Error::argument("level", level, "one of VXS_LOG_*")),
         };
         let sink = callback.map(|callback| Sink { callback, user_data });
-        log::set(level, sink.map(|sink| Box::new(move |level, text: &str| sink.write(level, text)) as log::Receiver));
+        log::set(
+            level,
+            sink.map(|sink| Box::new(move |level, text: &str| sink.write(level, text)) as log::Receiver),
+        );
         Ok(())
     };
     // SAFETY: passed on.

@@ -90,7 +90,13 @@ unsafe impl Growable for vxs_label_info {
     const FIRST_SIZE: usize = size_of::<Self>();
 
     fn defaults() -> Self {
-        vxs_label_info { struct_size: size_of::<Self>() as u32, value: 0, name: null(), color: 0, reserved: 0 }
+        vxs_label_info {
+            struct_size: size_of::<Self>() as u32,
+            value: 0,
+            name: null(),
+            color: 0,
+            reserved: 0,
+        }
     }
 }
 

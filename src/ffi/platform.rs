@@ -19,8 +19,12 @@ pub(crate) fn library_folder() -> Option<PathBuf> {
     let this = libloading::os::unix::Library::this();
     // SAFETY: POSIX systems have `dladdr` with this signature.
     let dladdr = unsafe { this.get::<DlAddr>(b"dladdr\0") }.ok()?;
-    let mut info =
-        Info { file: std::ptr::null(), base: std::ptr::null_mut(), symbol: std::ptr::null(), address: std::ptr::null_mut() };
+    let mut info = Info {
+        file: std::ptr::null(),
+        base: std::ptr::null_mut(),
+        symbol: std::ptr::null(),
+        address: std::ptr::null_mut(),
+    };
     // SAFETY: the address lies in this code, and `info` is writable.
     let found = unsafe { dladdr(library_folder as *const c_void, &raw mut info) };
     if found == 0 || info.file.is_null() {

@@ -123,7 +123,8 @@ pub(super) fn geometry(volume: &vxs_volume) -> Result<(Geometry, DType, Layout)>
     }
     let dtype = dtype(volume.dtype, "volume.dtype")?;
     let shape = shape(volume.shape)?;
-    let rows: [[f64; 3]; 3] = std::array::from_fn(|row| std::array::from_fn(|a| volume.direction[3 * row + a]));
+    let rows: [[f64; 3]; 3] =
+        std::array::from_fn(|row| std::array::from_fn(|a| volume.direction[3 * row + a]));
     let mut geometry = Geometry { shape, spacing: volume.spacing, origin: volume.origin, direction: rows };
     if volume.flags & VXS_VOLUME_RAS != 0 {
         geometry = geometry.ras_to_lps();
@@ -191,12 +192,17 @@ fn shape(shape: [u64; 3]) -> Result<[usize; 3]> {
     match voxels {
         // Eight bytes a voxel, and the f32 copies of it, must stay countable in an isize.
         Some(voxels) if voxels > 0 && voxels <= isize::MAX as usize / 64 => Ok(sizes),
-        _ => Err(Error::argument("volume.shape", format!("{shape:?}"), "sizes from 1 whose product fits into memory")),
+        _ => Err(Error::argument(
+            "volume.shape",
+            format!("{shape:?}"),
+            "sizes from 1 whose product fits into memory",
+        )),
     }
 }
 
 pub(super) fn layout(shape: [usize; 3], dtype: DType, strides: [i64; 3], offset: u64) -> Result<Layout> {
-    let offset = usize::try_from(offset).map_err(|_| Error::argument("offset", offset, "an offset in memory"))?;
+    let offset =
+        usize::try_from(offset).map_err(|_| Error::argument("offset", offset, "an offset in memory"))?;
     if strides == [0; 3] {
         return Ok(Layout { offset, ..Layout::dense(shape, dtype) });
     }

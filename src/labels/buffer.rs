@@ -32,7 +32,11 @@ impl<'a> LabelBuffer<'a> {
             let stride = layout.strides[axis].unsigned_abs();
             if stride < reach {
                 let found = format!("{:?}", layout.strides);
-                return Err(Error::argument("labels.strides", found, "strides that give each voxel bytes of its own"));
+                return Err(Error::argument(
+                    "labels.strides",
+                    found,
+                    "strides that give each voxel bytes of its own",
+                ));
             }
             reach += stride * (grid.shape[axis] - 1);
         }

@@ -181,7 +181,8 @@ impl Network {
                 Op::Mean { axes } => std::array::from_fn(|axis| if axes[axis] { 1 } else { input(0)[axis] }),
                 Op::Concat | Op::Add => {
                     if (1..node.inputs.len()).any(|index| input(index) != input(0)) {
-                        let text = format!("a patch size of {tile:?}, which the network's strides don't divide");
+                        let text =
+                            format!("a patch size of {tile:?}, which the network's strides don't divide");
                         return Err(Error::unsupported(text));
                     }
                     input(0)
@@ -200,12 +201,16 @@ impl Network {
     pub fn multiply_adds(&self, tile: [usize; 3]) -> Result<u64> {
         let sizes = self.sizes(tile)?;
         let count = |size: [usize; 3]| size.iter().map(|&n| n as u64).product::<u64>();
-        Ok(self.nodes.iter().zip(&sizes).map(|(node, &size)| match &node.op {
-            Op::Conv { weight, .. } => weight.data.len() as u64 * count(size),
-            Op::ConvTranspose { weight, .. } => weight.data.len() as u64 * count(sizes[node.inputs[0]]),
-            _ => 0,
-        })
-        .sum())
+        Ok(self
+            .nodes
+            .iter()
+            .zip(&sizes)
+            .map(|(node, &size)| match &node.op {
+                Op::Conv { weight, .. } => weight.data.len() as u64 * count(size),
+                Op::ConvTranspose { weight, .. } => weight.data.len() as u64 * count(sizes[node.inputs[0]]),
+                _ => 0,
+            })
+            .sum())
     }
 
     /// Bytes of the results that are alive together at the worst moment, for values of `width` bytes.
@@ -214,7 +219,9 @@ impl Network {
     /// As [`Network::sizes`].
     pub fn peak_activation_bytes(&self, tile: [usize; 3], width: usize) -> Result<u64> {
         let sizes = self.sizes(tile)?;
-        let bytes = |id: NodeId| (self.nodes[id].channels * width) as u64 * sizes[id].iter().product::<usize>() as u64;
+        let bytes = |id: NodeId| {
+            (self.nodes[id].channels * width) as u64 * sizes[id].iter().product::<usize>() as u64
+        };
         let mut last_use = vec![self.nodes.len(); self.nodes.len()];
         for (id, node) in self.nodes.iter().enumerate() {
             node.inputs.iter().for_each(|&input| last_use[input] = id);
@@ -246,8 +253,12 @@ impl Op {
     pub(crate) fn settings(&self) -> String {
         match self {
             Op::Input => "input".into(),
-            Op::Conv { weight, kernel, stride, .. } => format!("conv {:?} {kernel:?} {stride:?}", weight.shape),
-            Op::ConvTranspose { weight, stride, .. } => format!("conv transpose {:?} {stride:?}", weight.shape),
+            Op::Conv { weight, kernel, stride, .. } => {
+                format!("conv {:?} {kernel:?} {stride:?}", weight.shape)
+            }
+            Op::ConvTranspose { weight, stride, .. } => {
+                format!("conv transpose {:?} {stride:?}", weight.shape)
+            }
             Op::InstanceNorm { epsilon, .. } => format!("instance norm {epsilon}"),
             Op::BatchNorm { epsilon, .. } => format!("batch norm {epsilon}"),
             Op::LeakyRelu { slope } => format!("leaky relu {slope}"),

@@ -39,8 +39,8 @@ impl PlainConvUNet {
                 let stride = if conv == 0 { self.strides[stage] } else { [1; 3] };
                 let layer = Layer { features: self.features[stage], kernel: self.kernels[stage], stride };
                 // The decoder holds the encoder once more.
-                let names =
-                    ["encoder", "decoder.encoder"].map(|part| format!("{part}.stages.{stage}.0.convs.{conv}"));
+                let names = ["encoder", "decoder.encoder"]
+                    .map(|part| format!("{part}.stages.{stage}.0.convs.{conv}"));
                 last = self.conv.build(&mut network, &mut weights, &names, last, layer)?;
             }
             skips.push(last);

@@ -46,7 +46,8 @@ impl ResidualBlock {
         layer: Layer,
         bottleneck: Option<usize>,
     ) -> Result<NodeId> {
-        let part = |part: &str| -> Vec<String> { names.iter().map(|name| format!("{name}.{part}")).collect() };
+        let part =
+            |part: &str| -> Vec<String> { names.iter().map(|name| format!("{name}.{part}")).collect() };
         let point = |features| Layer { features, kernel: [1; 3], stride: [1; 3] };
         let linear = self.conv.linear();
         let branch = match bottleneck {
@@ -64,7 +65,9 @@ impl ResidualBlock {
             }
         };
         let branch = match self.squeeze {
-            Some(ratio) => self.squeeze_excitation(network, weights, &part("squeeze_excitation"), branch, ratio)?,
+            Some(ratio) => {
+                self.squeeze_excitation(network, weights, &part("squeeze_excitation"), branch, ratio)?
+            }
             None => branch,
         };
         let mut shortcut = input;
@@ -97,16 +100,18 @@ impl ResidualBlock {
         let channels = network.channels(input);
         let reduced = ((channels as f64 * ratio + 4.0) as usize / 8 * 8).max(8);
         let axes = if self.conv.dimensions == 2 { [false, true, true] } else { [true, true, false] };
-        let mut conv = |network: &mut Network, name: &str, input: NodeId, features: usize| -> Result<NodeId> {
-            let shape = self.conv.kernel_shape(features, network.channels(input), [1; 3]);
-            let weight = weights.take(&format!("{}.{name}.weight", names[0]), &shape)?;
-            let bias = weights.take(&format!("{}.{name}.bias", names[0]), &[features])?;
-            for prefix in names {
-                weights.alias(&format!("{prefix}.{name}.weight"), &weight)?;
-                weights.alias(&format!("{prefix}.{name}.bias"), &bias)?;
-            }
-            Ok(network.add(Op::Conv { weight, bias: Some(bias), kernel: [1; 3], stride: [1; 3] }, &[input]))
-        };
+        let mut conv =
+            |network: &mut Network, name: &str, input: NodeId, features: usize| -> Result<NodeId> {
+                let shape = self.conv.kernel_shape(features, network.channels(input), [1; 3]);
+                let weight = weights.take(&format!("{}.{name}.weight", names[0]), &shape)?;
+                let bias = weights.take(&format!("{}.{name}.bias", names[0]), &[features])?;
+                for prefix in names {
+                    weights.alias(&format!("{prefix}.{name}.weight"), &weight)?;
+                    weights.alias(&format!("{prefix}.{name}.bias"), &bias)?;
+                }
+                Ok(network
+                    .add(Op::Conv { weight, bias: Some(bias), kernel: [1; 3], stride: [1; 3] }, &[input]))
+            };
         let mean = network.add(Op::Mean { axes }, &[input]);
         let squeezed = conv(network, "fc1", mean, reduced)?;
         let active = network.add(Op::Relu, &[squeezed]);

@@ -21,7 +21,12 @@ pub(super) struct Decoder<'a> {
 
 impl Decoder<'_> {
     /// Adds the decoder onto the results of the encoder's stages, from the finest.
-    pub(super) fn build(&self, network: &mut Network, weights: &mut StateDict, skips: &[NodeId]) -> Result<()> {
+    pub(super) fn build(
+        &self,
+        network: &mut Network,
+        weights: &mut StateDict,
+        skips: &[NodeId],
+    ) -> Result<()> {
         let stages = skips.len();
         let mut last = skips[stages - 1];
         for stage in 0..stages - 1 {
@@ -30,7 +35,8 @@ impl Decoder<'_> {
             let name = format!("decoder.transpconvs.{stage}");
             let shape = self.conv.kernel_shape(self.features[below], features, stride);
             let weight = weights.take(&format!("{name}.weight"), &shape)?;
-            let bias = self.conv.bias.then(|| weights.take(&format!("{name}.bias"), &[features])).transpose()?;
+            let bias =
+                self.conv.bias.then(|| weights.take(&format!("{name}.bias"), &[features])).transpose()?;
             let up = network.add(Op::ConvTranspose { weight, bias, stride }, &[last]);
             last = network.add(Op::Concat, &[up, skips[level]]);
             let layer = Layer { features, kernel: self.kernels[level], stride: [1; 3] };

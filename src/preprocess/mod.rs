@@ -91,7 +91,8 @@ pub fn preprocess(
                 }
             }
             Step::AddPreviousStage { labels } => {
-                let stage = previous.ok_or_else(|| Error::unsupported("a cascade without its previous stage"))?;
+                let stage =
+                    previous.ok_or_else(|| Error::unsupported("a cascade without its previous stage"))?;
                 let channels = previous_stage(stage, volume, recipe, &way, &mask, labels, threads)?;
                 image = concatenate(Axis(0), &[image.view(), channels.view()])
                     .unwrap_or_else(|_| unreachable!("both are on the network's grid"));
@@ -127,7 +128,8 @@ fn previous_stage(
     let grid = volume.geometry();
     let layout = Layout::dense(grid.shape, DType::U16);
     let stored = Volume::new(grid.clone(), DType::U16, layout, vec![stage])?;
-    let mut found = read(&stored, &way.map, way.crop, threads).index_axis_move(Axis(0), 0).mapv(|label| label as i32);
+    let mut found =
+        read(&stored, &way.map, way.crop, threads).index_axis_move(Axis(0), 0).mapv(|label| label as i32);
     if let Some(mask) = mask {
         // The reference marks background outside of the image, which interpolation then keeps apart.
         found.zip_mut_with(mask, |label, &inside| *label = if *label == 0 && !inside { -1 } else { *label });

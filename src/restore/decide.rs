@@ -51,7 +51,9 @@ impl<'a> Decider<'a> {
         second.fill(f32::NEG_INFINITY);
         for (class, row) in scores.chunks_exact(width).enumerate().skip(1) {
             let class = class as u16;
-            for (((&score, best), second), label) in row.iter().zip(&mut *best).zip(&mut *second).zip(&mut *out) {
+            for (((&score, best), second), label) in
+                row.iter().zip(&mut *best).zip(&mut *second).zip(&mut *out)
+            {
                 // Selections and no branches, so that the loop runs on vectors.
                 let wins = score > *best;
                 let loser = if wins { *best } else { score };
@@ -61,7 +63,10 @@ impl<'a> Decider<'a> {
             }
         }
         let close = |x: &usize| best[*x] - second[*x] <= self.clear_gap;
-        (0..width).filter(close).filter(|&x| self.margin(scores, width, x, best[x], second[x]) <= NEAR_TIE).count()
+        (0..width)
+            .filter(close)
+            .filter(|&x| self.margin(scores, width, x, best[x], second[x]) <= NEAR_TIE)
+            .count()
     }
 
     /// Difference of the two highest probabilities.

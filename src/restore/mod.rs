@@ -59,9 +59,10 @@ impl<'a> Restorer<'a> {
     /// For scores of `classes` on a grid of shape `from`, which came from a volume by `way`.
     pub fn new(recipe: &'a Recipe, way: &Way, classes: usize, from: [usize; 3], threads: usize) -> Self {
         let to = way.crop.shape();
-        let rule = recipe.resample().filter(|_| from != to).map(|step| {
-            (&step.scores, step.scores.separate_axis(step.target(way.spacing), way.spacing))
-        });
+        let rule = recipe
+            .resample()
+            .filter(|_| from != to)
+            .map(|step| (&step.scores, step.scores.separate_axis(step.target(way.spacing), way.spacing)));
         let taps = match rule {
             None => Scheme::Taps(Box::new(to.map(Taps::identity))),
             Some((rule, separate)) => match Taps::of(rule, from, to, separate) {
@@ -112,7 +113,8 @@ impl<'a> Restorer<'a> {
             }
         };
         let available = field.first + field.len();
-        let ready = (self.done..self.to[0]).take_while(|&plane| taps[0].between(plane)[1] < available).count();
+        let ready =
+            (self.done..self.to[0]).take_while(|&plane| taps[0].between(plane)[1] < available).count();
         let rows = self.to[1] * self.to[2];
         let out = self.labels.as_slice_mut().unwrap_or_default();
         let out = &mut out[self.done * rows..(self.done + ready) * rows];

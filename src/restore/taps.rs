@@ -15,7 +15,12 @@ pub(super) struct Taps {
 
 impl Taps {
     /// The taps of each axis for a rule that has two at most; `None` for splines of higher order.
-    pub(super) fn of(rule: &Resampler, from: [usize; 3], to: [usize; 3], separate: Option<usize>) -> Option<[Taps; 3]> {
+    pub(super) fn of(
+        rule: &Resampler,
+        from: [usize; 3],
+        to: [usize; 3],
+        separate: Option<usize>,
+    ) -> Option<[Taps; 3]> {
         let axes = [0, 1, 2];
         match rule {
             Resampler::Spline(spline) => {
@@ -37,7 +42,12 @@ impl Taps {
 
     /// Outputs are inputs.
     pub(super) fn identity(size: usize) -> Self {
-        Taps { between: (0..size).map(|k| [k, k]).collect(), weights: vec![0.0; size], identity: true, single: false }
+        Taps {
+            between: (0..size).map(|k| [k, k]).collect(),
+            weights: vec![0.0; size],
+            identity: true,
+            single: false,
+        }
     }
 
     /// Order 1 (linear) or 0 (nearest).

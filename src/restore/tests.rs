@@ -45,10 +45,13 @@ fn plainly(scores: &Array4<f16>, to: [usize; 3], recipe: &Recipe) -> ndarray::Ar
     let separate = step.scores.separate_axis(step.target([1.0; 3]), [1.0; 3]);
     let fields: Vec<_> = scores
         .outer_iter()
-        .map(|class| resample_with(&step.scores, class.mapv(f16::to_f32).view(), to, separate, 1).mapv(f16::from_f32))
+        .map(|class| {
+            resample_with(&step.scores, class.mapv(f16::to_f32).view(), to, separate, 1).mapv(f16::from_f32)
+        })
         .collect();
     ndarray::Array3::from_shape_fn(to, |at| {
-        let best = (1..fields.len()).fold(0, |best, class| if fields[class][at] > fields[best][at] { class } else { best });
+        let best = (1..fields.len())
+            .fold(0, |best, class| if fields[class][at] > fields[best][at] { class } else { best });
         best as u16
     })
 }

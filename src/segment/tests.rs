@@ -54,7 +54,13 @@ struct Stored {
     layout: Layout,
 }
 
-fn layout_of(shape: [usize; 3], order: [usize; 3], flip: [bool; 3], gap: usize, size: usize) -> (Layout, usize) {
+fn layout_of(
+    shape: [usize; 3],
+    order: [usize; 3],
+    flip: [bool; 3],
+    gap: usize,
+    size: usize,
+) -> (Layout, usize) {
     let (mut layout, mut step) = (Layout { offset: 3, strides: [0; 3] }, size);
     for axis in order {
         layout.strides[axis] = if flip[axis] { -(step as isize) } else { step as isize };
@@ -64,7 +70,13 @@ fn layout_of(shape: [usize; 3], order: [usize; 3], flip: [bool; 3], gap: usize, 
     (layout, step + 8)
 }
 
-fn store(shape: [usize; 3], order: [usize; 3], flip: [bool; 3], gap: usize, of: impl Fn([usize; 3]) -> i16) -> Stored {
+fn store(
+    shape: [usize; 3],
+    order: [usize; 3],
+    flip: [bool; 3],
+    gap: usize,
+    of: impl Fn([usize; 3]) -> i16,
+) -> Stored {
     let (layout, size) = layout_of(shape, order, flip, gap, 2);
     let mut bytes = vec![0x55; size];
     each(shape, |at| {
@@ -309,7 +321,9 @@ fn a_small_budget_names_the_need_and_that_need_is_enough() {
         let options = PlanOptions { memory_budget: Some(budget), ..PlanOptions::default() };
         run(&mut plan_with(&model(false), &options, Box::new(threshold)), &view(&stored, shape))
     };
-    let Err(Error::MemoryBudget { needed, .. }) = with(1000) else { panic!("a budget of 1000 bytes is refused") };
+    let Err(Error::MemoryBudget { needed, .. }) = with(1000) else {
+        panic!("a budget of 1000 bytes is refused")
+    };
     assert!(with(needed - 1).is_err());
     assert!(with(needed).is_ok());
 }
@@ -327,7 +341,8 @@ fn volumes_and_buffers_that_do_not_suit_are_refused() {
     assert_eq!(LabelBuffer::new(&grid, DType::U8, dense, &mut bytes[..63]).unwrap_err().status(), 105);
     let shared = Layout { offset: 0, strides: [1, 1, 16] };
     assert_eq!(LabelBuffer::new(&grid, DType::U8, shared, &mut bytes).unwrap_err().status(), 101);
-    let mut labels = LabelBuffer::new(&Geometry::with_shape([4, 4, 3]), DType::U8, dense, &mut bytes).unwrap();
+    let mut labels =
+        LabelBuffer::new(&Geometry::with_shape([4, 4, 3]), DType::U8, dense, &mut bytes).unwrap();
     let result = plan(false).segment(&view(&stored, shape), &mut labels, &mut Run::default());
     assert_eq!(result.unwrap_err().status(), 101);
     let sheared = Geometry { direction: [[1.0, 0.1, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], ..grid.clone() };

@@ -51,7 +51,8 @@ impl Blend {
 
     /// The memory in bytes that the sums take for an image of that shape.
     pub fn bytes(classes: usize, image: [usize; 3], patch: [usize; 3]) -> u64 {
-        let voxels = held(image, patch).iter().fold(1, |count: u64, &length| count.saturating_mul(length as u64));
+        let voxels =
+            held(image, patch).iter().fold(1, |count: u64, &length| count.saturating_mul(length as u64));
         let window = patch.iter().product::<usize>() * size_of::<f32>();
         voxels.saturating_mul(classes as u64 + 1).saturating_mul(size_of::<f16>() as u64) + window as u64
     }

@@ -40,8 +40,9 @@ impl Geometry {
     /// The same grid when origin and direction were given in RAS coordinates.
     pub fn ras_to_lps(mut self) -> Self {
         for row in 0..2 {
-            self.origin[row] = -self.origin[row];
-            self.direction[row] = self.direction[row].map(|value| -value);
+            // Subtracting keeps zeros positive.
+            self.origin[row] = 0.0 - self.origin[row];
+            self.direction[row] = self.direction[row].map(|value| 0.0 - value);
         }
         self
     }

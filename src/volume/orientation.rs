@@ -32,7 +32,9 @@ impl AxisMap {
             if world < 2 { -value } else { value }
         };
         let mut pairs: Vec<(usize, usize)> = (0..3).flat_map(|w| (0..3).map(move |a| (w, a))).collect();
-        pairs.sort_by(|&(w, a), &(v, b)| ras(v, b).abs().total_cmp(&ras(w, a).abs()).then((a, w).cmp(&(b, v))));
+        pairs.sort_by(|&(w, a), &(v, b)| {
+            ras(v, b).abs().total_cmp(&ras(w, a).abs()).then((a, w).cmp(&(b, v)))
+        });
         let (mut axis, mut flip) = ([usize::MAX; 3], [false; 3]);
         for (world, source) in pairs {
             if axis[world] == usize::MAX && !axis.contains(&source) {

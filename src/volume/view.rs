@@ -154,11 +154,11 @@ impl Walk {
         shape: [usize; 3],
     ) -> Self {
         let mut walk = Walk { start: layout.offset as isize, strides: [0; 3], row: shape[2] };
-        for n in 0..3 {
-            let (axis, stride) = (map.axis[n], layout.strides[map.axis[n]]);
-            let first = if map.flip[n] { volume[axis] - 1 - start[n] } else { start[n] };
+        for (n, (&axis, &flip)) in map.axis.iter().zip(&map.flip).enumerate() {
+            let stride = layout.strides[axis];
+            let first = if flip { volume[axis] - 1 - start[n] } else { start[n] };
             walk.start += first as isize * stride;
-            walk.strides[n] = if map.flip[n] { -stride } else { stride };
+            walk.strides[n] = if flip { -stride } else { stride };
         }
         walk
     }

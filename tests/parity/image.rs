@@ -15,7 +15,9 @@ pub struct Image {
 
 impl Image {
     pub fn read(path: &Path) -> Image {
-        let object = ReaderOptions::new().read_file(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let object = ReaderOptions::new()
+            .read_file(path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let header = object.header().clone();
         let array = object.into_volume().into_ndarray::<f32>().unwrap();
         let shape = [array.shape()[0], array.shape()[1], array.shape()[2]];
@@ -34,4 +36,3 @@ impl Image {
         Image { geometry: geometry.ras_to_lps(), values, bytes }
     }
 }
-

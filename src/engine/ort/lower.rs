@@ -27,7 +27,11 @@ pub(super) struct Weights {
 const SMALL: usize = 127;
 
 /// Builds the graph for tiles of one size. Its input and output are f32 in either precision.
-pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], precision: Precision) -> Result<(Model, Weights)> {
+pub(super) fn lower(
+    network: &Arc<Network>,
+    tile: [usize; 3],
+    precision: Precision,
+) -> Result<(Model, Weights)> {
     let sizes = network.sizes(tile)?;
     let mut builder = Builder {
         graph: Graph::new().map_err(failed("create a graph"))?,
@@ -41,7 +45,10 @@ pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], precision: Precisi
     let outlet = |name: &str, channels: usize, size: [usize; 3]| {
         let shape = [1, channels, size[0], size[1], size[2]].map(|size| size as i64);
         let dimension_symbols = SymbolicDimensions::empty(5);
-        Outlet::new(name, ValueType::Tensor { ty: TensorElementType::Float32, shape: Shape::new(shape), dimension_symbols })
+        Outlet::new(
+            name,
+            ValueType::Tensor { ty: TensorElementType::Float32, shape: Shape::new(shape), dimension_symbols },
+        )
     };
     let set_up = failed::<()>;
     builder
@@ -77,7 +84,9 @@ pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], precision: Precisi
             Op::ConvTranspose { stride, .. } => {
                 ("ConvTranspose", vec![list("kernel_shape", stride)?, list("strides", stride)?])
             }
-            Op::InstanceNorm { epsilon, .. } => ("InstanceNormalization", vec![attribute("epsilon", *epsilon)?]),
+            Op::InstanceNorm { epsilon, .. } => {
+                ("InstanceNormalization", vec![attribute("epsilon", *epsilon)?])
+            }
             Op::BatchNorm { epsilon, .. } => ("BatchNormalization", vec![attribute("epsilon", *epsilon)?]),
             Op::LeakyRelu { slope } => ("LeakyRelu", vec![attribute("alpha", *slope)?]),
             Op::Relu => ("Relu", Vec::new()),
@@ -86,7 +95,9 @@ pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], precision: Precisi
             Op::Add => ("Add", Vec::new()),
             Op::Multiply => ("Mul", Vec::new()),
             Op::Concat => ("Concat", vec![attribute("axis", 1_i64)?]),
-            Op::AveragePool { size } => ("AveragePool", vec![list("kernel_shape", size)?, list("strides", size)?]),
+            Op::AveragePool { size } => {
+                ("AveragePool", vec![list("kernel_shape", size)?, list("strides", size)?])
+            }
             Op::Mean { axes } => {
                 let axes = (0..3).filter(|&axis| axes[axis]).map(|axis| axis as i64 + 2).collect();
                 inputs.push(builder.integers(&format!("{id}.axes"), axes)?);
@@ -123,7 +134,13 @@ struct Builder {
 }
 
 impl Builder {
-    fn node(&mut self, operator: &str, inputs: &[String], output: &str, attributes: Vec<Attribute>) -> Result<()> {
+    fn node(
+        &mut self,
+        operator: &str,
+        inputs: &[String],
+        output: &str,
+        attributes: Vec<Attribute>,
+    ) -> Result<()> {
         let node = Node::new(operator, ONNX_DOMAIN, output, inputs, [output], attributes);
         self.graph.add_node(node.map_err(failed("create an operator"))?).map_err(failed("add an operator"))
     }
@@ -161,8 +178,15 @@ impl Builder {
     }
 
     /// The safe wrapper only takes tensors that ONNX Runtime allocated, so it would copy every weight.
-    fn initializer<T: Copy>(&mut self, name: &str, shape: &[usize], data: &[T], ty: TensorElementType) -> Result<()> {
-        let c_name = CString::new(name).map_err(|_| Error::malformed(name, "a tensor's name has a NUL byte"))?;
+    fn initializer<T: Copy>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        data: &[T],
+        ty: TensorElementType,
+    ) -> Result<()> {
+        let c_name =
+            CString::new(name).map_err(|_| Error::malformed(name, "a tensor's name has a NUL byte"))?;
         let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
         let memory = MemoryInfo::default();
         let mut value = std::ptr::null_mut();

@@ -77,7 +77,8 @@ impl OrtEngine {
 impl Engine for OrtEngine {
     fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
         let input = TensorRef::from_array_view((self.input, input)).map_err(failed("take a tile"))?;
-        let output = TensorRefMut::from_array_view_mut((self.output, output)).map_err(failed("take a buffer"))?;
+        let output =
+            TensorRefMut::from_array_view_mut((self.output, output)).map_err(failed("take a buffer"))?;
         let (inputs, mut outputs) = ([input.ptr()], [output.ptr().cast_mut()]);
         // The safe `run` would allocate the output and have us copy it.
         // SAFETY: one name and one live value each for the graph's only input and only output, whose types and

@@ -203,14 +203,20 @@ impl Reader<'_> {
         let block = self.optional("block", |block| Ok(last_part(block)?.to_owned()))?;
         match block.as_deref() {
             None | Some("BasicBlockD") => Ok(None),
-            Some("BottleneckD") => self.optional("bottleneck_channels", |json| list(json, stages, |json| json.count())),
+            Some("BottleneckD") => {
+                self.optional("bottleneck_channels", |json| list(json, stages, |json| json.count()))
+            }
             Some(other) => Err(Error::unsupported(format!("residual block {other}"))),
         }
     }
 }
 
 /// A value for each stage, or one for all.
-fn list<T: Clone>(json: &Json, stages: usize, read: impl for<'j> Fn(&Json<'j>) -> Result<T>) -> Result<Vec<T>> {
+fn list<T: Clone>(
+    json: &Json,
+    stages: usize,
+    read: impl for<'j> Fn(&Json<'j>) -> Result<T>,
+) -> Result<Vec<T>> {
     if json.is_list() { json.list()?.iter().map(read).collect() } else { Ok(vec![read(json)?; stages]) }
 }
 
@@ -252,7 +258,9 @@ fn activation(arguments: &Json) -> Result<Option<Activation>> {
             }
             _ => Activation::Gelu,
         },
-        other => return Err(Error::unsupported(format!("nonlin {other}; known are LeakyReLU, ReLU and GELU"))),
+        other => {
+            return Err(Error::unsupported(format!("nonlin {other}; known are LeakyReLU, ReLU and GELU")));
+        }
     }))
 }
 
@@ -273,7 +281,9 @@ fn check(
         return Err(Error::malformed(PLANS, reason));
     }
     if kernels.iter().flatten().any(|kernel| kernel % 2 == 0 || *kernel > 63) {
-        return Err(Error::unsupported(format!("kernel sizes {kernels:?}; this version runs odd ones up to 63")));
+        return Err(Error::unsupported(format!(
+            "kernel sizes {kernels:?}; this version runs odd ones up to 63"
+        )));
     }
     if strides.iter().flatten().any(|stride| !(1..=64).contains(stride)) || encoder.contains(&0) {
         return Err(Error::unsupported("strides outside of 1 to 64, or encoder stages without a block"));

@@ -45,7 +45,11 @@ impl Labels {
                 continue;
             }
             let list = label.is_list();
-            let values = if list { label.list()?.iter().map(value).collect::<Result<_>>()? } else { vec![value(&label)?] };
+            let values = if list {
+                label.list()?.iter().map(value).collect::<Result<_>>()?
+            } else {
+                vec![value(&label)?]
+            };
             entries.push(Entry { name, values, list });
         }
         if !entries.iter().any(|entry| entry.name == "background" && entry.values == [0]) {
@@ -61,8 +65,14 @@ impl Labels {
             Err(labels.wrong("consecutive values from 0"))
         } else {
             let name = |&value: &u16| entries.iter().find(|entry| entry.values.contains(&value));
-            let named = all.iter().map(|value| (u32::from(*value), name(value).map_or("", |entry| entry.name)));
-            Ok(Labels { table: table(named.collect()), decision: Decision::Highest, classes: all.len(), foreground })
+            let named =
+                all.iter().map(|value| (u32::from(*value), name(value).map_or("", |entry| entry.name)));
+            Ok(Labels {
+                table: table(named.collect()),
+                decision: Decision::Highest,
+                classes: all.len(),
+                foreground,
+            })
         }
     }
 
@@ -79,7 +89,12 @@ impl Labels {
         if named.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Err(labels.wrong("regions with a value of their own each"));
         }
-        Ok(Labels { table: table(named), classes: values.len(), decision: Decision::Regions(values), foreground })
+        Ok(Labels {
+            table: table(named),
+            classes: values.len(),
+            decision: Decision::Regions(values),
+            foreground,
+        })
     }
 }
 

@@ -122,7 +122,8 @@ fn checkpoints(files: &Files, options: &ModelOptions) -> Result<Vec<Checkpoint>>
 }
 
 fn required<'a>(checkpoint: &Checkpoint, parent: Value<'a>, key: &str) -> Result<Value<'a>> {
-    let missing = || Error::malformed(checkpoint.name(), format!("`{key}` is missing: not a checkpoint of nnU-Net v2"));
+    let missing =
+        || Error::malformed(checkpoint.name(), format!("`{key}` is missing: not a checkpoint of nnU-Net v2"));
     parent.get(key).ok_or_else(missing)
 }
 
@@ -154,7 +155,8 @@ fn mirror_axes(checkpoint: &Checkpoint, dimensions: usize) -> Result<Vec<usize>>
     }
     let wrong = || {
         let found = axes.describe();
-        let reason = format!("`inference_allowed_mirroring_axes` is {found}, expected axes below {dimensions}");
+        let reason =
+            format!("`inference_allowed_mirroring_axes` is {found}, expected axes below {dimensions}");
         Error::malformed(checkpoint.name(), reason)
     };
     let mut found = Vec::new();

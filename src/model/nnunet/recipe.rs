@@ -29,7 +29,9 @@ pub(super) fn recipe(
     let canonical = match plans.get("image_reader_writer")?.text()? {
         "SimpleITKIO" | "NibabelIO" => false,
         "NibabelIOWithReorient" | "SimpleITKIOWithReorient" => true,
-        reader => return Err(Error::unsupported(format!("image reader {reader}; this version reads volumes"))),
+        reader => {
+            return Err(Error::unsupported(format!("image reader {reader}; this version reads volumes")));
+        }
     };
     let positive = |json: &Json| match json.number()? {
         number if number > 0.0 => Ok(Some(number)),
@@ -67,7 +69,8 @@ fn resampler(configuration: &Json, key: &str, order: u8) -> Result<Resampler> {
     let arguments = configuration.find(&format!("{key}_kwargs"));
     let argument = |key: &str| arguments.as_ref().and_then(|arguments| arguments.find(key));
     let separate = argument("force_separate_z").map(|force| force.boolean()).transpose()?;
-    let threshold = argument("separate_z_anisotropy_threshold").map(|threshold| threshold.number()).transpose()?;
+    let threshold =
+        argument("separate_z_anisotropy_threshold").map(|threshold| threshold.number()).transpose()?;
     if threshold.is_some_and(|threshold| threshold != 3.0) {
         return Err(Error::unsupported(format!("{key} with an anisotropy threshold other than 3")));
     }
@@ -98,11 +101,14 @@ fn normalizations(plans: &Json, configuration: &Json, channels: usize) -> Result
     let masks = configuration.get("use_mask_for_norm")?;
     let (names, masked) = (schemes.list()?, masks.list()?);
     if names.len() != channels || masked.len() != channels {
-        return Err(schemes.wrong(&format!("one entry for each of the {channels} channels, as in use_mask_for_norm")));
+        return Err(
+            schemes.wrong(&format!("one entry for each of the {channels} channels, as in use_mask_for_norm"))
+        );
     }
-    let statistics = ["foreground_intensity_properties_per_channel", "foreground_intensity_properties_by_modality"]
-        .iter()
-        .find_map(|key| plans.find(key));
+    let statistics =
+        ["foreground_intensity_properties_per_channel", "foreground_intensity_properties_by_modality"]
+            .iter()
+            .find_map(|key| plans.find(key));
     let scheme = |(channel, (name, mask)): (usize, (&Json, &Json))| {
         Ok(match name.text()? {
             "CTNormalization" => {

@@ -31,7 +31,9 @@ pub fn resample_labels(
                 (0..3).filter(|&other| other != axis).for_each(|other| between[other] = to[other]);
                 let mut slices = Array3::zeros(between);
                 let plane = between.map(|_| 1);
-                for (mut out, slice) in slices.axis_chunks_iter_mut(Axis(axis), 1).zip(labels.axis_chunks_iter(Axis(axis), 1)) {
+                for (mut out, slice) in
+                    slices.axis_chunks_iter_mut(Axis(axis), 1).zip(labels.axis_chunks_iter(Axis(axis), 1))
+                {
                     let mut shape = between;
                     shape[axis] = plane[axis];
                     out.assign(&by_best(slice, shape, spline.orders, threads));
@@ -65,13 +67,15 @@ fn by_best(labels: ArrayView3<i32>, to: [usize; 3], orders: Orders, threads: usi
     for &label in &all {
         let indicator = labels.mapv(|found| f32::from(u8::from(found == label)));
         let score: Array3<f64> = resample_as(indicator.view(), to, orders, None, threads);
-        Zip::from(&mut best).and(&mut winner).and(&score).and(&nearest).for_each(|best, winner, &score, &nearest| {
-            let draws = score == *best && nearest == label;
-            if score > *best || draws {
-                *best = score;
-                *winner = label;
-            }
-        });
+        Zip::from(&mut best).and(&mut winner).and(&score).and(&nearest).for_each(
+            |best, winner, &score, &nearest| {
+                let draws = score == *best && nearest == label;
+                if score > *best || draws {
+                    *best = score;
+                    *winner = label;
+                }
+            },
+        );
     }
     winner
 }
@@ -87,7 +91,9 @@ fn like_torch(
         let mut between = to;
         between[axis] = labels.len_of(Axis(axis));
         let mut slices = Array3::zeros(between);
-        for (mut out, slice) in slices.axis_chunks_iter_mut(Axis(axis), 1).zip(labels.axis_chunks_iter(Axis(axis), 1)) {
+        for (mut out, slice) in
+            slices.axis_chunks_iter_mut(Axis(axis), 1).zip(labels.axis_chunks_iter(Axis(axis), 1))
+        {
             let mut shape = between;
             shape[axis] = 1;
             out.assign(&like_torch(slice, shape, None, frugal, threads));
@@ -107,18 +113,20 @@ fn like_torch(
         let scale = if frugal { 1.0 } else { 1000.0 };
         let indicator = labels.mapv(|found| if found == label { scale } else { 0.0 });
         let score = torch::interpolate(indicator.view(), to, None, threads);
-        Zip::from(&mut sure).and(&mut best).and(&mut result).and(&score).for_each(|sure, best, result, &score| {
-            if frugal {
-                *result = if score > 0.5 { label } else { *result };
-                return;
-            }
-            let score = half::f16::from_f32(score).to_f32();
-            if score > 700.0 {
-                (*sure, *result) = (true, label);
-            } else if !*sure && score > *best {
-                (*best, *result) = (score, label);
-            }
-        });
+        Zip::from(&mut sure).and(&mut best).and(&mut result).and(&score).for_each(
+            |sure, best, result, &score| {
+                if frugal {
+                    *result = if score > 0.5 { label } else { *result };
+                    return;
+                }
+                let score = half::f16::from_f32(score).to_f32();
+                if score > 700.0 {
+                    (*sure, *result) = (true, label);
+                } else if !*sure && score > *best {
+                    (*best, *result) = (score, label);
+                }
+            },
+        );
     }
     result
 }

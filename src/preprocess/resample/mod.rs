@@ -10,9 +10,9 @@ mod linear;
 mod nearest;
 mod pass;
 mod spline;
-pub(crate) mod torch;
 #[cfg(test)]
 mod tests;
+pub(crate) mod torch;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 

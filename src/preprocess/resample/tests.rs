@@ -189,9 +189,8 @@ fn equals_scikit_image() {
     let floats = |value: &serde_json::Value| -> Vec<f64> {
         value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
     };
-    let shape = |value: &serde_json::Value| -> [usize; 3] {
-        crate::reference::numbers(value).try_into().unwrap()
-    };
+    let shape =
+        |value: &serde_json::Value| -> [usize; 3] { crate::reference::numbers(value).try_into().unwrap() };
     let check = |case: &serde_json::Value, expected: &str, orders: Orders, separate| {
         let (from, to) = (shape(&case["shape"]), shape(&case["out"]));
         let image = Array3::from_shape_vec(from, floats(&case["input"])).unwrap();
