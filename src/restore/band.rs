@@ -5,6 +5,7 @@ use half::slice::HalfFloatSliceExt;
 use ndarray::{Array4, ArrayView1, Axis, s};
 
 use super::decide::Decider;
+use super::kernels;
 use super::taps::Taps;
 
 /// Rows that are restored together: the interpolated planes of a band for all classes stay in the cache.
@@ -86,8 +87,9 @@ pub(super) fn restore_band(
         for (class, values) in row_of_classes.chunks_exact_mut(width).enumerate() {
             let start = (class * height + row) * width;
             taps[0].blend(&slots[0][start..start + width], &slots[1][start..start + width], plane, values);
+            // The reference keeps interpolated scores in half precision.
             if !taps[2].single {
-                scratch.round_to_half(values);
+                kernels::round_to_half(values);
             }
         }
         near_ties += decider.decide(&row_of_classes, out, &mut decision);
@@ -97,7 +99,6 @@ pub(super) fn restore_band(
 
 /// Buffers of one band.
 struct Scratch {
-    half: Vec<f16>,
     source: Vec<f32>,
     across: [Vec<f32>; 2],
 }
@@ -105,13 +106,7 @@ struct Scratch {
 impl Scratch {
     fn new(source: usize, width: usize) -> Self {
         let across = [vec![0.0; width], vec![0.0; width]];
-        Scratch { half: vec![f16::ZERO; width], source: vec![0.0; source], across }
-    }
-
-    /// The reference keeps interpolated scores in half precision.
-    fn round_to_half(&mut self, values: &mut [f32]) {
-        self.half.convert_from_f32_slice(values);
-        self.half.convert_to_f32_slice(values);
+        Scratch { source: vec![0.0; source], across }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Scores of one row, all classes, become labels.
 
+use super::kernels;
 use crate::recipe::Decision;
 
 /// Two classes nearly tie when their probabilities differ by at most this much.
@@ -19,8 +20,9 @@ pub(super) struct Decider<'a> {
 
 /// Buffers of one row.
 pub(super) struct RowScratch {
-    best: Vec<f32>,
+    score: Vec<f32>,
     second: Vec<f32>,
+    class: Vec<u32>,
 }
 
 impl<'a> Decider<'a> {
@@ -31,7 +33,7 @@ impl<'a> Decider<'a> {
     }
 
     pub(super) fn scratch(&self, width: usize) -> RowScratch {
-        RowScratch { best: vec![0.0; width], second: vec![0.0; width] }
+        RowScratch { score: vec![0.0; width], second: vec![0.0; width], class: vec![0; width] }
     }
 
     /// `scores` is [class][x]; returns the number of near ties.
@@ -45,34 +47,27 @@ impl<'a> Decider<'a> {
     /// The first of the highest scores wins, as numpy's argmax has it.
     fn highest(&self, scores: &[f32], out: &mut [u16], scratch: &mut RowScratch) -> usize {
         let width = out.len();
-        let (best, second) = (&mut scratch.best[..width], &mut scratch.second[..width]);
-        out.fill(0);
-        best.copy_from_slice(&scores[..width]);
-        second.fill(f32::NEG_INFINITY);
-        for (class, row) in scores.chunks_exact(width).enumerate().skip(1) {
-            let class = class as u16;
-            for (((&score, best), second), label) in
-                row.iter().zip(&mut *best).zip(&mut *second).zip(&mut *out)
-            {
-                // Selections and no branches, so that the loop runs on vectors.
-                let wins = score > *best;
-                let loser = if wins { *best } else { score };
-                *second = if loser > *second { loser } else { *second };
-                *best = if wins { score } else { *best };
-                *label = if wins { class } else { *label };
-            }
-        }
-        let close = |x: &usize| best[*x] - second[*x] <= self.clear_gap;
-        (0..width)
-            .filter(close)
-            .filter(|&x| self.margin(scores, width, x, best[x], second[x]) <= NEAR_TIE)
-            .count()
+        let RowScratch { score, second, class } = scratch;
+        kernels::contest(scores, score, second, class);
+        out.iter_mut().zip(&*class).for_each(|(label, &class)| *label = class as u16);
+        let close = |x: &usize| score[*x] - second[*x] <= self.clear_gap;
+        (0..width).filter(close).filter(|&x| self.nearly_ties(scores, width, x, score[x], second[x])).count()
     }
 
-    /// Difference of the two highest probabilities.
-    fn margin(&self, scores: &[f32], width: usize, x: usize, best: f32, second: f32) -> f32 {
-        let sum: f32 = (0..self.classes).map(|class| (scores[class * width + x] - best).exp()).sum();
-        (1.0 - (second - best).exp()) / sum
+    /// Whether the two highest probabilities of a voxel differ by at most [`NEAR_TIE`].
+    fn nearly_ties(&self, scores: &[f32], width: usize, x: usize, best: f32, second: f32) -> bool {
+        // The margin is (1 − e⁻ᵍ) / sum, with the sum over all classes of e to the score less the best.
+        let least = (1.0 - (second - best).exp()) / NEAR_TIE;
+        let others =
+            || (0..self.classes).map(|class| scores[class * width + x]).filter(|&score| score < second);
+        let third = others().fold(f32::NEG_INFINITY, f32::max);
+        let two = 1.0 + (second - best).exp();
+        if two + (self.classes as f32 - 2.0) * (third - best).exp() < least {
+            return false;
+        }
+        let equals = (0..self.classes).filter(|class| scores[class * width + x] >= second).count();
+        let first = 1.0 + (equals as f32 - 1.0) * (second - best).exp();
+        first + others().map(|score| (score - best).exp()).sum::<f32>() >= least
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod band;
 mod decide;
+mod kernels;
 mod taps;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,7 @@
 //! Linear and nearest interpolation along one axis, on the grid of pixel areas that scikit-image's `resize`
 //! uses: output k lies at (k + ½)·in/out − ½, clamped to the input.
 
+use super::kernels::{self, Octet};
 use crate::preprocess::resample::torch;
 use crate::recipe::Resampler;
 
@@ -9,6 +10,8 @@ pub(super) struct Taps {
     between: Vec<[usize; 2]>,
     weights: Vec<f32>,
     identity: bool,
+    /// The same, eight outputs at a time, where that can be.
+    octets: Vec<Octet>,
     /// Results stay in single precision, as PyTorch's interpolation gives them.
     pub(super) single: bool,
 }
@@ -34,7 +37,7 @@ impl Taps {
                 let (between, weights) = rule(from[axis], to[axis]).into_iter().unzip();
                 let weights: Vec<[f32; 2]> = weights;
                 let weights = weights.into_iter().map(|[_, second]| second).collect();
-                Taps { between, weights, identity: from[axis] == to[axis], single: true }
+                Taps::with(between, weights, from[axis], true)
             })),
             Resampler::None => None,
         }
@@ -46,6 +49,7 @@ impl Taps {
             between: (0..size).map(|k| [k, k]).collect(),
             weights: vec![0.0; size],
             identity: true,
+            octets: Vec::new(),
             single: false,
         }
     }
@@ -68,7 +72,12 @@ impl Taps {
                 weights.push((position - low as f64) as f32);
             }
         }
-        Taps { between, weights, identity: false, single: false }
+        Self::with(between, weights, from, false)
+    }
+
+    fn with(between: Vec<[usize; 2]>, weights: Vec<f32>, from: usize, single: bool) -> Self {
+        let octets = kernels::octets(&between, &weights, from).unwrap_or_default();
+        Taps { identity: from == between.len(), between, weights, octets, single }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -86,12 +95,7 @@ impl Taps {
     /// The mix of two lines for an output along this axis.
     pub(super) fn blend(&self, a: &[f32], b: &[f32], output: usize, out: &mut [f32]) {
         let weight = self.weights[output];
-        if weight == 0.0 {
-            return out.copy_from_slice(a);
-        }
-        for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
-            *out = a + weight * (b - a);
-        }
+        if weight == 0.0 { out.copy_from_slice(a) } else { kernels::mix(a, b, weight, out) }
     }
 
     /// Interpolates a line.
@@ -99,7 +103,9 @@ impl Taps {
         if self.identity {
             return out.copy_from_slice(line);
         }
-        for ((out, &[low, high]), &weight) in out.iter_mut().zip(&self.between).zip(&self.weights) {
+        let done = kernels::interpolate(&self.octets, line, out);
+        let rest = out.iter_mut().zip(&self.between).zip(&self.weights).skip(done);
+        for ((out, &[low, high]), &weight) in rest {
             *out = line[low] + weight * (line[high] - line[low]);
         }
     }
