@@ -201,7 +201,8 @@ mod tests {
     #[test]
     fn both_copies_give_the_same_bits() {
         let line = |seed: u32| -> Vec<f32> {
-            (0..1003_u32).map(|k| ((k * 2_654_435_761 + seed) >> 8) as f32 / 1e6 - 8.0).collect()
+            let mixed = |k: u32| k.wrapping_mul(2_654_435_761).wrapping_add(seed);
+            (0..1003).map(|k| (mixed(k) >> 8) as f32 / 1e6 - 8.0).collect()
         };
         let (a, b) = (line(1), line(77));
         let (mut one, mut two) = (vec![0.0; a.len()], vec![0.0; a.len()]);
