@@ -55,7 +55,7 @@ fn time_restore(classes: usize, from: [usize; 3], to: [usize; 3], threads: usize
     let spacing = std::array::from_fn(|axis| Some(to[axis] as f64 / from[axis] as f64));
     let step = Step::Resample(Resample { spacing, image: rule, scores: rule, labels: rule });
     let tiling = Tiling { patch: [1; 3], slices: false, step: 0.5, mirror: Vec::new() };
-    let recipe = Recipe { steps: vec![step], tiling, decision: Decision::Highest };
+    let recipe = Recipe { steps: vec![step], tiling, decision: Decision::Highest, postprocess: Vec::new() };
     let way = Way { map: AxisMap::identity(), spacing: [1.0; 3], crop: Box3::whole(to) };
     let slabs: Vec<Array4<f16>> = {
         let all = scores(classes, from);

@@ -230,6 +230,16 @@
 #define VXS_BLENDING_CONSTANT 1
 
 /**
+ * Labels as the network gives them: the reference's default.
+ */
+#define VXS_POSTPROCESS_OFF 0
+
+/**
+ * Apply the postprocessing that comes with the model; where none does, nothing happens.
+ */
+#define VXS_POSTPROCESS_MODEL 1
+
+/**
  * Reading, cropping, normalising and resampling the volume.
  */
 #define VXS_STAGE_PREPROCESS 1
@@ -303,6 +313,11 @@
  * Flag of a volume: origin and direction are in RAS coordinates (NIfTI, Slicer) and not in LPS (DICOM, ITK).
  */
 #define VXS_VOLUME_RAS 1
+
+/**
+ * Flag of a volume: voxels are in the other byte order than the machine's.
+ */
+#define VXS_VOLUME_SWAPPED 2
 
 /**
  * The oldest ONNX Runtime that has all that is used: its minor version.
@@ -384,7 +399,7 @@ typedef struct vxs_device_info {
 } vxs_device_info;
 
 /**
- * The type of a voxel: one of `VXS_DTYPE_*`, in the machine's byte order.
+ * The type of a voxel: one of `VXS_DTYPE_*`, in the machine's byte order unless `VXS_VOLUME_SWAPPED` is set.
  */
 typedef int32_t vxs_dtype;
 
@@ -455,6 +470,11 @@ typedef struct vxs_model_options {
      * File name of the weights in each fold's folder. NULL (default): "checkpoint_final.pth".
      */
     const char *checkpoint;
+    /**
+     * Which of several models in a folder or an archive: the whole name of its folder, or the configuration at
+     * the name's end ("3d_fullres"). NULL (default): the only one.
+     */
+    const char *configuration;
 } vxs_model_options;
 
 /**
@@ -544,6 +564,14 @@ typedef struct vxs_plan_options {
      * anything is computed. 0 (default): no limit.
      */
     uint64_t memory_budget;
+    /**
+     * `VXS_POSTPROCESS_OFF` by default.
+     */
+    int32_t postprocess;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } vxs_plan_options;
 
 /**
@@ -664,7 +692,7 @@ typedef struct vxs_volume {
      */
     double intercept;
     /**
-     * `VXS_VOLUME_*` or 0.
+     * `VXS_VOLUME_*` together, or 0.
      */
     uint32_t flags;
     /**
@@ -959,7 +987,8 @@ VXS_API vxs_status vxs_model_options_init(struct vxs_model_options *options, uin
 VXS_API vxs_status vxs_label_info_init(struct vxs_label_info *info, uint64_t size);
 
 /**
- * Opens a model folder: nnU-Net v2's `<trainer>__<plans>__<configuration>`, as nnU-Net wrote it. Reads the
+ * Opens a model folder: nnU-Net v2's `<trainer>__<plans>__<configuration>`, as nnU-Net wrote it; or a folder of
+ * such folders, or a zip archive with them (`nnUNetv2_export_model_to_zip`), known by its content. Reads the
  * weights; nothing in the files is ever executed. Free it with `vxs_model_free`. Any thread.
  *
  * The caller guarantees:

@@ -14,10 +14,13 @@ use crate::model::Model;
 use crate::network::Network;
 use crate::progress::Run;
 use crate::recipe::{Recipe, Step};
-use crate::restore::Restorer;
+use crate::restore::{Restorer, components};
 use crate::segment::{RunReport, segment};
 use crate::tiling::{Blend, TileGrid, window};
 use crate::volume::{Geometry, Volume};
+
+/// What the first run of an engine touches beside its tensors: code and the stacks of threads, as measured.
+const ENGINE_BYTES: u64 = 12 << 20;
 
 /// The type that a network computes in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +61,9 @@ pub struct PlanOptions {
     pub blending: Blending,
     /// Bytes that a run may need beside the caller's buffers; `None`: no limit.
     pub memory_budget: Option<u64>,
+    /// Whether to apply the postprocessing that comes with the model; where none does, nothing happens.
+    /// nnU-Net's own predictions are without it.
+    pub postprocess: bool,
 }
 
 impl Default for PlanOptions {
@@ -70,6 +76,7 @@ impl Default for PlanOptions {
             mirroring: true,
             blending: Blending::default(),
             memory_budget: None,
+            postprocess: false,
         }
     }
 }
@@ -108,6 +115,7 @@ pub struct Plan {
     pub(crate) classes: usize,
     pub(crate) channels: Vec<String>,
     pub(crate) largest_label: u32,
+    pub(crate) postprocess: bool,
     device: Device,
     precision: Precision,
     memory_budget: Option<u64>,
@@ -119,7 +127,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for settings that make no sense, 3xx when the device or its runtime can't be
-    /// used, [`Error::MemoryBudget`] when the budget is too small for the weights alone.
+    /// used, [`Error::MemoryBudget`] when the budget is too small for the weights alone, and what is wrong with
+    /// the model's postprocessing when it is asked for.
     pub fn new(model: &Model, options: &PlanOptions) -> Result<Self> {
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -152,10 +161,15 @@ impl Plan {
         if !(step > 0.0 && step <= 1.0) {
             return Err(Error::argument("options.step", step, "over 0 and up to 1"));
         }
+        if options.postprocess {
+            model.postprocessing()?;
+        }
+        // A cascade's second network was trained with labels as the first one gives them.
+        let first_stage = PlanOptions { postprocess: false, ..options.clone() };
         let width = if precision == Precision::F16 { 2 } else { 4 };
         let parameters = |network: &Arc<Network>| (network.parameters() * width) as u64;
         let previous =
-            model.previous.as_ref().map(|stage| Plan::new(stage, options).map(Box::new)).transpose()?;
+            model.previous.as_ref().map(|stage| Plan::new(stage, &first_stage).map(Box::new)).transpose()?;
         let previous_bytes = previous.as_ref().map_or(0, |plan| plan.weight_bytes);
         let plan = Plan {
             recipe: model.recipe.clone(),
@@ -172,6 +186,7 @@ impl Plan {
             classes: model.networks[0].output_channels(),
             channels: model.channels().to_vec(),
             largest_label: model.labels().iter().map(|label| label.value).max().unwrap_or(0),
+            postprocess: options.postprocess && !model.recipe.postprocess.is_empty(),
             device: options.device,
             precision,
             memory_budget: options.memory_budget,
@@ -225,6 +240,10 @@ impl Plan {
                 format!("{shape:?} voxels of {:?} mm are less than one voxel for the network", spacing);
             return Err(Error::Geometry { reason });
         }
+        if self.postprocess && geometry.voxels() as u64 > u64::from(u32::MAX) {
+            let reason = format!("{shape:?} voxels are more than 2^32, too many to find components in");
+            return Err(Error::Geometry { reason });
+        }
         let tiles = self.tiles(network)?.len() * self.engines.len();
         Ok(PlanReport {
             device: self.device,
@@ -238,7 +257,7 @@ impl Plan {
         })
     }
 
-    /// The largest of the needs of the three stages; weights and the window stay all the time.
+    /// The largest of the needs of the stages; weights and the window stay all the time.
     fn peak_bytes(&self, shape: [usize; 3], network: [usize; 3]) -> u64 {
         let count = |shape: [usize; 3]| shape.iter().map(|&n| n as u64).product::<u64>();
         let (voxels, image, patch) = (count(shape), count(network), count(self.recipe.tiling.patch));
@@ -251,10 +270,13 @@ impl Plan {
         // The planes that leave the sums are a copy for the time of their restoring.
         let field = Blend::bytes(self.classes, network, size) * (self.engines.len() as u64 + 1);
         let tile = 4 * patch * (channels + classes) * if self.mirror.is_empty() { 1 } else { 2 };
-        let workspace = self.engines.iter().map(|engine| engine.workspace_bytes()).max().unwrap_or(0);
+        // Each engine keeps its memory from tile to tile.
+        let workspace =
+            ENGINE_BYTES + self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
         let labels = Restorer::bytes(self.classes, shape, self.threads);
         let run = 4 * channels * image + field + labels + tile + workspace;
-        self.weight_bytes + 2 * patch + preprocess.max(run)
+        let postprocess = if self.postprocess { 2 * voxels + components::bytes(shape) } else { 0 };
+        self.weight_bytes + 2 * patch + preprocess.max(run).max(postprocess)
     }
 
     /// What runs where, as JSON.
@@ -267,6 +289,7 @@ impl Plan {
             "threads": self.threads,
             "step": self.step,
             "mirror_axes": self.mirror,
+            "postprocess": self.postprocess,
             "weight_bytes": self.weight_bytes,
         })
     }

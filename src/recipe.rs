@@ -15,6 +15,19 @@ pub struct Recipe {
     pub tiling: Tiling,
     /// How class scores become labels.
     pub decision: Decision,
+    /// What is done to the labels afterwards, in order, when [`crate::plan::PlanOptions::postprocess`] asks for
+    /// it.
+    pub postprocess: Vec<KeepLargest>,
+}
+
+/// Removes all but the largest connected component of some labels together. Voxels that touch by a corner are
+/// connected; of components with the same size all stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepLargest {
+    /// The labels, whose voxels together make the components.
+    pub labels: Vec<u16>,
+    /// What removed voxels become.
+    pub background: u16,
 }
 
 /// One step from a volume to the network's image.
@@ -119,6 +132,14 @@ impl Recipe {
             Step::Resample(resample) => Some(resample),
             _ => None,
         })
+    }
+}
+
+impl KeepLargest {
+    /// In words.
+    pub fn describe(&self) -> String {
+        let KeepLargest { labels, background } = self;
+        format!("keep the largest component of labels {labels:?}, the rest becomes {background}")
     }
 }
 

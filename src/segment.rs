@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::preprocess::{Way, preprocess};
 use crate::progress::{Run, Stage};
 use crate::recipe::Recipe;
+use crate::restore::components::keep_largest;
 use crate::restore::{Restored, Restorer};
 use crate::tiling::{Blend, Mirrored, cut};
 use crate::volume::{DType, Layout, Volume};
@@ -57,8 +58,14 @@ pub(crate) fn segment(
     let (image, way) = (prepared.image, prepared.way);
     report.preprocess_seconds = started.elapsed().as_secs_f64();
 
-    let Restored { labels: restored, near_ties } = infer(plan, image, &recipe, &way, run, &mut report)?;
+    let Restored { labels: mut restored, near_ties } = infer(plan, image, &recipe, &way, run, &mut report)?;
     let writing = Instant::now();
+    if plan.postprocess {
+        for rule in &recipe.postprocess {
+            run.check()?;
+            keep_largest(&mut restored, rule);
+        }
+    }
     run.check()?;
     labels.write(restored.view(), &way.map, way.crop.start);
     report.near_ties = near_ties;

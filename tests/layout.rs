@@ -35,9 +35,10 @@ fn c_and_rust_agree() {
         vxs_label_info { struct_size, value, name, color, reserved }
         vxs_labels { struct_size, dtype, data, data_size, strides, offset }
         vxs_model_file { name, data, size }
-        vxs_model_options { struct_size, reserved, folds, fold_count, checkpoint }
+        vxs_model_options { struct_size, reserved, folds, fold_count, checkpoint, configuration }
         vxs_plan_options {
-            struct_size, device, precision, threads, step, mirroring, blending, memory_budget,
+            struct_size, device, precision, threads, step, mirroring, blending, memory_budget, postprocess,
+            reserved,
         }
         vxs_plan_report {
             struct_size, device, precision, threads, network_shape, tiles, network_runs, host_peak_bytes,

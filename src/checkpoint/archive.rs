@@ -15,12 +15,14 @@ use crate::error::{Error, Result};
 /// How a file of torch before 1.6 starts: protocol 2, then the magic number as a LONG1.
 const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
-/// A zip archive written by `torch.save`. Entries are addressed below its one root folder.
-pub(super) struct Archive {
+/// A zip archive. Of one written by `torch.save`, entries are addressed below its one root folder.
+pub(crate) struct Archive {
     name: String,
     path: PathBuf,
     length: u64,
     root: String,
+    /// Bytes that a compressed entry may inflate to.
+    inflated: u64,
     meter: Arc<Meter>,
     zip: Mutex<Zip>,
 }
@@ -28,19 +30,31 @@ pub(super) struct Archive {
 type Zip = ZipArchive<BufReader<Source>>;
 
 impl Archive {
-    /// Opens a file; its last component is used in error texts.
+    /// Opens a file of `torch.save`; its last component is used in error texts.
     pub(super) fn open(path: &Path) -> Result<Self> {
+        Self::open_any(path, limits::INFLATED_STORAGE_BYTES)?.below_root()
+    }
+
+    /// Opens any zip file, whose entries have their whole names and inflate to at most `inflated` bytes each.
+    pub(crate) fn open_any(path: &Path, inflated: u64) -> Result<Self> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let file = File::open(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-        Self::new(name, path.to_path_buf(), Bytes::File(file))
+        Self::new(name, path.to_path_buf(), Bytes::File(file), inflated)
     }
 
-    /// Opens an archive that is in memory.
+    /// Opens an archive of `torch.save` that is in memory.
     pub(super) fn from_bytes(name: &str, bytes: Arc<[u8]>) -> Result<Self> {
-        Self::new(name.to_owned(), PathBuf::from(name), Bytes::Memory(Cursor::new(bytes)))
+        let bytes = Bytes::Memory(Cursor::new(bytes));
+        Self::new(name.to_owned(), PathBuf::from(name), bytes, limits::INFLATED_STORAGE_BYTES)?.below_root()
     }
 
-    fn new(name: String, path: PathBuf, bytes: Bytes) -> Result<Self> {
+    fn below_root(mut self) -> Result<Self> {
+        let root = find_root(&self.name, &self.lock())?;
+        self.root = root;
+        Ok(self)
+    }
+
+    fn new(name: String, path: PathBuf, bytes: Bytes, inflated: u64) -> Result<Self> {
         let meter =
             Arc::new(Meter { read: AtomicU64::new(0), limit: AtomicU64::new(limits::DIRECTORY_BYTES) });
         let mut source = Source { bytes, meter: meter.clone() };
@@ -66,8 +80,7 @@ impl Archive {
         if zip.len() > limits::ENTRIES {
             return Err(too_many_entries(&name, zip.len() as u64));
         }
-        let root = find_root(&name, &zip)?;
-        Ok(Self { name, path, length, root, meter, zip: Mutex::new(zip) })
+        Ok(Self { name, path, length, root: String::new(), inflated, meter, zip: Mutex::new(zip) })
     }
 
     /// The file's name for error texts.
@@ -75,8 +88,14 @@ impl Archive {
         &self.name
     }
 
+    /// Names of all entries; those that aren't UTF-8 can't be asked for, and are left out.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let zip = self.lock();
+        zip.file_names_raw().filter_map(|name| String::from_utf8(name.to_vec()).ok()).collect()
+    }
+
     /// File and entry, for error texts.
-    pub(super) fn label(&self, entry: &str) -> String {
+    pub(crate) fn label(&self, entry: &str) -> String {
         format!("{}: {}{}", self.name, self.root, super::value::shorten(entry))
     }
 
@@ -94,7 +113,7 @@ impl Archive {
     }
 
     /// Reads a whole entry of at most `limit` bytes, checked against its CRC.
-    pub(super) fn read(&self, entry: &str, limit: u64) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, entry: &str, limit: u64) -> Result<Vec<u8>> {
         let size = self.size(entry).ok_or_else(|| self.missing(entry))?;
         if size > limit {
             return Err(Error::refused(self.label(entry), format!("{size} bytes, the limit is {limit}")));
@@ -147,7 +166,7 @@ impl Archive {
     }
 
     fn check_inflation(&self, entry: &str, size: u64, packed: u64) -> Result<()> {
-        let most = packed.saturating_mul(limits::COMPRESSION_RATIO).min(limits::INFLATED_STORAGE_BYTES);
+        let most = packed.saturating_mul(limits::COMPRESSION_RATIO).min(self.inflated);
         if size > most {
             let reason = format!("{packed} bytes inflate to {size}, the limit is {most}");
             return Err(Error::refused(self.label(entry), reason));

@@ -23,7 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use archive::Archive;
+pub(crate) use archive::Archive;
 pub use tensor::{DType, Tensor};
 pub use value::Value;
 

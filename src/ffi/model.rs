@@ -45,6 +45,9 @@ pub struct vxs_model_options {
     pub fold_count: u64,
     /// File name of the weights in each fold's folder. NULL (default): "checkpoint_final.pth".
     pub checkpoint: *const c_char,
+    /// Which of several models in a folder or an archive: the whole name of its folder, or the configuration at
+    /// the name's end ("3d_fullres"). NULL (default): the only one.
+    pub configuration: *const c_char,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
@@ -53,7 +56,14 @@ unsafe impl Growable for vxs_model_options {
 
     fn defaults() -> Self {
         let struct_size = size_of::<Self>() as u32;
-        vxs_model_options { struct_size, reserved: 0, folds: null(), fold_count: 0, checkpoint: null() }
+        vxs_model_options {
+            struct_size,
+            reserved: 0,
+            folds: null(),
+            fold_count: 0,
+            checkpoint: null(),
+            configuration: null(),
+        }
     }
 }
 
@@ -119,6 +129,9 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
     // SAFETY: by the caller's guarantee.
     unsafe {
         let options = read_or_default(options, "options")?;
+        if options.reserved != 0 {
+            return Err(Error::argument("options.reserved", options.reserved, "0"));
+        }
         let fold = |&fold: &u32| if fold == VXS_FOLD_ALL { Fold::All } else { Fold::Number(fold) };
         let folds = if options.folds.is_null() {
             None
@@ -129,6 +142,9 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
         let mut filled = ModelOptions { folds, ..ModelOptions::default() };
         if !options.checkpoint.is_null() {
             filled.checkpoint = text(options.checkpoint, "options.checkpoint")?.into();
+        }
+        if !options.configuration.is_null() {
+            filled.configuration = Some(text(options.configuration, "options.configuration")?.into());
         }
         Ok(filled)
     }
@@ -154,7 +170,8 @@ pub unsafe extern "C" fn vxs_label_info_init(info: *mut vxs_label_info, size: u6
     unsafe { boundary(std::ptr::null_mut(), || init(info, size, "info")) }
 }
 
-/// Opens a model folder: nnU-Net v2's `<trainer>__<plans>__<configuration>`, as nnU-Net wrote it. Reads the
+/// Opens a model folder: nnU-Net v2's `<trainer>__<plans>__<configuration>`, as nnU-Net wrote it; or a folder of
+/// such folders, or a zip archive with them (`nnUNetv2_export_model_to_zip`), known by its content. Reads the
 /// weights; nothing in the files is ever executed. Free it with `vxs_model_free`. Any thread.
 ///
 /// # Safety

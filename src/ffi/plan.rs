@@ -33,6 +33,11 @@ pub const VXS_BLENDING_GAUSSIAN: i32 = 0;
 /// Overlapping tiles weigh the same everywhere.
 pub const VXS_BLENDING_CONSTANT: i32 = 1;
 
+/// Labels as the network gives them: the reference's default.
+pub const VXS_POSTPROCESS_OFF: i32 = 0;
+/// Apply the postprocessing that comes with the model; where none does, nothing happens.
+pub const VXS_POSTPROCESS_MODEL: i32 = 1;
+
 /// A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once.
 pub struct vxs_plan {
     pub(super) plan: Mutex<Plan>,
@@ -62,6 +67,10 @@ pub struct vxs_plan_options {
     /// Bytes of memory that a run may need, beside the caller's buffers. A larger need is refused before
     /// anything is computed. 0 (default): no limit.
     pub memory_budget: u64,
+    /// `VXS_POSTPROCESS_OFF` by default.
+    pub postprocess: i32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
@@ -78,6 +87,8 @@ unsafe impl Growable for vxs_plan_options {
             mirroring: VXS_MIRRORING_MODEL,
             blending: VXS_BLENDING_GAUSSIAN,
             memory_budget: 0,
+            postprocess: VXS_POSTPROCESS_OFF,
+            reserved: 0,
         }
     }
 }
@@ -130,6 +141,9 @@ unsafe impl Growable for vxs_plan_report {
 }
 
 fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
+    if options.reserved != 0 {
+        return Err(Error::argument("options.reserved", options.reserved, "0"));
+    }
     Ok(PlanOptions {
         device: device(options.device, "options.device")?,
         precision: match options.precision {
@@ -151,6 +165,11 @@ fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
             other => return Err(Error::argument("options.blending", other, "one of VXS_BLENDING_*")),
         },
         memory_budget: if options.memory_budget == 0 { None } else { Some(options.memory_budget) },
+        postprocess: match options.postprocess {
+            VXS_POSTPROCESS_OFF => false,
+            VXS_POSTPROCESS_MODEL => true,
+            other => return Err(Error::argument("options.postprocess", other, "one of VXS_POSTPROCESS_*")),
+        },
     })
 }
 

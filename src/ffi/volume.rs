@@ -8,7 +8,7 @@ use super::error::vxs_status;
 use crate::error::{Error, Result};
 use crate::volume::{DType, Geometry, Layout, Volume};
 
-/// The type of a voxel: one of `VXS_DTYPE_*`, in the machine's byte order.
+/// The type of a voxel: one of `VXS_DTYPE_*`, in the machine's byte order unless `VXS_VOLUME_SWAPPED` is set.
 pub type vxs_dtype = i32;
 
 /// 8-bit signed integer.
@@ -32,6 +32,8 @@ pub const VXS_DTYPE_F64: i32 = 9;
 
 /// Flag of a volume: origin and direction are in RAS coordinates (NIfTI, Slicer) and not in LPS (DICOM, ITK).
 pub const VXS_VOLUME_RAS: u32 = 1;
+/// Flag of a volume: voxels are in the other byte order than the machine's.
+pub const VXS_VOLUME_SWAPPED: u32 = 2;
 
 /// An image to segment: one or several channels on one grid. The library only reads it, during the call that
 /// it is passed to. Fill it by `vxs_volume_init` first.
@@ -73,7 +75,7 @@ pub struct vxs_volume {
     pub slope: f64,
     /// See `slope`.
     pub intercept: f64,
-    /// `VXS_VOLUME_*` or 0.
+    /// `VXS_VOLUME_*` together, or 0.
     pub flags: u32,
     /// Must be 0.
     pub reserved: u32,
@@ -118,8 +120,8 @@ pub unsafe extern "C" fn vxs_volume_init(volume: *mut vxs_volume, size: u64) -> 
 
 /// The grid and layout of a volume, without its voxels.
 pub(super) fn geometry(volume: &vxs_volume) -> Result<(Geometry, DType, Layout)> {
-    if volume.flags & !VXS_VOLUME_RAS != 0 || volume.reserved != 0 {
-        return Err(Error::argument("volume.flags", volume.flags, "VXS_VOLUME_RAS or 0, and reserved 0"));
+    if volume.flags & !(VXS_VOLUME_RAS | VXS_VOLUME_SWAPPED) != 0 || volume.reserved != 0 {
+        return Err(Error::argument("volume.flags", volume.flags, "flags of VXS_VOLUME_*, and reserved 0"));
     }
     let dtype = dtype(volume.dtype, "volume.dtype")?;
     let shape = shape(volume.shape)?;
@@ -168,7 +170,9 @@ pub(super) unsafe fn borrow<'a>(volume: *const vxs_volume) -> Result<Volume<'a>>
             channels.push(unsafe { array(pointer.cast::<u8>(), volume.data_size, "volume.channel_data") }?);
         }
     }
-    Volume::new(geometry, dtype, layout, channels)?.with_scaling(volume.slope, volume.intercept)
+    let swapped = volume.flags & VXS_VOLUME_SWAPPED != 0;
+    let view = Volume::new(geometry, dtype, layout, channels)?.with_swapped_bytes(swapped);
+    view.with_scaling(volume.slope, volume.intercept)
 }
 
 pub(super) fn dtype(code: vxs_dtype, argument: &str) -> Result<DType> {

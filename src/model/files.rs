@@ -1,62 +1,95 @@
-//! The files of a model: a folder on disk, or named buffers.
+//! The files of a model: a folder on disk, or one in a list of files, which are in memory or in a zip archive.
+//! Names of listed files are only compared: nothing is ever written under them.
 
-use std::io::ErrorKind;
+mod listed;
+
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
+use listed::Listed;
 
 /// Configuration files are small; a larger one is something else.
 const LARGEST_TEXT: u64 = 64 << 20;
 
-/// Where a model's files come from.
+/// A folder with the files of a model, or with folders of models.
+#[derive(Clone)]
 pub(super) enum Files {
-    Folder(PathBuf),
-    Memory(Vec<(String, Arc<[u8]>)>),
+    /// A folder on disk.
+    Disk(PathBuf),
+    /// The files whose names start with `folder`, which is empty or ends with a slash.
+    Listed { list: Arc<Listed>, folder: String },
 }
 
 impl Files {
-    pub(super) fn folder(path: &Path) -> Result<Self> {
-        let about = std::fs::metadata(path).map_err(|source| Error::Read { path: path.into(), source })?;
-        if !about.is_dir() {
-            return Err(Error::NotAModel { reason: format!("{} is not a folder", path.display()) });
+    /// A folder, or a zip archive, which is known by its content and not by its name.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let unreadable = |source| Error::Read { path: path.into(), source };
+        let about = std::fs::metadata(path).map_err(unreadable)?;
+        if about.is_dir() {
+            return Ok(Files::Disk(path.into()));
         }
-        Ok(Files::Folder(path.into()))
+        // Pipes and devices aren't opened: reading them could wait for ever.
+        if about.is_file() {
+            let mut head = Vec::new();
+            let file = std::fs::File::open(path).map_err(unreadable)?;
+            file.take(4).read_to_end(&mut head).map_err(unreadable)?;
+            if head.starts_with(b"PK") {
+                return Ok(Self::listed(Listed::zip(path)?));
+            }
+        }
+        let reason = format!("{} is neither a folder nor a zip archive", path.display());
+        Err(Error::NotAModel { reason })
     }
 
+    /// Files in memory, by their names with `/` between folders.
     pub(super) fn memory(files: Vec<(String, Arc<[u8]>)>) -> Self {
-        Files::Memory(files)
+        Self::listed(Listed::memory(files))
+    }
+
+    fn listed(list: Listed) -> Self {
+        Files::Listed { list: Arc::new(list), folder: String::new() }
     }
 
     /// What the files are called as a whole, for error texts.
     pub(super) fn title(&self) -> String {
         match self {
-            Files::Folder(path) => path.display().to_string(),
-            Files::Memory(files) => format!("{} files in memory", files.len()),
+            Files::Disk(path) => path.display().to_string(),
+            Files::Listed { list, folder } if folder.is_empty() => list.title(),
+            Files::Listed { list, folder } => format!("{} in {}", folder.trim_end_matches('/'), list.title()),
         }
     }
 
-    /// The name of the folder; `None` in memory.
+    /// Where the folder lies among others, for error texts.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Files::Disk(_) => self.folder_name().map_or_else(|| self.title(), str::to_owned),
+            Files::Listed { folder, .. } => folder.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// The name of the folder; `None` where the files lie in none.
     pub(super) fn folder_name(&self) -> Option<&str> {
         match self {
-            Files::Folder(path) => path.file_name()?.to_str(),
-            Files::Memory(_) => None,
+            Files::Disk(path) => path.file_name()?.to_str(),
+            Files::Listed { folder, .. } => folder.strip_suffix('/')?.rsplit('/').next(),
         }
     }
 
-    /// Names of the folders at the top.
+    /// Names of the folders at the top, in order.
     pub(super) fn folders(&self) -> Vec<String> {
         let mut names: Vec<String> = match self {
-            Files::Folder(path) => std::fs::read_dir(path)
+            Files::Disk(path) => std::fs::read_dir(path)
                 .into_iter()
                 .flatten()
                 .flatten()
                 .filter(|entry| entry.path().is_dir())
                 .filter_map(|entry| entry.file_name().into_string().ok())
                 .collect(),
-            Files::Memory(files) => {
-                files.iter().filter_map(|(name, _)| Some(name.split_once('/')?.0.to_owned())).collect()
+            Files::Listed { list, folder } => {
+                list.below(folder).filter_map(|name| Some(name.split_once('/')?.0.to_owned())).collect()
             }
         };
         names.sort();
@@ -64,41 +97,73 @@ impl Files {
         names
     }
 
+    /// Folders below this one that have a file of this name: on disk those at the top, elsewhere all.
+    pub(super) fn folders_with(&self, file: &str) -> Vec<Files> {
+        match self {
+            Files::Disk(path) => {
+                let folders = self.folders().into_iter().map(|name| Files::Disk(path.join(name)));
+                folders.filter(|folder| folder.has(file)).collect()
+            }
+            Files::Listed { list, folder } => {
+                let folders = list.below(folder).filter_map(|name| name.strip_suffix(file));
+                folders
+                    .filter(|inside| inside.ends_with('/'))
+                    .map(|inside| Files::Listed { list: list.clone(), folder: format!("{folder}{inside}") })
+                    .collect()
+            }
+        }
+    }
+
+    /// The folder of this name beside this one, if it is there.
+    pub(super) fn sibling(&self, name: &str) -> Option<Files> {
+        match self {
+            Files::Disk(path) => {
+                path.file_name()?;
+                let beside = path.with_file_name(name);
+                beside.is_dir().then_some(Files::Disk(beside))
+            }
+            Files::Listed { list, folder } => {
+                let own = folder.strip_suffix('/')?;
+                let parent = own.rfind('/').map_or("", |slash| &own[..=slash]);
+                let folder = format!("{parent}{name}/");
+                list.below(&folder).next()?;
+                Some(Files::Listed { list: list.clone(), folder })
+            }
+        }
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         match self {
-            Files::Folder(path) => path.join(name).is_file(),
-            Files::Memory(files) => files.iter().any(|(file, _)| file == name),
+            Files::Disk(path) => path.join(name).is_file(),
+            Files::Listed { list, folder } => list.has(&format!("{folder}{name}")),
         }
     }
 
     /// A small file, whole; `None` when it isn't there.
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        match self {
-            Files::Folder(folder) => {
-                let path = folder.join(name);
-                let size = match std::fs::metadata(&path) {
-                    Ok(about) => about.len(),
-                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                    Err(source) => return Err(Error::Read { path, source }),
-                };
-                if size > LARGEST_TEXT {
-                    return Err(Error::refused(name, format!("{size} bytes, the limit is {LARGEST_TEXT}")));
-                }
-                std::fs::read(&path).map(Some).map_err(|source| Error::Read { path, source })
-            }
-            Files::Memory(files) => {
-                Ok(files.iter().find(|(file, _)| file == name).map(|(_, bytes)| bytes.to_vec()))
-            }
+        let folder = match self {
+            Files::Disk(folder) => folder,
+            Files::Listed { list, folder } => return list.read(&format!("{folder}{name}"), LARGEST_TEXT),
+        };
+        let path = folder.join(name);
+        let size = match std::fs::metadata(&path) {
+            Ok(about) => about.len(),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Read { path, source }),
+        };
+        if size > LARGEST_TEXT {
+            return Err(Error::refused(name, format!("{size} bytes, the limit is {LARGEST_TEXT}")));
         }
+        std::fs::read(&path).map(Some).map_err(|source| Error::Read { path, source })
     }
 
     pub(super) fn checkpoint(&self, name: &str) -> Result<Checkpoint> {
         match self {
-            Files::Folder(folder) => Checkpoint::open(&folder.join(name)),
-            Files::Memory(files) => match files.iter().find(|(file, _)| file == name) {
-                Some((_, bytes)) => Checkpoint::from_bytes(name, bytes.clone()),
-                None => Err(Error::NotAModel { reason: format!("{name} is not among the files") }),
-            },
+            Files::Disk(folder) => Checkpoint::open(&folder.join(name)),
+            Files::Listed { list, folder } => list.checkpoint(&format!("{folder}{name}")),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::labels::Label;
 use crate::network::Network;
-use crate::recipe::{Recipe, Step};
+use crate::recipe::{KeepLargest, Recipe, Step};
 use files::Files;
 
 /// A trained fold of a model.
@@ -33,11 +33,14 @@ pub struct ModelOptions {
     pub folds: Option<Vec<Fold>>,
     /// File name of the weights in each fold's folder.
     pub checkpoint: String,
+    /// Which of several models in a folder or an archive: a folder's whole name, or the configuration at its
+    /// end. `None`: the only one.
+    pub configuration: Option<String>,
 }
 
 impl Default for ModelOptions {
     fn default() -> Self {
-        ModelOptions { folds: None, checkpoint: "checkpoint_final.pth".into() }
+        ModelOptions { folds: None, checkpoint: "checkpoint_final.pth".into(), configuration: None }
     }
 }
 
@@ -61,15 +64,19 @@ struct About {
     channels: Vec<String>,
     labels: Vec<Label>,
     identity: String,
+    /// Why the postprocessing that comes with the model can't be applied.
+    unusable_postprocessing: Option<Error>,
 }
 
 impl Model {
-    /// Opens a model folder: nnU-Net v2's `<trainer>__<plans>__<configuration>`.
+    /// Opens a model folder, nnU-Net v2's `<trainer>__<plans>__<configuration>`; a folder of such folders; or a
+    /// zip archive that has them, as `nnUNetv2_export_model_to_zip` writes it. Where there are several,
+    /// [`ModelOptions::configuration`] chooses.
     ///
     /// # Errors
     /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files.
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
-        nnunet::open(&Files::folder(path)?, options)
+        nnunet::open(&Files::open(path)?, options)
     }
 
     /// As [`Model::open`], for files in memory: names within the folder with `/`, and contents.
@@ -104,6 +111,7 @@ impl Model {
             channels: vec!["CT".into()],
             labels: labels.collect(),
             identity: String::new(),
+            unusable_postprocessing: None,
         };
         Model::new(vec![network], recipe, about, None)
     }
@@ -141,6 +149,19 @@ impl Model {
     /// The model whose labels this one refines, in a cascade.
     pub fn previous_stage(&self) -> Option<&Model> {
         self.previous.as_deref()
+    }
+
+    /// The postprocessing that comes with the model: nothing where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when it has steps that this version doesn't know, or what is wrong with its file.
+    pub fn postprocessing(&self) -> Result<&[KeepLargest]> {
+        match &self.about.unusable_postprocessing {
+            None => Ok(&self.recipe.postprocess),
+            Some(Error::Unsupported { what }) => Err(Error::unsupported(what)),
+            Some(Error::Malformed { file, reason }) => Err(Error::malformed(file, reason)),
+            Some(error) => Err(Error::refused("postprocessing", error.to_string())),
+        }
     }
 
     /// The spacing that the network works at in millimetres, in the order of the axes of a volume (x, y, z);
@@ -186,6 +207,8 @@ impl Model {
             "mirror_axes": self.recipe.tiling.mirror,
             "recipe": self.recipe.steps.iter().map(|step| format!("{step:?}")).collect::<Vec<_>>(),
             "decision": format!("{:?}", self.recipe.decision),
+            "postprocessing": self.recipe.postprocess.iter().map(KeepLargest::describe).collect::<Vec<_>>(),
+            "unusable_postprocessing": about.unusable_postprocessing.as_ref().map(Error::to_string),
             "previous_stage": self.previous_stage().map(Model::describe),
             "labels": labels,
             "identity": about.identity,

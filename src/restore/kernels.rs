@@ -210,7 +210,8 @@ mod tests {
         mix_body(&a, &b, 0.3, &mut two);
         assert_eq!(one, two);
         let scores = [line(1), line(77), line(1), line(3000)].concat();
-        let run = |contest: fn(&[f32], &mut [f32], &mut [f32], &mut [u32])| {
+        type Contest = fn(&[f32], &mut [f32], &mut [f32], &mut [u32]);
+        let run = |contest: Contest| {
             let (mut best, mut second, mut winner) =
                 (vec![0.0; a.len()], vec![0.0; a.len()], vec![9; a.len()]);
             contest(&scores, &mut best, &mut second, &mut winner);

@@ -3,6 +3,7 @@
 //! and forgotten, so that no array of classes × voxels is ever made.
 
 mod band;
+pub(crate) mod components;
 mod decide;
 mod kernels;
 mod taps;

@@ -14,7 +14,7 @@ fn recipe(spacing: [f64; 3], order: u8, separate: Option<bool>, decision: Decisi
     let rule = Resampler::Spline(Spline::new(order, 0, separate).unwrap());
     let resample = Resample { spacing: spacing.map(Some), image: rule, scores: rule, labels: rule };
     let tiling = Tiling { patch: [1; 3], slices: false, step: 0.5, mirror: Vec::new() };
-    Recipe { steps: vec![Step::Resample(resample)], tiling, decision }
+    Recipe { steps: vec![Step::Resample(resample)], tiling, decision, postprocess: Vec::new() }
 }
 
 /// Restores scores that come in slabs of `slab` planes.

@@ -12,7 +12,7 @@ use crate::model::Model;
 use crate::plan::{Plan, PlanOptions, Precision};
 use crate::preprocess::normalize::Normalization;
 use crate::progress::{Cancel, Run};
-use crate::recipe::{Decision, Recipe, Step, Tiling};
+use crate::recipe::{Decision, KeepLargest, Recipe, Step, Tiling};
 use crate::volume::{DType, Geometry, Layout, Volume};
 
 /// Foreground where the intensity is over this.
@@ -27,6 +27,7 @@ fn model(canonical: bool) -> Model {
         ],
         tiling: Tiling { patch: [3, 4, 5], slices: false, step: 0.5, mirror: Vec::new() },
         decision: Decision::Highest,
+        postprocess: Vec::new(),
     };
     Model::for_tests(recipe, 2)
 }
@@ -196,6 +197,40 @@ fn slope_and_intercept_apply() {
     each(shape, |at| assert_eq!(labels[position(&layout, at)] == 1, f32::from(value(shape, at)) > THRESHOLD));
 }
 
+#[test]
+fn both_byte_orders_and_every_type_give_the_same_labels() {
+    let shape = [5, 4, 3];
+    let grid = Geometry::with_shape(shape);
+    let labels_of = |dtype: DType, bytes: &[u8], swapped: bool| {
+        let volume = Volume::new(grid.clone(), dtype, Layout::dense(shape, dtype), vec![bytes]).unwrap();
+        run(&mut plan(false), &volume.with_swapped_bytes(swapped)).unwrap()
+    };
+    let mut values = Vec::new();
+    each(shape, |at| values.push(value(shape, at) as u8));
+    let expected = labels_of(DType::U8, &values, false);
+    assert!(expected.contains(&1) && expected.contains(&0));
+    macro_rules! types {
+        ($($dtype:ident $convert:expr;)*) => {$(
+            let native: Vec<u8> = values.iter().flat_map(|&value| ($convert)(value).to_ne_bytes()).collect();
+            assert_eq!(labels_of(DType::$dtype, &native, false), expected, stringify!($dtype));
+            let size = DType::$dtype.size();
+            let swapped: Vec<u8> = native.chunks(size).flat_map(|voxel| voxel.iter().rev().copied()).collect();
+            assert_eq!(labels_of(DType::$dtype, &swapped, true), expected, stringify!($dtype));
+        )*};
+    }
+    types! {
+        I8 |value| value as i8;
+        U8 |value| value;
+        I16 i16::from;
+        U16 u16::from;
+        I32 i32::from;
+        U32 u32::from;
+        F16 |value: u8| half::f16::from_f32(value.into());
+        F32 f32::from;
+        F64 f64::from;
+    }
+}
+
 const CANARY: u8 = 0xEE;
 
 fn run_with(plan: &mut Plan, volume: &Volume, run: &mut Run) -> (Result<crate::segment::RunReport>, Vec<u8>) {
@@ -352,4 +387,36 @@ fn volumes_and_buffers_that_do_not_suit_are_refused() {
         let grid = Geometry { spacing: [1.0, spacing, 1.0], ..grid.clone() };
         assert_eq!(grid.check().unwrap_err().status(), 104);
     }
+}
+
+#[test]
+fn only_the_largest_component_stays_where_that_is_asked_for() {
+    let shape = [12, 9, 7];
+    // A block, a smaller one behind it, and single voxels at the corners of the volume and of the block.
+    let large = |[i, j, k]: [usize; 3]| (1..5).contains(&i) && (2..6).contains(&j) && (1..5).contains(&k);
+    let beside = |at: [usize; 3]| at == [5, 6, 5];
+    let small = |[i, j, k]: [usize; 3]| (8..10).contains(&i) && j < 3 && k > 3;
+    let stored = store(shape, [0, 1, 2], [false; 3], 0, |at| {
+        if large(at) || beside(at) || small(at) || at == [11, 8, 0] { 90 } else { 10 }
+    });
+    let volume = view(&stored, shape);
+    let layout = Layout::dense(shape, DType::U8);
+    let with = |labels: Vec<u16>, postprocess| {
+        let mut recipe = model(false).recipe().clone();
+        recipe.postprocess = vec![KeepLargest { labels, background: 0 }];
+        let options = PlanOptions { postprocess, ..PlanOptions::default() };
+        run(&mut plan_with(&Model::for_tests(recipe, 2), &options, Box::new(threshold)), &volume).unwrap()
+    };
+    let all = with(vec![1], false);
+    assert_eq!(all, run(&mut plan(false), &volume).unwrap());
+    assert_eq!(all, with(vec![7], true));
+    let kept = with(vec![1], true);
+    each(shape, |at| {
+        let position = position(&layout, at);
+        assert_eq!(all[position] == 1, large(at) || beside(at) || small(at) || at == [11, 8, 0], "{at:?}");
+        assert_eq!(kept[position] == 1, large(at) || beside(at), "{at:?}");
+    });
+    let options = PlanOptions { postprocess: true, ..PlanOptions::default() };
+    let plain = run(&mut plan_with(&model(false), &options, Box::new(threshold)), &volume).unwrap();
+    assert_eq!(plain, all, "a model without rules");
 }

@@ -47,6 +47,8 @@ pub(crate) trait Element: Copy + Send + Sync {
     const SIZE: usize;
     /// From exactly `SIZE` bytes.
     fn from_bytes(bytes: &[u8]) -> Self;
+    /// From exactly `SIZE` bytes in the other byte order.
+    fn from_swapped(bytes: &[u8]) -> Self;
     fn to_f64(self) -> f64;
     /// As a C cast does it: straight to the nearest f32.
     fn to_f32(self) -> f32;
@@ -63,6 +65,13 @@ macro_rules! element {
                 <$type>::from_ne_bytes(array)
             }
             #[inline]
+            fn from_swapped(bytes: &[u8]) -> Self {
+                let mut array = [0; size_of::<$type>()];
+                array.copy_from_slice(bytes);
+                array.reverse();
+                <$type>::from_ne_bytes(array)
+            }
+            #[inline]
             fn to_f64(self) -> f64 { self as f64 }
             #[inline]
             fn to_f32(self) -> f32 { self as f32 }
@@ -76,6 +85,10 @@ impl Element for f16 {
     #[inline]
     fn from_bytes(bytes: &[u8]) -> Self {
         f16::from_ne_bytes([bytes[0], bytes[1]])
+    }
+    #[inline]
+    fn from_swapped(bytes: &[u8]) -> Self {
+        f16::from_ne_bytes([bytes[1], bytes[0]])
     }
     #[inline]
     fn to_f64(self) -> f64 {

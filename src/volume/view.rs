@@ -62,6 +62,7 @@ pub struct Volume<'a> {
     dtype: DType,
     layout: Layout,
     channels: Vec<&'a [u8]>,
+    swapped: bool,
     slope: f64,
     intercept: f64,
 }
@@ -80,7 +81,7 @@ impl<'a> Volume<'a> {
         for channel in &channels {
             layout.check(geometry.shape, dtype.size(), channel.len(), "volume.data")?;
         }
-        Ok(Volume { geometry, dtype, layout, channels, slope: 1.0, intercept: 0.0 })
+        Ok(Volume { geometry, dtype, layout, channels, swapped: false, slope: 1.0, intercept: 0.0 })
     }
 
     /// Intensity = stored value · slope + intercept.
@@ -96,6 +97,13 @@ impl<'a> Volume<'a> {
         }
         (self.slope, self.intercept) = (slope, intercept);
         Ok(self)
+    }
+
+    /// Whether voxels are in the other byte order than the machine's.
+    #[must_use]
+    pub fn with_swapped_bytes(mut self, swapped: bool) -> Self {
+        self.swapped = swapped;
+        self
     }
 
     /// Its grid.
@@ -134,7 +142,8 @@ impl<'a> Volume<'a> {
         let scale = (self.slope != 1.0 || self.intercept != 0.0).then_some((self.slope, self.intercept));
         let bytes = self.channels[channel];
         let planes = out.chunks_exact_mut((shape[1] * shape[2]).max(1)).enumerate();
-        parallel::for_each(threads, planes, |(z, plane)| read(bytes, &walk, z, scale, plane));
+        let decode = Decode { swapped: self.swapped, scale };
+        parallel::for_each(threads, planes, |(z, plane)| read(bytes, &walk, z, decode, plane));
     }
 }
 
@@ -172,11 +181,20 @@ impl Walk {
     }
 }
 
-fn read<T: Element>(bytes: &[u8], walk: &Walk, z: usize, scale: Option<(f64, f64)>, plane: &mut [f32]) {
+/// How stored voxels become intensities.
+#[derive(Clone, Copy)]
+struct Decode {
+    swapped: bool,
+    /// Slope and intercept.
+    scale: Option<(f64, f64)>,
+}
+
+fn read<T: Element>(bytes: &[u8], walk: &Walk, z: usize, decode: Decode, plane: &mut [f32]) {
     for (y, row) in plane.chunks_exact_mut(walk.row.max(1)).enumerate() {
         for (value, position) in row.iter_mut().zip(walk.row(z, y)) {
-            let stored = T::from_bytes(&bytes[position..position + T::SIZE]);
-            *value = match scale {
+            let stored = &bytes[position..position + T::SIZE];
+            let stored = if decode.swapped { T::from_swapped(stored) } else { T::from_bytes(stored) };
+            *value = match decode.scale {
                 None => stored.to_f32(),
                 Some((slope, intercept)) => (stored.to_f64() * slope + intercept) as f32,
             };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use voxseg::model::{Fold, Model, ModelOptions};
 use voxseg::preprocess::normalize::Normalization;
-use voxseg::recipe::{Decision, Resampler, Spline, Step};
+use voxseg::recipe::{Decision, KeepLargest, Resampler, Spline, Step};
 
 use crate::counts::thousands;
 use crate::failure::Outcome;
@@ -21,18 +21,25 @@ pub struct Weights {
     /// File name of the weights in each fold
     #[arg(long, value_name = "NAME", default_value = "checkpoint_final.pth")]
     checkpoint: String,
+    /// Which of several models in the folder or archive: its configuration, or its folder's whole name
+    #[arg(long, value_name = "NAME")]
+    configuration: Option<String>,
 }
 
 impl From<&Weights> for ModelOptions {
     fn from(weights: &Weights) -> Self {
-        ModelOptions { folds: weights.folds.clone(), checkpoint: weights.checkpoint.clone() }
+        ModelOptions {
+            folds: weights.folds.clone(),
+            checkpoint: weights.checkpoint.clone(),
+            configuration: weights.configuration.clone(),
+        }
     }
 }
 
 /// Which model to describe, and how.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The model's folder
+    /// The model's folder, or its zip archive
     model: PathBuf,
     #[command(flatten)]
     weights: Weights,
@@ -73,6 +80,7 @@ pub fn info(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         ("spacing", spacing(model.spacing())),
         ("mirroring", mirroring),
         ("decision", decision(&recipe.decision)),
+        ("postprocessing", postprocessing(&model)),
         ("previous stage", previous.unwrap_or_else(|| "none".into())),
         ("identity", text("identity")),
     ];
@@ -108,6 +116,14 @@ fn decision(decision: &Decision) -> String {
     match decision {
         Decision::Highest => "highest score".into(),
         Decision::Regions(labels) => format!("regions over 0.5, later over earlier: {labels:?}"),
+    }
+}
+
+fn postprocessing(model: &Model) -> String {
+    match model.postprocessing() {
+        Ok([]) => "none".into(),
+        Ok(rules) => rules.iter().map(KeepLargest::describe).collect::<Vec<_>>().join("; "),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -23,8 +23,8 @@ use crate::{options, report};
 /// What to segment with what, and where results go.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The model's folder
-    #[arg(long, value_name = "FOLDER")]
+    /// The model's folder, or its zip archive
+    #[arg(long, value_name = "PATH")]
     model: PathBuf,
     /// The image (.nii, .nii.gz, .mhd); once for each of the model's channels, in its order
     #[arg(long, value_name = "FILE", required = true)]
@@ -43,6 +43,9 @@ pub struct Arguments {
     /// Weigh overlapping tiles equally
     #[arg(long)]
     no_gaussian: bool,
+    /// Apply the postprocessing that comes with the model, if one does
+    #[arg(long)]
+    postprocess: bool,
     /// What runs the network; `voxseg devices` lists the names
     #[arg(long, value_name = "NAME", value_parser = options::device, default_value = "cpu")]
     device: Device,
@@ -94,6 +97,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         mirroring: !arguments.no_mirror,
         blending: if arguments.no_gaussian { Blending::Constant } else { Blending::Gaussian },
         memory_budget: arguments.memory_budget,
+        postprocess: arguments.postprocess,
     };
     let mut plan = Plan::new(&model, &options)?;
     let planned = plan.report(&image.geometry)?;

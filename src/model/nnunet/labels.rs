@@ -98,7 +98,7 @@ impl Labels {
     }
 }
 
-fn value(json: &Json) -> Result<u16> {
+pub(super) fn value(json: &Json) -> Result<u16> {
     u16::try_from(json.count()?).map_err(|_| json.wrong("a label from 0 to 65535"))
 }
 

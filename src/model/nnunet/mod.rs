@@ -3,6 +3,7 @@
 mod architecture;
 mod labels;
 mod plans;
+mod postprocess;
 mod recipe;
 
 use super::files::Files;
@@ -11,7 +12,7 @@ use super::{About, Fold, Model, ModelOptions};
 use crate::checkpoint::{Checkpoint, Value};
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
-use crate::network::{Network, StateDict};
+use crate::network::StateDict;
 use architecture::Architecture;
 use labels::Labels;
 use plans::Configuration;
@@ -21,16 +22,22 @@ const DATASET: &str = "dataset.json";
 
 /// Opens a model folder, and the folder of the previous stage where it belongs to a cascade.
 pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
-    if !files.has(PLANS) {
-        return Err(Error::NotAModel { reason: what_is_missing(files) });
-    }
+    let files = &choose(files, options.configuration.as_deref())?;
     let plans = parse(files, PLANS)?;
     let dataset = parse(files, DATASET)?;
     let (plans, dataset) = (Json::new(PLANS, &plans), Json::new(DATASET, &dataset));
-    let checkpoints = checkpoints(files, options)?;
-    let first = &checkpoints[0];
-    let name = configuration_name(files, first)?;
-    let configuration = Configuration::resolve(&plans, name)?;
+    let folds = folds(files, options)?;
+    let checkpoint = |fold: &String| files.checkpoint(&format!("{fold}/{}", options.checkpoint));
+    let first = checkpoint(&folds[0])?;
+    let name = configuration_name(files, &first)?.to_owned();
+    if let Some(wanted) = &options.configuration
+        && *wanted != name
+        && !is_called(files, wanted)
+    {
+        let reason = format!("{} is configuration {name}, not {wanted}", files.title());
+        return Err(Error::NotAModel { reason });
+    }
+    let configuration = Configuration::resolve(&plans, &name)?;
     let labels = Labels::read(&dataset)?;
     let channels = labels::channels(&dataset)?;
     let previous = match configuration.previous_stage()? {
@@ -40,60 +47,89 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
 
     let inputs = channels.len() + if previous.is_some() { labels.foreground.len() } else { 0 };
     let architecture = Architecture::read(&configuration, labels.classes, inputs)?;
-    let networks = checkpoints
-        .iter()
-        .map(|checkpoint| {
-            let weights = required(checkpoint, checkpoint.root(), "network_weights")?;
-            architecture.build(StateDict::new(checkpoint, weights)?)
-        })
-        .collect::<Result<Vec<Network>>>()?;
-    let mirror = mirror_axes(first, configuration.dimensions)?;
-    let recipe = recipe::recipe(&plans, &configuration, channels.len(), mirror, &labels)?;
+    let mirror = mirror_axes(&first, configuration.dimensions)?;
+    let trainer = trainer(&first);
+    let build = |checkpoint: Checkpoint| {
+        let weights = required(&checkpoint, checkpoint.root(), "network_weights")?;
+        architecture.build(StateDict::new(&checkpoint, weights)?)
+    };
+    // One at a time: a checkpoint out of an archive is in memory as a whole.
+    let mut networks = vec![build(first)?];
+    for fold in &folds[1..] {
+        networks.push(build(checkpoint(fold)?)?);
+    }
+    let mut recipe = recipe::recipe(&plans, &configuration, channels.len(), mirror, &labels)?;
     networks[0].sizes(recipe.tiling.patch)?;
+    // Without the option it isn't needed, so what is wrong with it waits until then.
+    let (postprocess, unusable) = match postprocess::read(files, &folds, &labels) {
+        Ok(rules) => (rules, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    recipe.postprocess = postprocess;
     let about = About {
         name: plans.get("dataset_name")?.text()?.into(),
         format: "nnU-Net v2",
-        configuration: name.into(),
-        trainer: trainer(first),
+        configuration: name,
+        trainer,
         architecture: architecture.name().into(),
         channels,
         labels: labels.table,
         identity: String::new(),
+        unusable_postprocessing: unusable,
     };
     Ok(Model::new(networks, recipe, about, previous))
 }
 
-/// Says what was looked for, and where a model seems to be instead.
-fn what_is_missing(files: &Files) -> String {
+/// The model's folder: this one, or the one below it that is alone or has the name.
+fn choose(files: &Files, configuration: Option<&str>) -> Result<Files> {
+    if files.has(PLANS) {
+        return Ok(files.clone());
+    }
+    // Results of a cross-validation and of ensembles have copies of the plans, but no folds.
+    let has_folds = |files: &Files| files.folders().iter().any(|name| name.starts_with("fold_"));
+    let mut models = files.folders_with(PLANS);
+    models.retain(has_folds);
+    let chosen: Vec<&Files> =
+        models.iter().filter(|model| configuration.is_none_or(|wanted| is_called(model, wanted))).collect();
+    if let [one] = chosen[..] {
+        return Ok(one.clone());
+    }
     let mut reason = format!("{} has no {PLANS}", files.title());
-    if let Files::Folder(path) = files {
-        let inside: Vec<String> =
-            files.folders().into_iter().filter(|name| path.join(name).join(PLANS).is_file()).collect();
-        if !inside.is_empty() {
-            reason.push_str(&format!("; did you mean its folder {}?", inside.join(" or ")));
+    let places: Vec<String> = models.iter().map(Files::place).collect();
+    match configuration {
+        _ if places.is_empty() => {}
+        None => reason.push_str(&format!("; did you mean its folder {}?", places.join(" or "))),
+        Some(wanted) => {
+            let count = if chosen.is_empty() { "none".into() } else { chosen.len().to_string() };
+            let places = places.join(", ");
+            reason.push_str(&format!("; {count} of its folders {places} have configuration {wanted}"));
         }
     }
-    reason
+    Err(Error::NotAModel { reason })
+}
+
+/// Whether a folder has this name, or this configuration at the name's end.
+fn is_called(files: &Files, wanted: &str) -> bool {
+    let configuration = |name: &str| name.rsplit_once("__").is_some_and(|(_, last)| last == wanted);
+    files.folder_name().is_some_and(|name| name == wanted || configuration(name))
 }
 
 /// The previous stage of a cascade lies beside it: same trainer and plans, its own configuration.
 fn previous_stage(files: &Files, stage: &str, options: &ModelOptions) -> Result<Model> {
-    let place = match files {
-        Files::Folder(path) => path.file_name().and_then(|name| name.to_str()).and_then(|name| {
-            let (trainer_and_plans, _) = name.rsplit_once("__")?;
-            Some(path.with_file_name(format!("{trainer_and_plans}__{stage}")))
-        }),
-        Files::Memory(_) => None,
-    };
-    let Some(place) = place.filter(|place| place.is_dir()) else {
+    let place = files.folder_name().and_then(|name| {
+        let (trainer_and_plans, _) = name.rsplit_once("__")?;
+        files.sibling(&format!("{trainer_and_plans}__{stage}"))
+    });
+    let Some(place) = place else {
         let reason = format!("{} needs its previous stage {stage} in a folder beside it", files.title());
         return Err(Error::NotAModel { reason });
     };
     // The stages need not have the same folds; each takes all that it has.
-    open(&Files::folder(&place)?, &ModelOptions { folds: None, ..options.clone() })
+    open(&place, &ModelOptions { folds: None, configuration: None, ..options.clone() })
 }
 
-fn checkpoints(files: &Files, options: &ModelOptions) -> Result<Vec<Checkpoint>> {
+/// Names of the folds' folders, one at least; each has a checkpoint.
+fn folds(files: &Files, options: &ModelOptions) -> Result<Vec<String>> {
     let file = |folder: &str| format!("{folder}/{}", options.checkpoint);
     let names: Vec<String> = match &options.folds {
         Some(folds) => folds
@@ -118,7 +154,7 @@ fn checkpoints(files: &Files, options: &ModelOptions) -> Result<Vec<Checkpoint>>
         let reason = format!("{} has no numbered fold with a {}", files.title(), options.checkpoint);
         return Err(Error::NotAModel { reason });
     }
-    names.iter().map(|name| files.checkpoint(&file(name))).collect()
+    Ok(names)
 }
 
 fn required<'a>(checkpoint: &Checkpoint, parent: Value<'a>, key: &str) -> Result<Value<'a>> {

@@ -61,6 +61,7 @@ pub(super) fn recipe(
         steps,
         tiling: Tiling { patch: sizes, slices: configuration.dimensions == 2, step: 0.5, mirror },
         decision: labels.decision.clone(),
+        postprocess: Vec::new(),
     })
 }
 

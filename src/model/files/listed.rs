@@ -1,0 +1,77 @@
+//! Files known by a list of names: buffers of the caller, or the entries of a zip archive.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::checkpoint::{Archive, Checkpoint};
+use crate::error::{Error, Result};
+
+/// Bytes that an entry of an archive may inflate to. A checkpoint holds its optimizer's state beside the weights,
+/// which makes some hundred megabytes for the largest networks in use; all of it has to be in memory at once,
+/// since a compressed entry has no places to read from.
+pub(super) const LARGEST_ENTRY: u64 = 4 << 30;
+
+/// Files by their names.
+pub(in crate::model) struct Listed {
+    title: String,
+    files: BTreeMap<String, Content>,
+    archive: Option<Archive>,
+}
+
+enum Content {
+    Memory(Arc<[u8]>),
+    /// The archive's entry of this name.
+    Entry,
+}
+
+impl Listed {
+    pub(super) fn memory(files: Vec<(String, Arc<[u8]>)>) -> Self {
+        let title = format!("{} files in memory", files.len());
+        // The first of equal names counts.
+        let files = files.into_iter().rev().map(|(name, bytes)| (name, Content::Memory(bytes))).collect();
+        Listed { title, files, archive: None }
+    }
+
+    /// A zip archive; its number of entries, their compression and its directory are bounded as a checkpoint's.
+    pub(super) fn zip(path: &Path) -> Result<Self> {
+        let archive = Archive::open_any(path, LARGEST_ENTRY)?;
+        let names = archive.names().into_iter().filter(|name| !name.ends_with('/'));
+        let files = names.map(|name| (name, Content::Entry)).collect();
+        Ok(Listed { title: path.display().to_string(), files, archive: Some(archive) })
+    }
+
+    /// What the list is called, for error texts.
+    pub(super) fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// The names that start with `folder`, without it.
+    pub(super) fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+        self.files.range(folder.to_owned()..).map_while(move |(name, _)| name.strip_prefix(folder))
+    }
+
+    /// A whole file; of the archive's, those of up to `limit` bytes.
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        match (self.files.get(name), &self.archive) {
+            (Some(Content::Memory(bytes)), _) => Ok(Some(bytes.to_vec())),
+            (Some(Content::Entry), Some(archive)) => archive.read(name, limit).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    pub(super) fn checkpoint(&self, name: &str) -> Result<Checkpoint> {
+        match (self.files.get(name), &self.archive) {
+            (Some(Content::Memory(bytes)), _) => Checkpoint::from_bytes(name, bytes.clone()),
+            (Some(Content::Entry), Some(archive)) => {
+                let bytes = archive.read(name, LARGEST_ENTRY)?;
+                Checkpoint::from_bytes(&archive.label(name), bytes.into())
+            }
+            _ => Err(Error::NotAModel { reason: format!("{name} is not among the files") }),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Connected components of a label map: runs along rows, joined with those of the rows before them.
+
+use ndarray::{Array3, Axis};
+
+use crate::recipe::KeepLargest;
+
+/// Voxels from `start` to before `end` of a row.
+struct Run {
+    start: usize,
+    end: usize,
+    /// Its number in the order of the array.
+    id: u32,
+}
+
+/// The runs of a plane's rows.
+#[derive(Default)]
+struct Plane(Vec<Vec<Run>>);
+
+/// Disjoint sets of runs.
+struct Sets {
+    /// A run of the same set that came earlier; a set's first run has itself.
+    parents: Vec<u32>,
+    /// Voxels of the set, at its first run.
+    sizes: Vec<u32>,
+}
+
+/// Bytes that [`keep_largest`] needs for labels of this shape, beside the labels.
+pub(crate) fn bytes(shape: [usize; 3]) -> u64 {
+    let [planes, rows, columns] = shape.map(|length| length as u64);
+    // Every other voxel may be a run.
+    let runs = columns.div_ceil(2) * rows;
+    let plane = size_of::<Run>() as u64 * 2 * runs + 2 * rows * size_of::<Vec<Run>>() as u64;
+    8 * runs * planes + 2 * plane + (1 << 16)
+}
+
+/// Gives the rule's background to the voxels of its labels that aren't in their largest component. The array has
+/// less than 2^32 voxels.
+pub(crate) fn keep_largest(labels: &mut Array3<u16>, rule: &KeepLargest) {
+    let mut inside = vec![false; rule.labels.iter().max().map_or(0, |&label| usize::from(label) + 1)];
+    rule.labels.iter().for_each(|&label| inside[usize::from(label)] = true);
+    let inside = |label: u16| inside.get(usize::from(label)).copied().unwrap_or(false);
+
+    let mut count = 0;
+    for row in labels.rows() {
+        each_run(row.iter().map(|&label| inside(label)), |_, _| count += 1);
+    }
+    let mut sets = Sets { parents: Vec::with_capacity(count), sizes: Vec::with_capacity(count) };
+    let rows = labels.dim().1;
+    let (mut before, mut plane) = (Plane::of(rows), Plane::of(rows));
+    for labels in labels.axis_iter(Axis(0)) {
+        for (y, row) in labels.rows().into_iter().enumerate() {
+            let mut runs = std::mem::take(&mut plane.0[y]);
+            runs.clear();
+            each_run(row.iter().map(|&label| inside(label)), |start, end| {
+                runs.push(Run { start, end, id: sets.add(end - start) });
+            });
+            if let Some(above) = y.checked_sub(1) {
+                sets.join_touching(&runs, &plane.0[above]);
+            }
+            for near in &before.0[y.saturating_sub(1)..(y + 2).min(rows)] {
+                sets.join_touching(&runs, near);
+            }
+            plane.0[y] = runs;
+        }
+        std::mem::swap(&mut before, &mut plane);
+    }
+
+    let largest = sets.sizes.iter().copied().max().unwrap_or(0);
+    let mut id = 0;
+    for mut row in labels.rows_mut() {
+        let mut lost = Vec::new();
+        each_run(row.iter().map(|&label| inside(label)), |start, end| {
+            let first = sets.first(id);
+            id += 1;
+            if sets.sizes[first as usize] < largest {
+                lost.push(start..end);
+            }
+        });
+        lost.into_iter().flatten().for_each(|x| row[x] = rule.background);
+    }
+}
+
+/// Calls with start and end of each run of `true`.
+fn each_run(row: impl Iterator<Item = bool>, mut run: impl FnMut(usize, usize)) {
+    let (mut start, mut length) = (None, 0);
+    for (x, inside) in row.enumerate() {
+        length = x + 1;
+        match start {
+            None if inside => start = Some(x),
+            Some(from) if !inside => {
+                run(from, x);
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    if let Some(from) = start {
+        run(from, length);
+    }
+}
+
+impl Plane {
+    fn of(rows: usize) -> Self {
+        Plane((0..rows).map(|_| Vec::new()).collect())
+    }
+}
+
+impl Sets {
+    /// A set of one run.
+    fn add(&mut self, voxels: usize) -> u32 {
+        let id = self.parents.len() as u32;
+        self.parents.push(id);
+        self.sizes.push(voxels as u32);
+        id
+    }
+
+    /// The first run of a run's set.
+    fn first(&mut self, mut run: u32) -> u32 {
+        while self.parents[run as usize] != run {
+            // Ways become shorter each time that they are gone.
+            let next = self.parents[self.parents[run as usize] as usize];
+            self.parents[run as usize] = next;
+            run = next;
+        }
+        run
+    }
+
+    fn join(&mut self, a: u32, b: u32) {
+        let (a, b) = (self.first(a), self.first(b));
+        if a != b {
+            let (low, high) = (a.min(b), a.max(b));
+            self.parents[high as usize] = low;
+            self.sizes[low as usize] += self.sizes[high as usize];
+        }
+    }
+
+    /// Joins runs of two neighbouring rows that touch, by a corner at least.
+    fn join_touching(&mut self, row: &[Run], other: &[Run]) {
+        let mut first = 0;
+        for run in row {
+            first += other[first..].iter().take_while(|near| near.end < run.start).count();
+            for near in other[first..].iter().take_while(|near| near.start <= run.end) {
+                self.join(run.id, near.id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One voxel at a time.
+    fn flood(labels: &Array3<u16>, rule: &KeepLargest) -> Array3<u16> {
+        let mut component = Array3::<usize>::zeros(labels.dim());
+        let mut sizes = vec![0];
+        for (at, label) in labels.indexed_iter() {
+            if component[at] > 0 || !rule.labels.contains(label) {
+                continue;
+            }
+            let id = sizes.len();
+            sizes.push(0);
+            component[at] = id;
+            let mut open = vec![at];
+            while let Some((z, y, x)) = open.pop() {
+                sizes[id] += 1;
+                let near = |n: usize| n.saturating_sub(1)..n + 2;
+                for next in near(z).flat_map(|z| near(y).flat_map(move |y| near(x).map(move |x| (z, y, x)))) {
+                    let inside = labels.get(next).is_some_and(|label| rule.labels.contains(label));
+                    if inside && component[next] == 0 {
+                        component[next] = id;
+                        open.push(next);
+                    }
+                }
+            }
+        }
+        let largest = sizes.iter().copied().max().unwrap_or(0);
+        let mut out = labels.clone();
+        out.zip_mut_with(&component, |label, &id| {
+            if id > 0 && sizes[id] < largest {
+                *label = rule.background;
+            }
+        });
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn equals_flood_fill(
+            shape in proptest::array::uniform3(1_usize..9),
+            kept in proptest::collection::vec(1_u16..5, 0..4), background in 0_u16..6,
+            full in 1_u64..100, seed in any::<u64>(),
+        ) {
+            let mut state = seed | 1;
+            let labels = Array3::from_shape_simple_fn(shape, || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                if (state >> 40) % 100 < full { (state >> 33) as u16 % 5 } else { 0 }
+            });
+            let rule = KeepLargest { labels: kept, background };
+            let mut found = labels.clone();
+            keep_largest(&mut found, &rule);
+            prop_assert_eq!(found, flood(&labels, &rule));
+        }
+    }
+
+    #[test]
+    fn equal_components_all_stay() {
+        let mut labels = Array3::from_shape_vec((1, 1, 8), vec![1, 2, 0, 2, 1, 0, 1, 3]).unwrap();
+        keep_largest(&mut labels, &KeepLargest { labels: vec![1, 2], background: 0 });
+        assert_eq!(labels.into_raw_vec_and_offset().0, [1, 2, 0, 2, 1, 0, 0, 3]);
+    }
+}

@@ -1,0 +1,126 @@
+/*
+ * Prints what C makes of the header's structures, one line a field: "struct field offset size", and one line a
+ * structure: "struct - alignment size". The Rust side compares them with its own offset_of! and size_of!.
+ */
+#include <stddef.h>
+#include <stdio.h>
+
+#include <voxseg.h>
+
+/* A char before the structure says what C11 calls alignof. */
+#define STRUCT(type)                                                                                         \
+    do {                                                                                                     \
+        struct probe_##type {                                                                                \
+            char first;                                                                                      \
+            type value;                                                                                      \
+        };                                                                                                   \
+        printf("%s - %zu %zu\n", #type, offsetof(struct probe_##type, value), sizeof(type));                 \
+    } while (0)
+#define FIELD(type, field)                                                                                   \
+    printf("%s %s %zu %zu\n", #type, #field, offsetof(type, field), sizeof(((type *)0)->field))
+
+/* Every structure that crosses the interface, field by field. */
+#define TABLE(S, F)                                                                                          \
+    S(vxs_device_info)                                                                                       \
+    F(vxs_device_info, struct_size)                                                                          \
+    F(vxs_device_info, device)                                                                               \
+    F(vxs_device_info, usable)                                                                               \
+    F(vxs_device_info, reserved)                                                                             \
+    F(vxs_device_info, name)                                                                                 \
+    F(vxs_device_info, reason)                                                                               \
+    S(vxs_label_info)                                                                                        \
+    F(vxs_label_info, struct_size)                                                                           \
+    F(vxs_label_info, value)                                                                                 \
+    F(vxs_label_info, name)                                                                                  \
+    F(vxs_label_info, color)                                                                                 \
+    F(vxs_label_info, reserved)                                                                              \
+    S(vxs_labels)                                                                                            \
+    F(vxs_labels, struct_size)                                                                               \
+    F(vxs_labels, dtype)                                                                                     \
+    F(vxs_labels, data)                                                                                      \
+    F(vxs_labels, data_size)                                                                                 \
+    F(vxs_labels, strides)                                                                                   \
+    F(vxs_labels, offset)                                                                                    \
+    S(vxs_model_file)                                                                                        \
+    F(vxs_model_file, name)                                                                                  \
+    F(vxs_model_file, data)                                                                                  \
+    F(vxs_model_file, size)                                                                                  \
+    S(vxs_model_options)                                                                                     \
+    F(vxs_model_options, struct_size)                                                                        \
+    F(vxs_model_options, reserved)                                                                           \
+    F(vxs_model_options, folds)                                                                              \
+    F(vxs_model_options, fold_count)                                                                         \
+    F(vxs_model_options, checkpoint)                                                                         \
+    F(vxs_model_options, configuration)                                                                      \
+    S(vxs_plan_options)                                                                                      \
+    F(vxs_plan_options, struct_size)                                                                         \
+    F(vxs_plan_options, device)                                                                              \
+    F(vxs_plan_options, precision)                                                                           \
+    F(vxs_plan_options, threads)                                                                             \
+    F(vxs_plan_options, step)                                                                                \
+    F(vxs_plan_options, mirroring)                                                                           \
+    F(vxs_plan_options, blending)                                                                            \
+    F(vxs_plan_options, memory_budget)                                                                       \
+    F(vxs_plan_options, postprocess)                                                                         \
+    F(vxs_plan_options, reserved)                                                                            \
+    S(vxs_plan_report)                                                                                       \
+    F(vxs_plan_report, struct_size)                                                                          \
+    F(vxs_plan_report, device)                                                                               \
+    F(vxs_plan_report, precision)                                                                            \
+    F(vxs_plan_report, threads)                                                                              \
+    F(vxs_plan_report, network_shape)                                                                        \
+    F(vxs_plan_report, tiles)                                                                                \
+    F(vxs_plan_report, network_runs)                                                                         \
+    F(vxs_plan_report, host_peak_bytes)                                                                      \
+    F(vxs_plan_report, device_peak_bytes)                                                                    \
+    F(vxs_plan_report, weight_bytes)                                                                         \
+    S(vxs_progress)                                                                                          \
+    F(vxs_progress, struct_size)                                                                             \
+    F(vxs_progress, stage)                                                                                   \
+    F(vxs_progress, fraction)                                                                                \
+    F(vxs_progress, tiles_done)                                                                              \
+    F(vxs_progress, tiles)                                                                                   \
+    S(vxs_run_options)                                                                                       \
+    F(vxs_run_options, struct_size)                                                                          \
+    F(vxs_run_options, reserved)                                                                             \
+    F(vxs_run_options, progress)                                                                             \
+    F(vxs_run_options, user_data)                                                                            \
+    F(vxs_run_options, cancel)                                                                               \
+    S(vxs_run_report)                                                                                        \
+    F(vxs_run_report, struct_size)                                                                           \
+    F(vxs_run_report, reserved)                                                                              \
+    F(vxs_run_report, tiles)                                                                                 \
+    F(vxs_run_report, voxels)                                                                                \
+    F(vxs_run_report, near_ties)                                                                             \
+    F(vxs_run_report, preprocess_seconds)                                                                    \
+    F(vxs_run_report, network_seconds)                                                                       \
+    F(vxs_run_report, blend_seconds)                                                                         \
+    F(vxs_run_report, restore_seconds)                                                                       \
+    F(vxs_run_report, total_seconds)                                                                         \
+    F(vxs_run_report, process_peak_bytes)                                                                    \
+    S(vxs_volume)                                                                                            \
+    F(vxs_volume, struct_size)                                                                               \
+    F(vxs_volume, dtype)                                                                                     \
+    F(vxs_volume, data)                                                                                      \
+    F(vxs_volume, data_size)                                                                                 \
+    F(vxs_volume, shape)                                                                                     \
+    F(vxs_volume, strides)                                                                                   \
+    F(vxs_volume, offset)                                                                                    \
+    F(vxs_volume, channels)                                                                                  \
+    F(vxs_volume, channel_stride)                                                                            \
+    F(vxs_volume, channel_data)                                                                              \
+    F(vxs_volume, spacing)                                                                                   \
+    F(vxs_volume, origin)                                                                                    \
+    F(vxs_volume, direction)                                                                                 \
+    F(vxs_volume, slope)                                                                                     \
+    F(vxs_volume, intercept)                                                                                 \
+    F(vxs_volume, flags)                                                                                     \
+    F(vxs_volume, reserved)
+
+#define PRINT_STRUCT(type) STRUCT(type);
+#define PRINT_FIELD(type, field) FIELD(type, field);
+
+int main(void) {
+    TABLE(PRINT_STRUCT, PRINT_FIELD)
+    return 0;
+}
