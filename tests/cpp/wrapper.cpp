@@ -1,0 +1,228 @@
+// voxseg.hpp: owners move, errors throw, an exception in the progress callback comes out where the run began.
+//
+//     wrapper MODEL CT.mhd [--quick]
+
+#include <voxseg.hpp>
+#include <voxseg.hpp> // twice is as once
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <memory>
+#include <thread>
+
+#include "../c/fixture.h"
+
+static_assert(!std::is_copy_constructible_v<voxseg::Model> && !std::is_copy_assignable_v<voxseg::Model>);
+static_assert(!std::is_copy_constructible_v<voxseg::Plan> && !std::is_copy_assignable_v<voxseg::Plan>);
+static_assert(!std::is_copy_constructible_v<voxseg::Cancel> && !std::is_copy_assignable_v<voxseg::Cancel>);
+static_assert(std::is_nothrow_move_constructible_v<voxseg::Model> &&
+              std::is_nothrow_move_assignable_v<voxseg::Model>);
+static_assert(std::is_nothrow_move_constructible_v<voxseg::Plan> &&
+              std::is_nothrow_move_assignable_v<voxseg::Plan>);
+static_assert(std::is_nothrow_move_constructible_v<voxseg::Cancel>);
+static_assert(std::is_nothrow_copy_constructible_v<voxseg::Error>);
+static_assert(std::is_constructible_v<voxseg::VolumeView, const std::vector<short> &, voxseg::Shape>);
+static_assert(!std::is_constructible_v<voxseg::VolumeView, std::vector<short>, voxseg::Shape>);
+static_assert(voxseg::detail::dtype<std::int8_t>() == VXS_DTYPE_I8 &&
+              voxseg::detail::dtype<std::uint8_t>() == VXS_DTYPE_U8);
+static_assert(voxseg::detail::dtype<std::int16_t>() == VXS_DTYPE_I16 &&
+              voxseg::detail::dtype<std::uint16_t>() == VXS_DTYPE_U16);
+static_assert(voxseg::detail::dtype<std::int32_t>() == VXS_DTYPE_I32 &&
+              voxseg::detail::dtype<std::uint32_t>() == VXS_DTYPE_U32);
+static_assert(voxseg::detail::dtype<const float>() == VXS_DTYPE_F32 &&
+              voxseg::detail::dtype<double>() == VXS_DTYPE_F64);
+
+namespace {
+
+struct Surprise {
+    int number;
+};
+
+// Expects `body` to throw an Error with that status, or, below 10, of that band.
+template <class Body> voxseg::Error throws(int status, Body body) {
+    try {
+        body();
+    } catch (const voxseg::Error &error) {
+        CHECK(status < 10 ? error.status() / 100 == status : error.status() == status);
+        CHECK(std::string(error.what()).size() > 3);
+        check_failures++;
+        return error;
+    }
+    CHECK(!"it throws");
+    std::abort();
+}
+
+void run(const arguments &given) {
+    voxseg::abi_check();
+    const voxseg::Devices devices;
+    CHECK(devices.size() >= 1 && devices[0].device != 0 && !devices[0].name.empty());
+    for (const auto &device : devices) {
+        CHECK(device.usable == device.reason.empty());
+    }
+
+    image ct = read_ct(given.ct);
+    const std::uint64_t patch_x = voxseg::Model::open(given.model).patch()[0];
+    image small = crop(&ct, 16, 12, 10);
+    image wide = crop(&ct, patch_x + 8, 16, 12); // two tiles
+    const auto voxels_of = [](const image &from) {
+        return std::vector<std::int16_t>(from.voxels, from.voxels + from.count);
+    };
+    const std::vector<std::int16_t> voxels = voxels_of(small), wide_voxels = voxels_of(wide);
+    const voxseg::Shape shape{16, 12, 10};
+    const voxseg::Vector spacing{ct.spacing[0], ct.spacing[1], ct.spacing[2]};
+    for (const image *done : {&ct, &small, &wide}) {
+        std::free(done->voxels);
+    }
+
+    // A model and what it says; errors carry status, text and parts.
+    auto model = voxseg::Model::open(given.model);
+    CHECK(!model.name().empty() && model.identity().size() == 64 && model.describe().front() == '{');
+    CHECK(model.channels().size() == 1 && model.labels().size() > 2 && model.labels()[0].value == 0);
+    CHECK(model.patch()[0] > 0 && model.spacing()[0] >= 0);
+    const auto missing = throws(2, [] { voxseg::Model::open("/nowhere/at/all"); });
+    const voxseg::Error copy = missing;
+    CHECK(copy.status() == missing.status() && copy.detail("nothing of the kind").empty());
+    CHECK(throws(VXS_INVALID_ARGUMENT, [] { voxseg::Model::open("\xff"); }).detail("argument") == "path");
+    throws(2, [] { voxseg::Model::open_memory({}); });
+    throws(2, [&] { voxseg::Model::open(given.model, {{7}, ""}); });
+    throws(2, [&] { voxseg::Model::open(given.model, {{}, "nothing.pth"}); });
+    CHECK(voxseg::Model::open(given.model, {{0}, "checkpoint_final.pth"}).identity() == model.identity());
+
+    // From memory the same.
+    bytes content[FILES];
+    read_model(given.model, content);
+    std::vector<voxseg::ModelFile> files;
+    for (int i = 0; i < FILES; i++) {
+        files.push_back({file_names[i], content[i].data, content[i].size});
+    }
+    CHECK(voxseg::Model::open_memory(files).identity() == model.identity());
+    for (const bytes &file : content) {
+        std::free(file.data);
+    }
+
+    // Plans: options with their defaults, moves, the model may go first.
+    voxseg::PlanOptions options;
+    CHECK(options.struct_size == sizeof(vxs_plan_options) && options.device == VXS_DEVICE_CPU);
+    options.threads = 1;
+    auto first = std::make_unique<voxseg::Plan>(model, options);
+    options.device = 999;
+    throws(VXS_INVALID_ARGUMENT, [&] { voxseg::Plan(model, options); });
+    auto moved = std::move(model);
+    voxseg::Plan plan(moved);
+    { const voxseg::Model gone = std::move(moved); }
+    CHECK(!plan.describe().empty());
+
+    const auto volume = voxseg::VolumeView(voxels, shape).with_spacing(spacing);
+    CHECK(plan.report(voxseg::VolumeView(shape).with_spacing(spacing)).tiles == plan.report(volume).tiles);
+    std::vector<std::uint8_t> labels(voxels.size(), 0xA5), again(voxels.size(), 0xA5);
+    const vxs_run_report report = plan.segment(volume, labels);
+    CHECK(report.voxels == labels.size() && report.tiles == 1 && report.total_seconds > 0);
+    first->segment(volume, again);
+    CHECK(labels == again);
+    auto second = std::move(*first);
+    first.reset();
+    std::vector<std::int32_t> broad(voxels.size(), -1);
+    second.segment(voxseg::VolumeView(voxels.data(), voxels.size(), shape).with_spacing(spacing).in_ras(),
+                   broad);
+    CHECK(std::equal(labels.begin(), labels.end(), broad.begin()));
+
+    // The type follows from the vector; scaling, origin, direction, strides and channels reach the library.
+    const std::vector<float> halves(voxels.begin(), voxels.end());
+    second.segment(
+        voxseg::VolumeView(halves, shape).with_spacing(spacing).with_scaling(1, 0).with_origin({1, 2, 3}),
+        again);
+    CHECK(labels == again);
+    CHECK(throws(VXS_VOLUME_MISMATCH, [&] {
+              std::vector<std::int16_t> twice(voxels);
+              twice.insert(twice.end(), voxels.begin(), voxels.end());
+              plan.segment(voxseg::VolumeView(twice, shape).with_channels(2), again);
+          }).detail("found") != "");
+    throws(VXS_GEOMETRY,
+           [&] { plan.report(voxseg::VolumeView(shape).with_direction({1, 1, 0, 0, 1, 0, 0, 0, 1})); });
+    throws(VXS_GEOMETRY, [&] {
+        plan.report(voxseg::VolumeView(shape).with_origin({0, 0, std::numeric_limits<double>::infinity()}));
+    });
+    throws(1, [&] { plan.segment(voxseg::VolumeView(voxels, shape).with_strides({2, 32, 1000000}), again); });
+    throws(1, [&] { plan.segment(volume, voxseg::LabelView(again).with_strides({1, 16, 1000000})); });
+    std::vector<std::uint8_t> too_short(voxels.size() - 1);
+    const auto error = throws(VXS_BUFFER_TOO_SMALL, [&] { plan.segment(volume, too_short); });
+    CHECK(error.detail("expected") == std::to_string(voxels.size()));
+    CHECK(labels == again);
+
+    // Progress: called on this thread; an exception of any type cancels, and comes out with the buffer untouched.
+    const auto wide_volume = voxseg::VolumeView(wide_voxels, {patch_x + 8, 16, 12}).with_spacing(spacing);
+    std::vector<std::uint8_t> wide_labels(wide_voxels.size(), 0xA5);
+    const std::vector<std::uint8_t> untouched = wide_labels;
+    int calls = 0;
+    voxseg::RunOptions watch;
+    watch.progress = [&calls](const vxs_progress &) -> bool {
+        if (++calls == 2) {
+            throw Surprise{42};
+        }
+        return true;
+    };
+    bool caught = false;
+    try {
+        plan.segment(wide_volume, wide_labels, watch);
+    } catch (const Surprise &surprise) {
+        caught = surprise.number == 42;
+    }
+    CHECK(caught && calls == 2 && wide_labels == untouched);
+    watch.progress = [](const vxs_progress &) -> bool { throw std::runtime_error("from the callback"); };
+    try {
+        plan.segment(wide_volume, wide_labels, watch);
+        CHECK(!"it throws");
+    } catch (const std::runtime_error &thrown) {
+        CHECK(std::string(thrown.what()) == "from the callback");
+    }
+    // An exception at the very last call, too.
+    watch.progress = [](const vxs_progress &now) -> bool {
+        return now.fraction < 1 ? true : throw Surprise{7};
+    };
+    try {
+        plan.segment(volume, again, watch);
+        CHECK(!"it throws");
+    } catch (const Surprise &surprise) {
+        CHECK(surprise.number == 7);
+    }
+    // False cancels; so does a flag, from a callback or from another thread.
+    watch.progress = [](const vxs_progress &) { return false; };
+    throws(VXS_CANCELLED, [&] { plan.segment(wide_volume, wide_labels, watch); });
+    voxseg::Cancel cancel;
+    watch.cancel = &cancel;
+    std::atomic<bool> running{false};
+    watch.progress = [&](const vxs_progress &) {
+        running = true;
+        while (!cancel.requested()) {
+        }
+        return true;
+    };
+    std::thread other([&] {
+        while (!running) {
+        }
+        cancel.request();
+    });
+    throws(VXS_CANCELLED, [&] { plan.segment(wide_volume, wide_labels, watch); });
+    other.join();
+    CHECK(wide_labels == untouched);
+    cancel.reset();
+    double last = 0;
+    watch.progress = [&last](const vxs_progress &now) {
+        CHECK(now.fraction >= last);
+        last = now.fraction;
+        return true;
+    };
+    std::fill(again.begin(), again.end(), std::uint8_t{0});
+    plan.segment(volume, again, watch);
+    CHECK(last == 1 && labels == again);
+    CHECK(!voxseg::runtime_version().empty());
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    run(read_arguments(argc, argv));
+    std::printf("wrapper: %d errors thrown and caught\n", check_failures);
+    return 0;
+}

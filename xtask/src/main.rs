@@ -1,0 +1,124 @@
+//! What a developer runs: `cargo xtask demo`, `test`, `bless`, `install`, `setup`.
+//!
+//! Each command fetches what it lacks, says in one line what it does, and does nothing twice. Everything lands
+//! under `target/`; the library knows nothing of this program.
+
+mod bless;
+mod build;
+mod demo;
+mod fetch;
+mod install;
+mod setup;
+mod test;
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// A failure in words for the terminal.
+type Result<T> = std::result::Result<T, String>;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  demo              segment a real CT from C, with a table and a picture
+  test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package
+  bless             write include/voxseg.h and include/voxseg.symbols anew
+  install --prefix P  headers, libraries, CMake package, pkg-config module
+  setup             only fetch what the commands above need";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["demo"] => demo::run(),
+        ["test"] => return test::run(),
+        ["bless"] => bless::run(),
+        ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
+        ["setup"] => setup::run(),
+        _ => Err(USAGE.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository").to_path_buf()
+}
+
+/// Where this program keeps its things.
+fn work() -> PathBuf {
+    root().join("target/xtask")
+}
+
+/// Where cargo puts what it builds.
+fn cargo_target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// One line that says what is going on.
+fn say(line: &str) {
+    println!("-- {line}");
+}
+
+/// A command that starts in the repository.
+fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+fn cargo() -> Command {
+    command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs a command with its output on the terminal; an unsuccessful end is an error.
+fn execute(command: &mut Command) -> Result<()> {
+    let name =
+        Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let status = command.status().map_err(|error| format!("cannot start {name}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{name} ended with {status}")) }
+}
+
+/// Runs a command that is silent unless it fails.
+fn execute_quietly(command: &mut Command) -> Result<String> {
+    let name =
+        Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("cannot start {name}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{text}{errors}{name} ended with {}", output.status))
+}
+
+/// For `map_err`: what was tried, and the system's answer.
+fn at<'a>(what: &'a str, path: &'a Path) -> impl Fn(std::io::Error) -> String + 'a {
+    move |error| format!("cannot {what} {}: {error}", path.display())
+}
+
+fn create_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(at("create", path))
+}
+
+/// Copies a file unless the copy is there already.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let state =
+        |path: &Path| std::fs::metadata(path).and_then(|found| Ok((found.len(), found.modified()?))).ok();
+    if let (Some((size, time)), Some((copied, copy_time))) = (state(from), state(to))
+        && size == copied
+        && copy_time >= time
+    {
+        return Ok(());
+    }
+    // A program that has the old file mapped keeps it.
+    let _ = std::fs::remove_file(to);
+    std::fs::copy(from, to).map(|_| ()).map_err(at("write", to))
+}

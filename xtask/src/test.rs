@@ -1,0 +1,181 @@
+//! `cargo xtask test`: every lane, one after the other, also after a failure; then a table of what came of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::demo::{as_a_host, model};
+use crate::{
+    Result, at, build, cargo, command, demo, execute, execute_quietly, install, root, say, setup, work,
+};
+
+enum Outcome {
+    Passed,
+    /// With what is missing.
+    Skipped(String),
+    Failed(String),
+}
+
+#[derive(Default)]
+struct Report {
+    lanes: Vec<(&'static str, Outcome, Duration)>,
+}
+
+impl Report {
+    /// Runs a lane; its value serves later lanes.
+    fn lane<T>(&mut self, name: &'static str, body: impl FnOnce() -> Result<T>) -> Option<T> {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let (value, outcome) = match body() {
+            Ok(value) => (Some(value), Outcome::Passed),
+            Err(reason) => {
+                eprintln!("{reason}");
+                let last = reason.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+                (None, Outcome::Failed(last.trim().to_owned()))
+            }
+        };
+        self.lanes.push((name, outcome, start.elapsed()));
+        value
+    }
+
+    fn skip(&mut self, name: &'static str, reason: &str) {
+        self.lanes.push((name, Outcome::Skipped(reason.to_owned()), Duration::ZERO));
+    }
+
+    /// The table, then the line that machines read.
+    fn close(&self) -> ExitCode {
+        println!("\n  {:<44} {:<8} {:>8}", "lane", "outcome", "seconds");
+        let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+        for (name, outcome, time) in &self.lanes {
+            let (word, reason, count) = match outcome {
+                Outcome::Passed => ("passed", "", &mut passed),
+                Outcome::Failed(reason) => ("FAILED", reason.as_str(), &mut failed),
+                Outcome::Skipped(reason) => ("skipped", reason.as_str(), &mut skipped),
+            };
+            *count += 1;
+            println!("  {name:<44} {word:<8} {:>8.1}  {reason}", time.as_secs_f64());
+        }
+        println!("\n{passed} passed, {failed} failed, {skipped} skipped");
+        if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+const DEMO: &str = "the demo from C, and its picture";
+const CTEST: &str = "C and C++ against the shared library";
+const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
+const VALGRIND: &str = "C and C++ under valgrind";
+const CONSUMER: &str = "find_package and pkg-config from a moved prefix";
+
+pub fn run() -> ExitCode {
+    let mut report = Report::default();
+    report.lane("fetch what the tests need", setup::run);
+    report.lane("rustfmt", || execute(cargo().args(["fmt", "--all", "--check"])));
+    report.lane("clippy", || {
+        let targets = ["clippy", "--workspace", "--all-targets", "--features", "cli", "--", "-D", "warnings"];
+        execute(cargo().args(targets))
+    });
+    report.lane("Rust tests", || execute(cargo().args(["test", "--workspace", "--features", "cli"])));
+    let library = report.lane("build the shared library", build::staged);
+    match &library {
+        None => {
+            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, CONSUMER] {
+                report.skip(name, "the library wasn't built");
+            }
+        }
+        Some(library) => against(library, &mut report),
+    }
+    report.close()
+}
+
+/// The lanes that need the shared library.
+fn against(library: &Path, report: &mut Report) {
+    report.lane(DEMO, demo::run);
+    let image = root().join("target/demo/ct.mhd");
+    if image.exists() {
+        report.lane(CTEST, || ctest("tests", library, &image, &[]));
+        report.lane(SANITIZERS, || {
+            ctest("tests-sanitized", library, &image, &["-DVOXSEG_SANITIZE=address,undefined".into()])
+        });
+        match setup::system_tool("valgrind") {
+            Ok(()) => {
+                report.lane(VALGRIND, || ctest("tests-valgrind", library, &image, &[launcher()]));
+            }
+            Err(reason) => report.skip(VALGRIND, &reason),
+        }
+    } else {
+        for name in [CTEST, SANITIZERS, VALGRIND] {
+            report.skip(name, "no raw CT: the demo failed before it");
+        }
+    }
+    report.lane(CONSUMER, consumer);
+}
+
+/// Builds and runs `tests/CMakeLists.txt` in a folder of its own.
+fn ctest(name: &str, library: &Path, image: &Path, definitions: &[String]) -> Result<()> {
+    let build = work().join(name);
+    let mut all = vec![
+        format!("-DVOXSEG_LIBRARY_DIR={}", library.display()),
+        format!("-DVOXSEG_MODEL={}", model().display()),
+        format!("-DVOXSEG_CT={}", image.display()),
+    ];
+    all.extend_from_slice(definitions);
+    install::configure(&root().join("tests"), &build, &all)?;
+    execute_quietly(command(setup::cmake()?).arg("--build").arg(&build))?;
+    run_ctest(&build)
+}
+
+fn run_ctest(build: &Path) -> Result<()> {
+    let ctest = setup::cmake()?.with_file_name("ctest");
+    execute(as_a_host(command(ctest).arg("--test-dir").arg(build).args([
+        "--output-on-failure",
+        "--parallel",
+        "2",
+    ])))
+}
+
+/// valgrind as the launcher of the test programs.
+fn launcher() -> String {
+    let suppressions = root().join("tests/valgrind.supp");
+    format!(
+        "-DVOXSEG_LAUNCHER=valgrind;--quiet;--error-exitcode=99;--leak-check=full;--show-leak-kinds=definite;\
+         --errors-for-leak-kinds=definite;--fair-sched=yes;--suppressions={}",
+        suppressions.display()
+    )
+}
+
+/// Installs, moves the result, and builds a stranger's project from where it now is.
+fn consumer() -> Result<()> {
+    let (first, moved) = (work().join("prefix"), work().join("moved prefix"));
+    for old in [&first, &moved] {
+        remove(old)?;
+    }
+    install::run(&first)?;
+    fs::rename(&first, &moved).map_err(at("move", &first))?;
+
+    let build = work().join("consumer");
+    remove(&build)?;
+    let source = root().join("tests/consumer");
+    say("building tests/consumer by find_package");
+    install::configure(
+        &source,
+        &build,
+        &[format!("-DCMAKE_PREFIX_PATH={}", moved.display()), format!("-DMODEL={}", model().display())],
+    )?;
+    execute_quietly(command(setup::cmake()?).arg("--build").arg(&build))?;
+    run_ctest(&build)?;
+
+    say("building tests/consumer by pkg-config");
+    setup::system_tool("pkg-config")?;
+    // pkg-config's output can't carry a folder with a blank in it through a shell.
+    let plain = work().join("moved");
+    remove(&plain)?;
+    fs::rename(&moved, &plain).map_err(at("move", &moved))?;
+    let script = source.join("build.sh");
+    let out: PathBuf = build.join("pkg-config");
+    execute(as_a_host(command("bash").arg(script).arg(&plain).arg(out).arg(model())))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() { fs::remove_dir_all(folder).map_err(at("remove", folder)) } else { Ok(()) }
+}
