@@ -317,6 +317,11 @@ public:
         flags |= VXS_VOLUME_RAS;
         return *this;
     }
+    /** Voxels are in the other byte order than the machine's. */
+    VolumeView &byte_swapped() {
+        flags |= VXS_VOLUME_SWAPPED;
+        return *this;
+    }
 
 private:
     void fill(vxs_dtype type, const void *voxels, std::size_t bytes, Shape size) {

@@ -19,6 +19,9 @@ use crate::segment::{RunReport, segment};
 use crate::tiling::{Blend, TileGrid, window};
 use crate::volume::{Geometry, Volume};
 
+/// More voxels than any machine's memory holds scores of; counting bytes stays exact below it.
+const MOST_VOXELS: f64 = (1_u64 << 40) as f64;
+
 /// What the first run of an engine touches beside its tensors: code and the stacks of threads, as measured.
 const ENGINE_BYTES: u64 = 12 << 20;
 
@@ -59,7 +62,7 @@ pub struct PlanOptions {
     pub mirroring: bool,
     /// How overlapping tiles are weighed.
     pub blending: Blending,
-    /// Bytes that a run may need beside the caller's buffers; `None`: no limit.
+    /// Bytes that a run may need beside the caller's buffers; `None`: what the machine has.
     pub memory_budget: Option<u64>,
     /// Whether to apply the postprocessing that comes with the model; where none does, nothing happens.
     /// nnU-Net's own predictions are without it.
@@ -214,10 +217,12 @@ impl Plan {
         }
         labels.check(volume.geometry(), self.largest_label)?;
         let needed = self.report(volume.geometry())?.host_peak_bytes;
-        match self.memory_budget {
-            Some(budget) if needed > budget => Err(Error::MemoryBudget { budget, needed }),
-            _ => segment(self, volume, labels, run),
+        let machine = crate::ffi::physical_memory();
+        let budget = self.memory_budget.unwrap_or(u64::MAX).min(machine.unwrap_or(u64::MAX));
+        if needed > budget {
+            return Err(Error::MemoryBudget { budget, needed });
         }
+        segment(self, volume, labels, run)
     }
 
     /// The tiles of an image of the network's shape.
@@ -242,6 +247,11 @@ impl Plan {
         }
         if self.postprocess && geometry.voxels() as u64 > u64::from(u32::MAX) {
             let reason = format!("{shape:?} voxels are more than 2^32, too many to find components in");
+            return Err(Error::Geometry { reason });
+        }
+        let voxels = network.iter().fold(1.0, |product, &size| product * size as f64);
+        if voxels > MOST_VOXELS {
+            let reason = format!("spacing {:?} mm gives the network {voxels:.1e} voxels", geometry.spacing);
             return Err(Error::Geometry { reason });
         }
         let tiles = self.tiles(network)?.len() * self.engines.len();

@@ -137,14 +137,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The last report, after which nothing can fail: the labels are written.
-    pub(crate) fn finished(&mut self, tiles: usize) {
+    /// The last report, after which only the labels are written.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] when the caller wants to stop even now.
+    pub(crate) fn finished(&mut self, tiles: usize) -> Result<()> {
         if self.part.1 < 1.0 {
-            return;
+            return self.check();
         }
-        let progress = Progress { stage: Stage::Restore, fraction: 1.0, tiles_done: tiles, tiles };
-        if let Some(receiver) = &mut self.receiver {
-            receiver(&progress);
-        }
+        self.report(&Progress { stage: Stage::Restore, fraction: 1.0, tiles_done: tiles, tiles })
     }
 }

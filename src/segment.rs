@@ -62,7 +62,7 @@ pub(crate) fn segment(
     let writing = Instant::now();
     if plan.postprocess {
         for rule in &recipe.postprocess {
-            run.check()?;
+            run.finished(report.tiles)?;
             keep_largest(&mut restored, rule);
         }
     }
@@ -72,7 +72,6 @@ pub(crate) fn segment(
     report.restore_seconds += writing.elapsed().as_secs_f64();
     report.total_seconds = started.elapsed().as_secs_f64();
     report.process_peak_bytes = crate::ffi::peak_memory();
-    run.finished(report.tiles);
     Ok(report)
 }
 

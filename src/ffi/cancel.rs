@@ -21,7 +21,8 @@ pub unsafe extern "C" fn vxs_cancel_create(
     // SAFETY: passed on; `output` rules NULL out.
     unsafe {
         boundary(error, || {
-            *output(cancel, "cancel")? = Box::into_raw(Box::new(vxs_cancel(Cancel::new())));
+            let place = output(cancel, "cancel")?;
+            *place = Box::into_raw(Box::new(vxs_cancel(Cancel::new())));
             Ok(())
         })
     }

@@ -19,7 +19,7 @@ mod segment;
 mod version;
 mod volume;
 
-pub(crate) use platform::{library_folder, peak_memory};
+pub(crate) use platform::{library_folder, peak_memory, physical_memory};
 
 pub use cancel::*;
 pub use device::*;

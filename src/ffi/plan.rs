@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 use std::ptr::null;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
 use super::args::{Growable, init, output, read_or_default, reference, write};
 use super::boundary::{boundary, getter};
@@ -45,6 +45,16 @@ pub struct vxs_plan {
     pub(super) poisoned: OnceLock<()>,
 }
 
+impl vxs_plan {
+    /// Waits for nobody: another call's plan is busy, one that met a panic is lost.
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, Plan>> {
+        self.plan.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => Error::Busy,
+            TryLockError::Poisoned(_) => Error::Poisoned,
+        })
+    }
+}
+
 /// How to run a model. Fill it by `vxs_plan_options_init` first.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -65,7 +75,7 @@ pub struct vxs_plan_options {
     /// `VXS_BLENDING_GAUSSIAN` by default.
     pub blending: i32,
     /// Bytes of memory that a run may need, beside the caller's buffers. A larger need is refused before
-    /// anything is computed. 0 (default): no limit.
+    /// anything is computed. 0 (default): what the machine has.
     pub memory_budget: u64,
     /// `VXS_POSTPROCESS_OFF` by default.
     pub postprocess: i32,
@@ -239,7 +249,7 @@ pub unsafe extern "C" fn vxs_plan_report_for(
             let plan = reference(plan, "plan")?;
             let grid = super::args::read(volume, "volume")?;
             let (geometry, ..) = volume::geometry(&grid)?;
-            let found = plan.plan.try_lock().map_err(|_| Error::Busy)?.report(&geometry)?;
+            let found = plan.lock()?.report(&geometry)?;
             let filled = vxs_plan_report {
                 device: device_code(found.device),
                 precision: match found.precision {

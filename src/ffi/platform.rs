@@ -62,6 +62,13 @@ pub(crate) fn library_folder() -> Option<PathBuf> {
     file.parent().map(Into::into)
 }
 
+/// The memory that this machine has, in bytes; `None` where the system doesn't tell.
+pub(crate) fn physical_memory() -> Option<u64> {
+    let about = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = about.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
 /// The most memory that this process ever had resident, in bytes; 0 where the system doesn't tell.
 pub(crate) fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,10 +1,9 @@
 //! Running a plan on a volume.
 
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::args::{Growable, init, read_or_default, reference, write};
-use super::boundary::{boundary, panic_text};
+use super::boundary::{boundary, guard, panic_text};
 use super::cancel::vxs_cancel;
 use super::error::{vxs_error, vxs_status};
 use super::labels::{self, vxs_labels};
@@ -185,17 +184,21 @@ pub unsafe extern "C" fn vxs_segment(
         }
         // SAFETY: by the caller's guarantee.
         let volume = unsafe { volume::borrow(volume) }?;
-        // SAFETY: by the caller's guarantee; the buffer doesn't overlap the volume's.
+        let mut plan = handle.lock()?;
+        // SAFETY: by the caller's guarantee; the buffer doesn't overlap the volume's, and a second call with the
+        // same plan and buffer was turned away as busy.
         let mut labels = unsafe { labels::borrow(labels, volume.geometry()) }?;
         // SAFETY: by the caller's guarantee.
         let options = unsafe { read_or_default(options, "options") }?;
+        if options.reserved != 0 {
+            return Err(Error::argument("options.reserved", options.reserved, "0"));
+        }
         if !report.is_null() {
             // SAFETY: by the caller's guarantee. A wrong structure is refused before the work and not after.
             unsafe { super::args::read(report.cast_const(), "report") }?;
         }
         // SAFETY: NULL or a live flag, by the caller's guarantee.
         let cancel = unsafe { options.cancel.as_ref() }.map_or_else(Cancel::new, |cancel| cancel.0.clone());
-        let mut plan = handle.plan.try_lock().map_err(|_| Error::Busy)?;
         let mut run = Run::new(cancel);
         if let Some(callback) = options.progress {
             run = run.with_progress(move |progress| {
@@ -204,7 +207,7 @@ pub unsafe extern "C" fn vxs_segment(
                 unsafe { callback(options.user_data, &raw const progress) == 0 }
             });
         }
-        let outcome = catch_unwind(AssertUnwindSafe(|| plan.segment(&volume, &mut labels, &mut run)));
+        let outcome = guard(|| plan.segment(&volume, &mut labels, &mut run));
         let found = outcome.unwrap_or_else(|payload| {
             let _ = handle.poisoned.set(());
             Err(Error::Panic { message: panic_text(payload.as_ref()) })

@@ -120,8 +120,11 @@ pub unsafe extern "C" fn vxs_volume_init(volume: *mut vxs_volume, size: u64) -> 
 
 /// The grid and layout of a volume, without its voxels.
 pub(super) fn geometry(volume: &vxs_volume) -> Result<(Geometry, DType, Layout)> {
-    if volume.flags & !(VXS_VOLUME_RAS | VXS_VOLUME_SWAPPED) != 0 || volume.reserved != 0 {
-        return Err(Error::argument("volume.flags", volume.flags, "flags of VXS_VOLUME_*, and reserved 0"));
+    if volume.flags & !(VXS_VOLUME_RAS | VXS_VOLUME_SWAPPED) != 0 {
+        return Err(Error::argument("volume.flags", volume.flags, "flags of VXS_VOLUME_*"));
+    }
+    if volume.reserved != 0 {
+        return Err(Error::argument("volume.reserved", volume.reserved, "0"));
     }
     let dtype = dtype(volume.dtype, "volume.dtype")?;
     let shape = shape(volume.shape)?;

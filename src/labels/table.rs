@@ -11,24 +11,47 @@ pub struct Label {
     pub color: [u8; 3],
 }
 
-/// A colour for each of `count` labels: hues a golden angle apart, so that neighbours in the list differ most,
-/// with lightness in three steps. The first, for the background, is black.
+/// A colour for each of `count` labels: hues a golden angle apart, so that neighbours in the list differ most, in
+/// three steps of lightness. The first, for the background, is black.
 pub fn colors(count: usize) -> Vec<[u8; 3]> {
     (0..count).map(|index| if index == 0 { [0; 3] } else { color(index - 1) }).collect()
 }
 
+/// Chosen in Oklab (Ottosson 2020), where equal steps look equal.
 fn color(index: usize) -> [u8; 3] {
-    let hue = (index as f64 * 137.507_764) % 360.0 / 60.0;
-    let (saturation, lightness) = ([0.85, 0.65, 0.95][index % 3], [0.55, 0.68, 0.45][index / 2 % 3]);
-    let chroma = (1.0 - (2.0_f64 * lightness - 1.0).abs()) * saturation;
-    let second = chroma * (1.0 - (hue % 2.0 - 1.0).abs());
-    let [red, green, blue] = match hue as u8 {
-        0 => [chroma, second, 0.0],
-        1 => [second, chroma, 0.0],
-        2 => [0.0, chroma, second],
-        3 => [0.0, second, chroma],
-        4 => [second, 0.0, chroma],
-        _ => [chroma, 0.0, second],
-    };
-    [red, green, blue].map(|part| ((part + lightness - chroma / 2.0) * 255.0).round() as u8)
+    let (lightness, chroma) = [(0.70, 0.17), (0.58, 0.19), (0.86, 0.13)][index % 3];
+    let (b, a) = (0.45 + index as f64 * 2.399_963_229_728_653).sin_cos();
+    let (a, b) = (a * chroma, b * chroma);
+    let [l, m, s] = [
+        lightness + 0.396_337_777_4 * a + 0.215_803_757_3 * b,
+        lightness - 0.105_561_345_8 * a - 0.063_854_172_8 * b,
+        lightness - 0.089_484_177_5 * a - 1.291_485_548_0 * b,
+    ]
+    .map(|root| root.powi(3));
+    [
+        4.076_741_662_1 * l - 3.307_711_591_3 * m + 0.230_969_929_2 * s,
+        -1.268_438_004_6 * l + 2.609_757_401_1 * m - 0.341_319_396_5 * s,
+        -0.004_196_086_3 * l - 0.703_418_614_7 * m + 1.707_614_701_0 * s,
+    ]
+    .map(|linear: f64| {
+        let linear = linear.clamp(0.0, 1.0);
+        let encoded =
+            if linear <= 0.003_130_8 { 12.92 * linear } else { 1.055 * linear.powf(1.0 / 2.4) - 0.055 };
+        (encoded * 255.0).round() as u8
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colors_are_distinct_and_neighbours_far_apart() {
+        let colors = colors(120);
+        let distance = |a: [u8; 3], b: [u8; 3]| -> u32 { (0..3).map(|k| a[k].abs_diff(b[k]) as u32).sum() };
+        for (index, &one) in colors.iter().enumerate() {
+            assert!(colors[index + 1..].iter().all(|&other| one != other), "{index}");
+        }
+        assert!(colors.windows(2).all(|pair| distance(pair[0], pair[1]) > 100));
+    }
 }

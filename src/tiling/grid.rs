@@ -4,6 +4,9 @@ use ndarray::{ArrayView4, s};
 
 use crate::{Error, Result};
 
+/// No image needs as many: a step that gives more is a mistake.
+const MOST_TILES: f64 = 1e7;
+
 /// Overlapping tiles of one shape that cover an image, placed as nnU-Net places them.
 ///
 /// An image smaller than a tile is padded on both sides of an axis; positions are in the padded image.
@@ -27,6 +30,14 @@ impl TileGrid {
         if image.contains(&0) || patch.contains(&0) {
             let found = format!("an image of {image:?} and tiles of {patch:?} voxels");
             return Err(Error::argument("tile grid", found, "at least one voxel along each axis"));
+        }
+        let count = |axis: usize| {
+            let room = image[axis].saturating_sub(patch[axis]) as f64;
+            (room / (patch[axis] as f64 * step)).ceil() + 1.0
+        };
+        if (0..3).map(count).product::<f64>() > MOST_TILES {
+            let found = format!("{step}, for an image of {image:?} and tiles of {patch:?} voxels");
+            return Err(Error::argument("step", found, format!("one that gives at most {MOST_TILES} tiles")));
         }
         let starts = [0, 1, 2].map(|axis| {
             let room = (image[axis].max(patch[axis]) - patch[axis]) as f64;

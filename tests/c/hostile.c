@@ -510,6 +510,17 @@ static void other_layouts(void) {
     volume.direction[8] = -1;
     OK(vxs_segment(plan, &volume, &labels, NULL, NULL, &error));
 
+    /* The other byte order. */
+    for (size_t at = 0; at < small.count; at++) {
+        const uint16_t value = (uint16_t)small.voxels[at];
+        const uint16_t swapped = (uint16_t)(value << 8 | value >> 8);
+        memcpy(turned + at, &swapped, sizeof swapped);
+    }
+    volume = volume_of(&small);
+    volume.data = turned;
+    volume.flags = VXS_VOLUME_SWAPPED;
+    segments_to(&volume, &labels, canary, expected, small.count);
+
     /* One voxel. */
     int16_t voxel = 40;
     uint8_t label = 0xA5;
