@@ -561,7 +561,7 @@ typedef struct vxs_plan_options {
     int32_t blending;
     /**
      * Bytes of memory that a run may need, beside the caller's buffers. A larger need is refused before
-     * anything is computed. 0 (default): no limit.
+     * anything is computed. 0 (default): what the machine has.
      */
     uint64_t memory_budget;
     /**

@@ -74,7 +74,7 @@ impl Default for Run<'_> {
 
 /// Shares of the whole that the stages before and after the network get in the progress.
 const PREPROCESS: f64 = 0.04;
-const RESTORE: f64 = 0.06;
+const RESTORE: f64 = 0.01;
 
 impl<'a> Run<'a> {
     /// A run that stops when `cancel` is set.
@@ -111,7 +111,7 @@ impl<'a> Run<'a> {
         let fraction = match stage {
             Stage::Preprocess => PREPROCESS * part,
             Stage::Network => PREPROCESS + (1.0 - PREPROCESS - RESTORE) * part,
-            Stage::Restore => 1.0 - RESTORE * (1.0 - part),
+            Stage::Restore => 1.0 - RESTORE,
         };
         let (from, to) = self.part;
         self.fraction = self.fraction.max(from + (to - from) * fraction);

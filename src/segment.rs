@@ -62,11 +62,11 @@ pub(crate) fn segment(
     let writing = Instant::now();
     if plan.postprocess {
         for rule in &recipe.postprocess {
-            run.finished(report.tiles)?;
+            run.check()?;
             keep_largest(&mut restored, rule);
         }
     }
-    run.check()?;
+    run.finished(report.tiles)?;
     labels.write(restored.view(), &way.map, way.crop.start);
     report.near_ties = near_ties;
     report.restore_seconds += writing.elapsed().as_secs_f64();
