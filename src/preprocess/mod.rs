@@ -83,11 +83,19 @@ pub fn preprocess(
                 }
                 if to != from {
                     let separate = resample.image.separate_axis(way.spacing, resample.target(way.spacing));
-                    let mut resampled = Array4::zeros((image.dim().0, to[0], to[1], to[2]));
-                    for (channel, mut out) in image.outer_iter().zip(resampled.outer_iter_mut()) {
-                        out.assign(&resample::resample_with(&resample.image, channel, to, separate, threads));
-                    }
-                    image = resampled;
+                    let one =
+                        |channel| resample::resample_with(&resample.image, channel, to, separate, threads);
+                    image = match image.dim().0 {
+                        // The usual case needs no second copy.
+                        1 => one(image.index_axis(Axis(0), 0)).insert_axis(Axis(0)),
+                        channels => {
+                            let mut resampled = Array4::zeros((channels, to[0], to[1], to[2]));
+                            for (channel, mut out) in image.outer_iter().zip(resampled.outer_iter_mut()) {
+                                out.assign(&one(channel));
+                            }
+                            resampled
+                        }
+                    };
                 }
             }
             Step::AddPreviousStage { labels } => {

@@ -14,9 +14,22 @@ pub fn libraries() -> Result<()> {
     execute(
         cargo()
             .env("CARGO_TARGET_DIR", shipped())
+            .env("CARGO_ENCODED_RUSTFLAGS", remapped())
             .args(["rustc", "--quiet", "--release", "--package", "voxseg", "--lib"])
             .args(["--crate-type", "cdylib,staticlib"]),
     )
+}
+
+/// Texts of panics name source files: not by where they lay on this machine.
+fn remapped() -> String {
+    let home =
+        std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
+    let mut flags: Vec<String> = std::env::var("RUSTFLAGS")
+        .map(|flags| flags.split_whitespace().map(str::to_owned).collect())
+        .unwrap_or_default();
+    flags.push(format!("--remap-path-prefix={}=voxseg", root().display()));
+    flags.extend(home.map(|home| format!("--remap-path-prefix={home}=cargo")));
+    flags.join("\u{1f}")
 }
 
 /// Builds the shared library and lays it out, links and ONNX Runtime included: the folder that programs link with.

@@ -1,8 +1,9 @@
-//! What a developer runs: `cargo xtask demo`, `test`, `bless`, `install`, `setup`.
+//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `setup`.
 //!
 //! Each command fetches what it lacks, says in one line what it does, and does nothing twice. Everything lands
 //! under `target/`; the library knows nothing of this program.
 
+mod bench;
 mod bless;
 mod build;
 mod demo;
@@ -23,6 +24,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo              segment a real CT from C, with a table and a picture
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package
+  bench             the numerics beside nnU-Net's own (fetches PyTorch, about 3 GB)
   bless             write include/voxseg.h and include/voxseg.symbols anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   setup             only fetch what the commands above need";
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(),
         ["test"] => return test::run(),
+        ["bench"] => bench::run(),
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["setup"] => setup::run(),

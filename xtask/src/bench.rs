@@ -1,0 +1,110 @@
+//! `cargo xtask bench`: pieces of the numerics beside nnU-Net's own functions, in turn, medians and ratios.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Result, cargo, command, execute_quietly, root, say, setup, work};
+
+const PEER: &str = "nnunetv2==2.8.1";
+const ROUNDS: usize = 3;
+
+struct Row {
+    what: &'static str,
+    peer: &'static str,
+    /// Arguments of `peers.py`; `numerics` takes the same with the first one cut at its hyphen.
+    arguments: &'static str,
+}
+
+const ROWS: [Row; 4] = [
+    Row {
+        what: "restore 25 classes, 191x167x233 to 286x250x349",
+        peer: "default resampling + argmax",
+        arguments: "restore-default 25 191 167 233 286 250 349 2",
+    },
+    Row {
+        what: "the same",
+        peer: "resample_torch_fornnunet + argmax",
+        arguments: "restore-torch 25 191 167 233 286 250 349 2",
+    },
+    Row {
+        what: "order-3 resampling, 191x167x233 to 286x250x349",
+        peer: "default resampling",
+        arguments: "resample 191 167 233 286 250 349 2",
+    },
+    Row {
+        what: "order-3 resampling, 191x167x233 to 96x84x117",
+        peer: "default resampling",
+        arguments: "resample 191 167 233 96 84 117 2",
+    },
+];
+
+pub fn run() -> Result<()> {
+    let python = peers()?;
+    let ours = numerics()?;
+    println!("{:<48} {:<36} {:>9} {:>9} {:>7}   extra MiB", "what", "peer", "peer s", "ours s", "ratio");
+    for row in &ROWS {
+        let (mut theirs, mut mine) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let arguments: Vec<&str> = row.arguments.split(' ').collect();
+            let script = root().join("benches/peers.py");
+            theirs.push(measure(command(&python).arg(script).args(&arguments))?);
+            let own = arguments[0].split('-').next().unwrap_or_default();
+            mine.push(measure(command(&ours).arg(own).args(&arguments[1..]))?);
+        }
+        let ((peer, peer_bytes), (own, own_bytes)) = (median(theirs), median(mine));
+        println!(
+            "{:<48} {:<36} {peer:>9.2} {own:>9.3} {:>6.1}x   {:.0} / {:.0}",
+            row.what,
+            row.peer,
+            peer / own,
+            peer_bytes / f64::from(1 << 20),
+            own_bytes / f64::from(1 << 20),
+        );
+    }
+    Ok(())
+}
+
+/// A Python environment with nnU-Net, apart from the one that tests use.
+fn peers() -> Result<PathBuf> {
+    let venv = work().join("bench-venv");
+    let python = venv.join("bin/python");
+    if execute_quietly(command(&python).args(["-c", "import nnunetv2"])).is_err() {
+        say("fetching nnU-Net and PyTorch for the comparison (about 3 GB, into target/xtask/bench-venv)");
+        execute_quietly(command(setup::python()?).args(["-m", "venv", "--clear"]).arg(&venv))?;
+        execute_quietly(command(&python).args(["-m", "pip", "install", "--quiet", PEER]))?;
+    }
+    Ok(python)
+}
+
+/// Builds `benches/numerics.rs` and finds the program.
+fn numerics() -> Result<PathBuf> {
+    say("building benches/numerics");
+    let messages = execute_quietly(cargo().args([
+        "bench",
+        "--bench",
+        "numerics",
+        "--no-run",
+        "--message-format",
+        "json",
+    ]))?;
+    let program = messages.lines().rev().find_map(|line| {
+        let rest = line.split_once("\"executable\":\"")?.1;
+        Some(rest.split_once('"')?.0.to_owned())
+    });
+    program.map(|program| Path::new(&program).to_path_buf()).ok_or("cargo built no benchmark".into())
+}
+
+/// Seconds and bytes that a program reports on its last line.
+fn measure(program: &mut std::process::Command) -> Result<(f64, f64)> {
+    let text = execute_quietly(program)?;
+    let line = text.lines().last().unwrap_or_default();
+    let number = |key: &str| -> Option<f64> {
+        let rest = line.split_once(&format!("\"{key}\": "))?.1;
+        rest.split([',', '}']).next()?.trim().parse().ok()
+    };
+    Ok(number("seconds").zip(number("extra_bytes")).ok_or(format!("no measurement in: {line}"))?)
+}
+
+fn median(mut measured: Vec<(f64, f64)>) -> (f64, f64) {
+    measured.sort_by(|a, b| a.0.total_cmp(&b.0));
+    measured[measured.len() / 2]
+}
