@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
 use crate::network::Network;
+use crate::preprocess::normalize::Normalization;
 use crate::progress::Run;
 use crate::recipe::{Recipe, Step};
 use crate::restore::{Restorer, components};
@@ -115,6 +116,8 @@ pub struct Plan {
     pub(crate) threads: usize,
     pub(crate) step: f64,
     pub(crate) mirror: Vec<usize>,
+    /// Channels of the network's image: the volume's, and those of a previous stage.
+    pub(crate) inputs: usize,
     pub(crate) classes: usize,
     pub(crate) channels: Vec<String>,
     pub(crate) largest_label: u32,
@@ -186,6 +189,7 @@ impl Plan {
             threads,
             step,
             mirror: if options.mirroring { tiling.mirror.clone() } else { Vec::new() },
+            inputs: model.networks[0].input_channels(),
             classes: model.networks[0].output_channels(),
             channels: model.channels().to_vec(),
             largest_label: model.labels().iter().map(|label| label.value).max().unwrap_or(0),
@@ -254,6 +258,11 @@ impl Plan {
             let reason = format!("spacing {:?} mm gives the network {voxels:.1e} voxels", geometry.spacing);
             return Err(Error::Geometry { reason });
         }
+        // A previous stage runs first; its labels are kept for this one.
+        let before = match &self.previous {
+            Some(stage) => stage.report(geometry)?.host_peak_bytes + 2 * geometry.voxels() as u64,
+            None => 0,
+        };
         let tiles = self.tiles(network)?.len() * self.engines.len();
         Ok(PlanReport {
             device: self.device,
@@ -262,7 +271,7 @@ impl Plan {
             network_shape: map.undo(network),
             tiles,
             network_runs: tiles << self.mirror.len(),
-            host_peak_bytes: self.peak_bytes(shape, network),
+            host_peak_bytes: self.peak_bytes(shape, network).max(before),
             weight_bytes: self.weight_bytes,
         })
     }
@@ -272,19 +281,26 @@ impl Plan {
         let count = |shape: [usize; 3]| shape.iter().map(|&n| n as u64).product::<u64>();
         let (voxels, image, patch) = (count(shape), count(network), count(self.recipe.tiling.patch));
         let (channels, classes) = (self.channels.len() as u64, self.classes as u64);
-        let masks = self.recipe.steps.iter().any(|step| matches!(step, Step::Normalize(_))) as u64;
-        // Resampling holds one channel at a time in f64, partly resampled.
-        let resampling = if shape == network { 0 } else { 4 * channels * image + 12 * voxels.max(image) };
-        let preprocess = 4 * channels * voxels + masks * voxels + resampling;
+        let masked = |rule: &Normalization| matches!(rule, Normalization::ZScore { masked: true });
+        let masks = self.recipe.steps.iter().any(|step| match step {
+            Step::Normalize(rules) => rules.iter().any(masked) || self.previous.is_some(),
+            _ => false,
+        });
+        // Resampling holds one channel at a time in f64, resampled along the first axis or along the others.
+        let partly = count([shape[0], network[1], network[2]]).min(count([network[0], shape[1], shape[2]]));
+        let copies = channels + u64::from(channels > 1);
+        let resampling = if shape == network { 0 } else { 4 * copies * image + 8 * partly };
+        let preprocess = 4 * channels * voxels + u64::from(masks) * 2 * voxels + resampling;
         let size = self.recipe.tiling.patch;
         // The planes that leave the sums are a copy for the time of their restoring.
         let field = Blend::bytes(self.classes, network, size) * (self.engines.len() as u64 + 1);
-        let tile = 4 * patch * (channels + classes) * if self.mirror.is_empty() { 1 } else { 2 };
+        let inputs = self.inputs as u64;
+        let tile = 4 * patch * (inputs + classes) * if self.mirror.is_empty() { 1 } else { 2 };
         // Each engine keeps its memory from tile to tile.
         let workspace =
             ENGINE_BYTES + self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
         let labels = Restorer::bytes(self.classes, shape, self.threads);
-        let run = 4 * channels * image + field + labels + tile + workspace;
+        let run = 4 * inputs * image + field + labels + tile + workspace;
         let postprocess = if self.postprocess { 2 * voxels + components::bytes(shape) } else { 0 };
         self.weight_bytes + 2 * patch + preprocess.max(run).max(postprocess)
     }
