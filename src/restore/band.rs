@@ -5,7 +5,6 @@ use half::slice::HalfFloatSliceExt;
 use ndarray::{Array4, ArrayView1, Axis, s};
 
 use super::decide::Decider;
-use super::kernels;
 use super::taps::Taps;
 
 /// Rows that are restored together: the interpolated planes of a band for all classes stay in the cache.
@@ -86,10 +85,12 @@ pub(super) fn restore_band(
         }
         for (class, values) in row_of_classes.chunks_exact_mut(width).enumerate() {
             let start = (class * height + row) * width;
-            taps[0].blend(&slots[0][start..start + width], &slots[1][start..start + width], plane, values);
-            // The reference keeps interpolated scores in half precision.
-            if !taps[2].single {
-                kernels::round_to_half(values);
+            let [a, b] = [&slots[0][start..start + width], &slots[1][start..start + width]];
+            // The reference keeps interpolated scores in half precision, but for PyTorch's.
+            if taps[2].single {
+                taps[0].blend(a, b, plane, values);
+            } else {
+                taps[0].blend_to_half(a, b, plane, values);
             }
         }
         near_ties += decider.decide(&row_of_classes, out, &mut decision);

@@ -21,7 +21,7 @@ pub(super) struct Decider<'a> {
 /// Buffers of one row.
 pub(super) struct RowScratch {
     score: Vec<f32>,
-    second: Vec<f32>,
+    lead: Vec<f32>,
     class: Vec<u32>,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Decider<'a> {
     }
 
     pub(super) fn scratch(&self, width: usize) -> RowScratch {
-        RowScratch { score: vec![0.0; width], second: vec![0.0; width], class: vec![0; width] }
+        RowScratch { score: vec![0.0; width], lead: vec![0.0; width], class: vec![0; width] }
     }
 
     /// `scores` is [class][x]; returns the number of near ties.
@@ -47,11 +47,23 @@ impl<'a> Decider<'a> {
     /// The first of the highest scores wins, as numpy's argmax has it.
     fn highest(&self, scores: &[f32], out: &mut [u16], scratch: &mut RowScratch) -> usize {
         let width = out.len();
-        let RowScratch { score, second, class } = scratch;
-        kernels::contest(scores, score, second, class);
+        let RowScratch { score, lead, class } = scratch;
+        kernels::contest(scores, score, lead, class);
         out.iter_mut().zip(&*class).for_each(|(label, &class)| *label = class as u16);
-        let close = |x: &usize| score[*x] - second[*x] <= self.clear_gap;
-        (0..width).filter(close).filter(|&x| self.nearly_ties(scores, width, x, score[x], second[x])).count()
+        let mut ties = 0;
+        for (block, leads) in lead.chunks(16).enumerate() {
+            // Near ties are rare: most blocks are dismissed by their smallest lead.
+            if leads.iter().fold(f32::INFINITY, |least, &lead| if lead < least { lead } else { least })
+                > self.clear_gap
+            {
+                continue;
+            }
+            let voxels = (block * 16..).zip(leads).filter(|&(_, &lead)| lead <= self.clear_gap);
+            ties += voxels
+                .filter(|&(x, &lead)| self.nearly_ties(scores, width, x, score[x], score[x] - lead))
+                .count();
+        }
+        ties
     }
 
     /// Whether the two highest probabilities of a voxel differ by at most [`NEAR_TIE`].

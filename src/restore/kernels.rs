@@ -47,13 +47,16 @@ fn mix_body(a: &[f32], b: &[f32], weight: f32, out: &mut [f32]) {
 }
 
 twice! {
-    /// Rounds to half precision, ties to even, and widens again. Values must be finite in half precision.
-    round_to_half / round_body / round_avx2 (values: &mut [f32])
+    /// As [`mix`], rounded to half precision, ties to even, and widened again. Results must be finite in half
+    /// precision.
+    mix_to_half / mix_to_half_body / mix_to_half_avx2 (a: &[f32], b: &[f32], weight: f32, out: &mut [f32])
 }
 
 #[inline(always)]
-fn round_body(values: &mut [f32]) {
-    values.iter_mut().for_each(|value| *value = rounded(*value));
+fn mix_to_half_body(a: &[f32], b: &[f32], weight: f32, out: &mut [f32]) {
+    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        *out = rounded(a + weight * (b - a));
+    }
 }
 
 /// The nearest half-precision number.
@@ -72,21 +75,16 @@ fn rounded(value: f32) -> f32 {
 const BLOCK: usize = 16;
 
 twice! {
-    /// Finds the highest score of each voxel of a row, the first of equals, its class, and the second highest.
-    /// `scores` is [class][voxel].
-    contest / contest_body / contest_avx2 (
-        scores: &[f32],
-        best: &mut [f32],
-        second: &mut [f32],
-        winner: &mut [u32],
-    )
+    /// Finds the highest score of each voxel of a row, the first of equals, its class, and its lead over the
+    /// second highest. `scores` is [class][voxel].
+    contest / contest_body / contest_avx2 (scores: &[f32], best: &mut [f32], lead: &mut [f32], winner: &mut [u32])
 }
 
 #[inline(always)]
-fn contest_body(scores: &[f32], best: &mut [f32], second: &mut [f32], winner: &mut [u32]) {
+fn contest_body(scores: &[f32], best: &mut [f32], lead: &mut [f32], winner: &mut [u32]) {
     let width = best.len();
-    let blocks = best.chunks_mut(BLOCK).zip(second.chunks_mut(BLOCK)).zip(winner.chunks_mut(BLOCK));
-    for (block, ((best, second), winner)) in blocks.enumerate() {
+    let blocks = best.chunks_mut(BLOCK).zip(lead.chunks_mut(BLOCK)).zip(winner.chunks_mut(BLOCK));
+    for (block, ((best, lead), winner)) in blocks.enumerate() {
         let (mut top, mut next) = ([f32::NEG_INFINITY; BLOCK], [f32::NEG_INFINITY; BLOCK]);
         let mut class_of = [0_u32; BLOCK];
         for (class, row) in scores.chunks_exact(width).enumerate() {
@@ -105,7 +103,8 @@ fn contest_body(scores: &[f32], best: &mut [f32], second: &mut [f32], winner: &m
             }
         }
         best.copy_from_slice(&top[..best.len()]);
-        second.copy_from_slice(&next[..second.len()]);
+        let leads: [f32; BLOCK] = std::array::from_fn(|lane| top[lane] - next[lane]);
+        lead.copy_from_slice(&leads[..lead.len()]);
         winner.copy_from_slice(&class_of[..winner.len()]);
     }
 }
@@ -189,12 +188,11 @@ mod tests {
             let mut values: Vec<f32> =
                 [0.0, 0.3, 0.499_9, 0.5, 0.500_1, 0.9].map(|t| a + t * (b - a)).to_vec();
             values.extend(values.clone().iter().map(|value| -value));
-            let expected: Vec<u32> = values.iter().map(|&v| f16::from_f32(v).to_f32().to_bits()).collect();
-            let mut plain = values.clone();
-            round_body(&mut plain);
-            round_to_half(&mut values);
-            assert_eq!(values.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), expected, "{bits:#x}");
-            assert_eq!(plain.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), expected, "{bits:#x}");
+            let expected: Vec<f32> = values.iter().map(|&v| f16::from_f32(v).to_f32()).collect();
+            let mut rounded = [values.clone(), values.clone()];
+            mix_to_half(&values, &values, 0.0, &mut rounded[0]);
+            mix_to_half_body(&values, &values, 0.0, &mut rounded[1]);
+            rounded.iter().for_each(|rounded| assert_eq!(*rounded, expected, "{bits:#x}"));
         }
     }
 
@@ -212,17 +210,16 @@ mod tests {
         let scores = [line(1), line(77), line(1), line(3000)].concat();
         type Contest = fn(&[f32], &mut [f32], &mut [f32], &mut [u32]);
         let run = |contest: Contest| {
-            let (mut best, mut second, mut winner) =
-                (vec![0.0; a.len()], vec![0.0; a.len()], vec![9; a.len()]);
-            contest(&scores, &mut best, &mut second, &mut winner);
-            (best, second, winner)
+            let (mut best, mut lead, mut winner) = (vec![0.0; a.len()], vec![0.0; a.len()], vec![9; a.len()]);
+            contest(&scores, &mut best, &mut lead, &mut winner);
+            (best, lead, winner)
         };
-        let (best, second, winner) = run(contest);
-        assert_eq!(run(contest_body), (best.clone(), second.clone(), winner.clone()));
+        let (best, lead, winner) = run(contest);
+        assert_eq!(run(contest_body), (best.clone(), lead.clone(), winner.clone()));
         for x in 0..a.len() {
             let mut ranked: Vec<(f32, u32)> = (0..4).map(|c| (scores[c * a.len() + x], c as u32)).collect();
             ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            assert_eq!((best[x], second[x], winner[x]), (ranked[0].0, ranked[1].0, ranked[0].1));
+            assert_eq!((best[x], lead[x], winner[x]), (ranked[0].0, ranked[0].0 - ranked[1].0, ranked[0].1));
         }
     }
 }

@@ -98,6 +98,13 @@ impl Taps {
         if weight == 0.0 { out.copy_from_slice(a) } else { kernels::mix(a, b, weight, out) }
     }
 
+    /// As [`Taps::blend`], rounded to half precision.
+    pub(super) fn blend_to_half(&self, a: &[f32], b: &[f32], output: usize, out: &mut [f32]) {
+        let weight = self.weights[output];
+        // Without a second line its slot may hold anything.
+        kernels::mix_to_half(a, if weight == 0.0 { a } else { b }, weight, out);
+    }
+
     /// Interpolates a line.
     pub(super) fn interpolate(&self, line: &[f32], out: &mut [f32]) {
         if self.identity {

@@ -101,7 +101,7 @@ fn measure(program: &mut std::process::Command) -> Result<(f64, f64)> {
         let rest = line.split_once(&format!("\"{key}\": "))?.1;
         rest.split([',', '}']).next()?.trim().parse().ok()
     };
-    Ok(number("seconds").zip(number("extra_bytes")).ok_or(format!("no measurement in: {line}"))?)
+    number("seconds").zip(number("extra_bytes")).ok_or(format!("no measurement in: {line}"))
 }
 
 fn median(mut measured: Vec<(f64, f64)>) -> (f64, f64) {
