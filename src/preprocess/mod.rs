@@ -58,7 +58,7 @@ pub fn preprocess(
             Step::Orient { .. } => {}
             Step::CropToNonzero => {
                 way.crop = nonzero_box(image.view(), threads);
-                if way.crop != Box3::whole(shape) {
+                if !way.crop.is_whole(shape) {
                     let Box3 { start, end } = way.crop;
                     let part = s![.., start[0]..end[0], start[1]..end[1], start[2]..end[2]];
                     image = image.slice(part).as_standard_layout().into_owned();

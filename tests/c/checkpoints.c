@@ -468,6 +468,8 @@ static void hostile_archives(void) {
     /* The state dict is not the network's. */
     ARCHIVE(VXS_MISSING_TENSOR, "a tensor by another name",
             RENAME("decoder.seg_layers.3.bias", "decoder.seg_layers.3.bibs"));
+    ARCHIVE(VXS_UNUSED_TENSOR, "a tensor that the network doesn't use",
+            RENAME("decoder.seg_layers.0.bias", "decoder.seg_layers.0.bibs"));
     ARCHIVE(2, "a type that is unknown", RENAME("FloatStorage", "FloatStorbge"));
     ARCHIVE(2, "a shape that is another", RENAME("K\x0cK\x01K\x03K\x03K\x03", "K\x0cK\x03K\x01K\x03K\x03"));
     ARCHIVE(2, "a shape larger than its storage",

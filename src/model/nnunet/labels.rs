@@ -107,3 +107,64 @@ fn table(named: Vec<(u32, &str)>) -> Vec<Label> {
     let label = |((value, name), color): ((u32, &str), [u8; 3])| Label { value, name: name.into(), color };
     named.into_iter().zip(colors).map(label).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: serde_json::Value) -> Result<Labels> {
+        Labels::read(&Json::new("dataset.json", &json))
+    }
+
+    fn many(count: u32) -> serde_json::Value {
+        let label = |value: u32| {
+            let name = if value == 0 { "background".into() } else { format!("label {value}") };
+            (name, serde_json::Value::from(value))
+        };
+        serde_json::json!({ "labels": (0..count).map(label).collect::<serde_json::Map<_, _>>() })
+    }
+
+    #[test]
+    fn the_ignore_label_is_no_class() {
+        let labels = read(serde_json::json!({"labels": {"background": 0, "liver": 1, "ignore": 2}})).unwrap();
+        assert_eq!((labels.classes, labels.foreground), (2, vec![1]));
+        assert_eq!(
+            labels.table.iter().map(|label| label.name.as_str()).collect::<Vec<_>>(),
+            ["background", "liver"]
+        );
+        assert_eq!(labels.decision, Decision::Highest);
+    }
+
+    #[test]
+    fn more_labels_than_a_byte_holds() {
+        let labels = read(many(300)).unwrap();
+        assert_eq!((labels.classes, labels.table[299].value), (300, 299));
+        assert!(read(serde_json::json!({"labels": {"background": 0, "far": 65_536}})).is_err());
+    }
+
+    #[test]
+    fn regions_have_a_value_each() {
+        let regions = serde_json::json!({"background": 0, "whole": [1, 2], "core": [2], "ignore": 3});
+        let order = serde_json::json!([1, 2]);
+        let labels = read(serde_json::json!({"labels": regions, "regions_class_order": order})).unwrap();
+        assert_eq!((labels.classes, labels.foreground), (2, vec![1, 2]));
+        assert_eq!(labels.decision, Decision::Regions(vec![1, 2]));
+        for order in [serde_json::json!([1]), serde_json::json!([1, 1]), serde_json::json!("1, 2")] {
+            assert!(read(serde_json::json!({"labels": regions, "regions_class_order": order})).is_err());
+        }
+        assert!(read(serde_json::json!({"labels": regions})).is_err());
+    }
+
+    #[test]
+    fn gaps_and_a_missing_background_are_refused() {
+        for labels in [
+            serde_json::json!({"background": 0, "liver": 2}),
+            serde_json::json!({"liver": 1}),
+            serde_json::json!({"background": 1, "liver": 0}),
+            serde_json::json!({"background": 0, "liver": -1}),
+            serde_json::json!([0, 1]),
+        ] {
+            assert!(read(serde_json::json!({ "labels": labels })).is_err(), "{labels}");
+        }
+    }
+}

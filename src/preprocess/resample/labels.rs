@@ -30,12 +30,11 @@ pub fn resample_labels(
                 let mut between: [usize; 3] = labels.dim().into();
                 (0..3).filter(|&other| other != axis).for_each(|other| between[other] = to[other]);
                 let mut slices = Array3::zeros(between);
-                let plane = between.map(|_| 1);
                 for (mut out, slice) in
                     slices.axis_chunks_iter_mut(Axis(axis), 1).zip(labels.axis_chunks_iter(Axis(axis), 1))
                 {
                     let mut shape = between;
-                    shape[axis] = plane[axis];
+                    shape[axis] = 1;
                     out.assign(&by_best(slice, shape, spline.orders, threads));
                 }
                 Ok(slices.select(Axis(axis), &nearest::indices(labels.len_of(Axis(axis)), to[axis])))
