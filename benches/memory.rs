@@ -40,7 +40,7 @@ fn main() {
     let volume = Volume::new(grid.clone(), DType::I16, layout, channels).expect("a volume");
     let layout = Layout::dense(grid.shape, DType::U8);
     let mut labels = LabelBuffer::new(&grid, DType::U8, layout, &mut labels).expect("a buffer");
-    plan.segment(&volume, &mut labels, &mut Run::default()).expect("a run");
+    plan.segment(&volume, &mut labels, &mut [], &mut Run::default()).expect("a run");
     let measured = memory("VmHWM:").saturating_sub(before);
     println!(
         "{{\"planned\": {planned}, \"measured\": {measured}, \"ratio\": {:.3}}}",

@@ -65,9 +65,9 @@ fn time_restore(classes: usize, from: [usize; 3], to: [usize; 3], threads: usize
             .collect()
     };
     let start = Instant::now();
-    let mut restorer = Restorer::new(&recipe, &way, classes, from, threads);
+    let mut restorer = Restorer::new(&recipe, &way, classes, from, Vec::new(), threads).expect("one network");
     for slab in slabs {
-        restorer.push(slab, &Run::default()).expect("planes that fit");
+        restorer.push(slab, &mut [], &Run::default()).expect("planes that fit");
     }
     let restored = restorer.finish().expect("all planes");
     let seconds = start.elapsed().as_secs_f64();

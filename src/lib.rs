@@ -22,7 +22,7 @@
 //! let volume = Volume::new(grid.clone(), DType::I16, Layout::dense(shape, DType::I16), vec![&voxels])?;
 //! let mut bytes = vec![0; grid.voxels()];
 //! let mut labels = LabelBuffer::new(&grid, DType::U8, Layout::dense(shape, DType::U8), &mut bytes)?;
-//! let report = plan.segment(&volume, &mut labels, &mut Run::default())?;
+//! let report = plan.segment(&volume, &mut labels, &mut [], &mut Run::default())?;
 //! assert_eq!(report.voxels, grid.voxels());
 //! # Ok(())
 //! # }

@@ -15,7 +15,7 @@ use crate::network::Network;
 use crate::preprocess::normalize::Normalization;
 use crate::progress::Run;
 use crate::recipe::{Recipe, Step};
-use crate::restore::{Restorer, components};
+use crate::restore::{MapBuffer, Restorer, components};
 use crate::segment::{RunReport, segment};
 use crate::tiling::{Blend, TileGrid, window};
 use crate::volume::{Geometry, Volume};
@@ -97,13 +97,13 @@ pub struct PlanReport {
     /// Size of the image that the network sees, in the order of the volume's axes. A margin of zeros that is
     /// cut off later makes it smaller.
     pub network_shape: [usize; 3],
-    /// Tiles, folds included.
+    /// Tiles, those of all folds, stages and members included.
     pub tiles: usize,
     /// Times that the network runs: tiles times mirrorings.
     pub network_runs: usize,
     /// Bytes that a run needs at its peak, weights included, the caller's buffers not.
     pub host_peak_bytes: u64,
-    /// Bytes of weights, all folds together.
+    /// Bytes of weights, all folds, stages and members together.
     pub weight_bytes: u64,
 }
 
@@ -112,7 +112,9 @@ pub struct Plan {
     pub(crate) recipe: Arc<Recipe>,
     pub(crate) engines: Vec<Box<dyn Engine>>,
     pub(crate) previous: Option<Box<Plan>>,
-    pub(crate) window: Array3<f16>,
+    /// The other members of an ensemble.
+    pub(crate) others: Vec<Plan>,
+    pub(crate) window: Array3<f32>,
     pub(crate) threads: usize,
     pub(crate) step: f64,
     pub(crate) mirror: Vec<usize>,
@@ -176,16 +178,21 @@ impl Plan {
         let parameters = |network: &Arc<Network>| (network.parameters() * width) as u64;
         let previous =
             model.previous.as_ref().map(|stage| Plan::new(stage, &first_stage).map(Box::new)).transpose()?;
-        let previous_bytes = previous.as_ref().map_or(0, |plan| plan.weight_bytes);
+        let others: Vec<Plan> =
+            model.others().iter().map(|member| Plan::new(member, &first_stage)).collect::<Result<_>>()?;
+        let shared_bytes =
+            previous.as_deref().into_iter().chain(&others).map(|plan| plan.weight_bytes).sum::<u64>();
         let plan = Plan {
             recipe: model.recipe.clone(),
             engines,
             previous,
+            others,
             window: match options.blending {
                 Blending::Gaussian if tiling.slices => window::gaussian2d([tiling.patch[1], tiling.patch[2]]),
                 Blending::Gaussian => window::gaussian(tiling.patch),
                 Blending::Constant => window::constant(tiling.patch),
-            },
+            }
+            .mapv(f16::to_f32),
             threads,
             step,
             mirror: if options.mirroring { tiling.mirror.clone() } else { Vec::new() },
@@ -197,7 +204,7 @@ impl Plan {
             device: options.device,
             precision,
             memory_budget: options.memory_budget,
-            weight_bytes: previous_bytes + model.networks.iter().map(parameters).sum::<u64>(),
+            weight_bytes: shared_bytes + model.networks.iter().map(parameters).sum::<u64>(),
         };
         match plan.memory_budget {
             Some(budget) if budget < plan.weight_bytes => {
@@ -207,26 +214,40 @@ impl Plan {
         }
     }
 
-    /// Segments a volume into labels on its own grid. On any error the labels are untouched and the plan can be
-    /// used again.
+    /// Segments a volume into labels on its own grid, and fills the maps that are asked for. On any error the
+    /// labels are untouched, maps are untouched or all zero, and the plan can be used again.
     ///
     /// # Errors
     /// 1xx when volume or labels don't suit the model, [`Error::MemoryBudget`], [`Error::Cancelled`],
     /// [`Error::NotFinite`], or the engine's failure.
-    pub fn segment(&mut self, volume: &Volume, labels: &mut LabelBuffer, run: &mut Run) -> Result<RunReport> {
+    pub fn segment(
+        &mut self,
+        volume: &Volume,
+        labels: &mut LabelBuffer,
+        maps: &mut [MapBuffer],
+        run: &mut Run,
+    ) -> Result<RunReport> {
         if volume.channels() != self.channels.len() {
             let count = |n: usize| if n == 1 { "1 channel".into() } else { format!("{n} channels") };
             let expected = format!("{} ({})", count(self.channels.len()), self.channels.join(", "));
             return Err(Error::VolumeMismatch { expected, found: count(volume.channels()) });
         }
         labels.check(volume.geometry(), self.largest_label)?;
-        let needed = self.report(volume.geometry())?.host_peak_bytes;
+        for map in &*maps {
+            map.check(volume.geometry(), &self.recipe.decision, self.classes)?;
+        }
+        let slabs = self.map_bytes(volume.geometry(), maps.len());
+        let needed = self.report(volume.geometry())?.host_peak_bytes + slabs;
         let machine = crate::ffi::physical_memory();
         let budget = self.memory_budget.unwrap_or(u64::MAX).min(machine.unwrap_or(u64::MAX));
         if needed > budget {
             return Err(Error::MemoryBudget { budget, needed });
         }
-        segment(self, volume, labels, run)
+        let result = segment(self, volume, labels, maps, run);
+        if result.is_err() {
+            maps.iter_mut().for_each(MapBuffer::clear);
+        }
+        result
     }
 
     /// The tiles of an image of the network's shape.
@@ -258,22 +279,47 @@ impl Plan {
             let reason = format!("spacing {:?} mm gives the network {voxels:.1e} voxels", geometry.spacing);
             return Err(Error::Geometry { reason });
         }
-        // A previous stage runs first; its labels are kept for this one.
-        let before = match &self.previous {
-            Some(stage) => stage.report(geometry)?.host_peak_bytes + 2 * geometry.voxels() as u64,
-            None => 0,
-        };
-        let tiles = self.tiles(network)?.len() * self.engines.len();
+        // A previous stage and other members run first; of them labels, scores and the engines' memory stay.
+        let (mut peak, mut kept, mut tiles, mut network_runs) = (0, 0, 0, 0);
+        for earlier in self.previous.as_deref().into_iter().chain(&self.others) {
+            let report = earlier.report(geometry)?;
+            let elsewhere = self.weight_bytes - earlier.weight_bytes;
+            let rest = if self.others.is_empty() {
+                2 * geometry.voxels() as u64
+            } else {
+                (2 * earlier.classes * report.network_shape.iter().product::<usize>()) as u64
+            };
+            kept += rest;
+            peak = peak.max(report.host_peak_bytes + elsewhere + kept);
+            kept += earlier.workspace_bytes();
+            tiles += report.tiles;
+            network_runs += report.network_runs;
+        }
+        let own = self.tiles(network)?.len() * self.engines.len();
         Ok(PlanReport {
             device: self.device,
             precision: self.precision,
             threads: self.threads,
             network_shape: map.undo(network),
-            tiles,
-            network_runs: tiles << self.mirror.len(),
-            host_peak_bytes: self.peak_bytes(shape, network).max(before),
+            tiles: tiles + own,
+            network_runs: network_runs + (own << self.mirror.len()),
+            host_peak_bytes: peak.max(kept + self.peak_bytes(shape, network)),
             weight_bytes: self.weight_bytes,
         })
+    }
+
+    /// What maps need beside the caller's buffers, on this grid.
+    fn map_bytes(&self, geometry: &Geometry, maps: usize) -> u64 {
+        let shape = self.recipe.axes(geometry).apply(geometry.shape);
+        Restorer::<f16>::bytes(self.classes, shape, maps, self.threads)
+            - Restorer::<f16>::bytes(self.classes, shape, 0, self.threads)
+    }
+
+    /// What the engines keep from tile to tile, those of earlier stages and members too.
+    fn workspace_bytes(&self) -> u64 {
+        let earlier = self.previous.as_deref().into_iter().chain(&self.others);
+        let own = self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
+        own + earlier.map(Plan::workspace_bytes).sum::<u64>()
     }
 
     /// The largest of the needs of the stages; weights and the window stay all the time.
@@ -293,13 +339,13 @@ impl Plan {
         let preprocess = 4 * channels * voxels + u64::from(masks) * 2 * voxels + resampling;
         let size = self.recipe.tiling.patch;
         // The planes that leave the sums are a copy for the time of their restoring.
-        let field = Blend::bytes(self.classes, network, size) * (self.engines.len() as u64 + 1);
+        let field = Blend::<f16>::bytes(self.classes, network, size) * (self.engines.len() as u64 + 1);
         let inputs = self.inputs as u64;
         let tile = 4 * patch * (inputs + classes) * if self.mirror.is_empty() { 1 } else { 2 };
         // Each engine keeps its memory from tile to tile.
         let workspace =
             ENGINE_BYTES + self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
-        let labels = Restorer::bytes(self.classes, shape, self.threads);
+        let labels = Restorer::<f16>::bytes(self.classes, shape, 0, self.threads);
         let run = 4 * inputs * image + field + labels + tile + workspace;
         let postprocess = if self.postprocess { 2 * voxels + components::bytes(shape) } else { 0 };
         self.weight_bytes + 2 * patch + preprocess.max(run).max(postprocess)
@@ -310,7 +356,7 @@ impl Plan {
         json!({
             "device": self.device.name(),
             "engine": self.engines.first().map(|engine| engine.name()),
-            "networks": self.engines.len(),
+            "networks": self.engines.len() + self.others.iter().map(|plan| plan.engines.len()).sum::<usize>(),
             "precision": if self.precision == Precision::F16 { "f16" } else { "f32" },
             "threads": self.threads,
             "step": self.step,

@@ -89,16 +89,18 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// Runs a part that has the share from `from` to `to` of the whole; what follows has the rest.
+    /// Runs a part that has the share from `from` to `to` of the present part; what follows has the rest.
     pub(crate) fn part<T>(
         &mut self,
         from: f64,
         to: f64,
         part: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        self.part = (from, to);
+        let (start, end) = self.part;
+        let at = |share| start + (end - start) * share;
+        self.part = (at(from), at(to));
         let result = part(self);
-        self.part = (to, 1.0);
+        self.part = (at(to), end);
         result
     }
 

@@ -3,16 +3,15 @@
 use std::time::Instant;
 
 use half::f16;
-use ndarray::Array4;
+use ndarray::{Array4, Axis};
 
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::plan::Plan;
-use crate::preprocess::{Way, preprocess};
+use crate::preprocess::{Prepared, preprocess};
 use crate::progress::{Run, Stage};
-use crate::recipe::Recipe;
 use crate::restore::components::keep_largest;
-use crate::restore::{Restored, Restorer};
+use crate::restore::{Field, MapBuffer, Restored, Restorer};
 use crate::tiling::{Blend, Mirrored, cut};
 use crate::volume::{DType, Layout, Volume};
 
@@ -44,21 +43,27 @@ pub(crate) fn segment(
     plan: &mut Plan,
     volume: &Volume,
     labels: &mut LabelBuffer,
+    maps: &mut [MapBuffer],
     run: &mut Run,
 ) -> Result<RunReport> {
     let started = Instant::now();
     let mut report = RunReport { voxels: volume.geometry().voxels(), ..RunReport::default() };
+    let members = plan.others.len() as f64 + 1.0;
+    let mut fields = Vec::new();
+    for (done, member) in plan.others.iter_mut().enumerate() {
+        let field =
+            run.part(0.0, 1.0 / (members - done as f64), |run| field(member, volume, run, &mut report));
+        fields.push(field?);
+    }
+
+    let Prepared { image, way } = prepare(plan, volume, run, &mut report)?;
     let recipe = plan.recipe.clone();
+    let shape = [image.dim().1, image.dim().2, image.dim().3];
+    let mut restorer = Restorer::new(&recipe, &way, plan.classes, shape, fields, plan.threads)?;
+    maps.iter_mut().for_each(MapBuffer::begin);
+    infer(plan, image, run, &mut report, |planes, run| restorer.push(planes, maps, run))?;
+    let Restored { labels: mut restored, near_ties } = restorer.finish()?;
 
-    let previous = match &mut plan.previous {
-        Some(stage) => Some(previous_labels(stage, volume, run)?),
-        None => None,
-    };
-    let prepared = preprocess(volume, previous.as_deref(), &recipe, plan.threads, run)?;
-    let (image, way) = (prepared.image, prepared.way);
-    report.preprocess_seconds = started.elapsed().as_secs_f64();
-
-    let Restored { labels: mut restored, near_ties } = infer(plan, image, &recipe, &way, run, &mut report)?;
     let writing = Instant::now();
     if plan.postprocess {
         for rule in &recipe.postprocess {
@@ -75,26 +80,52 @@ pub(crate) fn segment(
     Ok(report)
 }
 
+/// The complete scores of one member of an ensemble.
+fn field(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) -> Result<Field<f16>> {
+    let Prepared { image, way } = prepare(plan, volume, run, report)?;
+    let (_, planes, rows, columns) = image.dim();
+    let mut scores = Array4::from_elem((plan.classes, planes, rows, columns), f16::ZERO);
+    let mut done = 0;
+    infer(plan, image, run, report, |planes, _| {
+        let count = planes.dim().1;
+        scores.slice_axis_mut(Axis(1), (done..done + count).into()).assign(&planes);
+        done += count;
+        Ok(())
+    })?;
+    Ok(Field::new(&plan.recipe, &way, scores, plan.threads))
+}
+
+/// The network's image.
+fn prepare(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) -> Result<Prepared> {
+    let started = Instant::now();
+    let previous = match &mut plan.previous {
+        Some(stage) => Some(previous_labels(stage, volume, run)?),
+        None => None,
+    };
+    let prepared = preprocess(volume, previous.as_deref(), &plan.recipe, plan.threads, run)?;
+    report.preprocess_seconds += started.elapsed().as_secs_f64();
+    Ok(prepared)
+}
+
 /// The labels of a cascade's previous stage, dense on the volume's grid.
 fn previous_labels(stage: &mut Plan, volume: &Volume, run: &mut Run) -> Result<Vec<u8>> {
     let grid = volume.geometry();
     let layout = Layout::dense(grid.shape, DType::U16);
     let mut bytes = vec![0; grid.voxels() * DType::U16.size()];
     let mut labels = LabelBuffer::new(grid, DType::U16, layout, &mut bytes)?;
-    run.part(0.0, 0.3, |run| stage.segment(volume, &mut labels, run))?;
+    run.part(0.0, 0.3, |run| stage.segment(volume, &mut labels, &mut [], run))?;
     Ok(bytes)
 }
 
-/// From an image to labels: every fold over every tile. Tiles run in rows along the first axis; planes that no
-/// later row touches are averaged, restored and dropped before the next row runs.
+/// From an image to planes of scores: every fold over every tile. Tiles run in rows along the first axis; planes
+/// that no later row touches are averaged, handed to `receive` and dropped before the next row runs.
 fn infer(
     plan: &mut Plan,
     image: Array4<f32>,
-    recipe: &Recipe,
-    way: &Way,
     run: &mut Run,
     report: &mut RunReport,
-) -> Result<Restored> {
+    mut receive: impl FnMut(Array4<f16>, &Run) -> Result<()>,
+) -> Result<()> {
     let shape = [image.dim().1, image.dim().2, image.dim().3];
     let tiles = plan.tiles(shape)?;
     let patch = tiles.patch().iter().product::<usize>();
@@ -102,37 +133,36 @@ fn infer(
     let mut mirrored = Mirrored::new(tiles.patch(), &plan.mirror, plan.classes * patch);
     let total = tiles.len() * plan.engines.len();
     let window = plan.window.view();
-    let mut fields: Vec<Blend> =
+    let mut fields: Vec<Blend<f16>> =
         plan.engines.iter().map(|_| Blend::new(plan.classes, &tiles, window, plan.threads)).collect();
-    let mut restorer = Restorer::new(recipe, way, plan.classes, shape, plan.threads);
     let mut last = Instant::now();
     let lap = |last: &mut Instant| std::mem::replace(last, Instant::now()).elapsed().as_secs_f64();
+    let mut done = 0;
     for row in tiles.rows() {
         for (engine, field) in plan.engines.iter_mut().zip(&mut fields) {
             for &start in &row.tiles {
-                run.checkpoint(Stage::Network, report.tiles, total)?;
+                run.checkpoint(Stage::Network, done, total)?;
                 cut(image.view(), &tiles, start, &mut input);
                 report.blend_seconds += lap(&mut last);
                 let scores = mirrored.run(&mut input, |input, output| engine.run(input, output));
-                let failed =
-                    |error: Error| Error::Inference { tile: report.tiles, reason: error.to_string() };
+                let failed = |error: Error| Error::Inference { tile: done, reason: error.to_string() };
                 let scores = scores.map_err(failed)?;
                 report.network_seconds += lap(&mut last);
                 field.add(start, scores);
+                done += 1;
                 report.tiles += 1;
             }
         }
         let planes = average(&mut fields, row.finished)?;
         report.blend_seconds += lap(&mut last);
-        restorer.push(planes, run)?;
+        receive(planes, run)?;
         report.restore_seconds += lap(&mut last);
     }
-    run.checkpoint(Stage::Network, report.tiles, total)?;
-    restorer.finish()
+    run.checkpoint(Stage::Network, done, total)
 }
 
 /// The finished planes of all folds, summed and divided in half precision as the reference does it.
-fn average(fields: &mut [Blend], end: usize) -> Result<Array4<f16>> {
+fn average(fields: &mut [Blend<f16>], end: usize) -> Result<Array4<f16>> {
     let folds = fields.len() as f32;
     let mut sum: Option<Array4<f16>> = None;
     for field in fields {

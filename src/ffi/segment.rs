@@ -207,7 +207,7 @@ pub unsafe extern "C" fn vxs_segment(
                 unsafe { callback(options.user_data, &raw const progress) == 0 }
             });
         }
-        let outcome = guard(|| plan.segment(&volume, &mut labels, &mut run));
+        let outcome = guard(|| plan.segment(&volume, &mut labels, &mut [], &mut run));
         let found = outcome.unwrap_or_else(|payload| {
             let _ = handle.poisoned.set(());
             Err(Error::Panic { message: panic_text(payload.as_ref()) })

@@ -24,22 +24,7 @@ impl<'a> LabelBuffer<'a> {
         if dtype.largest_label().is_none() {
             return Err(Error::argument("labels.dtype", format!("{dtype:?}"), "an integer type"));
         }
-        layout.check(grid.shape, dtype.size(), bytes.len(), "labels.data")?;
-        let mut axes: Vec<usize> = (0..3).filter(|&axis| grid.shape[axis] > 1).collect();
-        axes.sort_by_key(|&axis| layout.strides[axis].unsigned_abs());
-        let mut reach = dtype.size();
-        for axis in axes {
-            let stride = layout.strides[axis].unsigned_abs();
-            if stride < reach {
-                let found = format!("{:?}", layout.strides);
-                return Err(Error::argument(
-                    "labels.strides",
-                    found,
-                    "strides that give each voxel bytes of its own",
-                ));
-            }
-            reach += stride * (grid.shape[axis] - 1);
-        }
+        layout.check_writable(grid.shape, dtype.size(), bytes.len(), ["labels.data", "labels.strides"])?;
         Ok(LabelBuffer { shape: grid.shape, dtype, layout, bytes })
     }
 

@@ -50,6 +50,7 @@ pub struct Model {
     pub(crate) networks: Vec<Arc<Network>>,
     pub(crate) recipe: Arc<Recipe>,
     pub(crate) previous: Option<Arc<Model>>,
+    others: Vec<Model>,
     about: Arc<About>,
 }
 
@@ -87,10 +88,72 @@ impl Model {
         nnunet::open(&Files::memory(files), options)
     }
 
+    /// An ensemble: the members' probabilities are averaged on the volume's grid, as `nnUNetv2_ensemble` does it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for no members, members that are ensembles, and members whose channels, labels
+    /// or way to decide differ.
+    pub fn ensemble(members: &[Model]) -> Result<Self> {
+        let Some((last, others)) = members.split_last() else {
+            return Err(Error::argument("members", "no model", "one or more"));
+        };
+        if let Some(nested) = members.iter().find(|member| !member.others.is_empty()) {
+            let found = format!("{}, which is an ensemble", nested.name());
+            return Err(Error::argument("members", found, "single models"));
+        }
+        for other in others {
+            let differs = |what: &str| {
+                let found = format!("{} and {} with different {what}", other.name(), last.name());
+                Err(Error::argument("members", found, "models of the same dataset"))
+            };
+            if other.channels() != last.channels() {
+                return differs("channels");
+            }
+            if other.labels() != last.labels() || other.recipe.decision != last.recipe.decision {
+                return differs("labels");
+            }
+        }
+        if others.is_empty() {
+            return Ok(last.clone());
+        }
+        let join = |of: fn(&About) -> &String| {
+            let mut names: Vec<&str> = members.iter().map(|member| of(&member.about).as_str()).collect();
+            names.dedup();
+            names.join(" + ")
+        };
+        let mut hash = Sha256::new();
+        members.iter().for_each(|member| hash.update(member.identity()));
+        let about = About {
+            name: join(|about| &about.name),
+            format: last.about.format,
+            configuration: join(|about| &about.configuration),
+            trainer: join(|about| &about.trainer),
+            architecture: join(|about| &about.architecture),
+            channels: last.about.channels.clone(),
+            labels: last.about.labels.clone(),
+            identity: hexadecimal(hash),
+            unusable_postprocessing: None,
+        };
+        // Each member's postprocessing was found for that member alone.
+        let recipe = Recipe { postprocess: Vec::new(), ..(*last.recipe).clone() };
+        Ok(Model {
+            recipe: Arc::new(recipe),
+            about: Arc::new(about),
+            others: others.to_vec(),
+            ..last.clone()
+        })
+    }
+
     fn new(networks: Vec<Network>, recipe: Recipe, mut about: About, previous: Option<Model>) -> Self {
         about.identity = identity(&networks, &recipe, previous.as_ref());
         let networks = networks.into_iter().map(Arc::new).collect();
-        Model { networks, recipe: Arc::new(recipe), about: Arc::new(about), previous: previous.map(Arc::new) }
+        Model {
+            networks,
+            recipe: Arc::new(recipe),
+            about: Arc::new(about),
+            previous: previous.map(Arc::new),
+            others: Vec::new(),
+        }
     }
 
     /// A model with one channel whose network is never run.
@@ -149,6 +212,11 @@ impl Model {
     /// The model whose labels this one refines, in a cascade.
     pub fn previous_stage(&self) -> Option<&Model> {
         self.previous.as_deref()
+    }
+
+    /// The members of an ensemble before the last, which this model stands for in all else.
+    pub(crate) fn others(&self) -> &[Model] {
+        &self.others
     }
 
     /// The postprocessing that comes with the model: nothing where there is none.
@@ -210,6 +278,7 @@ impl Model {
             "postprocessing": self.recipe.postprocess.iter().map(KeepLargest::describe).collect::<Vec<_>>(),
             "unusable_postprocessing": about.unusable_postprocessing.as_ref().map(Error::to_string),
             "previous_stage": self.previous_stage().map(Model::describe),
+            "ensembled_with": self.others.iter().map(Model::describe).collect::<Vec<_>>(),
             "labels": labels,
             "identity": about.identity,
         })
@@ -234,5 +303,9 @@ fn identity(networks: &[Network], recipe: &Recipe, previous: Option<&Model>) -> 
             hash.update(&bytes);
         }
     }
+    hexadecimal(hash)
+}
+
+fn hexadecimal(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

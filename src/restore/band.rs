@@ -1,146 +1,215 @@
 //! A few neighbouring rows of every plane: interpolated for all classes, then decided.
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
-use ndarray::{Array4, ArrayView1, Axis, s};
-
-use super::decide::Decider;
+use super::decide::{Decider, RowScratch};
+use super::kernels::{self, Row};
+use super::maps::Map;
+use super::source::Source;
 use super::taps::Taps;
+use crate::recipe::Decision;
+use crate::tiling::Score;
 
 /// Rows that are restored together: the interpolated planes of a band for all classes stay in the cache.
 pub(super) const BAND: usize = 8;
 
-/// The planes of scores at hand, [class, plane, row, column].
-pub(super) struct Planes {
-    /// What is left of the planes that came before.
-    pub before: Option<Array4<f16>>,
-    pub planes: Array4<f16>,
-    /// Number of the first plane at hand.
-    pub first: usize,
+/// The outputs of one row.
+pub(super) struct OutRow<'a> {
+    pub labels: &'a mut [u16],
+    /// One for each map that is asked for.
+    pub maps: Vec<&'a mut [f32]>,
 }
 
-impl Planes {
-    pub(super) fn len(&self) -> usize {
-        self.kept() + self.planes.dim().1
-    }
-
-    fn kept(&self) -> usize {
-        self.before.as_ref().map_or(0, |before| before.dim().1)
-    }
-
-    fn classes(&self) -> usize {
-        self.planes.dim().0
-    }
-
-    fn line(&self, class: usize, plane: usize, row: usize) -> ArrayView1<'_, f16> {
-        let index = plane - self.first;
-        match &self.before {
-            Some(before) if index < self.kept() => before.slice(s![class, index, row, ..]),
-            _ => self.planes.slice(s![class, index - self.kept(), row, ..]),
-        }
-    }
-
-    /// A copy of the last plane, which the next planes continue.
-    pub(super) fn last(&self) -> Option<Array4<f16>> {
-        let count = self.planes.dim().1;
-        (count > 0).then(|| self.planes.slice_axis(Axis(1), (count - 1..count).into()).to_owned())
-    }
+/// Where a band lies.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub first_row: usize,
+    pub first_plane: usize,
+    pub planes: usize,
 }
 
-/// Restores the rows from `first_row` on of `planes` planes from `first_plane` on, given plane after plane;
-/// returns the number of near ties.
-pub(super) fn restore_band(
-    scores: &Planes,
-    taps: &[Taps; 3],
-    first_row: usize,
-    first_plane: usize,
-    planes: usize,
-    rows: Vec<&mut [u16]>,
+/// Restores the rows of a band, given plane after plane; with several sources their probabilities are averaged.
+/// Returns the number of near ties.
+pub(super) fn restore_band<S: Score>(
+    sources: &[Source<S>],
+    place: Place,
+    rows: Vec<OutRow>,
     decider: &Decider,
+    maps: &[Map],
 ) -> usize {
-    let (classes, height, width) = (scores.classes(), rows.len() / planes.max(1), taps[2].len());
-    // For each class the two planes of the scores that the present output plane lies between, already
-    // interpolated along the other axes: [slot][class][row][x].
-    let size = classes * height * width;
-    let mut slots = [vec![0.0; size], vec![0.0; size]];
-    let mut held = [usize::MAX; 2];
-    let mut row_of_classes = vec![0.0; classes * width];
-    let mut scratch = Scratch::new(scores.planes.dim().3, width);
-    let mut decision = decider.scratch(width);
+    let height = rows.len() / place.planes.max(1);
+    let mut bands: Vec<Band<S>> =
+        sources.iter().filter_map(|source| Band::new(source, place.first_row, height)).collect();
+    let Some(width) = bands.first().map(|band| band.width) else { return 0 };
+    let mut scratch = RowScratch::new(width);
+    let mut probabilities = Probabilities::new(sources, decider, maps, width);
     let mut near_ties = 0;
-    for (index, out) in rows.into_iter().enumerate() {
-        let (plane, row) = (first_plane + index / height, index % height);
-        let [low, high] = taps[0].between(plane);
-        if held[1] == low && held[0] != low {
-            slots.swap(0, 1);
-            held.swap(0, 1);
+    for (index, mut out) in rows.into_iter().enumerate() {
+        let (plane, row) = (place.first_plane + index / height, index % height);
+        bands.iter_mut().for_each(|band| band.move_to(plane));
+        if let [band] = &bands[..]
+            && maps.is_empty()
+            && decider.takes_mixtures()
+        {
+            near_ties += decider.decide(band.row(plane, row), out.labels, &mut scratch);
+            continue;
         }
-        let weight = taps[0].weight(plane);
-        let needed = if weight == 0.0 { 1 } else { 2 };
-        for (slot, source) in [low, high].into_iter().enumerate().take(needed) {
-            if held[slot] != source {
-                held[slot] = source;
-                interpolate_plane(scores, taps, source, first_row, height, &mut slots[slot], &mut scratch);
+        for (n, band) in bands.iter().enumerate() {
+            band.row(plane, row).scores(&mut probabilities.scores);
+            if let [_] = bands[..] {
+                let row = Row::plain(&probabilities.scores, width);
+                near_ties += decider.decide(row, out.labels, &mut scratch);
+            }
+            probabilities.add(n);
+        }
+        if bands.len() > 1 {
+            let row = Row::plain(probabilities.mean(bands.len()), width);
+            near_ties += decider.decide(row, out.labels, &mut scratch);
+        }
+        if !maps.is_empty() {
+            let row = Row::plain(probabilities.values(), width);
+            for (map, out) in maps.iter().zip(&mut out.maps) {
+                map.fill(row, decider.decision, &mut scratch, out);
             }
         }
-        for (class, values) in row_of_classes.chunks_exact_mut(width).enumerate() {
-            let start = (class * height + row) * width;
-            let [a, b] = [&slots[0][start..start + width], &slots[1][start..start + width]];
-            // The reference keeps interpolated scores in half precision, but for PyTorch's.
-            if taps[2].single {
-                taps[0].blend(a, b, plane, values);
-            } else {
-                taps[0].blend_to_half(a, b, plane, values);
-            }
-        }
-        near_ties += decider.decide(&row_of_classes, out, &mut decision);
     }
     near_ties
 }
 
-/// Buffers of one band.
-struct Scratch {
-    source: Vec<f32>,
-    across: [Vec<f32>; 2],
+/// Probabilities of one row, all classes, where they are wanted.
+struct Probabilities<'a> {
+    decision: &'a Decision,
+    scores: Vec<f32>,
+    sum: Vec<f32>,
+    wanted: bool,
+    width: usize,
+    scores_are_probabilities: bool,
 }
 
-impl Scratch {
-    fn new(source: usize, width: usize) -> Self {
-        let across = [vec![0.0; width], vec![0.0; width]];
-        Scratch { source: vec![0.0; source], across }
+impl<'a> Probabilities<'a> {
+    fn new<S: Score>(sources: &[Source<S>], decider: &Decider<'a>, maps: &[Map], width: usize) -> Self {
+        let size = sources.first().map_or(0, Source::classes) * width;
+        let several = sources.len() > 1;
+        Probabilities {
+            decision: decider.decision,
+            scores: vec![0.0; size],
+            sum: vec![0.0; if several { size } else { 0 }],
+            wanted: several || !maps.is_empty(),
+            width,
+            scores_are_probabilities: decider.on_probabilities() && !several,
+        }
+    }
+
+    /// Turns the scores of the source number `n` into probabilities and adds them to the sum.
+    fn add(&mut self, n: usize) {
+        if !self.wanted {
+            return;
+        }
+        if !self.scores_are_probabilities {
+            match self.decision {
+                Decision::Highest => kernels::softmax(&mut self.scores, self.width),
+                Decision::Regions(_) => kernels::sigmoid(&mut self.scores),
+            }
+        }
+        match n {
+            0 if !self.sum.is_empty() => self.sum.copy_from_slice(&self.scores),
+            _ => self.sum.iter_mut().zip(&self.scores).for_each(|(sum, score)| *sum += score),
+        }
+    }
+
+    /// The mean over `count` sources.
+    fn mean(&mut self, count: usize) -> &[f32] {
+        self.sum.iter_mut().for_each(|sum| *sum /= count as f32);
+        &self.sum
+    }
+
+    fn values(&self) -> &[f32] {
+        if self.sum.is_empty() { &self.scores } else { &self.sum }
     }
 }
 
-/// One plane of the scores, all classes, interpolated along axes 1 and 2 at the rows of a band.
-fn interpolate_plane(
-    scores: &Planes,
-    taps: &[Taps; 3],
-    plane: usize,
+/// One source's scores around the rows of a band.
+struct Band<'a, S> {
+    source: &'a Source<S>,
+    taps: &'a [Taps; 3],
     first_row: usize,
     height: usize,
-    out: &mut [f32],
-    scratch: &mut Scratch,
-) {
-    let width = taps[2].len();
-    let Scratch { source, across, .. } = scratch;
-    for (class, out) in out.chunks_exact_mut(height * width).enumerate() {
-        let mut held = [usize::MAX; 2];
-        for (row, out) in out.chunks_exact_mut(width).enumerate() {
-            let between = taps[1].between(first_row + row);
-            if held[1] == between[0] && held[0] != between[0] {
-                across.swap(0, 1);
-                held.swap(0, 1);
+    width: usize,
+    /// The two planes of the scores that the present output plane lies between, already interpolated along the
+    /// other axes: [slot][row][class][x].
+    slots: [Vec<f32>; 2],
+    held: [usize; 2],
+    line: Vec<f32>,
+    across: [Vec<f32>; 2],
+}
+
+impl<'a, S: Score> Band<'a, S> {
+    fn new(source: &'a Source<S>, first_row: usize, height: usize) -> Option<Self> {
+        let taps = source.taps()?;
+        let width = taps[2].len();
+        let size = source.classes() * height * width;
+        Some(Band {
+            source,
+            taps,
+            first_row,
+            height,
+            width,
+            slots: [vec![0.0; size], vec![0.0; size]],
+            held: [usize::MAX; 2],
+            line: vec![0.0; source.columns()],
+            across: [vec![0.0; width], vec![0.0; width]],
+        })
+    }
+
+    /// Makes the planes around an output plane available.
+    fn move_to(&mut self, plane: usize) {
+        let between = self.taps[0].between(plane);
+        if self.held[1] == between[0] && self.held[0] != between[0] {
+            self.slots.swap(0, 1);
+            self.held.swap(0, 1);
+        }
+        let needed = if self.taps[0].weight(plane) == 0.0 { 1 } else { 2 };
+        for (slot, &source) in between.iter().enumerate().take(needed) {
+            if self.held[slot] != source {
+                self.held[slot] = source;
+                self.interpolate(source, slot);
             }
-            for slot in 0..2 {
-                if held[slot] != between[slot] {
-                    held[slot] = between[slot];
-                    if let Some(line) = scores.line(class, plane, between[slot]).as_slice() {
-                        line.convert_to_f32_slice(source);
-                    }
-                    taps[2].interpolate(source, &mut across[slot]);
+        }
+    }
+
+    /// A row of the present plane.
+    fn row(&self, plane: usize, row: usize) -> Row<'_> {
+        let size = self.source.classes() * self.width;
+        let part = row * size..(row + 1) * size;
+        let weight = self.taps[0].weight(plane);
+        let a = &self.slots[0][part.clone()];
+        // Without a second plane its slot may hold anything. The reference keeps interpolated scores in half
+        // precision, but for PyTorch's.
+        let b = if weight == 0.0 { a } else { &self.slots[1][part] };
+        Row { a, b, weight, width: self.width, half: !self.taps[2].single }
+    }
+
+    /// One plane of the scores, all classes, interpolated along axes 1 and 2 at the rows of the band.
+    fn interpolate(&mut self, plane: usize, slot: usize) {
+        let (classes, width) = (self.source.classes(), self.width);
+        for class in 0..classes {
+            let mut held = [usize::MAX; 2];
+            for row in 0..self.height {
+                let between = self.taps[1].between(self.first_row + row);
+                if held[1] == between[0] && held[0] != between[0] {
+                    self.across.swap(0, 1);
+                    held.swap(0, 1);
                 }
+                for side in 0..2 {
+                    if held[side] != between[side] {
+                        held[side] = between[side];
+                        if let Some(line) = self.source.line(class, plane, between[side]).as_slice() {
+                            S::widen(line, &mut self.line);
+                        }
+                        self.taps[2].interpolate(&self.line, &mut self.across[side]);
+                    }
+                }
+                let out = &mut self.slots[slot][(row * classes + class) * width..][..width];
+                self.taps[1].blend(&self.across[0], &self.across[1], self.first_row + row, out);
             }
-            taps[1].blend(&across[0], &across[1], first_row + row, out);
         }
     }
 }

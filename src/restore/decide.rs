@@ -1,6 +1,6 @@
 //! Scores of one row, all classes, become labels.
 
-use super::kernels;
+use super::kernels::{self, Row};
 use crate::recipe::Decision;
 
 /// Two classes nearly tie when their probabilities differ by at most this much.
@@ -10,45 +10,69 @@ const NEAR_HALF: f32 = 0.020_000_67;
 /// The largest score whose sigmoid is exactly ½ in f32: the reference compares probabilities, not scores.
 const ZERO: f32 = 1.0 / (1 << 23) as f32;
 
+/// What the numbers that are decided on are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// What the network gives.
+    Scores,
+    /// Probabilities: of all classes together, or of each region.
+    Probabilities,
+}
+
 /// How rows are decided.
 pub(super) struct Decider<'a> {
-    decision: &'a Decision,
-    classes: usize,
-    /// A gap between the two best scores over which they can't nearly tie, whatever the others are.
+    pub decision: &'a Decision,
+    domain: Domain,
+    /// A gap between the two best over which they can't nearly tie, whatever the others are.
     clear_gap: f32,
 }
 
 /// Buffers of one row.
 pub(super) struct RowScratch {
-    score: Vec<f32>,
-    lead: Vec<f32>,
-    class: Vec<u32>,
+    pub score: Vec<f32>,
+    pub lead: Vec<f32>,
+    pub class: Vec<u32>,
+}
+
+impl RowScratch {
+    pub(super) fn new(width: usize) -> Self {
+        RowScratch { score: vec![0.0; width], lead: vec![0.0; width], class: vec![0; width] }
+    }
 }
 
 impl<'a> Decider<'a> {
-    pub(super) fn new(decision: &'a Decision, classes: usize) -> Self {
+    pub(super) fn new(decision: &'a Decision, classes: usize, domain: Domain) -> Self {
         // With a gap g the margin is at least (1 − e⁻ᵍ) / (1 + (n − 1)·e⁻ᵍ); solved for the margin of a tie.
         let ratio = (1.0 - NEAR_TIE) / (1.0 + NEAR_TIE * classes.saturating_sub(1) as f32);
-        Decider { decision, classes, clear_gap: -ratio.ln() + 1e-3 }
+        let clear_gap = match domain {
+            Domain::Scores => -ratio.ln() + 1e-3,
+            Domain::Probabilities => NEAR_TIE,
+        };
+        Decider { decision, domain, clear_gap }
     }
 
-    pub(super) fn scratch(&self, width: usize) -> RowScratch {
-        RowScratch { score: vec![0.0; width], lead: vec![0.0; width], class: vec![0; width] }
+    /// Whether it decides on probabilities.
+    pub(super) fn on_probabilities(&self) -> bool {
+        self.domain == Domain::Probabilities
     }
 
-    /// `scores` is [class][x]; returns the number of near ties.
-    pub(super) fn decide(&self, scores: &[f32], out: &mut [u16], scratch: &mut RowScratch) -> usize {
+    /// Whether rows may be decided without being written down.
+    pub(super) fn takes_mixtures(&self) -> bool {
+        *self.decision == Decision::Highest
+    }
+
+    /// Writes a label for each voxel of a row; returns the number of near ties.
+    pub(super) fn decide(&self, row: Row, out: &mut [u16], scratch: &mut RowScratch) -> usize {
         match self.decision {
-            Decision::Highest => self.highest(scores, out, scratch),
-            Decision::Regions(values) => regions(values, scores, out),
+            Decision::Highest => self.highest(row, out, scratch),
+            Decision::Regions(values) => self.regions(values, row, out),
         }
     }
 
     /// The first of the highest scores wins, as numpy's argmax has it.
-    fn highest(&self, scores: &[f32], out: &mut [u16], scratch: &mut RowScratch) -> usize {
-        let width = out.len();
+    fn highest(&self, row: Row, out: &mut [u16], scratch: &mut RowScratch) -> usize {
         let RowScratch { score, lead, class } = scratch;
-        kernels::contest(scores, score, lead, class);
+        kernels::contest(row, score, lead, class);
         out.iter_mut().zip(&*class).for_each(|(label, &class)| *label = class as u16);
         let mut ties = 0;
         for (block, leads) in lead.chunks(16).enumerate() {
@@ -59,39 +83,47 @@ impl<'a> Decider<'a> {
                 continue;
             }
             let voxels = (block * 16..).zip(leads).filter(|&(_, &lead)| lead <= self.clear_gap);
-            ties += voxels
-                .filter(|&(x, &lead)| self.nearly_ties(scores, width, x, score[x], score[x] - lead))
-                .count();
+            ties += match self.domain {
+                Domain::Probabilities => voxels.count(),
+                Domain::Scores => {
+                    voxels.filter(|&(x, &lead)| nearly_ties(row, x, score[x], score[x] - lead)).count()
+                }
+            };
         }
         ties
     }
 
-    /// Whether the two highest probabilities of a voxel differ by at most [`NEAR_TIE`].
-    fn nearly_ties(&self, scores: &[f32], width: usize, x: usize, best: f32, second: f32) -> bool {
-        // The margin is (1 − e⁻ᵍ) / sum, with the sum over all classes of e to the score less the best.
-        let least = (1.0 - (second - best).exp()) / NEAR_TIE;
-        let others =
-            || (0..self.classes).map(|class| scores[class * width + x]).filter(|&score| score < second);
-        let third = others().fold(f32::NEG_INFINITY, f32::max);
-        let two = 1.0 + (second - best).exp();
-        if two + (self.classes as f32 - 2.0) * (third - best).exp() < least {
-            return false;
+    fn regions(&self, values: &[u16], row: Row, out: &mut [u16]) -> usize {
+        let (middle, above, near) = match self.domain {
+            Domain::Scores => (0.0, ZERO, NEAR_HALF),
+            Domain::Probabilities => (0.5, 0.5, 0.5 * NEAR_TIE),
+        };
+        let mut close = vec![false; row.width];
+        out.fill(0);
+        for (class, &value) in values.iter().enumerate() {
+            for (x, (label, close)) in out.iter_mut().zip(&mut close).enumerate() {
+                let score = row.score(class, x);
+                *label = if score > above { value } else { *label };
+                *close |= (score - middle).abs() <= near;
+            }
         }
-        let equals = (0..self.classes).filter(|class| scores[class * width + x] >= second).count();
-        let first = 1.0 + (equals as f32 - 1.0) * (second - best).exp();
-        first + others().map(|score| (score - best).exp()).sum::<f32>() >= least
+        close.into_iter().filter(|&close| close).count()
     }
 }
 
-fn regions(values: &[u16], scores: &[f32], out: &mut [u16]) -> usize {
-    let width = out.len();
-    let mut close = vec![false; width];
-    out.fill(0);
-    for (&value, row) in values.iter().zip(scores.chunks_exact(width)) {
-        for ((&score, label), close) in row.iter().zip(&mut *out).zip(&mut close) {
-            *label = if score > ZERO { value } else { *label };
-            *close |= score.abs() <= NEAR_HALF;
-        }
+/// Whether the two highest probabilities of a voxel differ by at most [`NEAR_TIE`].
+fn nearly_ties(row: Row, x: usize, best: f32, second: f32) -> bool {
+    let classes = row.classes();
+    // The margin is (1 − e⁻ᵍ) / sum, with the sum over all classes of e to the score less the best.
+    let exp = kernels::exp;
+    let least = (1.0 - exp(second - best)) / NEAR_TIE;
+    let others = || (0..classes).map(|class| row.score(class, x)).filter(|&score| score < second);
+    let third = others().fold(f32::NEG_INFINITY, f32::max);
+    let two = 1.0 + exp(second - best);
+    if two + (classes as f32 - 2.0) * exp(third - best) < least {
+        return false;
     }
-    close.into_iter().filter(|&close| close).count()
+    let equals = (0..classes).filter(|&class| row.score(class, x) >= second).count();
+    let first = 1.0 + (equals as f32 - 1.0) * exp(second - best);
+    first + others().map(|score| exp(score - best)).sum::<f32>() >= least
 }

@@ -6,45 +6,47 @@ mod band;
 pub(crate) mod components;
 mod decide;
 mod kernels;
+mod maps;
+mod source;
 mod taps;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use half::f16;
-use ndarray::{Array3, Array4, Axis, concatenate};
+use ndarray::{Array3, Array4};
 
 use crate::error::{Error, Result};
 use crate::parallel;
-use crate::preprocess::{Way, resample};
+use crate::preprocess::Way;
 use crate::progress::Run;
-use crate::recipe::{Recipe, Resampler};
-use band::{BAND, Planes, restore_band};
+use crate::recipe::Recipe;
+use crate::tiling::Score;
+use band::{BAND, OutRow, Place, restore_band};
 use decide::Decider;
-use taps::Taps;
+pub use decide::Domain;
+pub use maps::{Map, MapBuffer};
+use source::Source;
+
+/// Planes that are restored at a time where maps are asked for, whose values wait until they are written.
+const SLAB: usize = 16;
 
 /// Turns planes of class scores into labels as they come.
-pub struct Restorer<'a> {
-    to: [usize; 3],
-    taps: Scheme,
+pub struct Restorer<'a, S> {
+    way: Way,
+    /// The fields of other members of an ensemble, and last the one whose planes are arriving.
+    sources: Vec<Source<S>>,
     decider: Decider<'a>,
+    maps: Vec<Map>,
     labels: Array3<u16>,
     /// Planes of the labels that are done.
     done: usize,
-    /// The scores' first plane that is still needed: the last one that came, or nothing.
-    last: Option<Array4<f16>>,
-    /// Planes of the scores that came.
-    came: usize,
-    planes: usize,
     near_ties: usize,
     threads: usize,
 }
 
-/// How scores come onto the finer grid.
-enum Scheme {
-    /// Each output lies between two inputs along every axis.
-    Taps(Box<[Taps; 3]>),
-    /// Splines reach further: each class is resampled whole, when all planes are there.
-    Whole(Resampler, Option<usize>),
+/// The complete scores of one network on its grid.
+pub struct Field<S> {
+    source: Source<S>,
+    way: Way,
 }
 
 /// Labels along the network's axes, on the grid before resampling.
@@ -57,87 +59,115 @@ pub struct Restored {
     pub near_ties: usize,
 }
 
-impl<'a> Restorer<'a> {
-    /// For scores of `classes` on a grid of shape `from`, which came from a volume by `way`.
-    pub fn new(recipe: &'a Recipe, way: &Way, classes: usize, from: [usize; 3], threads: usize) -> Self {
-        let to = way.crop.shape();
-        let rule = recipe
-            .resample()
-            .filter(|_| from != to)
-            .map(|step| (&step.scores, step.scores.separate_axis(step.target(way.spacing), way.spacing)));
-        let taps = match rule {
-            None => Scheme::Taps(Box::new(to.map(Taps::identity))),
-            Some((rule, separate)) => match Taps::of(rule, from, to, separate) {
-                Some(taps) => Scheme::Taps(Box::new(taps)),
-                None => Scheme::Whole(*rule, separate),
-            },
-        };
-        Restorer {
-            to,
-            taps,
-            decider: Decider::new(&recipe.decision, classes),
-            labels: Array3::zeros(to),
+impl<S: Score> Field<S> {
+    /// The scores [class, plane, row, column] of an image that came from a volume by `way`.
+    pub fn new(recipe: &Recipe, way: &Way, scores: Array4<S>, threads: usize) -> Self {
+        let (classes, planes, rows, columns) = scores.dim();
+        let mut source = Source::new(recipe, way, classes, [planes, rows, columns], threads);
+        source.push(scores);
+        Field { source, way: *way }
+    }
+}
+
+impl<'a, S: Score> Restorer<'a, S> {
+    /// For scores of `classes` on a grid of shape `from`, which came from a volume by `way`. With fields of other
+    /// networks probabilities are averaged, in the order in which they come here.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when another field came from another part of the volume.
+    pub fn new(
+        recipe: &'a Recipe,
+        way: &Way,
+        classes: usize,
+        from: [usize; 3],
+        others: Vec<Field<S>>,
+        threads: usize,
+    ) -> Result<Self> {
+        let own = Source::new(recipe, way, classes, from, threads);
+        let part = |way: &Way| way.map.undo([0, 1, 2].map(|n| [way.crop.start[n], way.crop.end[n]]));
+        let mut sources = Vec::with_capacity(others.len() + 1);
+        for field in others {
+            if part(&field.way) != part(way) {
+                return Err(Error::unsupported("members of an ensemble that crop a volume differently"));
+            }
+            sources.push(field.source.turned(&field.way.map, &way.map));
+        }
+        sources.push(own);
+        let domain = if sources.len() > 1 { Domain::Probabilities } else { Domain::Scores };
+        Ok(Restorer {
+            way: *way,
+            sources,
+            decider: Decider::new(&recipe.decision, classes, domain),
+            maps: Vec::new(),
+            labels: Array3::zeros(way.crop.shape()),
             done: 0,
-            last: None,
-            came: 0,
-            planes: from[0],
             near_ties: 0,
             threads,
-        }
+        })
     }
 
-    /// Bytes that restoring needs beside the scores, for labels of shape `to`.
-    pub fn bytes(classes: usize, to: [usize; 3], threads: usize) -> u64 {
-        let voxels = to.iter().map(|&length| length as u64).product::<u64>();
+    /// Bytes that restoring needs beside the scores, for labels of shape `to` and `maps` maps.
+    pub fn bytes(classes: usize, to: [usize; 3], maps: usize, threads: usize) -> u64 {
+        let count = |sizes: &[usize]| sizes.iter().map(|&length| length as u64).product::<u64>();
         let band = 4 * classes as u64 * to[2] as u64 * (2 * BAND as u64 + 1);
-        2 * voxels + band * threads as u64
+        2 * count(&to) + band * threads as u64 + 4 * count(&[maps, SLAB.min(to[0]), to[1], to[2]])
     }
 
     /// Takes the next planes of scores, [class, plane, row, column], and restores what they allow.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
-    pub fn push(&mut self, planes: Array4<f16>, run: &Run) -> Result<()> {
-        let first = self.came - self.last.as_ref().map_or(0, |last| last.dim().1);
-        self.came += planes.dim().1;
-        let mut field = Planes { before: self.last.take(), planes, first };
-        let taps = match &self.taps {
-            Scheme::Taps(taps) => taps,
-            Scheme::Whole(rule, separate) => {
-                let all = field.joined();
-                if self.came < self.planes {
-                    self.last = Some(all);
-                    return Ok(());
-                }
-                let resampled = resample_scores(&all, self.to, rule, *separate, self.threads);
-                field = Planes { before: None, planes: resampled, first: 0 };
-                &Box::new(self.to.map(Taps::identity))
-            }
+    pub fn push(&mut self, planes: Array4<S>, maps: &mut [MapBuffer], run: &Run) -> Result<()> {
+        if let Some(source) = self.sources.last_mut() {
+            source.push(planes);
+        }
+        self.maps = maps.iter().map(MapBuffer::map).collect();
+        let ready = |source: &Source<S>| match source.taps() {
+            Some(taps) => (self.done..self.labels.dim().0)
+                .take_while(|&plane| taps[0].between(plane)[1] < source.end())
+                .count(),
+            None => 0,
         };
-        let available = field.first + field.len();
-        let ready =
-            (self.done..self.to[0]).take_while(|&plane| taps[0].between(plane)[1] < available).count();
-        let rows = self.to[1] * self.to[2];
+        let mut ready = self.sources.iter().map(ready).min().unwrap_or(0);
+        while ready > 0 {
+            let slab = if maps.is_empty() { ready } else { ready.min(SLAB) };
+            self.restore(slab, maps, run)?;
+            ready -= slab;
+        }
+        Ok(())
+    }
+
+    /// Restores the next `planes` planes.
+    fn restore(&mut self, planes: usize, maps: &mut [MapBuffer], run: &Run) -> Result<()> {
+        let (_, height, width) = self.labels.dim();
+        let mut values = vec![vec![0.0; planes * height * width]; maps.len()];
+        let mut map_rows: Vec<_> = values.iter_mut().map(|values| values.chunks_exact_mut(width)).collect();
         let out = self.labels.as_slice_mut().unwrap_or_default();
-        let out = &mut out[self.done * rows..(self.done + ready) * rows];
-        let bands = self.to[1].div_ceil(BAND);
-        let mut bands: Vec<Vec<&mut [u16]>> = (0..bands).map(|_| Vec::with_capacity(ready * BAND)).collect();
-        for (row, out) in out.chunks_exact_mut(self.to[2]).enumerate() {
-            bands[row % self.to[1] / BAND].push(out);
+        let out = &mut out[self.done * height * width..(self.done + planes) * height * width];
+        let mut bands: Vec<Vec<OutRow>> =
+            (0..height.div_ceil(BAND)).map(|_| Vec::with_capacity(planes * BAND)).collect();
+        for (row, labels) in out.chunks_exact_mut(width).enumerate() {
+            let maps = map_rows.iter_mut().filter_map(Iterator::next).collect();
+            bands[row % height / BAND].push(OutRow { labels, maps });
         }
         let near_ties = AtomicUsize::new(0);
         let mut bands = bands.into_iter().enumerate().peekable();
         // A few bands at a time, so that a cancelled run ends soon.
-        while ready > 0 && bands.peek().is_some() {
+        while bands.peek().is_some() {
             run.check()?;
             parallel::for_each(self.threads, bands.by_ref().take(8 * self.threads), |(band, rows)| {
-                let count = restore_band(&field, taps, band * BAND, self.done, ready, rows, &self.decider);
+                let place = Place { first_row: band * BAND, first_plane: self.done, planes };
+                let count = restore_band(&self.sources, place, rows, &self.decider, &self.maps);
                 near_ties.fetch_add(count, Ordering::Relaxed);
             });
         }
+        let Way { map, crop, .. } = self.way;
+        for (buffer, values) in maps.iter_mut().zip(&values) {
+            let start = [crop.start[0] + self.done, crop.start[1], crop.start[2]];
+            buffer.write(values, &map, start, [planes, height, width]);
+        }
         self.near_ties += near_ties.into_inner();
-        self.done += ready;
-        self.last = field.last();
+        self.done += planes;
         Ok(())
     }
 
@@ -146,37 +176,10 @@ impl<'a> Restorer<'a> {
     /// # Errors
     /// [`Error::Unsupported`] when the scores' grid can't be brought to the volume's.
     pub fn finish(self) -> Result<Restored> {
-        if self.done < self.to[0] {
+        if self.done < self.labels.dim().0 {
             return Err(Error::unsupported("scores that stay on another grid than the image"));
         }
         Ok(Restored { labels: self.labels, near_ties: self.near_ties })
-    }
-}
-
-fn resample_scores(
-    scores: &Array4<f16>,
-    to: [usize; 3],
-    rule: &Resampler,
-    separate: Option<usize>,
-    threads: usize,
-) -> Array4<f16> {
-    let mut out = Array4::from_elem((scores.dim().0, to[0], to[1], to[2]), f16::ZERO);
-    for (class, mut out) in scores.outer_iter().zip(out.outer_iter_mut()) {
-        let single = class.mapv(f16::to_f32);
-        out.assign(&resample::resample_with(rule, single.view(), to, separate, threads).mapv(f16::from_f32));
-    }
-    out
-}
-
-impl Planes {
-    /// All planes in one array.
-    fn joined(&mut self) -> Array4<f16> {
-        let planes = std::mem::take(&mut self.planes);
-        match self.before.take() {
-            None => planes,
-            Some(before) => concatenate(Axis(1), &[before.view(), planes.view()])
-                .unwrap_or_else(|_| unreachable!("planes of one field have one shape")),
-        }
     }
 }
 

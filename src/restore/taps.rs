@@ -98,11 +98,11 @@ impl Taps {
         if weight == 0.0 { out.copy_from_slice(a) } else { kernels::mix(a, b, weight, out) }
     }
 
-    /// As [`Taps::blend`], rounded to half precision.
-    pub(super) fn blend_to_half(&self, a: &[f32], b: &[f32], output: usize, out: &mut [f32]) {
-        let weight = self.weights[output];
-        // Without a second line its slot may hold anything.
-        kernels::mix_to_half(a, if weight == 0.0 { a } else { b }, weight, out);
+    /// The same with inputs and outputs counted from the other end.
+    pub(super) fn reversed(self, inputs: usize) -> Self {
+        let between = self.between.iter().rev().map(|&[low, high]| [inputs - 1 - low, inputs - 1 - high]);
+        let weights = self.weights.iter().rev().copied().collect();
+        Self::with(between.collect(), weights, inputs, self.single)
     }
 
     /// Interpolates a line.

@@ -20,9 +20,10 @@ fn recipe(spacing: [f64; 3], order: u8, separate: Option<bool>, decision: Decisi
 /// Restores scores that come in slabs of `slab` planes.
 fn restore(scores: &Array4<f16>, recipe: &Recipe, to: [usize; 3], threads: usize, slab: usize) -> Restored {
     let (classes, planes, rows, columns) = scores.dim();
-    let mut restorer = Restorer::new(recipe, &way(to), classes, [planes, rows, columns], threads);
+    let mut restorer =
+        Restorer::new(recipe, &way(to), classes, [planes, rows, columns], Vec::new(), threads).unwrap();
     for slab in scores.axis_chunks_iter(Axis(1), slab) {
-        restorer.push(slab.as_standard_layout().into_owned(), &Run::default()).unwrap();
+        restorer.push(slab.as_standard_layout().into_owned(), &mut [], &Run::default()).unwrap();
     }
     restorer.finish().unwrap()
 }

@@ -123,7 +123,7 @@ proptest! {
         let (layout, size) = layout_of(shape, label_order, label_flip, gap, dtype.size());
         let mut bytes = vec![0xAA; size];
         let mut labels = LabelBuffer::new(&grid, dtype, layout, &mut bytes).unwrap();
-        let report = plan(false).segment(&volume, &mut labels, &mut Run::default()).unwrap();
+        let report = plan(false).segment(&volume, &mut labels, &mut [], &mut Run::default()).unwrap();
         prop_assert_eq!(report.voxels, grid.voxels());
         let mut touched = vec![false; size];
         each(shape, |at| {
@@ -176,7 +176,7 @@ fn same_anatomy_in_all_48_orientations() {
             threshold(input, output)
         };
         let mut plan = plan_with(&model(true), &PlanOptions::default(), Box::new(rule));
-        plan.segment(&volume, &mut labels, &mut Run::default()).unwrap();
+        plan.segment(&volume, &mut labels, &mut [], &mut Run::default()).unwrap();
         each(shape, |at| {
             let expected = u8::from(f32::from(value(patient, in_patient(at))) > THRESHOLD);
             assert_eq!(bytes[position(&layout, at)], expected, "{order:?} {flip:?} {at:?}");
@@ -238,7 +238,7 @@ fn run_with(plan: &mut Plan, volume: &Volume, run: &mut Run) -> (Result<crate::s
     let mut bytes = vec![CANARY; grid.voxels()];
     let layout = Layout::dense(grid.shape, DType::U8);
     let mut labels = LabelBuffer::new(&grid, DType::U8, layout, &mut bytes).unwrap();
-    (plan.segment(volume, &mut labels, run), bytes)
+    (plan.segment(volume, &mut labels, &mut [], run), bytes)
 }
 
 fn run(plan: &mut Plan, volume: &Volume) -> Result<Vec<u8>> {
@@ -378,7 +378,7 @@ fn volumes_and_buffers_that_do_not_suit_are_refused() {
     assert_eq!(LabelBuffer::new(&grid, DType::U8, shared, &mut bytes).unwrap_err().status(), 101);
     let mut labels =
         LabelBuffer::new(&Geometry::with_shape([4, 4, 3]), DType::U8, dense, &mut bytes).unwrap();
-    let result = plan(false).segment(&view(&stored, shape), &mut labels, &mut Run::default());
+    let result = plan(false).segment(&view(&stored, shape), &mut labels, &mut [], &mut Run::default());
     assert_eq!(result.unwrap_err().status(), 101);
     let sheared = Geometry { direction: [[1.0, 0.1, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], ..grid.clone() };
     let result = Volume::new(sheared, DType::I16, stored.layout, vec![&stored.bytes]);

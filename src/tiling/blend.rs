@@ -1,50 +1,49 @@
-//! Merging the outputs of overlapping tiles in half precision, with the roundings of nnU-Net's CPU path.
+//! Merging the outputs of overlapping tiles, with the roundings of the reference implementations on a CPU:
+//! nnU-Net's in half precision, MONAI's in single.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
 use ndarray::{Array, Array3, Array4, ArrayBase, ArrayView3, Data, Dimension};
 
 use super::grid::{Overlap, TileGrid};
+use super::score::Score;
 use crate::{Error, Result, parallel};
 
 /// The weighted sum of tiles' class scores, and the sum of the weights, for the planes of an image that tiles
 /// are being added to; planes that are finished leave it.
 ///
-/// Both are kept in half precision. The reference does so too, which rounds scores where few tiles overlap
-/// and decides which classes tie there, so more exact sums would give other labels.
-pub struct Blend {
+/// Both are kept in the reference's type. Half precision rounds scores where few tiles overlap and decides which
+/// classes tie there, so more exact sums would give other labels.
+pub struct Blend<S> {
     grid: TileGrid,
-    /// The window, widened.
     window: Array3<f32>,
     /// The image's first plane that is held.
     first: usize,
     /// Scores times weights, [class, plane, row, column].
-    scores: Array4<f16>,
+    scores: Array4<S>,
     /// Weights, [plane, row, column].
-    weights: Array3<f16>,
+    weights: Array3<S>,
     threads: usize,
 }
 
-impl Blend {
+impl<S: Score> Blend<S> {
     /// Empty sums for `classes` scores of each voxel of the grid's image, with `window` as the weights of a
     /// tile.
     ///
     /// # Panics
     ///
     /// When `window` hasn't the shape of the grid's tiles.
-    pub fn new(classes: usize, grid: &TileGrid, window: ArrayView3<f16>, threads: usize) -> Self {
+    pub fn new(classes: usize, grid: &TileGrid, window: ArrayView3<f32>, threads: usize) -> Self {
         let [depth, rows, columns] = held(grid.image(), grid.patch());
         assert_eq!(window.shape(), grid.patch(), "shape of the window");
         // Written here rather than left to the system's lazy zeros, whose first touch by several threads is
         // slow.
         Blend {
             grid: grid.clone(),
-            window: window.mapv(f16::to_f32),
+            window: window.to_owned(),
             first: 0,
-            scores: Array4::from_elem((classes, depth, rows, columns), f16::ZERO),
-            weights: Array3::from_elem((depth, rows, columns), f16::ZERO),
+            scores: Array4::from_elem((classes, depth, rows, columns), S::default()),
+            weights: Array3::from_elem((depth, rows, columns), S::default()),
             threads,
         }
     }
@@ -54,7 +53,7 @@ impl Blend {
         let voxels =
             held(image, patch).iter().fold(1, |count: u64, &length| count.saturating_mul(length as u64));
         let window = patch.iter().product::<usize>() * size_of::<f32>();
-        voxels.saturating_mul(classes as u64 + 1).saturating_mul(size_of::<f16>() as u64) + window as u64
+        voxels.saturating_mul(classes as u64 + 1).saturating_mul(size_of::<S>() as u64) + window as u64
     }
 
     /// Adds the scores [class, patch] of the tile at `start` (in the padded image); what lies in padding is
@@ -89,7 +88,7 @@ impl Blend {
         for (slice, sums) in slices(&mut self.weights).filter(|(slice, _)| inside(slice)) {
             let mut wide = vec![0.0; columns];
             for (row, at, _) in rows_of(slice, 0) {
-                update(&mut sums[row], &mut wide, |sums| {
+                S::update(&mut sums[row], &mut wide, |sums| {
                     sums.iter_mut().zip(&window[at..]).for_each(|(sum, weight)| *sum += weight);
                 });
             }
@@ -98,7 +97,7 @@ impl Blend {
         parallel::for_each(self.threads, slices, |(slice, sums)| {
             let mut wide = vec![0.0; columns];
             for (row, at, score) in rows_of(slice, slice / held) {
-                update(&mut sums[row], &mut wide, |sums| {
+                S::update(&mut sums[row], &mut wide, |sums| {
                     let terms = logits[score..].iter().zip(&window[at..]);
                     sums.iter_mut().zip(terms).for_each(|(sum, (logit, weight))| *sum += logit * weight);
                 });
@@ -111,26 +110,28 @@ impl Blend {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`] when half precision overflowed, or a voxel lies in no tile that was added.
-    pub fn take(&mut self, end: usize) -> Result<Array4<f16>> {
+    /// [`Error::NotFinite`] when the type overflowed, or a voxel lies in no tile that was added.
+    pub fn take(&mut self, end: usize) -> Result<Array4<S>> {
         let (classes, held, rows, columns) = self.scores.dim();
         let count = end.saturating_sub(self.first).min(held);
-        let mut taken = Array4::from_elem((classes, count, rows, columns), f16::ZERO);
+        let mut taken = Array4::from_elem((classes, count, rows, columns), S::default());
         let not_finite = AtomicUsize::new(0);
         let plane = rows * columns;
         let (sums, weights) = (flat(&self.scores), flat(&self.weights));
         parallel::for_each(self.threads, slices(&mut taken), |(slice, means)| {
             let start = (slice / count * held + slice % count) * plane;
-            let divisors = weights[slice % count * plane..][..plane].to_f32_vec();
-            let mut wide = sums[start..start + plane].to_f32_vec();
+            let [mut wide, mut divisors] = [vec![0.0; plane], vec![0.0; plane]];
+            S::widen(&sums[start..start + plane], &mut wide);
+            S::widen(&weights[slice % count * plane..][..plane], &mut divisors);
             wide.iter_mut().zip(&divisors).for_each(|(sum, divisor)| *sum /= divisor);
-            means.convert_from_f32_slice(&wide);
-            not_finite.fetch_add(means.iter().filter(|mean| !mean.is_finite()).count(), Ordering::Relaxed);
+            S::narrow(&wide, means);
+            let lost = means.iter().filter(|mean| !mean.to_f32().is_finite()).count();
+            not_finite.fetch_add(lost, Ordering::Relaxed);
         });
         // The planes that stay move to the front.
-        let move_up = |sums: &mut [f16]| {
+        let move_up = |sums: &mut [S]| {
             sums.copy_within(count * plane.., 0);
-            sums[(held - count) * plane..].fill(f16::ZERO);
+            sums[(held - count) * plane..].fill(S::default());
         };
         let scores = self.scores.as_slice_mut().unwrap_or_default();
         scores.chunks_exact_mut((held * plane).max(1)).for_each(move_up);
@@ -149,7 +150,7 @@ fn held(image: [usize; 3], patch: [usize; 3]) -> [usize; 3] {
 }
 
 /// The slices [rows, columns] of an array in standard layout, with their numbers.
-fn slices<D: Dimension>(array: &mut Array<f16, D>) -> impl Iterator<Item = (usize, &mut [f16])> {
+fn slices<T, D: Dimension>(array: &mut Array<T, D>) -> impl Iterator<Item = (usize, &mut [T])> {
     let size = array.shape()[array.ndim() - 2..].iter().product();
     array.as_slice_mut().unwrap_or_default().chunks_exact_mut(size).enumerate()
 }
@@ -159,18 +160,9 @@ fn flat<T, S: Data<Elem = T>, D: Dimension>(array: &ArrayBase<S, D>) -> &[T] {
     array.as_slice().unwrap_or_default()
 }
 
-/// Widens `halves` into `wide`, lets `change` work on them, and rounds the results.
-///
-/// For one addition or division of halves this gives the correctly rounded result, since single precision has
-/// more than twice as many digits.
-fn update(halves: &mut [f16], wide: &mut [f32], change: impl FnOnce(&mut [f32])) {
-    halves.convert_to_f32_slice(wide);
-    change(wide);
-    halves.convert_from_f32_slice(wide);
-}
-
 #[cfg(test)]
 mod tests {
+    use half::f16;
     use proptest::prelude::*;
 
     use super::*;
@@ -178,7 +170,7 @@ mod tests {
 
     /// Adds every tile of `field`, then the quotient.
     fn blended(field: &Array4<f32>, grid: &TileGrid, window: Array3<f16>, threads: usize) -> Array4<f16> {
-        let mut blend = Blend::new(field.dim().0, grid, window.view(), threads);
+        let mut blend = Blend::<f16>::new(field.dim().0, grid, window.mapv(f16::to_f32).view(), threads);
         let mut tile = vec![0.0; field.dim().0 * grid.patch().iter().product::<usize>()];
         let mut parts = Vec::new();
         for row in grid.rows() {
@@ -240,7 +232,7 @@ mod tests {
     #[test]
     fn what_is_not_finite_is_counted() {
         let grid = TileGrid::new([2, 2, 4], [2, 2, 2], 0.5).unwrap();
-        let mut blend = Blend::new(2, &grid, window::constant([2; 3]).view(), 2);
+        let mut blend = Blend::<f16>::new(2, &grid, Array3::ones([2; 3]).view(), 2);
         let mut tile = [1.0; 16];
         tile[3] = 1e6;
         tile[9] = f32::NAN;
@@ -249,8 +241,8 @@ mod tests {
         }
         // The voxel at the tile's second column in each of the three tiles, and the next in the overlap.
         assert!(matches!(blend.take(2), Err(Error::NotFinite { count: 6 })));
-        let mut uncovered = Blend::new(1, &grid, window::constant([2; 3]).view(), 1);
+        let mut uncovered = Blend::<f16>::new(1, &grid, Array3::ones([2; 3]).view(), 1);
         assert!(matches!(uncovered.take(2), Err(Error::NotFinite { count: 16 })));
-        assert_eq!(Blend::bytes(25, [9, 3, 4], [2, 2, 2]), 26 * 24 * 2 + 32);
+        assert_eq!(Blend::<f16>::bytes(25, [9, 3, 4], [2, 2, 2]), 26 * 24 * 2 + 32);
     }
 }

@@ -3,8 +3,10 @@
 pub mod blend;
 pub mod grid;
 pub mod mirror;
+pub mod score;
 pub mod window;
 
 pub use blend::Blend;
 pub use grid::{TileGrid, cut};
 pub use mirror::Mirrored;
+pub use score::Score;

@@ -55,6 +55,31 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// As [`Layout::check`], and refuses voxels that share bytes. `names` are those of the buffer and its strides.
+    pub(crate) fn check_writable(
+        &self,
+        shape: [usize; 3],
+        size: usize,
+        available: usize,
+        names: [&'static str; 2],
+    ) -> Result<()> {
+        self.check(shape, size, available, names[0])?;
+        let mut axes: Vec<usize> = (0..3).filter(|&axis| shape[axis] > 1).collect();
+        axes.sort_by_key(|&axis| self.strides[axis].unsigned_abs());
+        let mut reach = size;
+        for axis in axes {
+            let stride = self.strides[axis].unsigned_abs();
+            if stride < reach {
+                let expected = "strides that give each voxel bytes of its own";
+                return Err(Error::argument(names[1], format!("{:?}", self.strides), expected));
+            }
+            reach += stride * (shape[axis] - 1);
+        }
+        Ok(())
+    }
+}
+
 /// An image: one or several channels on one grid, borrowed from the caller.
 #[derive(Clone, Debug)]
 pub struct Volume<'a> {

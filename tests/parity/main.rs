@@ -55,7 +55,7 @@ fn segment(folder: &Path, case: &Value, threads: usize) -> (Vec<u8>, voxseg::seg
     let mut bytes = vec![255; grid.voxels()];
     let layout = Layout::dense(grid.shape, DType::U8);
     let mut labels = LabelBuffer::new(&grid, DType::U8, layout, &mut bytes).unwrap();
-    let report = plan.segment(&volume, &mut labels, &mut Run::default()).unwrap();
+    let report = plan.segment(&volume, &mut labels, &mut [], &mut Run::default()).unwrap();
     (bytes, report)
 }
 

@@ -116,7 +116,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         bar.show(progress);
         true
     };
-    let result = plan.segment(&volume, &mut buffer, &mut Run::default().with_progress(watch));
+    let result = plan.segment(&volume, &mut buffer, &mut [], &mut Run::default().with_progress(watch));
     bar.clear();
     let result = result?;
 

@@ -1,0 +1,154 @@
+//! The scores of one network: planes that arrive while later tiles still run, or a field that is complete.
+
+use ndarray::{Array4, ArrayView1, Axis, concatenate, s};
+
+use super::taps::Taps;
+use crate::preprocess::{Way, resample};
+use crate::recipe::{Recipe, Resampler};
+use crate::tiling::Score;
+use crate::volume::AxisMap;
+
+/// Planes of scores, and how they come onto the finer grid.
+pub(super) struct Source<S> {
+    scheme: Scheme,
+    /// What is left of the planes that came before.
+    before: Option<Array4<S>>,
+    /// The planes that came last, [class, plane, row, column].
+    planes: Array4<S>,
+    /// Number of the first plane at hand.
+    first: usize,
+    /// Planes in all.
+    all: usize,
+    to: [usize; 3],
+    threads: usize,
+}
+
+/// How scores come onto the finer grid.
+enum Scheme {
+    /// Each output lies between two inputs along every axis.
+    Taps([Taps; 3]),
+    /// Splines reach further: each class is resampled whole, when all planes are there.
+    Whole(Resampler, Option<usize>),
+}
+
+impl<S: Score> Source<S> {
+    /// Scores of `classes` on a grid of shape `from`, which came from a volume by `way`; no planes yet.
+    pub(super) fn new(
+        recipe: &Recipe,
+        way: &Way,
+        classes: usize,
+        from: [usize; 3],
+        threads: usize,
+    ) -> Source<S> {
+        let to = way.crop.shape();
+        let rule = recipe
+            .resample()
+            .filter(|_| from != to)
+            .map(|step| (&step.scores, step.scores.separate_axis(step.target(way.spacing), way.spacing)));
+        let scheme = match rule {
+            None => Scheme::Taps(to.map(Taps::identity)),
+            Some((rule, separate)) => match Taps::of(rule, from, to, separate) {
+                Some(taps) => Scheme::Taps(taps),
+                None => Scheme::Whole(*rule, separate),
+            },
+        };
+        let planes = Array4::default((classes, 0, from[1], from[2]));
+        Source { scheme, before: None, planes, first: 0, all: from[0], to, threads }
+    }
+
+    /// Takes the next planes; those that nothing needs any more are forgotten.
+    pub(super) fn push(&mut self, planes: Array4<S>) {
+        match self.scheme {
+            Scheme::Taps(_) => {
+                let count = self.planes.dim().1;
+                if count > 0 {
+                    self.first = self.end() - 1;
+                    self.before = Some(self.planes.slice_axis(Axis(1), (count - 1..count).into()).to_owned());
+                }
+                self.planes = planes;
+            }
+            Scheme::Whole(rule, separate) => {
+                self.planes = concatenate(Axis(1), &[self.planes.view(), planes.view()])
+                    .unwrap_or_else(|_| unreachable!("planes of one field have one shape"));
+                if self.end() == self.all {
+                    self.planes = resampled(&self.planes, self.to, &rule, separate, self.threads);
+                    self.scheme = Scheme::Taps(self.to.map(Taps::identity));
+                    self.all = self.to[0];
+                }
+            }
+        }
+    }
+
+    /// How outputs lie between the planes; `None` while that takes all planes and some are missing.
+    pub(super) fn taps(&self) -> Option<&[Taps; 3]> {
+        match &self.scheme {
+            Scheme::Taps(taps) => Some(taps),
+            Scheme::Whole(..) => None,
+        }
+    }
+
+    /// One beyond the last plane at hand.
+    pub(super) fn end(&self) -> usize {
+        self.first + self.kept() + self.planes.dim().1
+    }
+
+    fn kept(&self) -> usize {
+        self.before.as_ref().map_or(0, |before| before.dim().1)
+    }
+
+    pub(super) fn classes(&self) -> usize {
+        self.planes.dim().0
+    }
+
+    /// Scores in a line along the last axis.
+    pub(super) fn columns(&self) -> usize {
+        self.planes.dim().3
+    }
+
+    pub(super) fn line(&self, class: usize, plane: usize, row: usize) -> ArrayView1<'_, S> {
+        let index = plane - self.first;
+        match &self.before {
+            Some(before) if index < self.kept() => before.slice(s![class, index, row, ..]),
+            _ => self.planes.slice(s![class, index - self.kept(), row, ..]),
+        }
+    }
+
+    /// The same complete field along other axes of the same volume.
+    pub(super) fn turned(self, from: &AxisMap, to: &AxisMap) -> Source<S> {
+        let place = |axis: usize| from.axis.iter().position(|&other| other == axis).unwrap_or(axis);
+        let order = to.axis.map(place);
+        let flipped = [0, 1, 2].map(|n| from.flip[order[n]] != to.flip[n]);
+        if order == [0, 1, 2] && flipped == [false; 3] {
+            return self;
+        }
+        let mut planes = self.planes.permuted_axes([0, order[0] + 1, order[1] + 1, order[2] + 1]);
+        (0..3).filter(|&n| flipped[n]).for_each(|n| planes.invert_axis(Axis(n + 1)));
+        let scheme = match self.scheme {
+            Scheme::Taps(taps) => {
+                let mut taps = taps.map(Some);
+                Scheme::Taps([0, 1, 2].map(|n| {
+                    let taps = taps[order[n]].take().unwrap_or_else(|| Taps::identity(0));
+                    if flipped[n] { taps.reversed(planes.shape()[n + 1]) } else { taps }
+                }))
+            }
+            whole => whole,
+        };
+        let planes = planes.as_standard_layout().into_owned();
+        Source { scheme, planes, to: order.map(|n| self.to[n]), ..self }
+    }
+}
+
+fn resampled<S: Score>(
+    scores: &Array4<S>,
+    to: [usize; 3],
+    rule: &Resampler,
+    separate: Option<usize>,
+    threads: usize,
+) -> Array4<S> {
+    let mut out = Array4::default((scores.dim().0, to[0], to[1], to[2]));
+    for (class, mut out) in scores.outer_iter().zip(out.outer_iter_mut()) {
+        let single = class.mapv(S::to_f32);
+        out.assign(&resample::resample_with(rule, single.view(), to, separate, threads).mapv(S::from_f32));
+    }
+    out
+}
