@@ -36,10 +36,11 @@ fn main() {
     println!("{{\"seconds\": {seconds:.4}, \"extra_bytes\": {extra}}}");
 }
 
-/// Smooth scores with noise: most voxels have a clear winner, borders don't.
-fn scores(classes: usize, [z, y, x]: [usize; 3]) -> Array4<f16> {
-    let mut state = 1_u32;
-    Array4::from_shape_fn((classes, z, y, x), |(c, z, y, x)| {
+/// Planes of smooth scores with noise: most voxels have a clear winner, borders don't.
+fn scores(classes: usize, first: usize, [planes, rows, columns]: [usize; 3]) -> Array4<f16> {
+    let mut state = 1 + first as u32;
+    Array4::from_shape_fn((classes, planes, rows, columns), |(c, z, y, x)| {
+        let z = z + first;
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
@@ -57,13 +58,9 @@ fn time_restore(classes: usize, from: [usize; 3], to: [usize; 3], threads: usize
     let tiling = Tiling { patch: [1; 3], slices: false, step: 0.5, mirror: Vec::new() };
     let recipe = Recipe { steps: vec![step], tiling, decision: Decision::Highest, postprocess: Vec::new() };
     let way = Way { map: AxisMap::identity(), spacing: [1.0; 3], crop: Box3::whole(to) };
-    let slabs: Vec<Array4<f16>> = {
-        let all = scores(classes, from);
-        let slab = from[0].div_ceil(8);
-        all.axis_chunks_iter(ndarray::Axis(1), slab)
-            .map(|slab| slab.as_standard_layout().into_owned())
-            .collect()
-    };
+    let thick = from[0].div_ceil(8);
+    let slab = |first| scores(classes, first, [thick.min(from[0] - first), from[1], from[2]]);
+    let slabs: Vec<Array4<f16>> = (0..from[0]).step_by(thick).map(slab).collect();
     let start = Instant::now();
     let mut restorer = Restorer::new(&recipe, &way, classes, from, Vec::new(), threads).expect("one network");
     for slab in slabs {
@@ -73,8 +70,7 @@ fn time_restore(classes: usize, from: [usize; 3], to: [usize; 3], threads: usize
     let seconds = start.elapsed().as_secs_f64();
     assert!(restored.labels.iter().any(|&label| label > 0));
     let bytes = |shape: [usize; 3], width: usize| (shape.iter().product::<usize>() * width) as u64;
-    // The scores exist twice for a moment, before they are cut into slabs.
-    (seconds, 2 * bytes(from, 2 * classes))
+    (seconds, bytes(from, 2 * classes) + bytes(to, 2))
 }
 
 fn time_resample(from: [usize; 3], to: [usize; 3], threads: usize) -> (f64, u64) {

@@ -2,19 +2,23 @@
 
 Usage: peers.py restore-default|restore-torch CLASSES Z Y X Z Y X THREADS
        peers.py resample Z Y X Z Y X THREADS
+       peers.py case MODEL IMAGE LABELS THREADS
 """
 import json
+import os
 import resource
 import sys
 import time
 
+for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+    os.environ.setdefault(name, "unused")
 import numpy
 import torch
 from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
 from nnunetv2.preprocessing.resampling.resample_torch import resample_torch_fornnunet
 
-what, numbers = sys.argv[1], [int(number) for number in sys.argv[2:]]
-threads = numbers.pop()
+what, threads = sys.argv[1], int(sys.argv[-1])
+numbers = [int(number) for number in sys.argv[2:-1] if number.isdigit()]
 torch.set_num_threads(threads)
 
 
@@ -33,6 +37,32 @@ def scores(classes, shape):
     return field
 
 
+def case(model, image, labels):
+    """A whole case as `nnUNetv2_predict` runs it in one process; the network's time is told apart."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    before = peak()
+    predictor = nnUNetPredictor(perform_everything_on_device=False, device=torch.device("cpu"), verbose=False, verbose_preprocessing=False, allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(model, None)
+    network = 0.0
+    forward = predictor.network.forward
+
+    def timed(tile):
+        nonlocal network
+        start = time.perf_counter()
+        result = forward(tile)
+        network += time.perf_counter() - start
+        return result
+
+    predictor.network.forward = timed
+    start = time.perf_counter()
+    predictor.predict_from_files_sequential([[image]], [labels], save_probabilities=False, overwrite=True)
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": round(seconds, 3), "network": round(network, 3), "other": round(seconds - network, 3), "extra_bytes": peak()}))
+
+
+if what == "case":
+    case(*sys.argv[2:5])
+    sys.exit()
 if what.startswith("restore"):
     classes, old, new = numbers[0], numbers[1:4], numbers[4:7]
     field = scores(classes, old)

@@ -190,6 +190,25 @@
 #define VXS_LOG_ERROR 3
 
 /**
+ * The probability of one of the model's labels, in `VXS_DTYPE_F32` or `VXS_DTYPE_F16`. Outside of the part of the
+ * volume that the network saw it is 1 for the background and 0 for all others.
+ */
+#define VXS_MAP_PROBABILITY 1
+
+/**
+ * By how many thousandths the highest probability is over the second highest, at most 255, in `VXS_DTYPE_U8`. For
+ * models whose classes overlap: twice the distance of the nearest region's probability from one half. 255
+ * outside.
+ */
+#define VXS_MAP_MARGIN 2
+
+/**
+ * The entropy of the probabilities in nats, in `VXS_DTYPE_F32` or `VXS_DTYPE_F16`; for models whose classes overlap
+ * the sum of each region's. 0 outside.
+ */
+#define VXS_MAP_ENTROPY 3
+
+/**
  * In `vxs_model_options.folds`: the folder `fold_all`.
  */
 #define VXS_FOLD_ALL UINT32_MAX
@@ -446,6 +465,51 @@ typedef int32_t vxs_log_level;
 typedef void (*vxs_log_callback)(void *user_data, vxs_log_level level, const char *message);
 
 /**
+ * What a map tells of each voxel: one of `VXS_MAP_*`.
+ */
+typedef int32_t vxs_map_kind;
+
+/**
+ * A map that a run fills: the caller's own buffer, on the volume's grid. Maps are about what the network says,
+ * before any postprocessing. After a run that fails they are as they were, or all zero. Fill it by
+ * `vxs_map_init` first.
+ */
+typedef struct vxs_map {
+    /**
+     * Set by `vxs_map_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * `VXS_MAP_PROBABILITY` by default.
+     */
+    vxs_map_kind kind;
+    /**
+     * For `VXS_MAP_PROBABILITY`: which label.
+     */
+    uint32_t label;
+    /**
+     * `VXS_DTYPE_F32` by default.
+     */
+    vxs_dtype dtype;
+    /**
+     * The buffer. It overlaps no other buffer of the run.
+     */
+    void *data;
+    /**
+     * Its size in bytes. Nothing outside is written.
+     */
+    uint64_t data_size;
+    /**
+     * As in `vxs_volume`. All zero (default): axis 0 is the fastest, dense.
+     */
+    int64_t strides[3];
+    /**
+     * Where the value of voxel (0, 0, 0) lies, in bytes. 0 by default.
+     */
+    uint64_t offset;
+} vxs_map;
+
+/**
  * How to open a model. Fill it by `vxs_model_options_init` first.
  */
 typedef struct vxs_model_options {
@@ -600,7 +664,7 @@ typedef struct vxs_plan_report {
      */
     uint64_t network_shape[3];
     /**
-     * Tiles that the network computes, folds included.
+     * Tiles that networks compute, those of all folds, stages and members included.
      */
     uint64_t tiles;
     /**
@@ -616,7 +680,7 @@ typedef struct vxs_plan_report {
      */
     uint64_t device_peak_bytes;
     /**
-     * Bytes of weights, all folds together; part of `host_peak_bytes`.
+     * Bytes of weights, all networks together; part of `host_peak_bytes`.
      */
     uint64_t weight_bytes;
 } vxs_plan_report;
@@ -762,6 +826,14 @@ typedef struct vxs_run_options {
      * A flag that stops the run; NULL (default) for none.
      */
     const struct vxs_cancel *cancel;
+    /**
+     * What to tell of each voxel beside its label: pointers to maps; NULL (default) for none.
+     */
+    const struct vxs_map *const *maps;
+    /**
+     * Number of entries in `maps`.
+     */
+    uint64_t map_count;
 } vxs_run_options;
 
 /**
@@ -971,6 +1043,14 @@ vxs_status vxs_log_set_callback(vxs_log_callback callback,
                                 struct vxs_error **error);
 
 /**
+ * Writes the defaults; `size` is `sizeof(vxs_map)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `map` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_map_init(struct vxs_map *map, uint64_t size);
+
+/**
  * Writes the defaults; `size` is `sizeof(vxs_model_options)` as the caller's header has it.
  *
  * The caller guarantees:
@@ -1014,6 +1094,21 @@ vxs_status vxs_model_open_memory(const struct vxs_model_file *files,
                                  const struct vxs_model_options *options,
                                  struct vxs_model **model,
                                  struct vxs_error **error);
+
+/**
+ * Makes one model of several: their probabilities are averaged on the volume's grid, as `nnUNetv2_ensemble`
+ * averages those of configurations. Members have the same channels and labels; they may be freed at once. Free
+ * it with `vxs_model_free`. Any thread.
+ *
+ * The caller guarantees:
+ * `members` holds `member_count` pointers, each NULL or to a live model; `model` is NULL or writable; `error`
+ * is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_model_ensemble(const struct vxs_model *const *members,
+                              uint64_t member_count,
+                              struct vxs_model **model,
+                              struct vxs_error **error);
 
 /**
  * Frees a model and the strings that it lent. NULL is fine; plans made from it live on.
@@ -1217,7 +1312,8 @@ VXS_API vxs_status vxs_run_report_init(struct vxs_run_report *report, uint64_t s
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
- * for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure; `report` is
+ * for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure, likewise its
+ * maps; `report` is
  * NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
  */
 VXS_API

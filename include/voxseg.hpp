@@ -199,6 +199,18 @@ public:
         return Model(handle);
     }
 
+    /** One model of several, whose probabilities are averaged. They may end before it. */
+    static Model ensemble(const std::vector<const Model *> &members) {
+        std::vector<const vxs_model *> list;
+        for (const Model *member : members) {
+            list.push_back(member ? member->get() : nullptr);
+        }
+        vxs_model *handle = nullptr;
+        detail::call(
+            [&](vxs_error **error) { return vxs_model_ensemble(list.data(), list.size(), &handle, error); });
+        return Model(handle);
+    }
+
     /** Its own name. */
     std::string name() const { return detail::text(vxs_model_name(get())); }
     /** SHA-256 over weights and recipe. */
@@ -371,6 +383,42 @@ public:
     }
 };
 
+/** A map that a run fills beside the labels: a vxs_map that fills itself. Borrows the buffer. */
+class MapView : public vxs_map {
+public:
+    /** `bytes` bytes for a map of kind VXS_MAP_*; `which` is the label of VXS_MAP_PROBABILITY. */
+    MapView(vxs_map_kind what, std::uint32_t which, vxs_dtype type, void *values, std::size_t bytes) {
+        detail::check(vxs_map_init(this, sizeof(vxs_map)));
+        kind = what;
+        label = which;
+        dtype = type;
+        data = values;
+        data_size = bytes;
+    }
+
+    /** The probability of a label. */
+    static MapView probability(std::uint32_t label, std::vector<float> &values) {
+        return MapView(VXS_MAP_PROBABILITY, label, VXS_DTYPE_F32, values.data(), values.size() * sizeof(float));
+    }
+    /** Thousandths between the two highest probabilities, at most 255. */
+    static MapView margin(std::vector<std::uint8_t> &values) {
+        return MapView(VXS_MAP_MARGIN, 0, VXS_DTYPE_U8, values.data(), values.size());
+    }
+    /** Entropy in nats. */
+    static MapView entropy(std::vector<float> &values) {
+        return MapView(VXS_MAP_ENTROPY, 0, VXS_DTYPE_F32, values.data(), values.size() * sizeof(float));
+    }
+
+    /** Bytes between neighbours along each axis, and to voxel (0, 0, 0). */
+    MapView &with_strides(std::array<std::int64_t, 3> values, std::uint64_t start = 0) {
+        offset = start;
+        for (std::size_t i = 0; i < 3; i++) {
+            strides[i] = values[i];
+        }
+        return *this;
+    }
+};
+
 /** A flag that stops a run within one tile. */
 class Cancel {
 public:
@@ -402,6 +450,8 @@ struct RunOptions {
     std::function<bool(const vxs_progress &)> progress;
     /** Stops the run; nullptr for none. */
     const Cancel *cancel = nullptr;
+    /** What to tell of each voxel beside its label. After a failure maps are as they were, or all zero. */
+    std::vector<MapView> maps{};
 };
 
 /** How to make a plan: a vxs_plan_options with its defaults. Set its fields. */
@@ -444,6 +494,12 @@ public:
         if (options.cancel) {
             raw.cancel = options.cancel->get();
         }
+        std::vector<const vxs_map *> maps;
+        for (const MapView &map : options.maps) {
+            maps.push_back(&map);
+        }
+        raw.maps = maps.data();
+        raw.map_count = maps.size();
         vxs_run_report report;
         detail::check(vxs_run_report_init(&report, sizeof report));
         vxs_error *error = nullptr;

@@ -343,8 +343,8 @@ impl Plan {
         let inputs = self.inputs as u64;
         let tile = 4 * patch * (inputs + classes) * if self.mirror.is_empty() { 1 } else { 2 };
         // Each engine keeps its memory from tile to tile.
-        let workspace =
-            ENGINE_BYTES + self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
+        let workspace = ENGINE_BYTES * self.engines.len() as u64
+            + self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
         let labels = Restorer::<f16>::bytes(self.classes, shape, 0, self.threads);
         let run = 4 * inputs * image + field + labels + tile + workspace;
         let postprocess = if self.postprocess { 2 * voxels + components::bytes(shape) } else { 0 };

@@ -34,6 +34,7 @@ fn c_and_rust_agree() {
         vxs_device_info { struct_size, device, usable, reserved, name, reason }
         vxs_label_info { struct_size, value, name, color, reserved }
         vxs_labels { struct_size, dtype, data, data_size, strides, offset }
+        vxs_map { struct_size, kind, label, dtype, data, data_size, strides, offset }
         vxs_model_file { name, data, size }
         vxs_model_options { struct_size, reserved, folds, fold_count, checkpoint, configuration }
         vxs_plan_options {
@@ -45,7 +46,7 @@ fn c_and_rust_agree() {
             device_peak_bytes, weight_bytes,
         }
         vxs_progress { struct_size, stage, fraction, tiles_done, tiles }
-        vxs_run_options { struct_size, reserved, progress, user_data, cancel }
+        vxs_run_options { struct_size, reserved, progress, user_data, cancel, maps, map_count }
         vxs_run_report {
             struct_size, reserved, tiles, voxels, near_ties, preprocess_seconds, network_seconds,
             blend_seconds, restore_seconds, total_seconds, process_peak_bytes,

@@ -225,6 +225,33 @@ pub unsafe extern "C" fn vxs_model_open_memory(
     }
 }
 
+/// Makes one model of several: their probabilities are averaged on the volume's grid, as `nnUNetv2_ensemble`
+/// averages those of configurations. Members have the same channels and labels; they may be freed at once. Free
+/// it with `vxs_model_free`. Any thread.
+///
+/// # Safety
+/// `members` holds `member_count` pointers, each NULL or to a live model; `model` is NULL or writable; `error`
+/// is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_ensemble(
+    members: *const *const vxs_model,
+    member_count: u64,
+    model: *mut *mut vxs_model,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; the readers rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let members = array(members, member_count, "members")?;
+            let model = output(model, "model")?;
+            let member = |&member: &*const vxs_model| Ok((*reference(member, "members")?.model).clone());
+            let members: Vec<Model> = members.iter().map(member).collect::<Result<_>>()?;
+            *model = vxs_model::into_raw(Model::ensemble(&members)?);
+            Ok(())
+        })
+    }
+}
+
 /// Frees a model and the strings that it lent. NULL is fine; plans made from it live on.
 ///
 /// # Safety

@@ -118,7 +118,7 @@ pub struct vxs_plan_report {
     /// Size of the image that the network sees, in the order of the volume's axes. Less where the volume has
     /// a margin of zeros, which is only cut off when the voxels are there.
     pub network_shape: [u64; 3],
-    /// Tiles that the network computes, folds included.
+    /// Tiles that networks compute, those of all folds, stages and members included.
     pub tiles: u64,
     /// Times that the network runs: tiles times mirrorings.
     pub network_runs: u64,
@@ -126,7 +126,7 @@ pub struct vxs_plan_report {
     pub host_peak_bytes: u64,
     /// As above in the device's own memory; 0 for a CPU.
     pub device_peak_bytes: u64,
-    /// Bytes of weights, all folds together; part of `host_peak_bytes`.
+    /// Bytes of weights, all networks together; part of `host_peak_bytes`.
     pub weight_bytes: u64,
 }
 

@@ -7,6 +7,7 @@ use super::boundary::{boundary, guard, panic_text};
 use super::cancel::vxs_cancel;
 use super::error::{vxs_error, vxs_status};
 use super::labels::{self, vxs_labels};
+use super::map::{self, vxs_map};
 use super::plan::vxs_plan;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
@@ -57,6 +58,10 @@ pub struct vxs_run_options {
     pub user_data: *mut c_void,
     /// A flag that stops the run; NULL (default) for none.
     pub cancel: *const vxs_cancel,
+    /// What to tell of each voxel beside its label: pointers to maps; NULL (default) for none.
+    pub maps: *const *const vxs_map,
+    /// Number of entries in `maps`.
+    pub map_count: u64,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero
@@ -71,6 +76,8 @@ unsafe impl Growable for vxs_run_options {
             progress: None,
             user_data: std::ptr::null_mut(),
             cancel: std::ptr::null(),
+            maps: std::ptr::null(),
+            map_count: 0,
         }
     }
 }
@@ -165,7 +172,8 @@ fn progress_of(progress: &Progress) -> vxs_progress {
 ///
 /// # Safety
 /// `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
-/// for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure; `report` is
+/// for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure, likewise its
+/// maps; `report` is
 /// NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_segment(
@@ -193,6 +201,8 @@ pub unsafe extern "C" fn vxs_segment(
         if options.reserved != 0 {
             return Err(Error::argument("options.reserved", options.reserved, "0"));
         }
+        // SAFETY: by the caller's guarantee.
+        let mut maps = unsafe { map::borrow(options.maps, options.map_count, volume.geometry()) }?;
         if !report.is_null() {
             // SAFETY: by the caller's guarantee. A wrong structure is refused before the work and not after.
             unsafe { super::args::read(report.cast_const(), "report") }?;
@@ -207,7 +217,7 @@ pub unsafe extern "C" fn vxs_segment(
                 unsafe { callback(options.user_data, &raw const progress) == 0 }
             });
         }
-        let outcome = guard(|| plan.segment(&volume, &mut labels, &mut [], &mut run));
+        let outcome = guard(|| plan.segment(&volume, &mut labels, &mut maps, &mut run));
         let found = outcome.unwrap_or_else(|payload| {
             let _ = handle.poisoned.set(());
             Err(Error::Panic { message: panic_text(payload.as_ref()) })

@@ -41,6 +41,15 @@
     F(vxs_labels, data_size)                                                                                 \
     F(vxs_labels, strides)                                                                                   \
     F(vxs_labels, offset)                                                                                    \
+    S(vxs_map)                                                                                               \
+    F(vxs_map, struct_size)                                                                                  \
+    F(vxs_map, kind)                                                                                         \
+    F(vxs_map, label)                                                                                        \
+    F(vxs_map, dtype)                                                                                        \
+    F(vxs_map, data)                                                                                         \
+    F(vxs_map, data_size)                                                                                    \
+    F(vxs_map, strides)                                                                                      \
+    F(vxs_map, offset)                                                                                       \
     S(vxs_model_file)                                                                                        \
     F(vxs_model_file, name)                                                                                  \
     F(vxs_model_file, data)                                                                                  \
@@ -86,6 +95,8 @@
     F(vxs_run_options, progress)                                                                             \
     F(vxs_run_options, user_data)                                                                            \
     F(vxs_run_options, cancel)                                                                               \
+    F(vxs_run_options, maps)                                                                                 \
+    F(vxs_run_options, map_count)                                                                            \
     S(vxs_run_report)                                                                                        \
     F(vxs_run_report, struct_size)                                                                           \
     F(vxs_run_report, reserved)                                                                              \

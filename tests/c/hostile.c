@@ -268,6 +268,101 @@ static void struct_sizes(void) {
     still_right();
 }
 
+/* -------------------------------------------------------------------------------------------- maps */
+
+static vxs_status init_map(vxs_map *map, uint64_t size) {
+    const vxs_status status = vxs_map_init(map, size);
+    if (status == VXS_OK) {
+        map->kind = VXS_MAP_MARGIN;
+        map->dtype = VXS_DTYPE_U8;
+        map->data = canary;
+        map->data_size = small.count;
+    }
+    return status;
+}
+
+static vxs_status segment_with_map(const vxs_map *map, vxs_error **error) {
+    const vxs_volume volume = volume_of(&small);
+    uint8_t *found = malloc(small.count);
+    const vxs_labels labels = labels_of(found, small.count);
+    vxs_run_options options;
+    CHECK(found && vxs_run_options_init(&options, sizeof options) == VXS_OK);
+    options.maps = &map;
+    options.map_count = 1;
+    const vxs_status status = vxs_segment(plan, &volume, &labels, &options, NULL, error);
+    CHECK(status != VXS_OK || memcmp(found, expected, small.count) == 0);
+    free(found);
+    return status;
+}
+
+static void maps(void) {
+    vxs_error *error = NULL;
+    vxs_map map;
+    SIZES(vxs_map, init_map, segment_with_map(value, &error));
+    const vxs_volume volume = volume_of(&small);
+    const vxs_labels labels = labels_of(canary, small.count);
+    vxs_run_options options;
+    CHECK(vxs_run_options_init(&options, sizeof options) == VXS_OK);
+    options.map_count = 1;
+    FAILS(VXS_NULL_POINTER, vxs_segment(plan, &volume, &labels, &options, NULL, &error));
+    FAILS(VXS_NULL_POINTER, segment_with_map(NULL, &error));
+#define BAD_MAP(status, change)                                                                              \
+    do {                                                                                                     \
+        CHECK(init_map(&map, sizeof map) == VXS_OK);                                                         \
+        memset(canary, 0xA5, small.count);                                                                   \
+        change;                                                                                              \
+        FAILS(status, segment_with_map(&map, &error));                                                       \
+        CHECK(canary[0] == 0xA5 && canary[small.count - 1] == 0xA5);                                         \
+    } while (0)
+    BAD_MAP(VXS_NULL_POINTER, map.data = NULL);
+    BAD_MAP(VXS_INVALID_ARGUMENT, map.kind = 0);
+    BAD_MAP(VXS_INVALID_ARGUMENT, map.kind = 4);
+    BAD_MAP(VXS_INVALID_ARGUMENT, map.dtype = VXS_DTYPE_F32);
+    BAD_MAP(VXS_INVALID_ARGUMENT, map.dtype = 99);
+    BAD_MAP(VXS_BUFFER_TOO_SMALL, map.data_size--);
+    BAD_MAP(VXS_BUFFER_TOO_SMALL, map.offset = 1);
+    BAD_MAP(VXS_INVALID_ARGUMENT, map.data_size = UINT64_MAX);
+    BAD_MAP(VXS_INVALID_ARGUMENT, map.strides[0] = map.strides[1] = map.strides[2] = 1);
+    BAD_MAP(VXS_INVALID_ARGUMENT, (map.kind = VXS_MAP_PROBABILITY, map.dtype = VXS_DTYPE_F32, map.label = 77));
+    BAD_MAP(VXS_INVALID_ARGUMENT, (map.kind = VXS_MAP_PROBABILITY, map.dtype = VXS_DTYPE_F32, map.label = 70000));
+    /* A good one. */
+    CHECK(init_map(&map, sizeof map) == VXS_OK);
+    OK(segment_with_map(&map, &error));
+    size_t sure = 0;
+    for (size_t at = 0; at < small.count; at++) {
+        sure += canary[at] > 100;
+    }
+    CHECK(sure > small.count / 2);
+    still_right();
+}
+
+/* --------------------------------------------------------------------------------------- ensembles */
+
+static void ensembles(void) {
+    vxs_error *error = NULL;
+    vxs_model *both = NULL;
+    const vxs_model *members[3] = {model, model, NULL};
+    FAILS(VXS_INVALID_ARGUMENT, vxs_model_ensemble(NULL, 0, &both, &error));
+    FAILS(VXS_NULL_POINTER, vxs_model_ensemble(NULL, 2, &both, &error));
+    FAILS(VXS_NULL_POINTER, vxs_model_ensemble(members, 3, &both, &error));
+    FAILS(VXS_NULL_POINTER, vxs_model_ensemble(members, 2, NULL, &error));
+    OK(vxs_model_ensemble(members, 2, &both, &error));
+    CHECK(strcmp(vxs_model_identity(both), vxs_model_identity(model)) != 0);
+    members[0] = both;
+    vxs_model *nested = NULL;
+    FAILS(VXS_INVALID_ARGUMENT, vxs_model_ensemble(members, 2, &nested, &error));
+    /* A model with itself says what it says alone. */
+    vxs_plan *twice = NULL;
+    OK(vxs_plan_create(both, NULL, &twice, &error));
+    vxs_model_free(both);
+    const vxs_volume volume = volume_of(&small);
+    const vxs_labels labels = labels_of(canary, small.count);
+    OK(vxs_segment(twice, &volume, &labels, NULL, NULL, &error));
+    CHECK(memcmp(canary, expected, small.count) == 0);
+    vxs_plan_free(twice);
+    still_right();
+}
+
 /* ----------------------------------------------------------------------------------- wrong volumes */
 
 static void wrong_volumes(void) {
@@ -924,6 +1019,8 @@ int main(int argc, char **argv) {
 
     null_pointers();
     struct_sizes();
+    maps();
+    ensembles();
     wrong_volumes();
     wrong_labels();
     other_layouts();

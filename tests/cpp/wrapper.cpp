@@ -150,6 +150,22 @@ void run(const arguments &given) {
     CHECK(error.detail("expected") == std::to_string(voxels.size()));
     CHECK(labels == again);
 
+    // Maps beside the labels, and a model twice, which says what it says alone.
+    std::vector<float> probability(again.size()), entropy(again.size());
+    std::vector<std::uint8_t> margin(again.size());
+    voxseg::RunOptions with_maps;
+    with_maps.maps = {voxseg::MapView::probability(0, probability), voxseg::MapView::margin(margin),
+                      voxseg::MapView::entropy(entropy)};
+    const auto opened = voxseg::Model::open(given.model);
+    voxseg::Plan twice_plan(voxseg::Model::ensemble({&opened, &opened}));
+    twice_plan.segment(volume, again, with_maps);
+    CHECK(again == labels);
+    for (std::size_t i = 0; i < again.size(); i++) {
+        CHECK(probability[i] >= 0.f && probability[i] <= 1.f && entropy[i] >= 0.f);
+        CHECK(margin[i] < 20 || (again[i] == 0) == (probability[i] > 0.5f || probability[i] > 1.f / 25));
+    }
+    throws(VXS_INVALID_ARGUMENT, [] { voxseg::Model::ensemble({}); });
+
     // Progress: called on this thread; an exception of any type cancels, and comes out with the buffer untouched.
     const auto wide_volume = voxseg::VolumeView(wide_voxels, {patch_x + 8, 16, 12}).with_spacing(spacing);
     std::vector<std::uint8_t> wide_labels(wide_voxels.size(), 0xA5);

@@ -75,8 +75,32 @@ CASES = {
                            kwargs={"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": False}, spacing=[5.0, 2.0, 2.0], patch=PATCH),
     "transposed_nibabel": dict(architecture=architecture("PlainConvUNet"), reader="NibabelIOWithReorient", transpose=(2, 0, 1),
                                spacing=[1.2, 6.5, 1.2], patch=[48, 16, 48], masked=True),
+    "transposed": dict(architecture=architecture("PlainConvUNet"), transpose=(1, 0, 2), spacing=[1.3, 5.0, 1.3], patch=[48, 16, 48]),
     "ct_scheme": dict(architecture=architecture("PlainConvUNet"), scheme="CTNormalization", **NORMAL),
 }
+
+# Members whose grids, axes and resampling differ.
+ENSEMBLE = ["bottleneck_relu", "torch_resampling", "transposed"]
+
+
+def write_margin(probabilities, name, image, folder):
+    top = numpy.sort(probabilities, axis=0)
+    margin = numpy.clip((top[-1] - top[-2]) * 1000, 0, 255).astype(numpy.uint8)
+    nibabel.save(nibabel.Nifti1Image(margin.transpose(2, 1, 0), nibabel.load(image).affine), folder / f"{name}_margin.nii.gz")
+
+
+def entry(name, model, image, folder):
+    return {"name": name, "model": model, "images": [os.path.relpath(image, folder)], "expected": f"{name}.nii.gz",
+            "margin": f"{name}_margin.nii.gz", "args": []}
+
+
+def ensemble(image, folder):
+    """What `nnUNetv2_ensemble` computes: the mean of the saved probabilities."""
+    mean = sum(numpy.load(folder / f"{name}.npz")["probabilities"] for name in ENSEMBLE) / len(ENSEMBLE)
+    labels = mean.argmax(0).astype(numpy.uint8).transpose(2, 1, 0)
+    nibabel.save(nibabel.Nifti1Image(labels, nibabel.load(image).affine), folder / "ensemble.nii.gz")
+    write_margin(mean, "ensemble", image, folder)
+    return entry("ensemble", [f"{name}/nnUNetTrainer__nnUNetPlans__3d_fullres" for name in ENSEMBLE], image, folder)
 
 
 def make(name, settings, image, folder):
@@ -100,21 +124,17 @@ def make(name, settings, image, folder):
                 "init_args": {"configuration": "3d_fullres", "fold": 0}}, model / "fold_0/checkpoint_final.pth")
     predictor = nnUNetPredictor(perform_everything_on_device=False, device=torch.device("cpu"), verbose=False, verbose_preprocessing=False, allow_tqdm=False)
     predictor.initialize_from_trained_model_folder(str(model), (0,))
-    out = folder / f"{name}.nii.gz"
     predictor.predict_from_files_sequential([[str(image)]], [str(folder / name)], save_probabilities=True, overwrite=True)
-    probabilities = numpy.load(folder / f"{name}.npz")["probabilities"]
-    top = numpy.sort(probabilities, axis=0)
-    margin = numpy.clip((top[-1] - top[-2]) * 1000, 0, 255).astype(numpy.uint8)
-    source = nibabel.load(image)
-    nibabel.save(nibabel.Nifti1Image(margin.transpose(2, 1, 0), source.affine), folder / f"{name}_margin.nii.gz")
-    for leftover in (f"{name}.npz", f"{name}.pkl"): (folder / leftover).unlink(missing_ok=True)
-    return {"name": name, "model": f"{name}/{model.name}", "images": [os.path.relpath(image, folder)], "expected": out.name,
-            "margin": f"{name}_margin.nii.gz", "args": []}
+    write_margin(numpy.load(folder / f"{name}.npz")["probabilities"], name, image, folder)
+    return entry(name, f"{name}/{model.name}", image, folder)
 
 
 if __name__ == "__main__":
     image, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     made = [make(name, settings, image, folder) for name, settings in CASES.items() if len(sys.argv) < 4 or name in sys.argv[3:]]
+    if all(any(case["name"] == name for case in made) for name in ENSEMBLE):
+        made.append(ensemble(image, folder))
+    for leftover in (*folder.glob("*.npz"), *folder.glob("*.pkl")): leftover.unlink()
     (folder / "cases.json").write_text(json.dumps(made, indent=1))
     print(len(made), "cases in", folder)

@@ -1,5 +1,7 @@
 //! Values of options that need more than a number or a name.
 
+use std::path::PathBuf;
+
 use voxseg::engine::Device;
 use voxseg::model::Fold;
 use voxseg::plan::Precision;
@@ -39,6 +41,14 @@ pub fn fold(text: &str) -> Result<Fold, String> {
             number.parse().map(Fold::Number).map_err(|_| format!("`{text}` is no fold; write 0,1 or all"))
         }
     }
+}
+
+/// "5=liver.nii.gz": a label and the file for its probability.
+pub fn probability(text: &str) -> Result<(u16, PathBuf), String> {
+    let wrong = || format!("`{text}` is no label and file; write it as 5=liver.nii.gz");
+    let (label, path) = text.split_once('=').ok_or_else(wrong)?;
+    let label = label.trim().parse().map_err(|_| wrong())?;
+    if path.is_empty() { Err(wrong()) } else { Ok((label, path.into())) }
 }
 
 /// The name of a device.
@@ -87,6 +97,14 @@ mod tests {
         assert_eq!(fold("3"), Ok(Fold::Number(3)));
         assert_eq!(fold("all"), Ok(Fold::All));
         assert!(fold("-1").is_err());
+    }
+
+    #[test]
+    fn probabilities() {
+        assert_eq!(probability("5=a=b.nii"), Ok((5, "a=b.nii".into())));
+        for wrong in ["", "5", "=a.nii", "x=a.nii", "70000=a.nii", "5="] {
+            assert!(probability(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use voxseg::labels::LabelBuffer;
 use voxseg::model::Model;
 use voxseg::plan::{Blending, Plan, PlanOptions, PlanReport, Precision};
 use voxseg::progress::Run;
+use voxseg::restore::{Map, MapBuffer};
 use voxseg::segment::RunReport;
 use voxseg::volume::{DType, Layout, Volume};
 
@@ -23,9 +24,9 @@ use crate::{options, report};
 /// What to segment with what, and where results go.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The model's folder, or its zip archive
-    #[arg(long, value_name = "PATH")]
-    model: PathBuf,
+    /// The model's folder, or its zip archive; several models of one dataset are averaged
+    #[arg(long, value_name = "PATH", required = true)]
+    model: Vec<PathBuf>,
     /// The image (.nii, .nii.gz, .mhd); once for each of the model's channels, in its order
     #[arg(long, value_name = "FILE", required = true)]
     image: Vec<PathBuf>,
@@ -66,9 +67,29 @@ pub struct Arguments {
     picture: Option<PathBuf>,
     #[command(flatten)]
     caption: Caption,
+    /// Write the probability of a label (.nii, .nii.gz, .mhd); once for each that is wanted
+    #[arg(long, value_name = "LABEL=FILE", value_parser = options::probability)]
+    probability: Vec<(u16, PathBuf)>,
+    /// Write by how many thousandths the highest probability is over the second highest, at most 255
+    #[arg(long, value_name = "FILE")]
+    margin: Option<PathBuf>,
+    /// Write the entropy of the probabilities in nats
+    #[arg(long, value_name = "FILE")]
+    entropy: Option<PathBuf>,
     /// Print nothing but errors
     #[arg(long)]
     quiet: bool,
+}
+
+impl Arguments {
+    /// The maps that are asked for, their types and files.
+    fn maps(&self) -> Vec<(Map, DType, &Path)> {
+        let probabilities =
+            self.probability.iter().map(|(label, path)| (Map::Probability(*label), DType::F32, path));
+        let margin = self.margin.iter().map(|path| (Map::Margin, DType::U8, path));
+        let entropy = self.entropy.iter().map(|path| (Map::Entropy, DType::F32, path));
+        probabilities.chain(margin).chain(entropy).map(|(map, dtype, path)| (map, dtype, &**path)).collect()
+    }
 }
 
 /// Seconds that the tool itself spends, beside those of the run.
@@ -82,12 +103,16 @@ struct Times {
 /// Segments an image.
 pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     check_name(&arguments.out)?;
+    let wanted = arguments.maps();
+    wanted.iter().try_for_each(|(_, _, path)| check_name(path))?;
     arguments.report.iter().chain(&arguments.picture).try_for_each(|path| check_folder(path))?;
     let mut clock = Instant::now();
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
     let image = read_channels(&arguments.image)?;
     let read = lap();
-    let model = Model::open(&arguments.model, &(&arguments.weights).into())?;
+    let open = |path: &PathBuf| Model::open(path, &(&arguments.weights).into());
+    let members: Vec<Model> = arguments.model.iter().map(open).collect::<voxseg::Result<_>>()?;
+    let model = Model::ensemble(&members)?;
     let opened = lap();
     let options = PlanOptions {
         device: arguments.device,
@@ -111,12 +136,22 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let mut bytes = vec![0; image.geometry.voxels() * dtype.size()];
     let layout = Layout::dense(image.geometry.shape, dtype);
     let mut buffer = LabelBuffer::new(&image.geometry, dtype, layout, &mut bytes)?;
+    let mut map_bytes: Vec<Vec<u8>> =
+        wanted.iter().map(|(_, dtype, _)| vec![0; image.geometry.voxels() * dtype.size()]).collect();
+    let mut maps: Vec<MapBuffer> = wanted
+        .iter()
+        .zip(&mut map_bytes)
+        .map(|(&(map, dtype, _), bytes)| {
+            let layout = Layout::dense(image.geometry.shape, dtype);
+            MapBuffer::new(map, &image.geometry, dtype, layout, bytes)
+        })
+        .collect::<voxseg::Result<_>>()?;
     let mut bar = Bar::new(arguments.quiet);
     let watch = |progress: &_| {
         bar.show(progress);
         true
     };
-    let result = plan.segment(&volume, &mut buffer, &mut [], &mut Run::default().with_progress(watch));
+    let result = plan.segment(&volume, &mut buffer, &mut maps, &mut Run::default().with_progress(watch));
     bar.clear();
     let result = result?;
 
@@ -126,6 +161,9 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         header.describe(concat!("voxseg ", env!("CARGO_PKG_VERSION")));
     }
     labels.write(&arguments.out)?;
+    for ((_, dtype, path), bytes) in wanted.iter().zip(map_bytes) {
+        image.sibling(*dtype, bytes).write(path)?;
+    }
     times.write = lap();
     let values = labels.labels(&arguments.out)?;
     let counts = count(&values, model.labels(), image.geometry.voxel_volume());
