@@ -6,6 +6,7 @@ mod band;
 pub(crate) mod components;
 mod decide;
 mod kernels;
+pub mod largest_components;
 mod taps;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

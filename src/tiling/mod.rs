@@ -3,6 +3,7 @@
 pub mod blend;
 pub mod grid;
 pub mod mirror;
+pub mod sliding;
 pub mod window;
 
 pub use blend::Blend;
