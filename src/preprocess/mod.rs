@@ -1,6 +1,7 @@
 //! From the caller's volume to the network's image: the recipe's steps, in order.
 
 pub mod crop;
+pub mod monai;
 pub mod normalize;
 pub mod resample;
 

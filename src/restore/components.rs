@@ -1,13 +1,14 @@
 //! Connected components of a label map: runs along rows, joined with those of the rows before them.
 
-use ndarray::{Array3, Axis};
+use ndarray::{Array3, ArrayView1, ArrayView3, Axis};
 
 use crate::recipe::KeepLargest;
 
-/// Voxels from `start` to before `end` of a row.
+/// Voxels from `start` to before `end` of a row, which belong to one kind.
 struct Run {
     start: usize,
     end: usize,
+    kind: u16,
     /// Its number in the order of the array.
     id: u32,
 }
@@ -16,8 +17,8 @@ struct Run {
 #[derive(Default)]
 struct Plane(Vec<Vec<Run>>);
 
-/// Disjoint sets of runs.
-struct Sets {
+/// Disjoint sets of runs: the components.
+pub(super) struct Sets {
     /// A run of the same set that came earlier; a set's first run has itself.
     parents: Vec<u32>,
     /// Voxels of the set, at its first run.
@@ -26,9 +27,14 @@ struct Sets {
 
 /// Bytes that [`keep_largest`] needs for labels of this shape, beside the labels.
 pub(crate) fn bytes(shape: [usize; 3]) -> u64 {
-    let [planes, rows, columns] = shape.map(|length| length as u64);
     // Every other voxel may be a run.
-    let runs = columns.div_ceil(2) * rows;
+    bytes_of_runs(shape, shape[2].div_ceil(2))
+}
+
+/// Bytes that [`Sets::find`] needs with at most so many runs in a row.
+pub(super) fn bytes_of_runs([planes, rows, _]: [usize; 3], in_row: usize) -> u64 {
+    let [planes, rows, in_row] = [planes, rows, in_row].map(|length| length as u64);
+    let runs = in_row * rows;
     let plane = size_of::<Run>() as u64 * 2 * runs + 2 * rows * size_of::<Vec<Run>>() as u64;
     8 * runs * planes + 2 * plane + (1 << 16)
 }
@@ -38,64 +44,27 @@ pub(crate) fn bytes(shape: [usize; 3]) -> u64 {
 pub(crate) fn keep_largest(labels: &mut Array3<u16>, rule: &KeepLargest) {
     let mut inside = vec![false; rule.labels.iter().max().map_or(0, |&label| usize::from(label) + 1)];
     rule.labels.iter().for_each(|&label| inside[usize::from(label)] = true);
-    let inside = |label: u16| inside.get(usize::from(label)).copied().unwrap_or(false);
-
-    let mut count = 0;
-    for row in labels.rows() {
-        each_run(row.iter().map(|&label| inside(label)), |_, _| count += 1);
-    }
-    let mut sets = Sets { parents: Vec::with_capacity(count), sizes: Vec::with_capacity(count) };
-    let rows = labels.dim().1;
-    let (mut before, mut plane) = (Plane::of(rows), Plane::of(rows));
-    for labels in labels.axis_iter(Axis(0)) {
-        for (y, row) in labels.rows().into_iter().enumerate() {
-            let mut runs = std::mem::take(&mut plane.0[y]);
-            runs.clear();
-            each_run(row.iter().map(|&label| inside(label)), |start, end| {
-                runs.push(Run { start, end, id: sets.add(end - start) });
-            });
-            if let Some(above) = y.checked_sub(1) {
-                sets.join_touching(&runs, &plane.0[above]);
-            }
-            for near in &before.0[y.saturating_sub(1)..(y + 2).min(rows)] {
-                sets.join_touching(&runs, near);
-            }
-            plane.0[y] = runs;
-        }
-        std::mem::swap(&mut before, &mut plane);
-    }
-
+    let kind = |label: u16| inside.get(usize::from(label)).copied().unwrap_or(false).then_some(0);
+    let mut sets = Sets::find(labels.view(), &kind, 3);
     let largest = sets.sizes.iter().copied().max().unwrap_or(0);
-    let mut id = 0;
-    for mut row in labels.rows_mut() {
-        let mut lost = Vec::new();
-        each_run(row.iter().map(|&label| inside(label)), |start, end| {
-            let first = sets.first(id);
-            id += 1;
-            if sets.sizes[first as usize] < largest {
-                lost.push(start..end);
-            }
-        });
-        lost.into_iter().flatten().for_each(|x| row[x] = rule.background);
-    }
+    sets.clear(labels, &kind, rule.background, |_, voxels| voxels == largest);
 }
 
-/// Calls with start and end of each run of `true`.
-fn each_run(row: impl Iterator<Item = bool>, mut run: impl FnMut(usize, usize)) {
-    let (mut start, mut length) = (None, 0);
-    for (x, inside) in row.enumerate() {
-        length = x + 1;
-        match start {
-            None if inside => start = Some(x),
-            Some(from) if !inside => {
-                run(from, x);
-                start = None;
-            }
-            _ => {}
+/// Calls with start, end and kind of each run.
+fn each_run(row: ArrayView1<u16>, kind: impl Fn(u16) -> Option<u16>, mut run: impl FnMut(usize, usize, u16)) {
+    let mut open: Option<(usize, u16)> = None;
+    for (x, &label) in row.iter().enumerate() {
+        let next = kind(label);
+        if open.map(|(_, kind)| kind) == next {
+            continue;
         }
+        if let Some((start, kind)) = open {
+            run(start, x, kind);
+        }
+        open = next.map(|kind| (x, kind));
     }
-    if let Some(from) = start {
-        run(from, length);
+    if let Some((start, kind)) = open {
+        run(start, row.len(), kind);
     }
 }
 
@@ -106,6 +75,79 @@ impl Plane {
 }
 
 impl Sets {
+    /// The components of each kind of voxels; those of no kind are background. Voxels are neighbours when at
+    /// most `hops` steps along axes lead from one to the other, each axis taken once.
+    pub(super) fn find(labels: ArrayView3<u16>, kind: impl Fn(u16) -> Option<u16>, hops: u8) -> Self {
+        let mut count = 0;
+        for row in labels.rows() {
+            each_run(row, &kind, |_, _, _| count += 1);
+        }
+        let mut sets = Sets { parents: Vec::with_capacity(count), sizes: Vec::with_capacity(count) };
+        let rows = labels.dim().1;
+        let (mut before, mut plane) = (Plane::of(rows), Plane::of(rows));
+        for labels in labels.axis_iter(Axis(0)) {
+            for (y, row) in labels.rows().into_iter().enumerate() {
+                let mut runs = std::mem::take(&mut plane.0[y]);
+                runs.clear();
+                each_run(row, &kind, |start, end, kind| {
+                    runs.push(Run { start, end, kind, id: sets.add(end - start) });
+                });
+                if let Some(above) = y.checked_sub(1) {
+                    sets.join_touching(&runs, &plane.0[above], hops - 1);
+                }
+                for near in y.saturating_sub(1)..(y + 2).min(rows) {
+                    if let Some(hops) = hops.checked_sub(1 + u8::from(near != y)) {
+                        sets.join_touching(&runs, &before.0[near], hops);
+                    }
+                }
+                plane.0[y] = runs;
+            }
+            std::mem::swap(&mut before, &mut plane);
+        }
+        sets
+    }
+
+    /// Gives `background` to the voxels of the components that aren't kept. `keep` is asked for each run with its
+    /// component's first run and voxels.
+    pub(super) fn clear(
+        &mut self,
+        labels: &mut Array3<u16>,
+        kind: impl Fn(u16) -> Option<u16>,
+        background: u16,
+        keep: impl Fn(u32, u32) -> bool,
+    ) {
+        let mut id = 0;
+        let mut lost = Vec::new();
+        for mut row in labels.rows_mut() {
+            each_run(row.view(), &kind, |start, end, _| {
+                let first = self.first(id);
+                id += 1;
+                if !keep(first, self.sizes[first as usize]) {
+                    lost.push(start..end);
+                }
+            });
+            lost.drain(..).flatten().for_each(|x| row[x] = background);
+        }
+    }
+
+    /// First run, kind and voxels of each component, in the order of their first voxels.
+    pub(super) fn components(
+        &self,
+        labels: ArrayView3<u16>,
+        kind: impl Fn(u16) -> Option<u16>,
+    ) -> Vec<(u32, u16, u32)> {
+        let (mut id, mut found) = (0, Vec::new());
+        for row in labels.rows() {
+            each_run(row, &kind, |_, _, kind| {
+                if self.parents[id as usize] == id {
+                    found.push((id, kind, self.sizes[id as usize]));
+                }
+                id += 1;
+            });
+        }
+        found
+    }
+
     /// A set of one run.
     fn add(&mut self, voxels: usize) -> u32 {
         let id = self.parents.len() as u32;
@@ -134,13 +176,17 @@ impl Sets {
         }
     }
 
-    /// Joins runs of two neighbouring rows that touch, by a corner at least.
-    fn join_touching(&mut self, row: &[Run], other: &[Run]) {
+    /// Joins runs of one kind in two neighbouring rows that touch: by a corner where there is a hop left along
+    /// the rows.
+    fn join_touching(&mut self, row: &[Run], other: &[Run], hops: u8) {
+        let reach = usize::from(hops.min(1));
         let mut first = 0;
         for run in row {
-            first += other[first..].iter().take_while(|near| near.end < run.start).count();
-            for near in other[first..].iter().take_while(|near| near.start <= run.end) {
-                self.join(run.id, near.id);
+            first += other[first..].iter().take_while(|near| near.end + reach <= run.start).count();
+            for near in other[first..].iter().take_while(|near| near.start < run.end + reach) {
+                if near.kind == run.kind {
+                    self.join(run.id, near.id);
+                }
             }
         }
     }

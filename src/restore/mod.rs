@@ -6,8 +6,12 @@ mod band;
 pub(crate) mod components;
 mod decide;
 mod kernels;
+<<<<<<< HEAD
 mod maps;
 mod source;
+=======
+pub mod largest_components;
+>>>>>>> transforms
 mod taps;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,6 +4,7 @@ pub mod blend;
 pub mod grid;
 pub mod mirror;
 pub mod score;
+pub mod sliding;
 pub mod window;
 
 pub use blend::Blend;

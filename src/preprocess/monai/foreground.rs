@@ -1,0 +1,77 @@
+//! MONAI's `CropForeground` with its default `select_fn`.
+
+use ndarray::{ArrayView2, ArrayView4, Axis};
+
+use super::pad::Window;
+use crate::parallel;
+use crate::{Error, Result};
+
+/// The box of all intensities above zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CropForeground {
+    /// Voxels added on both sides of each axis.
+    pub margin: [u32; 3],
+    /// Whether the margin ends at the image's border; else the box may reach beyond (the default from MONAI 1.5
+    /// on).
+    pub allow_smaller: bool,
+    /// Each side of the box becomes a multiple of this; 0 and 1 leave it.
+    pub k_divisible: [u32; 3],
+}
+
+impl CropForeground {
+    /// The box in an image [channel, axis 0, axis 1, axis 2].
+    ///
+    /// # Errors
+    /// [`Error::VolumeMismatch`] when no intensity is above zero.
+    pub fn window(&self, image: ArrayView4<f32>, threads: usize) -> Result<Window> {
+        let Some([start, end]) = positive_box(image, threads) else {
+            return Err(Error::VolumeMismatch {
+                expected: "an intensity above zero, to crop to the foreground".into(),
+                found: "none".into(),
+            });
+        };
+        let mut window = Window { start: [0; 3], end: [0; 3] };
+        for axis in 0..3 {
+            let margin = i64::from(self.margin[axis]);
+            let (mut low, mut high) = (start[axis] as i64 - margin, end[axis] as i64 + margin);
+            if self.allow_smaller {
+                (low, high) = (low.max(0), high.min(image.shape()[axis + 1] as i64));
+            }
+            let length = high - low;
+            let wanted = (length as u64).next_multiple_of(u64::from(self.k_divisible[axis].max(1))) as i64;
+            // The odd voxel comes after the box.
+            low -= (wanted - length) / 2;
+            (window.start[axis], window.end[axis]) = (low, low + wanted);
+        }
+        Ok(window)
+    }
+}
+
+/// First and last voxel (half-open) along each axis with an intensity above zero.
+fn positive_box(image: ArrayView4<f32>, threads: usize) -> Option<[[usize; 3]; 2]> {
+    let depth = image.dim().1;
+    let mut found: Vec<Option<[[usize; 2]; 2]>> = vec![None; depth];
+    parallel::for_each(threads, found.iter_mut().zip(image.axis_iter(Axis(1))), |(found, slice)| {
+        *found = slice.outer_iter().filter_map(rectangle).reduce(union);
+    });
+    let first = found.iter().position(Option::is_some)?;
+    let last = found.iter().rposition(Option::is_some)?;
+    let [[top, left], [bottom, right]] = found.into_iter().flatten().reduce(union)?;
+    Some([[first, top, left], [last + 1, bottom, right]])
+}
+
+fn rectangle(slice: ArrayView2<f32>) -> Option<[[usize; 2]; 2]> {
+    let mut found = None;
+    for (y, row) in slice.rows().into_iter().enumerate() {
+        let positive = |&value: &f32| value > 0.0;
+        let Some(left) = row.iter().position(positive) else { continue };
+        let right = row.iter().rposition(positive).unwrap_or(left);
+        let line = [[y, left], [y + 1, right + 1]];
+        found = Some(found.map_or(line, |found| union(found, line)));
+    }
+    found
+}
+
+fn union(a: [[usize; 2]; 2], b: [[usize; 2]; 2]) -> [[usize; 2]; 2] {
+    [[a[0][0].min(b[0][0]), a[0][1].min(b[0][1])], [a[1][0].max(b[1][0]), a[1][1].max(b[1][1])]]
+}

@@ -1,0 +1,201 @@
+//! MONAI's intensity transforms, in `f32` as PyTorch computes them.
+
+use ndarray::{ArrayViewMut4, Axis};
+
+use super::sigmoid::{sigmoid, tanh};
+use super::statistics::{Moments, range};
+use crate::{Error, Result, parallel};
+
+/// A change of an image's intensities.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MonaiIntensity {
+    /// `ScaleIntensityRange`: one range is mapped to another.
+    ScaleRange {
+        /// `a_min`, `a_max`.
+        from: [f64; 2],
+        /// `b_min`, `b_max`; without both, `from` becomes 0 to 1.
+        to: [Option<f64>; 2],
+        /// Whether results are clipped to those of `to` that are given.
+        clip: bool,
+    },
+    /// `ScaleIntensity` without a factor: the image's own range is mapped to another.
+    Scale {
+        /// `minv`, `maxv`; without both, the range becomes 0 to 1.
+        to: [Option<f64>; 2],
+        /// Whether each channel has its own range.
+        channel_wise: bool,
+    },
+    /// `NormalizeIntensity`: less the mean, divided by the (population) standard deviation.
+    Normalize {
+        /// Whether only intensities that aren't zero are measured and changed.
+        nonzero: bool,
+        /// Whether each channel is measured by itself.
+        channel_wise: bool,
+        /// Used for the mean: one for each channel, or for all when not `channel_wise`.
+        subtrahend: Option<Vec<f64>>,
+        /// Used for the deviation, as the subtrahend.
+        divisor: Option<Vec<f64>>,
+    },
+    /// `sigmoid(x)`.
+    Sigmoid,
+    /// `3 · tanh(x / 3)`.
+    SoftClip,
+    /// Less the minimum, divided by the sample standard deviation, both of all channels.
+    ScaleByDeviation,
+}
+
+impl MonaiIntensity {
+    /// What Auto3DSeg's segmenter does for one of its `normalize_mode`s.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a mode that it doesn't have.
+    pub fn auto3dseg(mode: &str, bounds: [f64; 2]) -> Result<Vec<MonaiIntensity>> {
+        use MonaiIntensity::{Normalize, ScaleByDeviation, ScaleRange, Sigmoid, SoftClip};
+        let own = Normalize { nonzero: true, channel_wise: true, subtrahend: None, divisor: None };
+        Ok(match mode {
+            "none" => Vec::new(),
+            "range" | "ct" => {
+                vec![ScaleRange { from: bounds, to: [Some(-1.0), Some(1.0)], clip: false }, Sigmoid]
+            }
+            "meanstd" | "mri" => vec![own],
+            "meanstdtanh" => vec![own, SoftClip],
+            "pet" => vec![ScaleByDeviation, Sigmoid],
+            other => {
+                let known = "none, range, ct, meanstd, mri, meanstdtanh and pet";
+                return Err(Error::unsupported(format!("normalize_mode `{other}`, supported are {known}")));
+            }
+        })
+    }
+
+    /// Changes an image [channel, axis 0, axis 1, axis 2] in place, on up to `threads` threads; the result
+    /// doesn't depend on their number.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there is another number of subtrahends or divisors than needed.
+    pub fn apply(&self, mut image: ArrayViewMut4<f32>, threads: usize) -> Result<()> {
+        if image.is_empty() {
+            return Ok(());
+        }
+        match self {
+            MonaiIntensity::ScaleRange { from, to, clip } => scale_range(image, *from, *to, *clip, threads),
+            MonaiIntensity::Scale { to, channel_wise } => {
+                each_part(image, *channel_wise, |_, part| scale(part, *to, threads));
+            }
+            MonaiIntensity::Normalize { nonzero, channel_wise, subtrahend, divisor } => {
+                let parts = if *channel_wise { image.dim().0 } else { 1 };
+                for (name, given) in [("subtrahend", subtrahend), ("divisor", divisor)] {
+                    if let Some(given) = given.as_ref().filter(|given| given.len() != parts) {
+                        let found = format!("{} numbers", given.len());
+                        return Err(Error::argument(
+                            name,
+                            found,
+                            format!("{parts}, as the image has channels"),
+                        ));
+                    }
+                }
+                let number = |given: &Option<Vec<f64>>, part: usize| given.as_ref().map(|given| given[part]);
+                each_part(image, *channel_wise, |index, part| {
+                    normalize(part, *nonzero, number(subtrahend, index), number(divisor, index), threads);
+                });
+            }
+            MonaiIntensity::Sigmoid => map(image, threads, sigmoid),
+            MonaiIntensity::SoftClip => map(image, threads, |value| 3.0 * tanh(value / 3.0)),
+            MonaiIntensity::ScaleByDeviation => {
+                let [low, _] = range(image.view(), threads);
+                let deviation = Moments::of(image.view(), false, threads).sample_deviation() as f32;
+                map(image.view_mut(), threads, |value| (value - low) / deviation);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn scale_range(
+    image: ArrayViewMut4<f32>,
+    [low, high]: [f64; 2],
+    to: [Option<f64>; 2],
+    clip: bool,
+    threads: usize,
+) {
+    let start = low as f32;
+    let [bottom, top] = to;
+    if high - low == 0.0 {
+        let bottom = bottom.map_or(0.0, |bottom| bottom as f32);
+        return map(image, threads, |value| value - start + bottom);
+    }
+    let width = (high - low) as f32;
+    let (factor, offset) = match (bottom, top) {
+        (Some(bottom), Some(top)) => ((top - bottom) as f32, bottom as f32),
+        _ => (1.0, 0.0),
+    };
+    let limit = |given: Option<f64>, none: f32| given.filter(|_| clip).map_or(none, |given| given as f32);
+    let (least, most) = (limit(bottom, f32::NEG_INFINITY), limit(top, f32::INFINITY));
+    map(image, threads, |value| {
+        let value = (value - start) / width * factor + offset;
+        // NaN stays, and the upper limit wins.
+        let value = if value < least { least } else { value };
+        if value > most { most } else { value }
+    });
+}
+
+fn scale(part: ArrayViewMut4<f32>, to: [Option<f64>; 2], threads: usize) {
+    if to == [None; 2] {
+        return;
+    }
+    let [low, high] = range(part.view(), threads);
+    if low == high {
+        let bottom = to[0].map_or(1.0, |bottom| bottom as f32);
+        return map(part, threads, |value| value * bottom);
+    }
+    let width = high - low;
+    match to {
+        [Some(bottom), Some(top)] => {
+            let (factor, offset) = ((top - bottom) as f32, bottom as f32);
+            map(part, threads, |value| (value - low) / width * factor + offset);
+        }
+        _ => map(part, threads, |value| (value - low) / width),
+    }
+}
+
+fn normalize(
+    part: ArrayViewMut4<f32>,
+    nonzero: bool,
+    mean: Option<f64>,
+    deviation: Option<f64>,
+    threads: usize,
+) {
+    let (mean, deviation) = match (mean, deviation) {
+        (Some(mean), Some(deviation)) => (mean, deviation),
+        _ => {
+            let moments = Moments::of(part.view(), nonzero, threads);
+            if moments.count == 0 {
+                return;
+            }
+            (mean.unwrap_or(moments.mean), deviation.unwrap_or_else(|| moments.population_deviation()))
+        }
+    };
+    let (mean, deviation) = (mean as f32, deviation as f32);
+    let deviation = if deviation == 0.0 { 1.0 } else { deviation };
+    match nonzero {
+        true => map(part, threads, |value| if value == 0.0 { value } else { (value - mean) / deviation }),
+        false => map(part, threads, |value| (value - mean) / deviation),
+    }
+}
+
+/// Calls with each channel, or with all of them at once.
+fn each_part(
+    mut image: ArrayViewMut4<f32>,
+    channel_wise: bool,
+    mut change: impl FnMut(usize, ArrayViewMut4<f32>),
+) {
+    if !channel_wise {
+        return change(0, image);
+    }
+    image.axis_chunks_iter_mut(Axis(0), 1).enumerate().for_each(|(index, channel)| change(index, channel));
+}
+
+fn map(mut image: ArrayViewMut4<f32>, threads: usize, change: impl Fn(f32) -> f32 + Sync) {
+    for mut channel in image.outer_iter_mut() {
+        parallel::for_each(threads, channel.outer_iter_mut(), |mut slice| slice.mapv_inplace(&change));
+    }
+}

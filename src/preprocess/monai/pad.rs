@@ -1,0 +1,130 @@
+//! Boxes that may reach beyond the image, and what fills them there: MONAI's `Pad` after `Crop`, and the way
+//! back.
+
+use ndarray::{Array3, ArrayView3, Axis, Zip, s};
+
+use crate::parallel;
+
+/// A half-open box of voxels that may reach beyond the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first voxel inside.
+    pub start: [i64; 3],
+    /// One beyond the last voxel inside.
+    pub end: [i64; 3],
+}
+
+/// What fills voxels beyond the image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Padding {
+    /// A number.
+    Constant(f32),
+    /// The border goes on.
+    Edge,
+    /// The smallest intensity of each line, one axis after the other: NumPy's mode `minimum`.
+    Minimum,
+}
+
+/// `SpatialPad`: an image gets at least this shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpatialPad {
+    /// The least shape; an axis stays where it is zero.
+    pub shape: [usize; 3],
+    /// Whether all padding comes after the image; else it is on both sides, the odd voxel after it.
+    pub end: bool,
+}
+
+impl SpatialPad {
+    /// The box of an image with its padding.
+    pub fn window(&self, image: [usize; 3]) -> Window {
+        let missing = [0, 1, 2].map(|axis| self.shape[axis].saturating_sub(image[axis]) as i64);
+        let below = missing.map(|missing| if self.end { 0 } else { missing / 2 });
+        let end = [0, 1, 2].map(|axis| image[axis] as i64 + missing[axis] - below[axis]);
+        Window { start: below.map(|below| -below), end }
+    }
+}
+
+impl Window {
+    /// The box of all voxels of an image.
+    pub fn whole(shape: [usize; 3]) -> Self {
+        Window { start: [0; 3], end: shape.map(|length| length as i64) }
+    }
+
+    /// Its extent in voxels.
+    pub fn shape(&self) -> [usize; 3] {
+        [0, 1, 2].map(|axis| (self.end[axis] - self.start[axis]).max(0) as usize)
+    }
+
+    /// The ranges of the image, and of the box, in which both lie over each other.
+    fn common(&self, image: [usize; 3]) -> [[std::ops::Range<usize>; 2]; 3] {
+        [0, 1, 2].map(|axis| {
+            let (start, length) = (self.start[axis], image[axis] as i64);
+            let low = start.clamp(0, length);
+            let high = self.end[axis].clamp(low, length);
+            let inside = self.shape()[axis] as i64;
+            let place = |at: i64| (at - start).clamp(0, inside) as usize;
+            [low as usize..high as usize, place(low)..place(high)]
+        })
+    }
+
+    /// Cuts the box out of an image, padded where it reaches beyond.
+    pub fn cut(&self, image: ArrayView3<f32>, padding: Padding, threads: usize) -> Array3<f32> {
+        let value = if let Padding::Constant(value) = padding { value } else { 0.0 };
+        let [[z, to_z], [y, to_y], [x, to_x]] = self.common(image.dim().into());
+        let mut out = Array3::from_elem(self.shape(), value);
+        let source = image.slice(s![z, y, x]);
+        let inside = [to_z, to_y, to_x];
+        let target = out.slice_mut(s![inside[0].clone(), inside[1].clone(), inside[2].clone()]);
+        copy(source, target, threads);
+        if source.is_empty() || matches!(padding, Padding::Constant(_)) {
+            return out;
+        }
+        // Axis by axis, each over what the axes before have filled.
+        for (axis, inside) in inside.iter().enumerate() {
+            extend(&mut out, axis, inside.clone(), padding);
+        }
+        out
+    }
+
+    /// Puts the box back into an image of that shape; voxels outside of it become `outside`.
+    pub fn restore<T: Copy + Send + Sync>(
+        &self,
+        cut: ArrayView3<T>,
+        image: [usize; 3],
+        outside: T,
+        threads: usize,
+    ) -> Array3<T> {
+        let [[z, from_z], [y, from_y], [x, from_x]] = self.common(image);
+        let mut out = Array3::from_elem(image, outside);
+        copy(cut.slice(s![from_z, from_y, from_x]), out.slice_mut(s![z, y, x]), threads);
+        out
+    }
+}
+
+fn copy<T: Copy + Send + Sync>(source: ArrayView3<T>, mut target: ndarray::ArrayViewMut3<T>, threads: usize) {
+    let planes = target.outer_iter_mut().zip(source.outer_iter());
+    parallel::for_each(threads, planes, |(mut target, source)| target.assign(&source));
+}
+
+/// Fills what lies before and after `inside` along one axis.
+fn extend(image: &mut Array3<f32>, axis: usize, inside: std::ops::Range<usize>, padding: Padding) {
+    let axis = Axis(axis);
+    let length = image.len_of(axis);
+    let (low, high) = match padding {
+        Padding::Minimum => {
+            let mut least = image.index_axis(axis, inside.start).to_owned();
+            for at in inside.clone() {
+                Zip::from(&mut least).and(image.index_axis(axis, at)).for_each(|least, &value| {
+                    *least = if value < *least || value.is_nan() { value } else { *least };
+                });
+            }
+            (least.clone(), least)
+        }
+        _ => (
+            image.index_axis(axis, inside.start).to_owned(),
+            image.index_axis(axis, inside.end - 1).to_owned(),
+        ),
+    };
+    (0..inside.start).for_each(|at| image.index_axis_mut(axis, at).assign(&low));
+    (inside.end..length).for_each(|at| image.index_axis_mut(axis, at).assign(&high));
+}

@@ -1,0 +1,28 @@
+//! MONAI's `Resize` with `size_mode="all"` and no anti-aliasing, which is PyTorch's `interpolate`.
+
+use ndarray::{Array3, ArrayView3};
+
+use super::sampling::resample_nearest;
+use crate::preprocess::resample::torch;
+
+/// Mode `trilinear`, with `align_corners` false or not given.
+pub fn resize_linear(image: ArrayView3<f32>, to: [usize; 3], threads: usize) -> Array3<f32> {
+    torch::interpolate(image, to, None, threads)
+}
+
+/// Mode `nearest`, which takes the voxel below, not the closer one.
+pub fn resize_nearest<T: Copy + Default + Send + Sync>(
+    labels: ArrayView3<T>,
+    to: [usize; 3],
+    threads: usize,
+) -> Array3<T> {
+    let from: [usize; 3] = labels.dim().into();
+    let nearest = [0, 1, 2].map(|axis| indices(from[axis], to[axis]).map(Some).collect());
+    resample_nearest(labels, &nearest, T::default(), threads)
+}
+
+/// The input of each output along an axis; the scale has single precision in PyTorch.
+fn indices(from: usize, to: usize) -> impl Iterator<Item = usize> {
+    let scale = from as f32 / to as f32;
+    (0..to).map(move |index| ((index as f32 * scale) as usize).min(from - 1))
+}

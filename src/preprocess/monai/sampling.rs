@@ -1,0 +1,343 @@
+//! Resampling as PyTorch's `affine_grid` and `grid_sample` do it behind MONAI's `AffineTransform`, with their
+//! rounding: it decides which of two equally near voxels is the nearest.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+use ndarray::{Array3, ArrayView3, Axis};
+
+use crate::parallel;
+
+/// What lies beyond the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// The image's border goes on.
+    Border,
+    /// Zeros.
+    Zeros,
+}
+
+/// For each output along an axis, the two inputs that it lies between.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AxisTaps {
+    /// The inputs; both the same at the image's border.
+    pub between: Vec<[usize; 2]>,
+    /// Their weights, with the value of an `f32` where resampling is in single precision; zero for an input
+    /// outside of an image that zeros surround.
+    pub weights: Vec<[f64; 2]>,
+}
+
+/// Where the voxels of a new grid lie in an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    from: [usize; 3],
+    to: [usize; 3],
+    /// Normalised input coordinates from normalised output coordinates, each row with its shift.
+    theta: [[f64; 4]; 3],
+    align_corners: bool,
+    outside: Outside,
+    single: bool,
+}
+
+/// The precision that coordinates are computed in.
+trait Real:
+    Copy
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Send
+    + Sync
+{
+    fn of(value: f64) -> Self;
+    fn wide(self) -> f64;
+    fn fused(self, factor: Self, term: Self) -> Self;
+}
+
+impl Real for f32 {
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+    fn wide(self) -> f64 {
+        self.into()
+    }
+    fn fused(self, factor: Self, term: Self) -> Self {
+        self.mul_add(factor, term)
+    }
+}
+
+impl Real for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+    fn wide(self) -> f64 {
+        self
+    }
+    fn fused(self, factor: Self, term: Self) -> Self {
+        self.mul_add(factor, term)
+    }
+}
+
+impl Sampling {
+    /// A grid of shape `to` whose voxel o lies at index `scale · o + shift` of an image of shape `from`, both
+    /// with at least one voxel; `scale` is diagonal or an upper triangle.
+    pub fn new(
+        from: [usize; 3],
+        to: [usize; 3],
+        scale: &[[f64; 3]; 3],
+        shift: &[f64; 3],
+        align_corners: bool,
+        outside: Outside,
+        single: bool,
+    ) -> Self {
+        let theta = if single { normalised::<f32> } else { normalised::<f64> };
+        let theta = theta(from, to, scale, shift, align_corners);
+        Sampling { from, to, theta, align_corners, outside, single }
+    }
+
+    /// The image's shape.
+    pub fn from(&self) -> [usize; 3] {
+        self.from
+    }
+
+    /// The new grid's shape.
+    pub fn to(&self) -> [usize; 3] {
+        self.to
+    }
+
+    /// The largest distance in voxels, of all outputs, that [`Sampling::taps`] leave out since an input index
+    /// along one axis depends on more than one output index. It is zero for axes at right angles.
+    pub fn skew(&self) -> f64 {
+        let reach = |row: usize| {
+            let others = (0..3).filter(|&axis| axis != row).map(|axis| self.theta[row][axis].abs());
+            others.sum::<f64>() * self.from[row] as f64 / 2.0
+        };
+        (0..3).map(reach).fold(0.0, f64::max)
+    }
+
+    /// Linear interpolation, one axis after the other.
+    pub fn taps(&self) -> [AxisTaps; 3] {
+        [0, 1, 2]
+            .map(|axis| if self.single { self.axis_taps::<f32>(axis) } else { self.axis_taps::<f64>(axis) })
+    }
+
+    /// The nearest input of each output along each axis, halves to even; `None` outside of an image that zeros
+    /// surround. As [`Sampling::taps`], it leaves out the [`Sampling::skew`].
+    pub fn nearest_taps(&self) -> [Vec<Option<usize>>; 3] {
+        [0, 1, 2].map(|axis| {
+            if self.single { self.axis_nearest::<f32>(axis) } else { self.axis_nearest::<f64>(axis) }
+        })
+    }
+
+    /// Resamples an image by linear interpolation, on up to `threads` threads; the result doesn't depend on
+    /// their number.
+    pub fn linear(&self, image: ArrayView3<f32>, threads: usize) -> Array3<f32> {
+        resample_linear(image, &self.taps(), self.single, threads)
+    }
+
+    /// Resamples labels to the nearest. Voxels outside become `outside` where zeros surround the image.
+    pub fn nearest<T: Copy + Send + Sync>(
+        &self,
+        labels: ArrayView3<T>,
+        outside: T,
+        threads: usize,
+    ) -> Array3<T> {
+        let skewed = (0..3).any(|row| (0..3).any(|axis| row != axis && self.theta[row][axis] != 0.0));
+        match (skewed, self.single) {
+            (false, _) => resample_nearest(labels, &self.nearest_taps(), outside, threads),
+            (true, true) => self.skewed_nearest::<T, f32>(labels, outside, threads),
+            (true, false) => self.skewed_nearest::<T, f64>(labels, outside, threads),
+        }
+    }
+
+    fn axis_taps<R: Real>(&self, axis: usize) -> AxisTaps {
+        let last = self.from[axis] as f64 - 1.0;
+        let (mut between, mut weights) = (Vec::new(), Vec::new());
+        for at in self.line::<R>(axis) {
+            let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
+            let low = at.floor();
+            let weight =
+                |near: f64, value: f64| if (0.0..=last).contains(&near) { R::of(value).wide() } else { 0.0 };
+            between.push([low, low + 1.0].map(|near| near.clamp(0.0, last) as usize));
+            weights.push([weight(low, low + 1.0 - at), weight(low + 1.0, at - low)]);
+        }
+        AxisTaps { between, weights }
+    }
+
+    fn axis_nearest<R: Real>(&self, axis: usize) -> Vec<Option<usize>> {
+        self.line::<R>(axis).into_iter().map(|at| self.nearest_index(axis, at)).collect()
+    }
+
+    fn nearest_index<R: Real>(&self, axis: usize, at: R) -> Option<usize> {
+        let last = self.from[axis] as f64 - 1.0;
+        let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
+        let index = at.round_ties_even();
+        (0.0..=last).contains(&index).then_some(index as usize)
+    }
+
+    /// The coordinates along an axis, as they are where the other axes don't matter.
+    fn line<R: Real>(&self, axis: usize) -> Vec<R> {
+        let [theta, shift] = [self.theta[axis][axis], self.theta[axis][3]].map(R::of);
+        let base = base::<R>(self.to[axis], self.align_corners);
+        base.into_iter().map(|base| self.index(axis, base * theta + shift)).collect()
+    }
+
+    /// An input index from a normalised coordinate.
+    fn index<R: Real>(&self, axis: usize, normalised: R) -> R {
+        let size = self.from[axis] as f64;
+        let raised = normalised + R::of(1.0);
+        if self.align_corners {
+            raised / R::of(2.0) * R::of(size - 1.0)
+        } else {
+            (raised * R::of(size) - R::of(1.0)) / R::of(2.0)
+        }
+    }
+
+    fn skewed_nearest<T: Copy + Send + Sync, R: Real>(
+        &self,
+        labels: ArrayView3<T>,
+        outside: T,
+        threads: usize,
+    ) -> Array3<T> {
+        let [planes, rows, columns] = self.to.map(|length| base::<R>(length, self.align_corners));
+        let theta = self.theta.map(|row| row.map(R::of));
+        let mut out = Array3::from_elem(self.to, outside);
+        parallel::for_each(threads, out.outer_iter_mut().zip(&planes), |(mut plane, &z)| {
+            for (mut row, &y) in plane.outer_iter_mut().zip(&rows) {
+                for (out, &x) in row.iter_mut().zip(&columns) {
+                    // The last axis first, as PyTorch orders its coordinates.
+                    let along = |theta: &[R; 4]| x * theta[2] + y * theta[1] + z * theta[0] + theta[3];
+                    let near = |axis: usize| self.nearest_index(axis, self.index(axis, along(&theta[axis])));
+                    if let (Some(z), Some(y), Some(x)) = (near(0), near(1), near(2)) {
+                        *out = labels[(z, y, x)];
+                    }
+                }
+            }
+        });
+        out
+    }
+}
+
+/// `to_norm_affine`: an affine of indices as one of coordinates from −1 to 1.
+fn normalised<R: Real>(
+    from: [usize; 3],
+    to: [usize; 3],
+    scale: &[[f64; 3]; 3],
+    shift: &[f64; 3],
+    align_corners: bool,
+) -> [[f64; 4]; 3] {
+    // Factor and shift of normalising indices of an axis, rounded once from double precision.
+    let ends = |length: usize| {
+        let length = length as f64;
+        match align_corners {
+            true if length <= 1.0 => [2.0, -1.0],
+            true => [2.0 / (length - 1.0), -1.0],
+            false => [2.0 / length, 1.0 / length - 1.0],
+        }
+        .map(R::of)
+    };
+    let back = to.map(|length| {
+        let [factor, shift] = ends(length);
+        let reciprocal = R::of(1.0) / factor;
+        // What LAPACK's two precisions make of the inverse.
+        let shift = R::of(0.0) - shift;
+        [reciprocal, if size_of::<R>() == 4 { shift / factor } else { shift * reciprocal }]
+    });
+    std::array::from_fn(|row| {
+        let [factor, offset] = ends(from[row]);
+        let scaled = scale[row].map(|scale| factor * R::of(scale));
+        let moved = factor * R::of(shift[row]) + offset;
+        let mut theta = [0.0; 4];
+        let mut sum = R::of(0.0);
+        for axis in 0..3 {
+            theta[axis] = (scaled[axis] * back[axis][0]).wide();
+            sum = sum + scaled[axis] * back[axis][1];
+        }
+        theta[3] = (sum + moved).wide();
+        theta
+    })
+}
+
+/// `affine_grid`'s coordinates of an axis's voxels, from −1 to 1.
+fn base<R: Real>(length: usize, align_corners: bool) -> Vec<R> {
+    let number = |index: usize| R::of(index as f64);
+    if length <= 1 {
+        return vec![R::of(0.0); length];
+    }
+    let step = R::of(2.0) / number(length - 1);
+    let place = |index: usize| match index < length / 2 {
+        true => step.fused(number(index), R::of(-1.0)),
+        false => (R::of(0.0) - step).fused(number(length - 1 - index), R::of(1.0)),
+    };
+    let inside = |value: R| if align_corners { value } else { value * number(length - 1) / number(length) };
+    (0..length).map(|index| inside(place(index))).collect()
+}
+
+/// Resamples an image between its taps, in single or double precision, summed in the order of PyTorch's
+/// `grid_sample` and rounded once.
+///
+/// # Panics
+/// When the taps aren't for this image's shape.
+pub fn resample_linear(
+    image: ArrayView3<f32>,
+    taps: &[AxisTaps; 3],
+    single: bool,
+    threads: usize,
+) -> Array3<f32> {
+    let run = if single { linear::<f32> } else { linear::<f64> };
+    run(image, taps, threads)
+}
+
+fn linear<R: Real>(image: ArrayView3<f32>, taps: &[AxisTaps; 3], threads: usize) -> Array3<f32> {
+    let image = image.as_standard_layout();
+    let [planes, rows, columns] = taps;
+    let across: Vec<[R; 2]> = columns.weights.iter().map(|weights| weights.map(R::of)).collect();
+    let pair = |taps: &AxisTaps, index: usize, side: usize| {
+        (taps.between[index][side], R::of(taps.weights[index][side]))
+    };
+    let mut out = Array3::zeros(taps.each_ref().map(|taps| taps.between.len()));
+    parallel::for_each(threads, out.axis_iter_mut(Axis(0)).enumerate(), |(z, mut plane)| {
+        let mut sums = vec![R::of(0.0); across.len()];
+        for (y, mut row) in plane.outer_iter_mut().enumerate() {
+            sums.fill(R::of(0.0));
+            for [front, down] in [[0, 0], [0, 1], [1, 0], [1, 1]] {
+                let ((z, front), (y, down)) = (pair(planes, z, front), pair(rows, y, down));
+                let line = image.slice(ndarray::s![z, y, ..]);
+                let line = line.to_slice().unwrap_or_default();
+                for ((sum, between), weights) in sums.iter_mut().zip(&columns.between).zip(&across) {
+                    let values = between.map(|at| R::of(line[at].into()));
+                    *sum = *sum + values[0] * (weights[0] * down * front);
+                    *sum = *sum + values[1] * (weights[1] * down * front);
+                }
+            }
+            row.iter_mut().zip(&sums).for_each(|(value, sum)| *value = sum.wide() as f32);
+        }
+    });
+    out
+}
+
+/// Copies the nearest voxels; `outside` where there is none.
+///
+/// # Panics
+/// When the indices aren't for this array's shape.
+pub fn resample_nearest<T: Copy + Send + Sync>(
+    labels: ArrayView3<T>,
+    nearest: &[Vec<Option<usize>>; 3],
+    outside: T,
+    threads: usize,
+) -> Array3<T> {
+    let [planes, rows, columns] = nearest;
+    let mut out = Array3::from_elem(nearest.each_ref().map(Vec::len), outside);
+    parallel::for_each(threads, out.outer_iter_mut().zip(planes), |(mut plane, z)| {
+        for (mut row, y) in plane.outer_iter_mut().zip(rows) {
+            let (Some(z), Some(y)) = (*z, *y) else { continue };
+            let line = labels.slice(ndarray::s![z, y, ..]);
+            for (out, x) in row.iter_mut().zip(columns) {
+                if let Some(x) = *x {
+                    *out = line[x];
+                }
+            }
+        }
+    });
+    out
+}
