@@ -9,13 +9,14 @@ use std::time::Instant;
 
 use half::f16;
 use ndarray::{Array3, Array4};
-use voxseg::preprocess::Way;
-use voxseg::preprocess::crop::Box3;
 use voxseg::preprocess::resample::{Orders, resample};
+use voxseg::preprocess::{Change, Way};
 use voxseg::progress::Run;
-use voxseg::recipe::{Decision, Recipe, Resample, Resampler, Spline, Step, Tiling};
+use voxseg::recipe::{
+    Back, Decision, Fill, Placement, Recipe, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
+};
 use voxseg::restore::Restorer;
-use voxseg::volume::AxisMap;
+use voxseg::volume::{AxisMap, Geometry};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -55,16 +56,32 @@ fn time_restore(classes: usize, from: [usize; 3], to: [usize; 3], threads: usize
     let rule = Resampler::Spline(Spline::new(1, 0, Some(false)).expect("order 1"));
     let spacing = std::array::from_fn(|axis| Some(to[axis] as f64 / from[axis] as f64));
     let step = Step::Resample(Resample { spacing, image: rule, scores: rule, labels: rule });
-    let tiling = Tiling { patch: [1; 3], slices: false, step: 0.5, mirror: Vec::new() };
-    let recipe = Recipe { steps: vec![step], tiling, decision: Decision::Highest, postprocess: Vec::new() };
-    let way = Way { map: AxisMap::identity(), spacing: [1.0; 3], crop: Box3::whole(to) };
+    let tiling = Tiling {
+        patch: [1; 3],
+        slices: false,
+        placement: Placement::Even(0.5),
+        weights: Weights::Gaussian,
+        fill: Fill::Constant(0.0),
+        sums: Sums::Half,
+        mirror: Vec::new(),
+    };
+    let recipe = Recipe {
+        steps: vec![step],
+        tiling,
+        back: Back::Scores,
+        decision: Decision::Highest,
+        cleanup: Vec::new(),
+        postprocess: Vec::new(),
+    };
+    let mut way = Way::new(AxisMap::identity(), &Geometry::with_shape(to));
+    way.changes.push(Change::Resampled(to));
     let thick = from[0].div_ceil(8);
     let slab = |first| scores(classes, first, [thick.min(from[0] - first), from[1], from[2]]);
     let slabs: Vec<Array4<f16>> = (0..from[0]).step_by(thick).map(slab).collect();
     let start = Instant::now();
     let mut restorer = Restorer::new(&recipe, &way, classes, from, Vec::new(), threads).expect("one network");
     for slab in slabs {
-        restorer.push(slab, &mut [], &Run::default()).expect("planes that fit");
+        restorer.push(slab, &[], &mut |_, _, _| {}, &Run::default()).expect("planes that fit");
     }
     let restored = restorer.finish().expect("all planes");
     let seconds = start.elapsed().as_secs_f64();

@@ -14,10 +14,10 @@ use crate::model::Model;
 use crate::network::Network;
 use crate::preprocess::normalize::Normalization;
 use crate::progress::Run;
-use crate::recipe::{Recipe, Step};
+use crate::recipe::{Back, Cleanup, Placement, Recipe, Step, Sums, Tiling, Weights};
 use crate::restore::{MapBuffer, Restorer, components};
 use crate::segment::{RunReport, segment};
-use crate::tiling::{Blend, TileGrid, window};
+use crate::tiling::{Blend, TileGrid, sliding, window};
 use crate::volume::{Geometry, Volume};
 
 /// More voxels than any machine's memory holds scores of; counting bytes stays exact below it.
@@ -41,8 +41,10 @@ pub enum Precision {
 /// How overlapping tiles are weighed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blending {
-    /// Most at their centre.
+    /// As the model has it.
     #[default]
+    Model,
+    /// Most at their centre.
     Gaussian,
     /// The same everywhere.
     Constant,
@@ -116,7 +118,7 @@ pub struct Plan {
     pub(crate) others: Vec<Plan>,
     pub(crate) window: Array3<f32>,
     pub(crate) threads: usize,
-    pub(crate) step: f64,
+    pub(crate) placement: Placement,
     pub(crate) mirror: Vec<usize>,
     /// Channels of the network's image: the volume's, and those of a previous stage.
     pub(crate) inputs: usize,
@@ -165,10 +167,11 @@ impl Plan {
         threads: usize,
     ) -> Result<Self> {
         let tiling = &model.recipe.tiling;
-        let step = options.step.unwrap_or(tiling.step);
-        if !(step > 0.0 && step <= 1.0) {
-            return Err(Error::argument("options.step", step, "over 0 and up to 1"));
-        }
+        let placement = match options.step {
+            None => tiling.placement,
+            Some(step) if step > 0.0 && step <= 1.0 => tiling.placement.with_step(step),
+            Some(step) => return Err(Error::argument("options.step", step, "over 0 and up to 1")),
+        };
         if options.postprocess {
             model.postprocessing()?;
         }
@@ -187,14 +190,9 @@ impl Plan {
             engines,
             previous,
             others,
-            window: match options.blending {
-                Blending::Gaussian if tiling.slices => window::gaussian2d([tiling.patch[1], tiling.patch[2]]),
-                Blending::Gaussian => window::gaussian(tiling.patch),
-                Blending::Constant => window::constant(tiling.patch),
-            }
-            .mapv(f16::to_f32),
+            window: weights(tiling, options.blending)?,
             threads,
-            step,
+            placement,
             mirror: if options.mirroring { tiling.mirror.clone() } else { Vec::new() },
             inputs: model.networks[0].input_channels(),
             classes: model.networks[0].output_channels(),
@@ -252,7 +250,11 @@ impl Plan {
 
     /// The tiles of an image of the network's shape.
     pub(crate) fn tiles(&self, shape: [usize; 3]) -> Result<TileGrid> {
-        TileGrid::new(shape, self.recipe.tiling.patch, self.step)
+        let patch = self.recipe.tiling.patch;
+        match self.placement {
+            Placement::Even(step) => TileGrid::new(shape, patch, step),
+            Placement::Overlapping(overlap) => TileGrid::overlapping(shape, patch, overlap),
+        }
     }
 
     /// What a segmentation of a volume on this grid will need.
@@ -263,14 +265,16 @@ impl Plan {
         geometry.check()?;
         let map = self.recipe.axes(geometry);
         let shape = map.apply(geometry.shape);
-        let spacing = map.apply(geometry.spacing);
-        let network = self.recipe.resample().map_or(shape, |step| step.shape(shape, spacing));
+        let network = self.recipe.network_shape(geometry)?;
         if network.contains(&0) {
+            let (shape, spacing) = (geometry.shape, geometry.spacing);
             let reason =
-                format!("{shape:?} voxels of {:?} mm are less than one voxel for the network", spacing);
+                format!("{shape:?} voxels of {spacing:?} mm are less than one voxel for the network");
             return Err(Error::Geometry { reason });
         }
-        if self.postprocess && geometry.voxels() as u64 > u64::from(u32::MAX) {
+        if (self.postprocess || !self.recipe.cleanup.is_empty())
+            && geometry.voxels() as u64 > u64::from(u32::MAX)
+        {
             let reason = format!("{shape:?} voxels are more than 2^32, too many to find components in");
             return Err(Error::Geometry { reason });
         }
@@ -332,23 +336,39 @@ impl Plan {
             Step::Normalize(rules) => rules.iter().any(masked) || self.previous.is_some(),
             _ => false,
         });
-        // Resampling holds one channel at a time in f64, resampled along the first axis or along the others.
+        // nnU-Net's resampling holds one channel at a time in f64, resampled along the first axis or along the
+        // others; MONAI's holds none.
         let partly = count([shape[0], network[1], network[2]]).min(count([network[0], shape[1], shape[2]]));
+        let wide = if self.recipe.resample().is_some() { 8 * partly } else { 0 };
         let copies = channels + u64::from(channels > 1);
-        let resampling = if shape == network { 0 } else { 4 * copies * image + 8 * partly };
+        let resampling = if shape == network { 0 } else { 4 * copies * image + wide };
         let preprocess = 4 * channels * voxels + u64::from(masks) * 2 * voxels + resampling;
         let size = self.recipe.tiling.patch;
+        let sums = match self.recipe.tiling.sums {
+            Sums::Half => Blend::<f16>::bytes(self.classes, network, size),
+            Sums::Single => Blend::<f32>::bytes(self.classes, network, size),
+        };
         // The planes that leave the sums are a copy for the time of their restoring.
-        let field = Blend::<f16>::bytes(self.classes, network, size) * (self.engines.len() as u64 + 1);
+        let field = sums * (self.engines.len() as u64 + 1);
         let inputs = self.inputs as u64;
         let tile = 4 * patch * (inputs + classes) * if self.mirror.is_empty() { 1 } else { 2 };
         // Each engine keeps its memory from tile to tile.
         let workspace = ENGINE_BYTES * self.engines.len() as u64
             + self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
-        let labels = Restorer::<f16>::bytes(self.classes, shape, 0, self.threads);
+        let decided_there = matches!(self.recipe.back, Back::Labels | Back::InterpolatedLabels);
+        let decided = if decided_there { network } else { shape };
+        let labels = Restorer::<f16>::bytes(self.classes, decided, 0, self.threads);
+        // Labels with a mark for near ties, on both grids at once.
+        let back = if decided_there { 3 * (image + voxels) } else { 0 };
         let run = 4 * inputs * image + field + labels + tile + workspace;
+        let of_rule = |cleanup: &Cleanup| {
+            let shape = if cleanup.on_network_grid { network } else { shape };
+            cleanup.rule.bytes(shape) + 2 * count(shape)
+        };
+        let cleanup = self.recipe.cleanup.iter().map(of_rule).max().unwrap_or(0);
         let postprocess = if self.postprocess { 2 * voxels + components::bytes(shape) } else { 0 };
-        self.weight_bytes + 2 * patch + preprocess.max(run).max(postprocess)
+        let end = back.max(cleanup).max(postprocess);
+        self.weight_bytes + 4 * patch + preprocess.max(run).max(end + workspace)
     }
 
     /// What runs where, as JSON.
@@ -359,10 +379,30 @@ impl Plan {
             "networks": self.engines.len() + self.others.iter().map(|plan| plan.engines.len()).sum::<usize>(),
             "precision": if self.precision == Precision::F16 { "f16" } else { "f32" },
             "threads": self.threads,
-            "step": self.step,
+            "step": self.placement.step(),
             "mirror_axes": self.mirror,
             "postprocess": self.postprocess,
             "weight_bytes": self.weight_bytes,
         })
+    }
+}
+
+/// The weights of a tile's voxels.
+fn weights(tiling: &Tiling, blending: Blending) -> Result<Array3<f32>> {
+    let wanted = match (blending, tiling.weights) {
+        (Blending::Model, model) => model,
+        (Blending::Constant, _) => Weights::Constant,
+        (Blending::Gaussian, Weights::Constant) if tiling.sums == Sums::Single => {
+            Weights::MonaiGaussian([sliding::SIGMA_SCALE; 3])
+        }
+        (Blending::Gaussian, Weights::Constant) => Weights::Gaussian,
+        (Blending::Gaussian, gaussian) => gaussian,
+    };
+    let half = |window: Array3<f16>| Ok(window.mapv(f16::to_f32));
+    match wanted {
+        Weights::Gaussian if tiling.slices => half(window::gaussian2d([tiling.patch[1], tiling.patch[2]])),
+        Weights::Gaussian => half(window::gaussian(tiling.patch)),
+        Weights::Constant => Ok(Array3::ones(tiling.patch)),
+        Weights::MonaiGaussian(sigma_scale) => sliding::importance(tiling.patch, sigma_scale),
     }
 }

@@ -2,22 +2,51 @@
 //! which `restore` can undo, and the rule that turns class scores into labels.
 
 use crate::error::Result;
+use crate::preprocess::monai::{CropForeground, MonaiIntensity, Padding, Spacing, SpatialPad};
 use crate::preprocess::normalize::Normalization;
 use crate::preprocess::resample::{Orders, resampled_shape, separate_axis};
+use crate::restore::LargestComponents;
 use crate::volume::{AxisMap, Geometry};
 
-/// The way from a volume to labels, beside the network.
+/// The way from a volume to labels, beside the network. nnU-Net's steps and MONAI's share this type and nothing of
+/// each other's conventions: each step says whose grid it computes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     /// From the caller's volume to the network's image, in order.
     pub steps: Vec<Step>,
-    /// How the image is cut into tiles.
+    /// How the image is cut into tiles, and their scores put together.
     pub tiling: Tiling,
+    /// What is brought back onto the volume's grid.
+    pub back: Back,
     /// How class scores become labels.
     pub decision: Decision,
+    /// What the model always does to its labels.
+    pub cleanup: Vec<Cleanup>,
     /// What is done to the labels afterwards, in order, when [`crate::plan::PlanOptions::postprocess`] asks for
     /// it.
     pub postprocess: Vec<KeepLargest>,
+}
+
+/// What is brought back from the network's grid onto the volume's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// The scores, which are decided there.
+    Scores,
+    /// Their probabilities, which are decided there.
+    Probabilities,
+    /// Labels, to the nearest.
+    Labels,
+    /// Labels as numbers that are interpolated, which MONAI's `Invertd` does unless it is told not to; rounded.
+    InterpolatedLabels,
+}
+
+/// Removal of small components that belongs to a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cleanup {
+    /// What stays.
+    pub rule: LargestComponents,
+    /// Whether that is decided on the network's grid, before labels are brought back; else on the volume's.
+    pub on_network_grid: bool,
 }
 
 /// Removes all but the largest connected component of some labels together. Voxels that touch by a corner are
@@ -33,12 +62,15 @@ pub struct KeepLargest {
 /// One step from a volume to the network's image.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Chooses the array's axes; always the first step.
+    /// Chooses the array's axes; the first step, where there is one.
     Orient {
-        /// Whether the axes are first brought to the patient's (RAS), or stay as the volume has them.
+        /// Whether the axes are first brought to the patient's (x to the right, y to the front, z to the head),
+        /// or stay as the volume has them.
         canonical: bool,
-        /// Order of the network's axes: network axis n is axis `transpose[n]` of the (z, y, x) array.
-        transpose: [usize; 3],
+        /// Which of the patient's axes run the other way, (x, y, z).
+        flip: [bool; 3],
+        /// Order of the network's axes: network axis n is axis `order[n]` of (x, y, z).
+        order: [usize; 3],
     },
     /// Cuts off margins in which every channel is zero.
     CropToNonzero,
@@ -46,6 +78,32 @@ pub enum Step {
     Normalize(Vec<Normalization>),
     /// Brings the grid to the network's spacing.
     Resample(Resample),
+    /// MONAI's change of intensities, of one channel or of all together.
+    Intensity {
+        /// The only channel that it is for.
+        channel: Option<usize>,
+        /// What it does.
+        rule: MonaiIntensity,
+    },
+    /// MONAI's cut to the foreground.
+    CropForeground {
+        /// The box.
+        crop: CropForeground,
+        /// What fills it where it reaches beyond the image.
+        padding: Padding,
+        /// Whether the box is found in the first channel as the volume has it, neither oriented nor normalised,
+        /// and yet taken for a box of the present image: what SlicerMONAIAuto3DSeg's script does.
+        misplaced: bool,
+    },
+    /// MONAI's change of the grid's spacing.
+    Space(Spacing),
+    /// MONAI's padding to a least shape.
+    Pad {
+        /// The shape.
+        pad: SpatialPad,
+        /// What fills it.
+        padding: Padding,
+    },
     /// Adds a channel for each of these labels, which is 1 where the previous stage of a cascade found it.
     AddPreviousStage {
         /// The labels, in the order of the channels.
@@ -64,6 +122,34 @@ pub struct Resample {
     pub scores: Resampler,
     /// How labels of a previous stage are resampled.
     pub labels: Resampler,
+}
+
+impl Decision {
+    /// Regions that classes stand for one by one; exactly one half is not enough.
+    pub fn regions(labels: impl IntoIterator<Item = u16>) -> Self {
+        let region = |(class, label)| Region { class, label };
+        Decision::Regions { regions: labels.into_iter().enumerate().map(region).collect(), at_half: false }
+    }
+}
+
+impl Placement {
+    /// The distance of tiles as a share of a tile: of the axis along which they lie closest.
+    pub fn step(&self) -> f64 {
+        match self {
+            Placement::Even(step) => *step,
+            Placement::Overlapping(overlap) => {
+                1.0 - overlap.iter().fold(0.0, |most: f64, &one| most.max(one))
+            }
+        }
+    }
+
+    /// The same rule with another distance.
+    pub fn with_step(&self, step: f64) -> Self {
+        match self {
+            Placement::Even(_) => Placement::Even(step),
+            Placement::Overlapping(_) => Placement::Overlapping([1.0 - step; 3]),
+        }
+    }
 }
 
 /// nnU-Net's ways to change a grid.
@@ -91,17 +177,61 @@ pub struct Spline {
     pub separate: Option<bool>,
 }
 
-/// How an image is cut into tiles.
+/// How an image is cut into tiles, and how their scores are put together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tiling {
     /// Size of a tile along the network's axes.
     pub patch: [usize; 3],
     /// Whether tiles are slices of axis 0.
     pub slices: bool,
-    /// Distance between tiles as a share of the patch.
-    pub step: f64,
+    /// Where tiles lie.
+    pub placement: Placement,
+    /// How much each of a tile's voxels counts.
+    pub weights: Weights,
+    /// What surrounds an image that is smaller than a tile.
+    pub fill: Fill,
+    /// The type that scores are summed and kept in.
+    pub sums: Sums,
     /// Network axes along which tiles are mirrored and averaged.
     pub mirror: Vec<usize>,
+}
+
+/// Where tiles lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Placement {
+    /// nnU-Net's: spread evenly, at most this share of a tile apart.
+    Even(f64),
+    /// MONAI's: whole voxels apart so that at least these shares of a tile overlap, the last ones drawn back.
+    Overlapping([f64; 3]),
+}
+
+/// How much each of a tile's voxels counts where tiles overlap.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weights {
+    /// nnU-Net's Gaussian.
+    Gaussian,
+    /// All the same.
+    Constant,
+    /// MONAI's Gaussian, its standard deviations as shares of a tile.
+    MonaiGaussian([f64; 3]),
+}
+
+/// What surrounds an image that is smaller than a tile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fill {
+    /// A number.
+    Constant(f32),
+    /// The border goes on.
+    Edge,
+}
+
+/// The type that tiles' scores are summed and kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sums {
+    /// Half precision, nnU-Net's.
+    Half,
+    /// Single precision, MONAI's.
+    Single,
 }
 
 /// How class scores become labels.
@@ -109,21 +239,89 @@ pub struct Tiling {
 pub enum Decision {
     /// Each voxel gets the class with the highest score, the first of equals.
     Highest,
-    /// Scores are independent; where one passes probability 0.5 the voxel gets that region's label, later
+    /// Scores are independent: where a region's probability passes one half the voxel gets its label, later
     /// regions over earlier ones.
-    Regions(Vec<u16>),
+    Regions {
+        /// The regions, in order.
+        regions: Vec<Region>,
+        /// Whether exactly one half is enough.
+        at_half: bool,
+    },
+}
+
+/// A class that may overlap others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// The network's class.
+    pub class: usize,
+    /// The label that it gives.
+    pub label: u16,
 }
 
 impl Recipe {
+    /// nnU-Net's conventions, no steps, the highest score.
+    #[cfg(test)]
+    pub(crate) fn for_tests(patch: [usize; 3]) -> Self {
+        Recipe {
+            steps: Vec::new(),
+            tiling: Tiling {
+                patch,
+                slices: false,
+                placement: Placement::Even(0.5),
+                weights: Weights::Gaussian,
+                fill: Fill::Constant(0.0),
+                sums: Sums::Half,
+                mirror: Vec::new(),
+            },
+            back: Back::Scores,
+            decision: Decision::Highest,
+            cleanup: Vec::new(),
+            postprocess: Vec::new(),
+        }
+    }
+
     /// The network's axes in a volume with this geometry.
     pub fn axes(&self, geometry: &Geometry) -> AxisMap {
+        let Some(&Step::Orient { canonical, flip, order }) = self.steps.first() else {
+            return AxisMap::identity();
+        };
+        let map = if canonical { AxisMap::closest_canonical(geometry) } else { AxisMap::identity() };
+        map.flipped(flip).transposed(order)
+    }
+
+    /// The order of the network's axes among (x, y, z).
+    pub fn order(&self) -> [usize; 3] {
         match self.steps.first() {
-            Some(Step::Orient { canonical: true, transpose }) => {
-                AxisMap::closest_canonical(geometry).transposed([2, 1, 0]).transposed(*transpose)
-            }
-            Some(Step::Orient { canonical: false, transpose }) => AxisMap::reversed().transposed(*transpose),
-            _ => AxisMap::identity(),
+            Some(Step::Orient { order, .. }) => *order,
+            _ => [0, 1, 2],
         }
+    }
+
+    /// The shape of the network's image for a volume on this grid, where nothing is cut off.
+    ///
+    /// # Errors
+    /// [`crate::Error::Geometry`] for a grid that a step can't change.
+    pub fn network_shape(&self, geometry: &Geometry) -> Result<[usize; 3]> {
+        let mut grid = self.axes(geometry).grid(geometry);
+        for step in &self.steps {
+            match step {
+                Step::Resample(resample) => grid.shape = resample.shape(grid.shape, grid.spacing),
+                Step::Space(spacing) => grid = spacing.grid(&grid)?,
+                Step::Pad { pad, .. } => grid.shape = pad.window(grid.shape).shape(),
+                _ => {}
+            }
+        }
+        Ok(grid.shape)
+    }
+
+    /// The spacing that the network works at along its axes; `None` where the volume's own is kept.
+    pub fn spacing(&self) -> [Option<f64>; 3] {
+        let spacing = self.steps.iter().rev().find_map(|step| match step {
+            Step::Resample(resample) => Some(resample.spacing),
+            Step::Space(spacing) => Some(spacing.pixdim.map(|length| length.filter(|length| *length > 0.0))),
+            _ => None,
+        });
+        spacing.unwrap_or([None; 3])
     }
 
     /// The resampling step, if there is one.

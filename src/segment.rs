@@ -3,16 +3,17 @@
 use std::time::Instant;
 
 use half::f16;
-use ndarray::{Array4, Axis};
+use ndarray::{Array3, Array4, Axis};
 
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::plan::Plan;
-use crate::preprocess::{Prepared, preprocess};
+use crate::preprocess::{Prepared, Way, preprocess};
 use crate::progress::{Run, Stage};
+use crate::recipe::{Back, Cleanup, Recipe, Sums};
 use crate::restore::components::keep_largest;
-use crate::restore::{Field, MapBuffer, Restored, Restorer};
-use crate::tiling::{Blend, Mirrored, cut};
+use crate::restore::{Field, Map, MapBuffer, NEAR_TIE_MARK, Restored, Restorer, activate, back};
+use crate::tiling::{Blend, Mirrored, Score, cut};
 use crate::volume::{DType, Layout, Volume};
 
 /// What a run did.
@@ -46,47 +47,156 @@ pub(crate) fn segment(
     maps: &mut [MapBuffer],
     run: &mut Run,
 ) -> Result<RunReport> {
+    match plan.recipe.tiling.sums {
+        Sums::Half => segment_in::<f16>(plan, volume, labels, maps, run),
+        Sums::Single => segment_in::<f32>(plan, volume, labels, maps, run),
+    }
+}
+
+/// With scores kept as `S`.
+fn segment_in<S: Score>(
+    plan: &mut Plan,
+    volume: &Volume,
+    labels: &mut LabelBuffer,
+    maps: &mut [MapBuffer],
+    run: &mut Run,
+) -> Result<RunReport> {
     let started = Instant::now();
     let mut report = RunReport { voxels: volume.geometry().voxels(), ..RunReport::default() };
     let members = plan.others.len() as f64 + 1.0;
     let mut fields = Vec::new();
     for (done, member) in plan.others.iter_mut().enumerate() {
-        let field =
-            run.part(0.0, 1.0 / (members - done as f64), |run| field(member, volume, run, &mut report));
-        fields.push(field?);
+        let share = 1.0 / (members - done as f64);
+        fields.push(run.part(0.0, share, |run| field::<S>(member, volume, run, &mut report))?);
     }
 
     let Prepared { image, way } = prepare(plan, volume, run, &mut report)?;
-    let recipe = plan.recipe.clone();
+    let (recipe, threads) = (plan.recipe.clone(), plan.threads);
     let shape = [image.dim().1, image.dim().2, image.dim().3];
-    let mut restorer = Restorer::new(&recipe, &way, plan.classes, shape, fields, plan.threads)?;
+    let mut restorer = Restorer::new(&recipe, &way, plan.classes, shape, fields, threads)?;
     maps.iter_mut().for_each(MapBuffer::begin);
-    infer(plan, image, run, &mut report, |planes, run| restorer.push(planes, maps, run))?;
-    let Restored { labels: mut restored, near_ties } = restorer.finish()?;
+    let wanted: Vec<Map> = maps.iter().map(|map| map.map()).collect();
+    let mut here = MapsHere::new(&recipe, &way, shape, maps);
+    infer::<S>(plan, image, run, &mut report, |mut planes, run| {
+        if recipe.back == Back::Probabilities {
+            activate(&mut planes, &recipe.decision, threads);
+        }
+        restorer.push(planes, &wanted, &mut |map, plane, values| here.receive(map, plane, values), run)
+    })?;
 
-    let writing = Instant::now();
+    let ending = Instant::now();
+    here.finish(threads);
+    let mut restored = restorer.finish()?;
+    for cleanup in recipe.cleanup.iter().filter(|cleanup| cleanup.on_network_grid) {
+        run.check()?;
+        clean(&mut restored.labels, cleanup)?;
+    }
+    let mut start = way.kept().start;
+    if matches!(recipe.back, Back::Labels | Back::InterpolatedLabels) {
+        restored = bring_back(restored.labels, &way, recipe.back, threads);
+        start = [0; 3];
+    }
+    for cleanup in recipe.cleanup.iter().filter(|cleanup| !cleanup.on_network_grid) {
+        run.check()?;
+        clean(&mut restored.labels, cleanup)?;
+    }
     if plan.postprocess {
         for rule in &recipe.postprocess {
             run.check()?;
-            keep_largest(&mut restored, rule);
+            keep_largest(&mut restored.labels, rule);
         }
     }
     run.finished(report.tiles)?;
-    labels.write(restored.view(), &way.map, way.crop.start);
-    report.near_ties = near_ties;
-    report.restore_seconds += writing.elapsed().as_secs_f64();
+    labels.write(restored.labels.view(), &way.map, start);
+    report.near_ties = restored.near_ties;
+    report.restore_seconds += ending.elapsed().as_secs_f64();
     report.total_seconds = started.elapsed().as_secs_f64();
     report.process_peak_bytes = crate::ffi::peak_memory();
     Ok(report)
 }
 
+/// Where maps go as their values come: into the caller's buffers, or, while the network's grid is another, first
+/// into an array on it.
+struct MapsHere<'a, 'b> {
+    buffers: &'a mut [MapBuffer<'b>],
+    way: &'a Way,
+    /// On the network's grid, one for each buffer; empty when values go straight to the buffers.
+    arrays: Vec<Array3<f32>>,
+}
+
+impl<'a, 'b> MapsHere<'a, 'b> {
+    fn new(recipe: &Recipe, way: &'a Way, shape: [usize; 3], buffers: &'a mut [MapBuffer<'b>]) -> Self {
+        let arrays = match recipe.back {
+            Back::Scores | Back::Probabilities => Vec::new(),
+            _ => buffers.iter().map(|_| Array3::zeros(shape)).collect(),
+        };
+        MapsHere { buffers, way, arrays }
+    }
+
+    fn receive(&mut self, map: usize, plane: usize, values: &[f32]) {
+        match self.arrays.get_mut(map) {
+            Some(array) => {
+                let (_, rows, columns) = array.dim();
+                let at = plane * rows * columns;
+                array.as_slice_mut().unwrap_or_default()[at..at + values.len()].copy_from_slice(values);
+            }
+            None => {
+                let (kept, map_of) = (self.way.kept(), &self.way.map);
+                let [_, rows, columns] = kept.shape();
+                let start = [kept.start[0] + plane, kept.start[1], kept.start[2]];
+                let shape = [values.len() / (rows * columns).max(1), rows, columns];
+                self.buffers[map].write(values, map_of, start, shape);
+            }
+        }
+    }
+
+    /// Brings what waits on the network's grid to the buffers.
+    fn finish(self, threads: usize) {
+        for (array, buffer) in self.arrays.into_iter().zip(self.buffers) {
+            let outside = buffer.map().outside();
+            let array = back::nearest(array, self.way, outside, threads);
+            let shape = array.dim().into();
+            buffer.write(array.as_slice().unwrap_or_default(), &self.way.map, [0; 3], shape);
+        }
+    }
+}
+
+/// Labels that were decided on the network's grid, with their marks of near ties, on the volume's.
+fn bring_back(labels: Array3<u16>, way: &Way, how: Back, threads: usize) -> Restored {
+    let near = back::nearest(labels.mapv(|label| label & NEAR_TIE_MARK != 0), way, false, threads);
+    let near_ties = near.iter().filter(|&&near| near).count();
+    drop(near);
+    let labels = labels.mapv_into(|label| label & !NEAR_TIE_MARK);
+    let labels = match how {
+        Back::InterpolatedLabels => {
+            back::linear(labels.mapv(f32::from), way, threads).mapv(|value| value.round_ties_even() as u16)
+        }
+        _ => back::nearest(labels, way, 0, threads),
+    };
+    Restored { labels, near_ties }
+}
+
+/// Applies a rule to labels, whose marks of near ties stay.
+fn clean(labels: &mut Array3<u16>, cleanup: &Cleanup) -> Result<()> {
+    let marks = labels.mapv(|label| label & NEAR_TIE_MARK);
+    labels.mapv_inplace(|label| label & !NEAR_TIE_MARK);
+    cleanup.rule.apply(labels)?;
+    labels.zip_mut_with(&marks, |label, mark| *label |= mark);
+    Ok(())
+}
+
 /// The complete scores of one member of an ensemble.
-fn field(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) -> Result<Field<f16>> {
+fn field<S: Score>(
+    plan: &mut Plan,
+    volume: &Volume,
+    run: &mut Run,
+    report: &mut RunReport,
+) -> Result<Field<S>> {
     let Prepared { image, way } = prepare(plan, volume, run, report)?;
     let (_, planes, rows, columns) = image.dim();
-    let mut scores = Array4::from_elem((plan.classes, planes, rows, columns), f16::ZERO);
+    let mut scores = Array4::from_elem((plan.classes, planes, rows, columns), S::default());
     let mut done = 0;
-    infer(plan, image, run, report, |planes, _| {
+    infer::<S>(plan, image, run, report, |planes, _| {
         let count = planes.dim().1;
         scores.slice_axis_mut(Axis(1), (done..done + count).into()).assign(&planes);
         done += count;
@@ -119,12 +229,12 @@ fn previous_labels(stage: &mut Plan, volume: &Volume, run: &mut Run) -> Result<V
 
 /// From an image to planes of scores: every fold over every tile. Tiles run in rows along the first axis; planes
 /// that no later row touches are averaged, handed to `receive` and dropped before the next row runs.
-fn infer(
+fn infer<S: Score>(
     plan: &mut Plan,
     image: Array4<f32>,
     run: &mut Run,
     report: &mut RunReport,
-    mut receive: impl FnMut(Array4<f16>, &Run) -> Result<()>,
+    mut receive: impl FnMut(Array4<S>, &Run) -> Result<()>,
 ) -> Result<()> {
     let shape = [image.dim().1, image.dim().2, image.dim().3];
     let tiles = plan.tiles(shape)?;
@@ -132,8 +242,8 @@ fn infer(
     let mut input = vec![0.0; image.dim().0 * patch];
     let mut mirrored = Mirrored::new(tiles.patch(), &plan.mirror, plan.classes * patch);
     let total = tiles.len() * plan.engines.len();
-    let window = plan.window.view();
-    let mut fields: Vec<Blend<f16>> =
+    let (window, fill) = (plan.window.view(), plan.recipe.tiling.fill);
+    let mut fields: Vec<Blend<S>> =
         plan.engines.iter().map(|_| Blend::new(plan.classes, &tiles, window, plan.threads)).collect();
     let mut last = Instant::now();
     let lap = |last: &mut Instant| std::mem::replace(last, Instant::now()).elapsed().as_secs_f64();
@@ -142,7 +252,7 @@ fn infer(
         for (engine, field) in plan.engines.iter_mut().zip(&mut fields) {
             for &start in &row.tiles {
                 run.checkpoint(Stage::Network, done, total)?;
-                cut(image.view(), &tiles, start, &mut input);
+                cut(image.view(), &tiles, start, fill, &mut input);
                 report.blend_seconds += lap(&mut last);
                 let scores = mirrored.run(&mut input, |input, output| engine.run(input, output));
                 let failed = |error: Error| Error::Inference { tile: done, reason: error.to_string() };
@@ -161,22 +271,22 @@ fn infer(
     run.checkpoint(Stage::Network, done, total)
 }
 
-/// The finished planes of all folds, summed and divided in half precision as the reference does it.
-fn average(fields: &mut [Blend<f16>], end: usize) -> Result<Array4<f16>> {
+/// The finished planes of all folds, summed and divided in their type as the reference does it.
+fn average<S: Score>(fields: &mut [Blend<S>], end: usize) -> Result<Array4<S>> {
     let folds = fields.len() as f32;
-    let mut sum: Option<Array4<f16>> = None;
+    let mut sum: Option<Array4<S>> = None;
     for field in fields {
         let planes = field.take(end)?;
         match &mut sum {
             None => sum = Some(planes),
             Some(sum) => {
-                sum.zip_mut_with(&planes, |sum, &score| *sum = f16::from_f32(sum.to_f32() + score.to_f32()))
+                sum.zip_mut_with(&planes, |sum, score| *sum = S::from_f32(sum.to_f32() + score.to_f32()))
             }
         }
     }
     let mut sum = sum.ok_or_else(|| Error::unsupported("a model without networks"))?;
     if folds > 1.0 {
-        sum.mapv_inplace(|score| f16::from_f32(score.to_f32() / folds));
+        sum.mapv_inplace(|score| S::from_f32(score.to_f32() / folds));
     }
     Ok(sum)
 }

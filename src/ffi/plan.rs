@@ -28,10 +28,12 @@ pub const VXS_MIRRORING_MODEL: i32 = 0;
 /// Don't mirror: faster by 2 to the number of axes.
 pub const VXS_MIRRORING_OFF: i32 = 1;
 
-/// Overlapping tiles weigh most at their centre: the reference's default.
-pub const VXS_BLENDING_GAUSSIAN: i32 = 0;
-/// Overlapping tiles weigh the same everywhere.
-pub const VXS_BLENDING_CONSTANT: i32 = 1;
+/// Overlapping tiles weigh as the model has it.
+pub const VXS_BLENDING_MODEL: i32 = 0;
+/// Overlapping tiles weigh most at their centre: nnU-Net's default.
+pub const VXS_BLENDING_GAUSSIAN: i32 = 1;
+/// Overlapping tiles weigh the same everywhere: MONAI's default.
+pub const VXS_BLENDING_CONSTANT: i32 = 2;
 
 /// Labels as the network gives them: the reference's default.
 pub const VXS_POSTPROCESS_OFF: i32 = 0;
@@ -68,11 +70,11 @@ pub struct vxs_plan_options {
     /// Threads that a run may use, the calling one included. 0 (default): all processors of this process.
     pub threads: u32,
     /// Distance between tiles as a share of the tile's size, over 0 and up to 1. 0 (default): the model's own
-    /// (0.5 for nnU-Net).
+    /// (0.5 for nnU-Net; 1 less the overlap for MONAI).
     pub step: f64,
     /// `VXS_MIRRORING_MODEL` by default.
     pub mirroring: i32,
-    /// `VXS_BLENDING_GAUSSIAN` by default.
+    /// `VXS_BLENDING_MODEL` by default.
     pub blending: i32,
     /// Bytes of memory that a run may need, beside the caller's buffers. A larger need is refused before
     /// anything is computed. 0 (default): what the machine has.
@@ -95,7 +97,7 @@ unsafe impl Growable for vxs_plan_options {
             threads: 0,
             step: 0.0,
             mirroring: VXS_MIRRORING_MODEL,
-            blending: VXS_BLENDING_GAUSSIAN,
+            blending: VXS_BLENDING_MODEL,
             memory_budget: 0,
             postprocess: VXS_POSTPROCESS_OFF,
             reserved: 0,
@@ -170,6 +172,7 @@ fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
             other => return Err(Error::argument("options.mirroring", other, "one of VXS_MIRRORING_*")),
         },
         blending: match options.blending {
+            VXS_BLENDING_MODEL => Blending::Model,
             VXS_BLENDING_GAUSSIAN => Blending::Gaussian,
             VXS_BLENDING_CONSTANT => Blending::Constant,
             other => return Err(Error::argument("options.blending", other, "one of VXS_BLENDING_*")),

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::labels::Label;
 use crate::network::Network;
-use crate::recipe::{KeepLargest, Recipe, Step};
+use crate::recipe::{Back, KeepLargest, Recipe};
 use files::Files;
 
 /// A trained fold of a model.
@@ -100,6 +100,10 @@ impl Model {
         if let Some(nested) = members.iter().find(|member| !member.others.is_empty()) {
             let found = format!("{}, which is an ensemble", nested.name());
             return Err(Error::argument("members", found, "single models"));
+        }
+        if let Some(other) = members.iter().find(|member| member.recipe.back != Back::Scores) {
+            let found = format!("{}, a {} model", other.name(), other.about.format);
+            return Err(Error::argument("members", found, "models whose scores are brought back: nnU-Net's"));
         }
         for other in others {
             let differs = |what: &str| {
@@ -235,8 +239,7 @@ impl Model {
     /// The spacing that the network works at in millimetres, in the order of the axes of a volume (x, y, z);
     /// 0 where the volume's own is kept.
     pub fn spacing(&self) -> [f64; 3] {
-        let spacing = self.recipe.resample().map_or([None; 3], |resample| resample.spacing);
-        self.in_volume_order(spacing.map(|spacing| spacing.unwrap_or(0.0)))
+        self.in_volume_order(self.recipe.spacing().map(|spacing| spacing.unwrap_or(0.0)))
     }
 
     /// The size of a tile in voxels, in the order of the axes of a volume.
@@ -245,11 +248,7 @@ impl Model {
     }
 
     fn in_volume_order<T: Copy>(&self, network: [T; 3]) -> [T; 3] {
-        let transpose = match self.recipe.steps.first() {
-            Some(Step::Orient { transpose, .. }) => *transpose,
-            _ => [0, 1, 2],
-        };
-        crate::volume::AxisMap::reversed().transposed(transpose).undo(network)
+        crate::volume::AxisMap::identity().transposed(self.recipe.order()).undo(network)
     }
 
     /// All that is known about the model, as JSON.
@@ -271,7 +270,7 @@ impl Model {
             "channels": about.channels,
             "patch": self.patch(),
             "spacing": self.spacing(),
-            "step": self.recipe.tiling.step,
+            "step": self.recipe.tiling.placement.step(),
             "mirror_axes": self.recipe.tiling.mirror,
             "recipe": self.recipe.steps.iter().map(|step| format!("{step:?}")).collect::<Vec<_>>(),
             "decision": format!("{:?}", self.recipe.decision),

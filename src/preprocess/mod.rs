@@ -10,8 +10,9 @@ use ndarray::{Array3, Array4, Axis, concatenate, s};
 use crate::error::{Error, Result};
 use crate::progress::{Run, Stage};
 use crate::recipe::{Recipe, Step};
-use crate::volume::{AxisMap, DType, Layout, Volume};
+use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 use crop::{Box3, nonzero_box, nonzero_mask};
+use monai::{Padding, Sampling, Window};
 use normalize::Normalization;
 
 /// An image for the network, [channels, axis 0, axis 1, axis 2], and the way back from it.
@@ -24,14 +25,48 @@ pub struct Prepared {
 }
 
 /// How an image came from a volume: all that undoing it needs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Way {
     /// The network's axes in the volume.
     pub map: AxisMap,
-    /// The volume's spacing along the network's axes, in millimetres.
-    pub spacing: [f64; 3],
-    /// The part of the volume that was kept, along the network's axes.
-    pub crop: Box3,
+    /// The volume's grid along the network's axes.
+    pub grid: Geometry,
+    /// What became of it, in order.
+    pub changes: Vec<Change>,
+}
+
+/// A change of an image's grid.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A part was kept, or the image was padded.
+    Cut {
+        /// The image's shape before.
+        from: [usize; 3],
+        /// What became the image.
+        window: Window,
+    },
+    /// nnU-Net's resampling, from this shape.
+    Resampled([usize; 3]),
+    /// MONAI's, with the way back; `None` where nothing changed.
+    Spaced(Option<Sampling>),
+}
+
+impl Way {
+    /// For an image that is a volume on this grid as the network's axes see it.
+    pub fn new(map: AxisMap, volume: &Geometry) -> Self {
+        Way { map, grid: map.grid(volume), changes: Vec::new() }
+    }
+
+    /// The part of the volume that the network saw, along its axes.
+    pub fn kept(&self) -> Box3 {
+        match self.changes.first() {
+            Some(Change::Cut { from, window }) => Box3 {
+                start: [0, 1, 2].map(|axis| window.start[axis].clamp(0, from[axis] as i64) as usize),
+                end: [0, 1, 2].map(|axis| window.end[axis].clamp(0, from[axis] as i64) as usize),
+            },
+            _ => Box3::whole(self.grid.shape),
+        }
+    }
 }
 
 /// Takes a volume through the steps of a recipe. `previous` are the labels of a cascade's previous stage, dense
@@ -48,9 +83,10 @@ pub fn preprocess(
 ) -> Result<Prepared> {
     let geometry = volume.geometry();
     let map = recipe.axes(geometry);
-    let shape = map.apply(geometry.shape);
-    let mut way = Way { map, spacing: map.apply(geometry.spacing), crop: Box3::whole(shape) };
-    let mut image = read(volume, &map, Box3::whole(shape), threads);
+    let mut way = Way::new(map, geometry);
+    // The grid of the present image.
+    let mut grid = way.grid.clone();
+    let mut image = read(volume, &map, Box3::whole(grid.shape), threads);
     // Where the image isn't zero, cavities filled; only some steps look at it.
     let mut mask = None;
     for (done, step) in recipe.steps.iter().enumerate() {
@@ -58,12 +94,9 @@ pub fn preprocess(
         match step {
             Step::Orient { .. } => {}
             Step::CropToNonzero => {
-                way.crop = nonzero_box(image.view(), threads);
-                if !way.crop.is_whole(shape) {
-                    let Box3 { start, end } = way.crop;
-                    let part = s![.., start[0]..end[0], start[1]..end[1], start[2]..end[2]];
-                    image = image.slice(part).as_standard_layout().into_owned();
-                }
+                let Box3 { start, end } = nonzero_box(image.view(), threads);
+                let window = Window { start: start.map(|at| at as i64), end: end.map(|at| at as i64) };
+                cut(&mut image, &mut way, &mut grid, window, Padding::Constant(0.0), threads);
             }
             Step::Normalize(rules) => {
                 let masked = |rule: &Normalization| matches!(rule, Normalization::ZScore { masked: true });
@@ -75,29 +108,49 @@ pub fn preprocess(
                 }
             }
             Step::Resample(resample) => {
-                let from = way.crop.shape();
-                let to = resample.shape(from, way.spacing);
+                let from = grid.shape;
+                let to = resample.shape(from, grid.spacing);
                 if to.contains(&0) {
-                    let found = format!("{from:?} voxels of {:?} mm along its axes", way.spacing);
-                    let expected = format!("at least half a voxel of {:?} mm", resample.target(way.spacing));
+                    let found = format!("{from:?} voxels of {:?} mm along its axes", grid.spacing);
+                    let expected = format!("at least half a voxel of {:?} mm", resample.target(grid.spacing));
                     return Err(Error::VolumeMismatch { expected, found });
                 }
+                way.changes.push(Change::Resampled(from));
+                grid.shape = to;
                 if to != from {
-                    let separate = resample.image.separate_axis(way.spacing, resample.target(way.spacing));
-                    let one =
-                        |channel| resample::resample_with(&resample.image, channel, to, separate, threads);
-                    image = match image.dim().0 {
-                        // The usual case needs no second copy.
-                        1 => one(image.index_axis(Axis(0), 0)).insert_axis(Axis(0)),
-                        channels => {
-                            let mut resampled = Array4::zeros((channels, to[0], to[1], to[2]));
-                            for (channel, mut out) in image.outer_iter().zip(resampled.outer_iter_mut()) {
-                                out.assign(&one(channel));
-                            }
-                            resampled
-                        }
-                    };
+                    let separate = resample.image.separate_axis(grid.spacing, resample.target(grid.spacing));
+                    image = each_channel(image, to, |channel| {
+                        resample::resample_with(&resample.image, channel, to, separate, threads)
+                    });
                 }
+            }
+            Step::Intensity { channel, rule } => {
+                let part = match *channel {
+                    Some(channel) => image.slice_mut(s![channel..=channel, .., .., ..]),
+                    None => image.view_mut(),
+                };
+                rule.apply(part, threads)?;
+            }
+            Step::CropForeground { crop, padding, misplaced } => {
+                let window = if *misplaced {
+                    let raw = read(volume, &AxisMap::identity(), Box3::whole(geometry.shape), threads);
+                    let window = crop.window(raw.slice(s![..1, .., .., ..]), threads)?;
+                    inside(window, grid.shape)?
+                } else {
+                    crop.window(image.view(), threads)?
+                };
+                cut(&mut image, &mut way, &mut grid, window, *padding, threads);
+            }
+            Step::Pad { pad, padding } => {
+                let window = pad.window(grid.shape);
+                cut(&mut image, &mut way, &mut grid, window, *padding, threads);
+            }
+            Step::Space(spacing) => {
+                way.changes.push(Change::Spaced(spacing.inverse(&grid)?));
+                if let Some(sampling) = spacing.forward(&grid)? {
+                    image = each_channel(image, sampling.to(), |channel| sampling.linear(channel, threads));
+                }
+                grid = spacing.grid(&grid)?;
             }
             Step::AddPreviousStage { labels } => {
                 let stage =
@@ -110,6 +163,66 @@ pub fn preprocess(
     }
     run.checkpoint(Stage::Preprocess, 1, 1)?;
     Ok(Prepared { image, way })
+}
+
+/// Keeps a part of an image, which may reach beyond it.
+fn cut(
+    image: &mut Array4<f32>,
+    way: &mut Way,
+    grid: &mut Geometry,
+    window: Window,
+    padding: Padding,
+    threads: usize,
+) {
+    let from = grid.shape;
+    way.changes.push(Change::Cut { from, window });
+    if window == Window::whole(from) {
+        return;
+    }
+    for world in 0..3 {
+        for axis in 0..3 {
+            grid.origin[world] +=
+                grid.direction[world][axis] * grid.spacing[axis] * window.start[axis] as f64;
+        }
+    }
+    grid.shape = window.shape();
+    let old = std::mem::replace(image, Array4::zeros((0, 0, 0, 0)));
+    *image = each_channel(old, grid.shape, |channel| window.cut(channel, padding, threads));
+}
+
+/// The part of a box that lies in an image of that shape; a misplaced box may miss it.
+fn inside(window: Window, shape: [usize; 3]) -> Result<Window> {
+    let start = [0, 1, 2].map(|axis| window.start[axis].clamp(0, shape[axis] as i64));
+    let end = [0, 1, 2].map(|axis| window.end[axis].clamp(start[axis], shape[axis] as i64));
+    if start.iter().zip(&end).any(|(start, end)| start == end) {
+        return Err(Error::VolumeMismatch {
+            expected:
+                "a foreground box that meets the image once its axes are changed; the model's own script \
+                       fails here too, the option to correct its crop helps"
+                    .into(),
+            found: format!(
+                "a box from {:?} to {:?} and an image of {shape:?} voxels",
+                window.start, window.end
+            ),
+        });
+    }
+    Ok(Window { start, end })
+}
+
+/// An image whose channels are changed one after the other. The usual case of one channel needs no second copy.
+fn each_channel(
+    image: Array4<f32>,
+    to: [usize; 3],
+    mut change: impl FnMut(ndarray::ArrayView3<f32>) -> Array3<f32>,
+) -> Array4<f32> {
+    if image.dim().0 == 1 {
+        return change(image.index_axis(Axis(0), 0)).insert_axis(Axis(0));
+    }
+    let mut changed = Array4::zeros((image.dim().0, to[0], to[1], to[2]));
+    for (channel, mut out) in image.outer_iter().zip(changed.outer_iter_mut()) {
+        out.assign(&change(channel));
+    }
+    changed
 }
 
 /// The intensities of a part of a volume, along the network's axes.
@@ -138,14 +251,15 @@ fn previous_stage(
     let layout = Layout::dense(grid.shape, DType::U16);
     let stored = Volume::new(grid.clone(), DType::U16, layout, vec![stage])?;
     let mut found =
-        read(&stored, &way.map, way.crop, threads).index_axis_move(Axis(0), 0).mapv(|label| label as i32);
+        read(&stored, &way.map, way.kept(), threads).index_axis_move(Axis(0), 0).mapv(|label| label as i32);
     if let Some(mask) = mask {
         // The reference marks background outside of the image, which interpolation then keeps apart.
         found.zip_mut_with(mask, |label, &inside| *label = if *label == 0 && !inside { -1 } else { *label });
     }
     if let Some(step) = recipe.resample() {
-        let to = step.shape(way.crop.shape(), way.spacing);
-        let separate = step.labels.separate_axis(way.spacing, step.target(way.spacing));
+        let spacing = way.grid.spacing;
+        let to = step.shape(way.kept().shape(), spacing);
+        let separate = step.labels.separate_axis(spacing, step.target(spacing));
         found = resample::resample_labels(&step.labels, found, to, separate, threads)?;
     }
     let shape = found.dim();

@@ -106,7 +106,7 @@ impl<'a> Probabilities<'a> {
         if !self.scores_are_probabilities {
             match self.decision {
                 Decision::Highest => kernels::softmax(&mut self.scores, self.width),
-                Decision::Regions(_) => kernels::sigmoid(&mut self.scores),
+                Decision::Regions { .. } => kernels::sigmoid(&mut self.scores),
             }
         }
         match n {
@@ -137,6 +137,7 @@ struct Band<'a, S> {
     /// other axes: [slot][row][class][x].
     slots: [Vec<f32>; 2],
     held: [usize; 2],
+    /// A line of scores, and a zero.
     line: Vec<f32>,
     across: [Vec<f32>; 2],
 }
@@ -154,7 +155,7 @@ impl<'a, S: Score> Band<'a, S> {
             width,
             slots: [vec![0.0; size], vec![0.0; size]],
             held: [usize::MAX; 2],
-            line: vec![0.0; source.columns()],
+            line: vec![0.0; source.columns() + 1],
             across: [vec![0.0; width], vec![0.0; width]],
         })
     }
@@ -184,12 +185,16 @@ impl<'a, S: Score> Band<'a, S> {
         // Without a second plane its slot may hold anything. The reference keeps interpolated scores in half
         // precision, but for PyTorch's.
         let b = if weight == 0.0 { a } else { &self.slots[1][part] };
-        Row { a, b, weight, width: self.width, half: !self.taps[2].single }
+        Row { a, b, weight, width: self.width, half: S::HALF && !self.taps[2].single }
     }
 
     /// One plane of the scores, all classes, interpolated along axes 1 and 2 at the rows of the band.
     fn interpolate(&mut self, plane: usize, slot: usize) {
         let (classes, width) = (self.source.classes(), self.width);
+        let ([planes, rows], columns) = (self.source.extent(), self.source.columns());
+        if plane == planes {
+            return self.slots[slot].fill(0.0);
+        }
         for class in 0..classes {
             let mut held = [usize::MAX; 2];
             for row in 0..self.height {
@@ -201,8 +206,12 @@ impl<'a, S: Score> Band<'a, S> {
                 for side in 0..2 {
                     if held[side] != between[side] {
                         held[side] = between[side];
+                        if between[side] == rows {
+                            self.across[side].fill(0.0);
+                            continue;
+                        }
                         if let Some(line) = self.source.line(class, plane, between[side]).as_slice() {
-                            S::widen(line, &mut self.line);
+                            S::widen(line, &mut self.line[..columns]);
                         }
                         self.taps[2].interpolate(&self.line, &mut self.across[side]);
                     }

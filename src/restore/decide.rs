@@ -1,7 +1,11 @@
 //! Scores of one row, all classes, become labels.
 
+use ndarray::{Array4, Axis};
+
 use super::kernels::{self, Row};
-use crate::recipe::Decision;
+use crate::parallel;
+use crate::recipe::{Decision, Region};
+use crate::tiling::Score;
 
 /// Two classes nearly tie when their probabilities differ by at most this much.
 pub(crate) const NEAR_TIE: f32 = 0.01;
@@ -23,6 +27,8 @@ pub enum Domain {
 pub(super) struct Decider<'a> {
     pub decision: &'a Decision,
     domain: Domain,
+    /// Bits that labels of near ties get.
+    mark: u16,
     /// A gap between the two best over which they can't nearly tie, whatever the others are.
     clear_gap: f32,
 }
@@ -41,14 +47,14 @@ impl RowScratch {
 }
 
 impl<'a> Decider<'a> {
-    pub(super) fn new(decision: &'a Decision, classes: usize, domain: Domain) -> Self {
+    pub(super) fn new(decision: &'a Decision, classes: usize, domain: Domain, mark: u16) -> Self {
         // With a gap g the margin is at least (1 − e⁻ᵍ) / (1 + (n − 1)·e⁻ᵍ); solved for the margin of a tie.
         let ratio = (1.0 - NEAR_TIE) / (1.0 + NEAR_TIE * classes.saturating_sub(1) as f32);
         let clear_gap = match domain {
             Domain::Scores => -ratio.ln() + 1e-3,
             Domain::Probabilities => NEAR_TIE,
         };
-        Decider { decision, domain, clear_gap }
+        Decider { decision, domain, mark, clear_gap }
     }
 
     /// Whether it decides on probabilities.
@@ -65,7 +71,7 @@ impl<'a> Decider<'a> {
     pub(super) fn decide(&self, row: Row, out: &mut [u16], scratch: &mut RowScratch) -> usize {
         match self.decision {
             Decision::Highest => self.highest(row, out, scratch),
-            Decision::Regions(values) => self.regions(values, row, out),
+            Decision::Regions { regions, at_half } => self.regions(regions, *at_half, row, out),
         }
     }
 
@@ -83,32 +89,55 @@ impl<'a> Decider<'a> {
                 continue;
             }
             let voxels = (block * 16..).zip(leads).filter(|&(_, &lead)| lead <= self.clear_gap);
-            ties += match self.domain {
-                Domain::Probabilities => voxels.count(),
-                Domain::Scores => {
-                    voxels.filter(|&(x, &lead)| nearly_ties(row, x, score[x], score[x] - lead)).count()
+            for (x, &lead) in voxels {
+                let ties_here = match self.domain {
+                    // Outside of what the network saw all probabilities are zero.
+                    Domain::Probabilities => score[x] > 0.0,
+                    Domain::Scores => nearly_ties(row, x, score[x], score[x] - lead),
+                };
+                if ties_here {
+                    out[x] |= self.mark;
+                    ties += 1;
                 }
-            };
+            }
         }
         ties
     }
 
-    fn regions(&self, values: &[u16], row: Row, out: &mut [u16]) -> usize {
-        let (middle, above, near) = match self.domain {
+    fn regions(&self, regions: &[Region], at_half: bool, row: Row, out: &mut [u16]) -> usize {
+        let (half, step, near) = match self.domain {
             Domain::Scores => (0.0, ZERO, NEAR_HALF),
-            Domain::Probabilities => (0.5, 0.5, 0.5 * NEAR_TIE),
+            Domain::Probabilities => (0.5, 0.0, 0.5 * NEAR_TIE),
         };
         let mut close = vec![false; row.width];
         out.fill(0);
-        for (class, &value) in values.iter().enumerate() {
-            for (x, (label, close)) in out.iter_mut().zip(&mut close).enumerate() {
-                let score = row.score(class, x);
-                *label = if score > above { value } else { *label };
-                *close |= (score - middle).abs() <= near;
+        for &Region { class, label } in regions {
+            for (x, (out, close)) in out.iter_mut().zip(&mut close).enumerate() {
+                let over = row.score(class, x) - half;
+                *out = if over > step || (at_half && over >= -step) { label } else { *out };
+                *close |= over.abs() <= near;
             }
         }
+        out.iter_mut().zip(&close).for_each(|(out, &close)| *out |= if close { self.mark } else { 0 });
         close.into_iter().filter(|&close| close).count()
     }
+}
+
+/// Scores [class, plane, row, column] become probabilities, in place.
+pub fn activate<S: Score>(scores: &mut Array4<S>, decision: &Decision, threads: usize) {
+    let (classes, _, rows, columns) = scores.dim();
+    parallel::for_each(threads, scores.axis_iter_mut(Axis(1)), |mut plane| {
+        let mut line = vec![0.0; classes * columns];
+        for row in 0..rows {
+            let mut scores = plane.slice_mut(ndarray::s![.., row, ..]);
+            line.iter_mut().zip(&scores).for_each(|(value, score)| *value = score.to_f32());
+            match decision {
+                Decision::Highest => kernels::softmax(&mut line, columns),
+                Decision::Regions { .. } => kernels::sigmoid(&mut line),
+            }
+            scores.iter_mut().zip(&line).for_each(|(score, &value)| *score = S::from_f32(value));
+        }
+    });
 }
 
 /// Whether the two highest probabilities of a voxel differ by at most [`NEAR_TIE`].

@@ -27,7 +27,7 @@ pub enum Map {
 impl Map {
     /// Fills a row from probabilities.
     pub(super) fn fill(self, row: Row, decision: &Decision, scratch: &mut RowScratch, out: &mut [f32]) {
-        let binary = matches!(decision, Decision::Regions(_));
+        let binary = matches!(decision, Decision::Regions { .. });
         match self {
             Map::Probability(label) => match class_of(decision, label) {
                 Some(class) => out.copy_from_slice(&row.a[class * row.width..][..row.width]),
@@ -64,7 +64,7 @@ impl Map {
     }
 
     /// What it is where the network saw nothing.
-    fn outside(self) -> f32 {
+    pub(crate) fn outside(self) -> f32 {
         match self {
             Map::Probability(0) | Map::Margin => 1.0,
             Map::Probability(_) | Map::Entropy => 0.0,
@@ -81,7 +81,9 @@ fn surprise(probability: f32) -> f32 {
 fn class_of(decision: &Decision, label: u16) -> Option<usize> {
     match decision {
         Decision::Highest => Some(label.into()),
-        Decision::Regions(values) => values.iter().position(|&value| value == label),
+        Decision::Regions { regions, .. } => {
+            regions.iter().find(|region| region.label == label).map(|region| region.class)
+        }
     }
 }
 

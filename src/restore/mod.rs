@@ -1,17 +1,15 @@
 //! From class scores to labels on the caller's grid. Scores arrive plane by plane while later tiles still run
-//! and stay at the network's resolution; each row of the finer grid is interpolated for all classes, decided
-//! and forgotten, so that no array of classes × voxels is ever made.
+//! and stay at the network's resolution; each row of the grid on which they are decided is interpolated for all
+//! classes, decided and forgotten, so that no array of classes × voxels is ever made.
 
+pub(crate) mod back;
 mod band;
 pub(crate) mod components;
 mod decide;
 mod kernels;
-<<<<<<< HEAD
+mod largest_components;
 mod maps;
 mod source;
-=======
-pub mod largest_components;
->>>>>>> transforms
 mod taps;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,25 +19,30 @@ use ndarray::{Array3, Array4};
 use crate::error::{Error, Result};
 use crate::parallel;
 use crate::preprocess::Way;
+use crate::preprocess::crop::Box3;
 use crate::progress::Run;
-use crate::recipe::Recipe;
+use crate::recipe::{Back, Recipe};
 use crate::tiling::Score;
+use crate::volume::{AxisMap, Geometry};
 use band::{BAND, OutRow, Place, restore_band};
 use decide::Decider;
 pub use decide::Domain;
+pub use decide::activate;
+pub use largest_components::LargestComponents;
 pub use maps::{Map, MapBuffer};
 use source::Source;
+
+/// Set in labels of voxels that nearly tie, while they are on the network's grid.
+pub const NEAR_TIE_MARK: u16 = 1 << 15;
 
 /// Planes that are restored at a time where maps are asked for, whose values wait until they are written.
 const SLAB: usize = 16;
 
 /// Turns planes of class scores into labels as they come.
 pub struct Restorer<'a, S> {
-    way: Way,
     /// The fields of other members of an ensemble, and last the one whose planes are arriving.
     sources: Vec<Source<S>>,
     decider: Decider<'a>,
-    maps: Vec<Map>,
     labels: Array3<u16>,
     /// Planes of the labels that are done.
     done: usize,
@@ -47,16 +50,20 @@ pub struct Restorer<'a, S> {
     threads: usize,
 }
 
+/// Receives the values of a map: its number, the first plane, and dense values of some planes.
+pub type MapReceiver<'a> = &'a mut dyn FnMut(usize, usize, &[f32]);
+
 /// The complete scores of one network on its grid.
 pub struct Field<S> {
     source: Source<S>,
     way: Way,
 }
 
-/// Labels along the network's axes, on the grid before resampling.
+/// Labels along the network's axes.
 #[derive(Debug, PartialEq)]
 pub struct Restored {
-    /// A label for each voxel of the part of the volume that was kept.
+    /// A label for each voxel of the part of the volume that was kept, or of the network's grid where labels are
+    /// brought back. There the bit [`NEAR_TIE_MARK`] is set for near ties.
     pub labels: Array3<u16>,
     /// Voxels whose two best classes differ in probability by at most 0.01; with regions, voxels where a
     /// region's probability is within 0.005 of 0.5.
@@ -69,7 +76,7 @@ impl<S: Score> Field<S> {
         let (classes, planes, rows, columns) = scores.dim();
         let mut source = Source::new(recipe, way, classes, [planes, rows, columns], threads);
         source.push(scores);
-        Field { source, way: *way }
+        Field { source, way: way.clone() }
     }
 }
 
@@ -87,8 +94,14 @@ impl<'a, S: Score> Restorer<'a, S> {
         others: Vec<Field<S>>,
         threads: usize,
     ) -> Result<Self> {
-        let own = Source::new(recipe, way, classes, from, threads);
-        let part = |way: &Way| way.map.undo([0, 1, 2].map(|n| [way.crop.start[n], way.crop.end[n]]));
+        let decided_there = matches!(recipe.back, Back::Labels | Back::InterpolatedLabels);
+        let here = Way::new(AxisMap::identity(), &Geometry::with_shape(from));
+        let own = Source::new(recipe, if decided_there { &here } else { way }, classes, from, threads);
+        let part = |way: &Way| {
+            let Box3 { start, end } = way.kept();
+            way.map.undo([0, 1, 2].map(|n| [start[n], end[n]]))
+        };
+        let labels = Array3::zeros(own.to());
         let mut sources = Vec::with_capacity(others.len() + 1);
         for field in others {
             if part(&field.way) != part(way) {
@@ -97,17 +110,14 @@ impl<'a, S: Score> Restorer<'a, S> {
             sources.push(field.source.turned(&field.way.map, &way.map));
         }
         sources.push(own);
-        let domain = if sources.len() > 1 { Domain::Probabilities } else { Domain::Scores };
-        Ok(Restorer {
-            way: *way,
-            sources,
-            decider: Decider::new(&recipe.decision, classes, domain),
-            maps: Vec::new(),
-            labels: Array3::zeros(way.crop.shape()),
-            done: 0,
-            near_ties: 0,
-            threads,
-        })
+        let domain = match recipe.back {
+            Back::Scores if sources.len() == 1 => Domain::Scores,
+            Back::Labels | Back::InterpolatedLabels => Domain::Scores,
+            _ => Domain::Probabilities,
+        };
+        let mark = if decided_there { NEAR_TIE_MARK } else { 0 };
+        let decider = Decider::new(&recipe.decision, classes, domain, mark);
+        Ok(Restorer { sources, decider, labels, done: 0, near_ties: 0, threads })
     }
 
     /// Bytes that restoring needs beside the scores, for labels of shape `to` and `maps` maps.
@@ -117,32 +127,32 @@ impl<'a, S: Score> Restorer<'a, S> {
         2 * count(&to) + band * threads as u64 + 4 * count(&[maps, SLAB.min(to[0]), to[1], to[2]])
     }
 
-    /// Takes the next planes of scores, [class, plane, row, column], and restores what they allow.
+    /// Takes the next planes of scores, [class, plane, row, column], and restores what they allow; the values of
+    /// `maps` go to `receive`.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
-    pub fn push(&mut self, planes: Array4<S>, maps: &mut [MapBuffer], run: &Run) -> Result<()> {
+    pub fn push(&mut self, planes: Array4<S>, maps: &[Map], receive: MapReceiver, run: &Run) -> Result<()> {
         if let Some(source) = self.sources.last_mut() {
             source.push(planes);
         }
-        self.maps = maps.iter().map(MapBuffer::map).collect();
         let ready = |source: &Source<S>| match source.taps() {
             Some(taps) => (self.done..self.labels.dim().0)
-                .take_while(|&plane| taps[0].between(plane)[1] < source.end())
+                .take_while(|&plane| taps[0].last_needed(plane).is_none_or(|last| last < source.end()))
                 .count(),
             None => 0,
         };
         let mut ready = self.sources.iter().map(ready).min().unwrap_or(0);
         while ready > 0 {
             let slab = if maps.is_empty() { ready } else { ready.min(SLAB) };
-            self.restore(slab, maps, run)?;
+            self.restore(slab, maps, receive, run)?;
             ready -= slab;
         }
         Ok(())
     }
 
     /// Restores the next `planes` planes.
-    fn restore(&mut self, planes: usize, maps: &mut [MapBuffer], run: &Run) -> Result<()> {
+    fn restore(&mut self, planes: usize, maps: &[Map], receive: MapReceiver, run: &Run) -> Result<()> {
         let (_, height, width) = self.labels.dim();
         let mut values = vec![vec![0.0; planes * height * width]; maps.len()];
         let mut map_rows: Vec<_> = values.iter_mut().map(|values| values.chunks_exact_mut(width)).collect();
@@ -161,14 +171,12 @@ impl<'a, S: Score> Restorer<'a, S> {
             run.check()?;
             parallel::for_each(self.threads, bands.by_ref().take(8 * self.threads), |(band, rows)| {
                 let place = Place { first_row: band * BAND, first_plane: self.done, planes };
-                let count = restore_band(&self.sources, place, rows, &self.decider, &self.maps);
+                let count = restore_band(&self.sources, place, rows, &self.decider, maps);
                 near_ties.fetch_add(count, Ordering::Relaxed);
             });
         }
-        let Way { map, crop, .. } = self.way;
-        for (buffer, values) in maps.iter_mut().zip(&values) {
-            let start = [crop.start[0] + self.done, crop.start[1], crop.start[2]];
-            buffer.write(values, &map, start, [planes, height, width]);
+        for (map, values) in values.iter().enumerate() {
+            receive(map, self.done, values);
         }
         self.near_ties += near_ties.into_inner();
         self.done += planes;

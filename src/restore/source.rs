@@ -3,7 +3,7 @@
 use ndarray::{Array4, ArrayView1, Axis, concatenate, s};
 
 use super::taps::Taps;
-use crate::preprocess::{Way, resample};
+use crate::preprocess::{Change, Way, resample};
 use crate::recipe::{Recipe, Resampler};
 use crate::tiling::Score;
 use crate::volume::AxisMap;
@@ -31,6 +31,45 @@ enum Scheme {
     Whole(Resampler, Option<usize>),
 }
 
+impl Scheme {
+    /// The way back from an image of shape `from`.
+    fn new(recipe: &Recipe, way: &Way, from: [usize; 3]) -> Self {
+        let kept = way.kept();
+        let mut taps = [0, 1, 2].map(|axis| Taps::identity(kept.shape()[axis]));
+        for change in &way.changes {
+            match change {
+                Change::Cut { window, .. } => {
+                    // The first cut keeps what the outputs are; its window may begin outside of the volume.
+                    let first = std::ptr::eq(change, &way.changes[0]);
+                    let start =
+                        |axis: usize| window.start[axis] - if first { kept.start[axis] as i64 } else { 0 };
+                    let shape = window.shape();
+                    for (axis, taps) in taps.iter_mut().enumerate() {
+                        taps.cut(start(axis), shape[axis]);
+                    }
+                }
+                Change::Resampled(shape) => {
+                    let Some(step) = recipe.resample().filter(|_| *shape != from) else { continue };
+                    let (target, spacing) = (step.target(way.grid.spacing), way.grid.spacing);
+                    let separate = step.scores.separate_axis(target, spacing);
+                    match Taps::of(&step.scores, from, *shape, separate) {
+                        Some(resampled) => taps = resampled,
+                        None => return Scheme::Whole(step.scores, separate),
+                    }
+                }
+                Change::Spaced(None) => {}
+                Change::Spaced(Some(sampling)) => {
+                    let spaced = sampling.taps();
+                    for (axis, (taps, spaced)) in taps.iter_mut().zip(&spaced).enumerate() {
+                        *taps = taps.through(spaced, sampling.from()[axis]);
+                    }
+                }
+            }
+        }
+        Scheme::Taps(taps)
+    }
+}
+
 impl<S: Score> Source<S> {
     /// Scores of `classes` on a grid of shape `from`, which came from a volume by `way`; no planes yet.
     pub(super) fn new(
@@ -40,18 +79,8 @@ impl<S: Score> Source<S> {
         from: [usize; 3],
         threads: usize,
     ) -> Source<S> {
-        let to = way.crop.shape();
-        let rule = recipe
-            .resample()
-            .filter(|_| from != to)
-            .map(|step| (&step.scores, step.scores.separate_axis(step.target(way.spacing), way.spacing)));
-        let scheme = match rule {
-            None => Scheme::Taps(to.map(Taps::identity)),
-            Some((rule, separate)) => match Taps::of(rule, from, to, separate) {
-                Some(taps) => Scheme::Taps(taps),
-                None => Scheme::Whole(*rule, separate),
-            },
-        };
+        let to = way.kept().shape();
+        let scheme = Scheme::new(recipe, way, from);
         let planes = Array4::default((classes, 0, from[1], from[2]));
         Source { scheme, before: None, planes, first: 0, all: from[0], to, threads }
     }
@@ -85,6 +114,16 @@ impl<S: Score> Source<S> {
             Scheme::Taps(taps) => Some(taps),
             Scheme::Whole(..) => None,
         }
+    }
+
+    /// The shape of what is restored.
+    pub(super) fn to(&self) -> [usize; 3] {
+        self.to
+    }
+
+    /// Planes and rows of the field.
+    pub(super) fn extent(&self) -> [usize; 2] {
+        [self.all, self.planes.dim().2]
     }
 
     /// One beyond the last plane at hand.
@@ -128,7 +167,7 @@ impl<S: Score> Source<S> {
                 let mut taps = taps.map(Some);
                 Scheme::Taps([0, 1, 2].map(|n| {
                     let taps = taps[order[n]].take().unwrap_or_else(|| Taps::identity(0));
-                    if flipped[n] { taps.reversed(planes.shape()[n + 1]) } else { taps }
+                    if flipped[n] { taps.reversed() } else { taps }
                 }))
             }
             whole => whole,

@@ -2,13 +2,16 @@
 //! uses: output k lies at (k + ½)·in/out − ½, clamped to the input.
 
 use super::kernels::{self, Octet};
+use crate::preprocess::monai::AxisTaps;
 use crate::preprocess::resample::torch;
 use crate::recipe::Resampler;
 
-/// For each output, the two inputs that it lies between, and the weight of the second.
+/// For each output, the two inputs that it lies between, and the weight of the second. An input one beyond the last
+/// stands for zero.
 pub(super) struct Taps {
     between: Vec<[usize; 2]>,
     weights: Vec<f32>,
+    inputs: usize,
     identity: bool,
     /// The same, eight outputs at a time, where that can be.
     octets: Vec<Octet>,
@@ -45,13 +48,38 @@ impl Taps {
 
     /// Outputs are inputs.
     pub(super) fn identity(size: usize) -> Self {
-        Taps {
-            between: (0..size).map(|k| [k, k]).collect(),
-            weights: vec![0.0; size],
-            identity: true,
-            octets: Vec::new(),
-            single: false,
+        Self::with((0..size).map(|k| [k, k]).collect(), vec![0.0; size], size, false)
+    }
+
+    /// What becomes of outputs when only `length` inputs from `start` on are there; others are zero.
+    pub(super) fn cut(&mut self, start: i64, length: usize) {
+        let place = |input: usize| {
+            let at = input as i64 - start;
+            if input == self.inputs || !(0..length as i64).contains(&at) { length } else { at as usize }
+        };
+        let between = self.between.iter().map(|pair| pair.map(place)).collect();
+        *self = Self::with(between, std::mem::take(&mut self.weights), length, self.single);
+    }
+
+    /// What becomes of outputs, which are inputs or zero, when those inputs lie between others as `taps` say.
+    pub(super) fn through(&self, taps: &AxisTaps, inputs: usize) -> Self {
+        let (mut between, mut weights) = (Vec::new(), Vec::new());
+        for &[input, _] in &self.between {
+            if input == self.inputs {
+                between.push([inputs; 2]);
+                weights.push(0.0);
+                continue;
+            }
+            let ([low, high], [first, second]) = (taps.between[input], taps.weights[input]);
+            // Weights of inputs outside are missing from their sum.
+            let lost = 1.0 - (first + second) > 1e-6;
+            between.push([
+                if lost && first == 0.0 { inputs } else { low },
+                if lost && second == 0.0 { inputs } else { high },
+            ]);
+            weights.push(if lost && second == 0.0 { (1.0 - first) as f32 } else { second as f32 });
         }
+        Self::with(between, weights, inputs, true)
     }
 
     /// Order 1 (linear) or 0 (nearest).
@@ -75,9 +103,15 @@ impl Taps {
         Self::with(between, weights, from, false)
     }
 
-    fn with(between: Vec<[usize; 2]>, weights: Vec<f32>, from: usize, single: bool) -> Self {
-        let octets = kernels::octets(&between, &weights, from).unwrap_or_default();
-        Taps { identity: from == between.len(), between, weights, octets, single }
+    fn with(between: Vec<[usize; 2]>, weights: Vec<f32>, inputs: usize, single: bool) -> Self {
+        let octets = kernels::octets(&between, &weights, inputs + 1).unwrap_or_default();
+        let identity = between.len() == inputs && between.iter().enumerate().all(|(k, pair)| *pair == [k, k]);
+        Taps { identity, between, weights, inputs, octets, single }
+    }
+
+    /// The last input that an output needs; `None` when it is zero.
+    pub(super) fn last_needed(&self, output: usize) -> Option<usize> {
+        self.between[output].into_iter().filter(|&input| input < self.inputs).max()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -99,16 +133,17 @@ impl Taps {
     }
 
     /// The same with inputs and outputs counted from the other end.
-    pub(super) fn reversed(self, inputs: usize) -> Self {
-        let between = self.between.iter().rev().map(|&[low, high]| [inputs - 1 - low, inputs - 1 - high]);
+    pub(super) fn reversed(self) -> Self {
+        let place = |input: usize| if input == self.inputs { input } else { self.inputs - 1 - input };
+        let between = self.between.iter().rev().map(|pair| pair.map(place)).collect();
         let weights = self.weights.iter().rev().copied().collect();
-        Self::with(between.collect(), weights, inputs, self.single)
+        Self::with(between, weights, self.inputs, self.single)
     }
 
-    /// Interpolates a line.
+    /// Interpolates a line, which has a zero at its end.
     pub(super) fn interpolate(&self, line: &[f32], out: &mut [f32]) {
         if self.identity {
-            return out.copy_from_slice(line);
+            return out.copy_from_slice(&line[..self.inputs]);
         }
         let done = kernels::interpolate(&self.octets, line, out);
         let rest = out.iter_mut().zip(&self.between).zip(&self.weights).skip(done);

@@ -3,18 +3,16 @@ use ndarray::{Array4, Axis, s};
 use proptest::prelude::*;
 
 use super::{Restored, Restorer};
-use crate::preprocess::Way;
-use crate::preprocess::crop::Box3;
 use crate::preprocess::resample::resample_with;
+use crate::preprocess::{Change, Way};
 use crate::progress::Run;
-use crate::recipe::{Decision, Recipe, Resample, Resampler, Spline, Step, Tiling};
-use crate::volume::AxisMap;
+use crate::recipe::{Decision, Recipe, Resample, Resampler, Spline, Step};
+use crate::volume::{AxisMap, Geometry};
 
 fn recipe(spacing: [f64; 3], order: u8, separate: Option<bool>, decision: Decision) -> Recipe {
     let rule = Resampler::Spline(Spline::new(order, 0, separate).unwrap());
     let resample = Resample { spacing: spacing.map(Some), image: rule, scores: rule, labels: rule };
-    let tiling = Tiling { patch: [1; 3], slices: false, step: 0.5, mirror: Vec::new() };
-    Recipe { steps: vec![Step::Resample(resample)], tiling, decision, postprocess: Vec::new() }
+    Recipe { steps: vec![Step::Resample(resample)], decision, ..Recipe::for_tests([1; 3]) }
 }
 
 /// Restores scores that come in slabs of `slab` planes.
@@ -23,13 +21,16 @@ fn restore(scores: &Array4<f16>, recipe: &Recipe, to: [usize; 3], threads: usize
     let mut restorer =
         Restorer::new(recipe, &way(to), classes, [planes, rows, columns], Vec::new(), threads).unwrap();
     for slab in scores.axis_chunks_iter(Axis(1), slab) {
-        restorer.push(slab.as_standard_layout().into_owned(), &mut [], &Run::default()).unwrap();
+        restorer
+            .push(slab.as_standard_layout().into_owned(), &[], &mut |_, _, _| {}, &Run::default())
+            .unwrap();
     }
     restorer.finish().unwrap()
 }
 
 fn way(shape: [usize; 3]) -> Way {
-    Way { map: AxisMap::identity(), spacing: [1.0; 3], crop: Box3::whole(shape) }
+    let way = Way::new(AxisMap::identity(), &Geometry::with_shape(shape));
+    Way { changes: vec![Change::Resampled(shape)], ..way }
 }
 
 fn noise(shape: (usize, usize, usize, usize), seed: u64) -> Array4<f16> {
@@ -100,7 +101,7 @@ fn later_regions_go_over_earlier_ones_and_half_is_not_enough() {
     scores[[1, 0, 0, 1]] = f16::from_f32(1.0);
     scores[[2, 0, 0, 2]] = f16::from_f32(1.0);
     scores[[1, 0, 0, 3]] = f16::MIN_POSITIVE_SUBNORMAL;
-    let recipe = recipe([1.0; 3], 1, None, Decision::Regions(vec![5, 7, 2]));
+    let recipe = recipe([1.0; 3], 1, None, Decision::regions([5, 7, 2]));
     let restored = restore(&scores, &recipe, [1, 1, 4], 1, 1);
     assert_eq!(restored.labels.as_slice().unwrap(), [5, 7, 2, 5]);
     assert_eq!(restored.near_ties, 1);

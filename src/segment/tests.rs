@@ -12,7 +12,7 @@ use crate::model::Model;
 use crate::plan::{Plan, PlanOptions, Precision};
 use crate::preprocess::normalize::Normalization;
 use crate::progress::{Cancel, Run};
-use crate::recipe::{Decision, KeepLargest, Recipe, Step, Tiling};
+use crate::recipe::{KeepLargest, Recipe, Step};
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
 
@@ -22,13 +22,11 @@ const THRESHOLD: f32 = 50.0;
 fn model(canonical: bool) -> Model {
     let recipe = Recipe {
         steps: vec![
-            Step::Orient { canonical, transpose: [1, 0, 2] },
+            Step::Orient { canonical, flip: [false; 3], order: [1, 2, 0] },
             Step::CropToNonzero,
             Step::Normalize(vec![Normalization::None]),
         ],
-        tiling: Tiling { patch: [3, 4, 5], slices: false, step: 0.5, mirror: Vec::new() },
-        decision: Decision::Highest,
-        postprocess: Vec::new(),
+        ..Recipe::for_tests([3, 4, 5])
     };
     Model::for_tests(recipe, 2)
 }

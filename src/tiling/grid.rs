@@ -2,6 +2,8 @@
 
 use ndarray::{ArrayView4, s};
 
+use super::sliding;
+use crate::recipe::Fill;
 use crate::{Error, Result};
 
 /// No image needs as many: a step that gives more is a mistake.
@@ -51,6 +53,14 @@ impl TileGrid {
                 .collect()
         });
         Ok(TileGrid { image, patch, starts })
+    }
+
+    /// Tiles as MONAI's sliding window places them, at least these shares of a tile overlapping.
+    ///
+    /// # Errors
+    /// As [`sliding::starts`].
+    pub fn overlapping(image: [usize; 3], patch: [usize; 3], overlap: [f64; 3]) -> Result<Self> {
+        Ok(TileGrid { image, patch, starts: sliding::starts(image, patch, overlap)? })
     }
 
     /// The image's own shape.
@@ -139,19 +149,22 @@ pub(super) struct Overlap {
     pub shape: [usize; 3],
 }
 
-/// Copies the tile at `start` from `image` [c, z, y, x] to `out` [c, patch], zero where the padded image is
+/// Copies the tile at `start` from `image` [c, z, y, x] to `out` [c, patch], filled where the padded image is
 /// padding.
 ///
 /// # Panics
 ///
 /// When `image` hasn't the grid's shape or `out` hasn't the tile's size.
-pub fn cut(image: ArrayView4<f32>, grid: &TileGrid, start: [usize; 3], out: &mut [f32]) {
+pub fn cut(image: ArrayView4<f32>, grid: &TileGrid, start: [usize; 3], fill: Fill, out: &mut [f32]) {
     let [depth, rows, columns] = grid.patch;
     assert_eq!(image.shape()[1..], grid.image, "the grid is for another image");
     assert_eq!(out.len(), image.dim().0 * depth * rows * columns, "size of the tile");
     let Overlap { image: [z, y, x], tile, shape } = grid.overlap(start);
     if shape != grid.patch {
-        out.fill(0.0);
+        match fill {
+            Fill::Constant(value) => out.fill(value),
+            Fill::Edge => return cut_clamped(image, grid, start, out),
+        }
     }
     for (channel, out) in image.outer_iter().zip(out.chunks_exact_mut(depth * rows * columns)) {
         for (dz, dy) in (0..shape[0]).flat_map(|dz| (0..shape[1]).map(move |dy| (dz, dy))) {
@@ -161,6 +174,22 @@ pub fn cut(image: ArrayView4<f32>, grid: &TileGrid, start: [usize; 3], out: &mut
                 Some(source) => out[at..at + shape[2]].copy_from_slice(source),
                 None => out[at..at + shape[2]].iter_mut().zip(source).for_each(|(out, value)| *out = *value),
             }
+        }
+    }
+}
+
+/// As [`cut`], with the image's border going on.
+fn cut_clamped(image: ArrayView4<f32>, grid: &TileGrid, start: [usize; 3], out: &mut [f32]) {
+    let below = grid.pad_below();
+    let inside: [Vec<usize>; 3] = [0, 1, 2].map(|axis| {
+        let place = |at: usize| (start[axis] + at).saturating_sub(below[axis]).min(grid.image[axis] - 1);
+        (0..grid.patch[axis]).map(place).collect()
+    });
+    let size = grid.patch.iter().product();
+    for (channel, out) in image.outer_iter().zip(out.chunks_exact_mut(size)) {
+        let rows = inside[0].iter().flat_map(|&z| inside[1].iter().map(move |&y| (z, y)));
+        for ((z, y), row) in rows.zip(out.chunks_exact_mut(grid.patch[2])) {
+            row.iter_mut().zip(&inside[2]).for_each(|(out, &x)| *out = channel[(z, y, x)]);
         }
     }
 }
@@ -236,14 +265,24 @@ mod tests {
             for [z, y, x] in grid.iter() {
                 let expected = padded.slice(s![.., z..z + patch[0], y..y + patch[1], x..x + patch[2]]);
                 let mut out = vec![f32::NAN; expected.len()];
-                cut(field.view(), &grid, [z, y, x], &mut out);
+                cut(field.view(), &grid, [z, y, x], Fill::Constant(0.0), &mut out);
                 prop_assert!(out.iter().eq(expected.iter()));
+                cut(field.view(), &grid, [z, y, x], Fill::Edge, &mut out);
+                let near = |at: usize, below: usize, length: usize| at.saturating_sub(below).min(length - 1);
+                for (index, value) in out.iter().enumerate() {
+                    let size = expected.len() / channels;
+                    let (channel, rest) = (index / size, index % size);
+                    let at = [rest / (patch[1] * patch[2]), rest / patch[2] % patch[1], rest % patch[2]];
+                    let at = [z + at[0], y + at[1], x + at[2]];
+                    let source = (channel, near(at[0], bz, image[0]), near(at[1], by, image[1]), near(at[2], bx, image[2]));
+                    prop_assert_eq!(*value, field[source]);
+                }
                 let mut flipped = field.clone();
                 flipped.invert_axis(Axis(3));
                 let standard = flipped.as_standard_layout();
                 let mut copy = out.clone();
-                cut(flipped.view(), &grid, [z, y, x], &mut out);
-                cut(standard.view(), &grid, [z, y, x], &mut copy);
+                cut(flipped.view(), &grid, [z, y, x], Fill::Constant(0.0), &mut out);
+                cut(standard.view(), &grid, [z, y, x], Fill::Constant(0.0), &mut copy);
                 prop_assert_eq!(&out, &copy);
             }
         }

@@ -5,6 +5,8 @@ use half::slice::HalfFloatSliceExt;
 
 /// A number that holds a class score. Arithmetic is done in single precision.
 pub trait Score: Copy + Default + PartialEq + Send + Sync + std::fmt::Debug + 'static {
+    /// Whether it is half precision.
+    const HALF: bool;
     /// From single precision, to the nearest.
     fn from_f32(value: f32) -> Self;
     /// To single precision, exactly.
@@ -25,6 +27,8 @@ pub trait Score: Copy + Default + PartialEq + Send + Sync + std::fmt::Debug + 's
 }
 
 impl Score for f16 {
+    const HALF: bool = true;
+
     fn from_f32(value: f32) -> Self {
         f16::from_f32(value)
     }
@@ -43,6 +47,8 @@ impl Score for f16 {
 }
 
 impl Score for f32 {
+    const HALF: bool = false;
+
     fn from_f32(value: f32) -> Self {
         value
     }

@@ -10,17 +10,8 @@ const MOST_WINDOWS: f64 = 1e7;
 /// The smallest weight.
 const FLOOR: f32 = 1e-3;
 
-/// How outputs of overlapping windows are weighted (MONAI's `BlendMode`).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Blending {
-    /// Equally.
-    Constant,
-    /// By a Gaussian around the window's middle.
-    Gaussian {
-        /// Standard deviations as shares of the window.
-        sigma_scale: [f64; 3],
-    },
-}
+/// The usual standard deviation of the weights, as a share of the window.
+pub const SIGMA_SCALE: f64 = 0.125;
 
 /// The ascending first positions of windows of shape `roi` along each axis of an image, which is padded to at
 /// least that shape: `dense_patch_slices` with `_get_scan_interval`.
@@ -58,15 +49,15 @@ pub fn pad_below(image: [usize; 3], roi: [usize; 3]) -> [usize; 3] {
     [0, 1, 2].map(|axis| roi[axis].saturating_sub(image[axis]) / 2)
 }
 
-/// The weights of a window's voxels: `compute_importance_map`.
+/// The weights of a window's voxels, a Gaussian around its middle whose standard deviations are shares of the
+/// window: `compute_importance_map`.
 ///
 /// The exponential is rounded correctly; that of PyTorch's vector library is one unit in the last place off in
 /// about one of a hundred values.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a standard deviation that isn't positive.
-pub fn importance(roi: [usize; 3], blending: Blending) -> Result<Array3<f32>> {
-    let Blending::Gaussian { sigma_scale } = blending else { return Ok(Array3::ones(roi)) };
+pub fn importance(roi: [usize; 3], sigma_scale: [f64; 3]) -> Result<Array3<f32>> {
     if let Some(scale) = sigma_scale.iter().find(|scale| !(**scale > 0.0 && scale.is_finite())) {
         return Err(Error::argument("sigma_scale", scale, "a positive number"));
     }
@@ -125,7 +116,7 @@ mod tests {
         let Some(golden) = golden("sliding.json") else { return };
         for case in golden["monai_gauss_line"].as_array().unwrap() {
             let roi = <[usize; 3]>::try_from(numbers(&case["roi"])).unwrap();
-            let map = importance(roi, Blending::Gaussian { sigma_scale: [0.125; 3] }).unwrap();
+            let map = importance(roi, [0.125; 3]).unwrap();
             let close = |found: f32, value: &serde_json::Value| {
                 let expected = value.as_f64().unwrap() as f32;
                 // Three exponentials and two products, each up to a unit off.
@@ -140,14 +131,13 @@ mod tests {
     #[test]
     fn importance_of_other_shapes() {
         // compute_importance_map((3, 1, 4), "gaussian", (0.125, 0.125, 0.3)), MONAI 1.6.1
-        let map = importance([3, 1, 4], Blending::Gaussian { sigma_scale: [0.125, 0.125, 0.3] }).unwrap();
+        let map = importance([3, 1, 4], [0.125, 0.125, 0.3]).unwrap();
         let expected = [0.013_078_24, 0.026_190_432, 0.457_833_38, 0.916_855_3];
         let found = [map[(0, 0, 0)], map[(2, 0, 1)], map[(1, 0, 3)], map[(1, 0, 2)]];
         assert!(
             found.iter().zip(expected).all(|(found, expected)| (found / expected - 1.0).abs() < 1e-6),
             "{found:?}"
         );
-        assert_eq!(importance([2, 1, 1], Blending::Constant).unwrap(), Array3::ones([2, 1, 1]));
     }
 
     #[test]
@@ -158,7 +148,7 @@ mod tests {
         assert!(starts([4, 0, 4], [2; 3], [0.5; 3]).is_err() && starts([4; 3], [2, 0, 2], [0.5; 3]).is_err());
         assert!(starts([1000; 3], [1; 3], [0.5; 3]).is_err());
         for scale in [0.0, -0.1, f64::NAN] {
-            assert!(importance([2; 3], Blending::Gaussian { sigma_scale: [0.1, scale, 0.1] }).is_err());
+            assert!(importance([2; 3], [0.1, scale, 0.1]).is_err());
         }
     }
 

@@ -27,11 +27,6 @@ pub fn gaussian2d(patch: [usize; 2]) -> Array3<f16> {
     to_half(scaled(Array3::from_shape_fn((1, patch[0], patch[1]), |(_, y, x)| b[y] * c[x])))
 }
 
-/// Equal weights for tiles of shape `patch`.
-pub fn constant(patch: [usize; 3]) -> Array3<f16> {
-    Array3::from_elem(patch, f16::ONE)
-}
-
 /// The response of SciPy's `gaussian_filter1d` to one at the centre of zeros: the middle of its kernel, which
 /// is normalised over its support of four standard deviations.
 fn line(length: usize) -> Vec<f64> {
@@ -123,7 +118,6 @@ mod tests {
         assert_eq!(gaussian2d([9, 14])[(0, 4, 7)], f16::from_f32(10.0));
         assert_eq!(gaussian2d([9, 14]).dim(), (1, 9, 14));
         assert_eq!(gaussian([1, 1, 1])[(0, 0, 0)], f16::from_f32(10.0));
-        assert!(constant([2, 3, 4]).iter().all(|&weight| weight == f16::ONE));
         for patch in [[200, 210, 190], [3, 2, 1]] {
             assert!(gaussian(patch).iter().all(|weight| *weight > f16::ZERO));
         }

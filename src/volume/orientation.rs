@@ -18,11 +18,6 @@ impl AxisMap {
         AxisMap { axis: [0, 1, 2], flip: [false; 3] }
     }
 
-    /// Reading images as SimpleITK and nibabel-after-transposition do: (k, j, i), the volume's last axis first.
-    pub fn reversed() -> Self {
-        AxisMap { axis: [2, 1, 0], flip: [false; 3] }
-    }
-
     /// The map whose array is closest to RAS order (axis 0 to the right, 1 to the front, 2 to the head), as
     /// nibabel 5.4's `io_orientation` chooses it: pairs of axes from the strongest projection downwards.
     pub fn closest_canonical(geometry: &Geometry) -> Self {
@@ -48,6 +43,31 @@ impl AxisMap {
     /// First this map, then a transposition of the array: new axis `n` is the old axis `order[n]`.
     pub fn transposed(self, order: [usize; 3]) -> Self {
         AxisMap { axis: order.map(|n| self.axis[n]), flip: order.map(|n| self.flip[n]) }
+    }
+
+    /// Some of the array's axes the other way round.
+    pub fn flipped(self, flip: [bool; 3]) -> Self {
+        AxisMap { flip: [0, 1, 2].map(|n| self.flip[n] != flip[n]), ..self }
+    }
+
+    /// The grid along the array's axes.
+    pub fn grid(&self, volume: &Geometry) -> Geometry {
+        let mut grid = Geometry {
+            shape: self.apply(volume.shape),
+            spacing: self.apply(volume.spacing),
+            origin: volume.origin,
+            direction: volume.direction,
+        };
+        for (n, (&axis, &flip)) in self.axis.iter().zip(&self.flip).enumerate() {
+            for world in 0..3 {
+                let toward = volume.direction[world][axis];
+                grid.direction[world][n] = if flip { -toward } else { toward };
+                if flip {
+                    grid.origin[world] += toward * volume.spacing[axis] * (volume.shape[axis] as f64 - 1.0);
+                }
+            }
+        }
+        grid
     }
 
     /// A property of the volume's axes, in the array's order.

@@ -7,8 +7,8 @@ use serde_json::Value;
 use voxseg::preprocess::monai::{
     CropForeground, MonaiIntensity, Outside, Padding, Sampling, Spacing, SpatialPad, Window, resize,
 };
-use voxseg::restore::largest_components::LargestComponents;
-use voxseg::tiling::sliding::{Blending, importance, starts};
+use voxseg::restore::LargestComponents;
+use voxseg::tiling::sliding::{importance, starts};
 use voxseg::volume::Geometry;
 
 /// Whatever a value stands for, of the type that is asked for.
@@ -226,8 +226,8 @@ fn transforms_tiles_and_components() {
         let found = starts(read!(case["image"]), read!(case["roi"]), read!(case["overlap"])).unwrap();
         let expected: [Vec<usize>; 3] = read!(case["starts"]);
         assert_eq!(found, expected, "{case}");
-        let blending = Blending::Gaussian { sigma_scale: read!(case["sigma"]) };
-        let found = importance(read!(case["map_roi"]), blending).unwrap();
+        let sigma_scale = read!(case["sigma"]);
+        let found = importance(read!(case["map_roi"]), sigma_scale).unwrap();
         let (different, _, units) = differences(&found.clone().into_dyn(), &cases.array(&case["map"]));
         map = (map.0 + found.len(), map.1 + different, map.2.max(units));
     }

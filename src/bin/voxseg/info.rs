@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use voxseg::model::{Fold, Model, ModelOptions};
+use voxseg::preprocess::monai::Spacing;
 use voxseg::preprocess::normalize::Normalization;
 use voxseg::recipe::{Decision, KeepLargest, Resampler, Spline, Step};
 
@@ -76,7 +77,7 @@ pub fn info(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         ("parameters", format!("{parameters}{each}")),
         ("work", format!("{:.1} GFLOP a tile", about["gflop_per_tile"].as_f64().unwrap_or(0.0))),
         ("channels", model.channels().join(", ")),
-        ("tile", format!("{} voxels, step {}", times(&model.patch()), recipe.tiling.step)),
+        ("tile", format!("{} voxels, step {}", times(&model.patch()), recipe.tiling.placement.step())),
         ("spacing", spacing(model.spacing())),
         ("mirroring", mirroring),
         ("decision", decision(&recipe.decision)),
@@ -115,7 +116,14 @@ fn spacing(spacing: [f64; 3]) -> String {
 fn decision(decision: &Decision) -> String {
     match decision {
         Decision::Highest => "highest score".into(),
-        Decision::Regions(labels) => format!("regions over 0.5, later over earlier: {labels:?}"),
+        Decision::Regions { regions, at_half } => {
+            let regions: Vec<String> = regions
+                .iter()
+                .map(|region| format!("class {} gives {}", region.class, region.label))
+                .collect();
+            let from = if *at_half { "from 0.5 on" } else { "over 0.5" };
+            format!("regions {from}, later over earlier: {}", regions.join(", "))
+        }
     }
 }
 
@@ -129,11 +137,15 @@ fn postprocessing(model: &Model) -> String {
 
 fn describe(step: &Step) -> String {
     match step {
-        Step::Orient { canonical, transpose } => {
-            let start = if *canonical { "the patient's axes (RAS)" } else { "the image's axes" };
-            let order =
-                if *transpose == [0, 1, 2] { String::new() } else { format!(", transposed {transpose:?}") };
-            format!("{start} as (z, y, x){order}")
+        Step::Orient { canonical, flip, order } => {
+            let ends = if *canonical {
+                [["R", "A", "S"], ["L", "P", "I"]]
+            } else {
+                [["x", "y", "z"], ["-x", "-y", "-z"]]
+            };
+            let axes = order.map(|axis| ends[usize::from(flip[axis])][axis]);
+            let whose = if *canonical { "the patient's" } else { "the image's" };
+            format!("{whose} axes in the order {}", axes.join(", "))
         }
         Step::CropToNonzero => "crop margins of zeros".into(),
         Step::Normalize(rules) => {
@@ -143,6 +155,16 @@ fn describe(step: &Step) -> String {
             let (image, scores) = (resampler(&resample.image), resampler(&resample.scores));
             format!("resample: image {image}; scores {scores}")
         }
+        Step::Intensity { channel, rule } => match channel {
+            Some(channel) => format!("channel {channel}: {rule:?}"),
+            None => format!("{rule:?}"),
+        },
+        Step::CropForeground { crop, misplaced, .. } => {
+            let place = if *misplaced { ", the box taken from the image as it was stored" } else { "" };
+            format!("crop to the foreground with margin {:?}{place}", crop.margin)
+        }
+        Step::Space(Spacing { pixdim, .. }) => format!("linear to a spacing of {pixdim:?}"),
+        Step::Pad { pad, .. } => format!("pad to {:?}", pad.shape),
         Step::AddPreviousStage { labels } => {
             format!("add the previous stage's labels {labels:?} as channels")
         }

@@ -120,7 +120,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         threads: arguments.threads,
         step: arguments.step,
         mirroring: !arguments.no_mirror,
-        blending: if arguments.no_gaussian { Blending::Constant } else { Blending::Gaussian },
+        blending: if arguments.no_gaussian { Blending::Constant } else { Blending::Model },
         memory_budget: arguments.memory_budget,
         postprocess: arguments.postprocess,
     };

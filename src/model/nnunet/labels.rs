@@ -92,7 +92,7 @@ impl Labels {
         Ok(Labels {
             table: table(named),
             classes: values.len(),
-            decision: Decision::Regions(values),
+            decision: Decision::regions(values),
             foreground,
         })
     }
@@ -148,7 +148,7 @@ mod tests {
         let order = serde_json::json!([1, 2]);
         let labels = read(serde_json::json!({"labels": regions, "regions_class_order": order})).unwrap();
         assert_eq!((labels.classes, labels.foreground), (2, vec![1, 2]));
-        assert_eq!(labels.decision, Decision::Regions(vec![1, 2]));
+        assert_eq!(labels.decision, Decision::regions([1, 2]));
         for order in [serde_json::json!([1]), serde_json::json!([1, 1]), serde_json::json!("1, 2")] {
             assert!(read(serde_json::json!({"labels": regions, "regions_class_order": order})).is_err());
         }

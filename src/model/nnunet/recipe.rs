@@ -5,7 +5,9 @@ use super::plans::Configuration;
 use crate::error::{Error, Result};
 use crate::model::json::Json;
 use crate::preprocess::normalize::Normalization;
-use crate::recipe::{Recipe, Resample, Resampler, Spline, Step, Tiling};
+use crate::recipe::{
+    Back, Fill, Placement, Recipe, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
+};
 
 /// The recipe of a configuration; `mirror` are the network's axes that may be mirrored.
 pub(super) fn recipe(
@@ -49,7 +51,7 @@ pub(super) fn recipe(
         return Err(patch.wrong("sizes from 1 whose product stays under 2^30"));
     }
     let mut steps = vec![
-        Step::Orient { canonical, transpose: order },
+        Step::Orient { canonical, flip: [false; 3], order: order.map(|axis| 2 - axis) },
         Step::CropToNonzero,
         Step::Normalize(normalizations(plans, &json, channels)?),
         Step::Resample(resample),
@@ -59,7 +61,17 @@ pub(super) fn recipe(
     }
     Ok(Recipe {
         steps,
-        tiling: Tiling { patch: sizes, slices: configuration.dimensions == 2, step: 0.5, mirror },
+        tiling: Tiling {
+            patch: sizes,
+            slices: configuration.dimensions == 2,
+            placement: Placement::Even(0.5),
+            weights: Weights::Gaussian,
+            fill: Fill::Constant(0.0),
+            sums: Sums::Half,
+            mirror,
+        },
+        back: Back::Scores,
+        cleanup: Vec::new(),
         decision: labels.decision.clone(),
         postprocess: Vec::new(),
     })
