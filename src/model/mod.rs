@@ -166,7 +166,16 @@ impl Model {
         use crate::network::{Op, Weight};
         let weight = Weight { name: "w".into(), shape: vec![classes, 1, 1, 1, 1], data: vec![0.0; classes] };
         let mut network = Network::new(1);
-        network.add(Op::Conv { weight: Arc::new(weight), bias: None, kernel: [1; 3], stride: [1; 3] }, &[0]);
+        network.add(
+            Op::Conv {
+                weight: Arc::new(weight),
+                bias: None,
+                kernel: [1; 3],
+                stride: [1; 3],
+                padding: [0; 3],
+            },
+            &[0],
+        );
         let names = (0..classes as u32).zip(crate::labels::colors(classes));
         let labels = names.map(|(value, color)| Label { value, name: format!("label {value}"), color });
         let about = About {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::op::same_padding;
 use super::{Network, NodeId, Op, StateDict, Weight};
 use crate::error::Result;
 
@@ -93,7 +94,8 @@ impl ConvBlock {
         let shape = self.kernel_shape(features, network.channels(input), kernel);
         let weight = take(weights, names, "conv", 0, "weight", &shape)?;
         let bias = self.bias.then(|| take(weights, names, "conv", 0, "bias", &[features])).transpose()?;
-        let mut last = network.add(Op::Conv { weight, bias, kernel, stride }, &[input]);
+        let mut last =
+            network.add(Op::Conv { weight, bias, kernel, stride, padding: same_padding(kernel) }, &[input]);
         // The file lists the block's modules a second time by position.
         let activation_first = self.activation_first && self.norm.is_some() && self.activation.is_some();
         let position = 1 + usize::from(self.dropout) + usize::from(activation_first);

@@ -109,8 +109,10 @@ impl ResidualBlock {
                     weights.alias(&format!("{prefix}.{name}.weight"), &weight)?;
                     weights.alias(&format!("{prefix}.{name}.bias"), &bias)?;
                 }
-                Ok(network
-                    .add(Op::Conv { weight, bias: Some(bias), kernel: [1; 3], stride: [1; 3] }, &[input]))
+                Ok(network.add(
+                    Op::Conv { weight, bias: Some(bias), kernel: [1; 3], stride: [1; 3], padding: [0; 3] },
+                    &[input],
+                ))
             };
         let mean = network.add(Op::Mean { axes }, &[input]);
         let squeezed = conv(network, "fc1", mean, reduced)?;

@@ -37,7 +37,8 @@ impl Decoder<'_> {
             let weight = weights.take(&format!("{name}.weight"), &shape)?;
             let bias =
                 self.conv.bias.then(|| weights.take(&format!("{name}.bias"), &[features])).transpose()?;
-            let up = network.add(Op::ConvTranspose { weight, bias, stride }, &[last]);
+            let up = network
+                .add(Op::ConvTranspose { weight, bias, kernel: stride, stride, padding: [0; 3] }, &[last]);
             last = network.add(Op::Concat, &[up, skips[level]]);
             let layer = Layer { features, kernel: self.kernels[level], stride: [1; 3] };
             let name = format!("decoder.stages.{stage}");
@@ -57,7 +58,8 @@ impl Decoder<'_> {
             if level == 0 {
                 let weight = weights.take(&format!("{head}.weight"), &shape)?;
                 let bias = Some(weights.take(&format!("{head}.bias"), &[self.classes])?);
-                network.add(Op::Conv { weight, bias, kernel: [1; 3], stride: [1; 3] }, &[last]);
+                network
+                    .add(Op::Conv { weight, bias, kernel: [1; 3], stride: [1; 3], padding: [0; 3] }, &[last]);
             } else {
                 // Heads of coarser stages served deep supervision in training.
                 weights.skip(&format!("{head}.weight"), &shape)?;

@@ -110,6 +110,51 @@ impl<'a> StateDict<'a> {
         self.find(name, shape).map(|_| ())
     }
 
+    /// Accounts for a second name of a module: what the file has below `name` must equal what it has below `of`.
+    ///
+    /// # Errors
+    /// [`Error::TensorMismatch`] when it holds others.
+    pub fn alias_module(&mut self, name: &str, of: &str) -> Result<()> {
+        for (tensor, original) in
+            self.module(name).into_iter().map(|part| (join(name, &part), join(of, &part)))
+        {
+            let Some(shape) = self.tensors.get(&original).map(|(tensor, _)| tensor.shape.clone()) else {
+                continue;
+            };
+            let Some(second) = self.find(&tensor, &shape)? else { continue };
+            let first = &self.tensors[&original].0;
+            if first.same_data(&second)
+                || self.checkpoint.read_f32(first)? == self.checkpoint.read_f32(&second)?
+            {
+                continue;
+            }
+            return Err(Error::TensorMismatch {
+                file: self.checkpoint.name().into(),
+                tensor,
+                found: "a tensor with other values".into(),
+                expected: format!("the values of `{original}`, of which it is a second name"),
+            });
+        }
+        Ok(())
+    }
+
+    /// Accounts for a module that inference doesn't evaluate, whatever it holds.
+    pub fn skip_module(&mut self, name: &str) {
+        for part in self.module(name) {
+            if let Some((_, used)) = self.tensors.get_mut(&join(name, &part)) {
+                *used = true;
+            }
+        }
+    }
+
+    /// Names of the tensors below a module, without the module's.
+    fn module(&self, name: &str) -> Vec<String> {
+        let prefix = join(name, "");
+        let below =
+            self.tensors.range(prefix.clone()..).map_while(|(tensor, _)| tensor.strip_prefix(&prefix));
+        below.map(str::to_owned).collect()
+    }
+
     /// All tensors must have been accounted for.
     ///
     /// # Errors
@@ -125,4 +170,8 @@ impl<'a> StateDict<'a> {
             }),
         }
     }
+}
+
+fn join(module: &str, part: &str) -> String {
+    format!("{module}.{part}")
 }

@@ -1,30 +1,15 @@
 //! A network as a graph of ONNX operators, opset 21 (ONNX operator reference).
 
-use std::ffi::CString;
 use std::sync::Arc;
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
-use ort::AsPointer;
-use ort::editor::{Graph, Model, Node, ONNX_DOMAIN, Opset};
-use ort::memory::MemoryInfo;
-use ort::operator::Attribute;
+use ort::editor::Model;
 use ort::value::{Outlet, Shape, SymbolicDimensions, TensorElementType, ValueType};
 
-use super::{INPUT, OUTPUT, failed};
-use crate::error::{Error, Result};
-use crate::network::{Network, Op, Weight};
+use super::graph::{Builder, Weights, attribute, list};
+use super::{INPUT, OUTPUT, normalize, window_attention};
+use crate::error::Result;
+use crate::network::{Network, Node, Op};
 use crate::plan::Precision;
-
-/// What a session reads its weights from, for as long as it lives.
-pub(super) struct Weights {
-    _single: Arc<Network>,
-    _half: Vec<Vec<f16>>,
-    _integers: Vec<Vec<i64>>,
-}
-
-/// ONNX Runtime keeps initializers of up to this many bytes by value, and wants larger ones to be external.
-const SMALL: usize = 127;
 
 /// Builds the graph for tiles of one size. Its input and output are f32 in either precision.
 pub(super) fn lower(
@@ -33,12 +18,6 @@ pub(super) fn lower(
     precision: Precision,
 ) -> Result<(Model, Weights)> {
     let sizes = network.sizes(tile)?;
-    let mut builder = Builder {
-        graph: Graph::new().map_err(failed("create a graph"))?,
-        half: precision == Precision::F16,
-        buffers: Vec::new(),
-        integers: Vec::new(),
-    };
     let names: Vec<String> = (0..network.nodes().len()).map(|id| format!("t{id}")).collect();
     let last = names.len() - 1;
     let (input, output) = (INPUT.to_str().unwrap_or_default(), OUTPUT.to_str().unwrap_or_default());
@@ -50,16 +29,11 @@ pub(super) fn lower(
             ValueType::Tensor { ty: TensorElementType::Float32, shape: Shape::new(shape), dimension_symbols },
         )
     };
-    let set_up = failed::<()>;
-    builder
-        .graph
-        .set_inputs([outlet(input, network.input_channels(), tile)])
-        .map_err(set_up("set the graph's input"))?;
-    builder
-        .graph
-        .set_outputs([outlet(output, network.output_channels(), sizes[last])])
-        .map_err(set_up("set the graph's output"))?;
-
+    let mut builder = Builder::new(
+        precision == Precision::F16,
+        outlet(input, network.input_channels(), tile),
+        outlet(output, network.output_channels(), sizes[last]),
+    )?;
     for (id, node) in network.nodes().iter().enumerate() {
         // In single precision the ends carry the graph's own names, in half precision a cast stands between.
         let name = |node: usize| match node {
@@ -67,22 +41,97 @@ pub(super) fn lower(
             node if node == last && !builder.half => output.to_owned(),
             node => names[node].clone(),
         };
-        let mut inputs: Vec<String> = node.inputs.iter().map(|&input| name(input)).collect();
-        let result = name(id);
-        let (operator, attributes) = match &node.op {
-            Op::Input => {
-                if builder.half {
-                    builder.cast(input, &result, TensorElementType::Float16)?;
-                }
-                continue;
+        let step = Step {
+            id,
+            node,
+            inputs: node.inputs.iter().map(|&input| name(input)).collect(),
+            result: name(id),
+            channels: node.inputs.first().map_or(node.channels, |&input| network.channels(input)),
+            size: node.inputs.first().map_or(tile, |&input| sizes[input]),
+            result_size: sizes[id],
+        };
+        match &node.op {
+            Op::Input if builder.half => builder.cast(input, &step.result, TensorElementType::Float16)?,
+            Op::Input => {}
+            _ => step.lower(&mut builder)?,
+        }
+    }
+    if builder.half {
+        builder.cast(&names[last], output, TensorElementType::Float32)?;
+    }
+    builder.finish(network)
+}
+
+/// Bytes that the graph needs while it computes a node, beside the node's inputs and its result.
+pub(super) fn scratch_bytes(node: &Node, size: [usize; 3], width: usize) -> u64 {
+    match &node.op {
+        Op::WindowAttention { heads, window, .. } => {
+            window_attention::scratch_values(node.channels, *heads, *window, size) * width as u64
+        }
+        Op::LayerNorm { .. } => (2 * node.channels * width) as u64 * size.iter().product::<usize>() as u64,
+        _ => 0,
+    }
+}
+
+/// A node on its way into the graph.
+pub(super) struct Step<'a> {
+    pub id: usize,
+    node: &'a Node,
+    /// Names of its inputs.
+    pub inputs: Vec<String>,
+    /// Name of its result.
+    pub result: String,
+    /// Channels of its first input.
+    pub channels: usize,
+    /// Size of its first input.
+    pub size: [usize; 3],
+    result_size: [usize; 3],
+}
+
+impl Step<'_> {
+    /// A name for something on the way to the result.
+    pub(super) fn part(&self, name: &str) -> String {
+        format!("{}.{name}", self.result)
+    }
+
+    /// The shape of its first input.
+    pub(super) fn shape(&self) -> [usize; 5] {
+        [1, self.channels, self.size[0], self.size[1], self.size[2]]
+    }
+
+    fn lower(&self, builder: &mut Builder) -> Result<()> {
+        let mut inputs = self.inputs.clone();
+        let (operator, attributes) = match &self.node.op {
+            Op::Input => return Ok(()),
+            Op::GroupNorm { groups, scale, shift, epsilon } => {
+                return normalize::group(builder, self, *groups, [scale, shift], *epsilon);
             }
-            Op::Conv { kernel, stride, .. } => {
-                let padding = kernel.map(|size| (size - 1) / 2);
-                let pads = [padding, padding].concat();
+            Op::LayerNorm { scale, shift, epsilon } => {
+                return normalize::layer(builder, self, [scale, shift], *epsilon);
+            }
+            Op::WindowAttention { bias, heads, window, shift } => {
+                return window_attention::lower(builder, self, bias, *heads, *window, *shift);
+            }
+            Op::PatchMerge { places } => return self.patch_merge(builder, places),
+            Op::PRelu { slope } => {
+                inputs.push(builder.weight_as(self.id, slope, &[slope.shape[0], 1, 1, 1])?);
+                return builder.node("PRelu", &inputs, &self.result, Vec::new());
+            }
+            Op::Conv { kernel, stride, padding, .. } => {
+                let pads = [*padding, *padding].concat();
                 ("Conv", vec![list("kernel_shape", kernel)?, list("strides", stride)?, list("pads", &pads)?])
             }
-            Op::ConvTranspose { stride, .. } => {
-                ("ConvTranspose", vec![list("kernel_shape", stride)?, list("strides", stride)?])
+            Op::ConvTranspose { kernel, stride, padding, .. } => {
+                let pads = [*padding, *padding].concat();
+                let lacking: [usize; 3] =
+                    std::array::from_fn(|axis| stride[axis] + 2 * padding[axis] - kernel[axis]);
+                let attributes = vec![
+                    list("kernel_shape", kernel)?,
+                    list("strides", stride)?,
+                    list("pads", &pads)?,
+                    list("output_padding", &lacking)?,
+                ];
+                ("ConvTranspose", attributes)
             }
             Op::InstanceNorm { epsilon, .. } => {
                 ("InstanceNormalization", vec![attribute("epsilon", *epsilon)?])
@@ -90,126 +139,77 @@ pub(super) fn lower(
             Op::BatchNorm { epsilon, .. } => ("BatchNormalization", vec![attribute("epsilon", *epsilon)?]),
             Op::LeakyRelu { slope } => ("LeakyRelu", vec![attribute("alpha", *slope)?]),
             Op::Relu => ("Relu", Vec::new()),
+            Op::Elu { alpha } => ("Elu", vec![attribute("alpha", *alpha)?]),
             Op::Gelu => ("Gelu", Vec::new()),
             Op::Sigmoid => ("Sigmoid", Vec::new()),
+            Op::Tanh => ("Tanh", Vec::new()),
             Op::Add => ("Add", Vec::new()),
             Op::Multiply => ("Mul", Vec::new()),
             Op::Concat => ("Concat", vec![attribute("axis", 1_i64)?]),
             Op::AveragePool { size } => {
                 ("AveragePool", vec![list("kernel_shape", size)?, list("strides", size)?])
             }
+            Op::MaxPool { size } => ("MaxPool", vec![list("kernel_shape", size)?, list("strides", size)?]),
+            Op::Upsample { factor, align_corners } => {
+                let scales = [1, 1, factor[0], factor[1], factor[2]].map(|factor| factor as f32);
+                // The region of interest, which these modes don't have, comes before the factors.
+                inputs.push(String::new());
+                inputs.push(builder.single_values(&format!("factor {factor:?}"), &[5], || scales.to_vec())?);
+                let mode = if *align_corners { "align_corners" } else { "half_pixel" };
+                let mode = attribute("coordinate_transformation_mode", mode.to_owned())?;
+                ("Resize", vec![attribute("mode", String::from("linear"))?, mode])
+            }
             Op::Mean { axes } => {
-                let axes = (0..3).filter(|&axis| axes[axis]).map(|axis| axis as i64 + 2).collect();
-                inputs.push(builder.integers(&format!("{id}.axes"), axes)?);
+                let axes: Vec<i64> = (0..3).filter(|&axis| axes[axis]).map(|axis| axis as i64 + 2).collect();
+                inputs.push(builder.integers(&format!("axes {axes:?}"), || axes.clone())?);
                 ("ReduceMean", Vec::new())
             }
+            Op::PadLike | Op::PadToWindows { .. } => {
+                let added: [usize; 3] = std::array::from_fn(|axis| self.result_size[axis] - self.size[axis]);
+                let pads = [[0; 5], [0, 0, added[0], added[1], added[2]]].concat();
+                let pads: Vec<i64> = pads.into_iter().map(|count| count as i64).collect();
+                let pads = builder.integers(&format!("padding {added:?}"), || pads)?;
+                inputs = vec![inputs.swap_remove(0), pads];
+                let mode = if matches!(self.node.op, Op::PadLike) { "edge" } else { "constant" };
+                ("Pad", vec![attribute("mode", mode.to_owned())?])
+            }
+            Op::CropLike => {
+                let ends = self.result_size.map(|size| size as i64);
+                let input = inputs.swap_remove(0);
+                return slice(builder, input, &self.result, [0; 3], ends, 1);
+            }
         };
-        for weight in node.op.weights() {
-            inputs.push(builder.weight(id, weight)?);
+        for weight in self.node.op.weights() {
+            inputs.push(builder.weight(self.id, weight)?);
         }
-        builder.node(operator, &inputs, &result, attributes)?;
-    }
-    if builder.half {
-        builder.cast(&names[last], output, TensorElementType::Float32)?;
-    }
-    let opset = Opset::new(ONNX_DOMAIN, 21).map_err(failed("name its operators"))?;
-    let mut model = Model::new([opset]).map_err(failed("create a model"))?;
-    model.set_graph(builder.graph).map_err(failed("create a model"))?;
-    Ok((model, Weights { _single: network.clone(), _half: builder.buffers, _integers: builder.integers }))
-}
-
-fn attribute(name: &str, value: impl ort::operator::ToAttribute) -> Result<Attribute> {
-    Attribute::new(name, value).map_err(failed("set an operator's attribute"))
-}
-
-fn list(name: &str, values: &[usize]) -> Result<Attribute> {
-    attribute(name, values.iter().map(|&value| value as i64).collect::<Vec<i64>>())
-}
-
-struct Builder {
-    graph: Graph,
-    half: bool,
-    buffers: Vec<Vec<f16>>,
-    integers: Vec<Vec<i64>>,
-}
-
-impl Builder {
-    fn node(
-        &mut self,
-        operator: &str,
-        inputs: &[String],
-        output: &str,
-        attributes: Vec<Attribute>,
-    ) -> Result<()> {
-        let node = Node::new(operator, ONNX_DOMAIN, output, inputs, [output], attributes);
-        self.graph.add_node(node.map_err(failed("create an operator"))?).map_err(failed("add an operator"))
+        builder.node(operator, &inputs, &self.result, attributes)
     }
 
-    fn cast(&mut self, input: &str, output: &str, to: TensorElementType) -> Result<()> {
-        let code = ort::sys::ONNXTensorElementDataType::from(to) as i64;
-        self.node("Cast", &[input.to_owned()], output, vec![attribute("to", code)?])
-    }
-
-    /// Hands a weight over and returns its name in the graph.
-    fn weight(&mut self, node: usize, weight: &Weight) -> Result<String> {
-        let name = format!("{node}.{}", weight.name);
-        let shape = match weight.shape[..] {
-            // Kernels of two-dimensional networks are one voxel thick here.
-            [out, input, rows, columns] => vec![out, input, 1, rows, columns],
-            _ => weight.shape.clone(),
-        };
-        if self.half {
-            let mut values = vec![f16::ZERO; weight.data.len()];
-            values.convert_from_f32_slice(&weight.data);
-            self.initializer(&name, &shape, &values, TensorElementType::Float16)?;
-            // Moving the vector leaves its heap memory where the graph saw it.
-            self.buffers.push(values);
-        } else {
-            self.initializer(&name, &shape, &weight.data, TensorElementType::Float32)?;
+    fn patch_merge(&self, builder: &mut Builder, places: &[[usize; 3]]) -> Result<()> {
+        let ends = self.size.map(|size| size as i64);
+        let mut parts = Vec::new();
+        for (index, place) in places.iter().enumerate() {
+            let part = self.part(&index.to_string());
+            let place = place.map(|start| start as i64);
+            slice(builder, self.inputs[0].clone(), &part, place, ends, 2)?;
+            parts.push(part);
         }
-        Ok(name)
+        builder.node("Concat", &parts, &self.result, vec![attribute("axis", 1_i64)?])
     }
+}
 
-    /// Hands a list of whole numbers over and returns its name in the graph.
-    fn integers(&mut self, name: &str, values: Vec<i64>) -> Result<String> {
-        self.initializer(name, &[values.len()], &values, TensorElementType::Int64)?;
-        self.integers.push(values);
-        Ok(name.into())
+/// Adds the voxels between two corners, or every so many-th of them.
+fn slice(
+    builder: &mut Builder,
+    input: String,
+    result: &str,
+    starts: [i64; 3],
+    ends: [i64; 3],
+    step: i64,
+) -> Result<()> {
+    let mut inputs = vec![input];
+    for values in [starts, ends, [2, 3, 4], [step; 3]] {
+        inputs.push(builder.integers(&format!("corner {values:?}"), || values.to_vec())?);
     }
-
-    /// The safe wrapper only takes tensors that ONNX Runtime allocated, so it would copy every weight.
-    fn initializer<T: Copy>(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        data: &[T],
-        ty: TensorElementType,
-    ) -> Result<()> {
-        let c_name =
-            CString::new(name).map_err(|_| Error::malformed(name, "a tensor's name has a NUL byte"))?;
-        let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
-        let memory = MemoryInfo::default();
-        let mut value = std::ptr::null_mut();
-        // SAFETY: `data` is read as a tensor of its own length, type and shape (checked when the weight was
-        // made); it outlives the session since `Weights` holds it. The graph takes the value over.
-        let result = unsafe {
-            let status = (ort::api().CreateTensorWithDataAsOrtValue)(
-                memory.ptr(),
-                data.as_ptr().cast_mut().cast(),
-                size_of_val(data),
-                shape.as_ptr(),
-                shape.len(),
-                ty.into(),
-                &raw mut value,
-            );
-            ort::Error::result_from_status(status).and_then(|()| {
-                let api = ort::editor::editor_api()?;
-                let external = size_of_val(data) > SMALL;
-                let graph = self.graph.ptr().cast_mut();
-                let status = (api.AddInitializerToGraph)(graph, c_name.as_ptr(), value, external);
-                ort::Error::result_from_status(status)
-            })
-        };
-        result.map_err(failed("hand a weight over"))
-    }
+    builder.node("Slice", &inputs, result, Vec::new())
 }

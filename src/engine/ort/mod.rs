@@ -3,7 +3,10 @@
 
 #![allow(unsafe_code, reason = "ONNX Runtime is a C library; its safe wrapper copies weights and results")]
 
+mod graph;
 mod lower;
+mod normalize;
+mod window_attention;
 
 use std::sync::Arc;
 
@@ -14,7 +17,7 @@ use ort::value::{TensorRef, TensorRefMut};
 
 use super::Engine;
 use crate::error::{Error, Result};
-use crate::network::Network;
+use crate::network::{Network, Node};
 use crate::plan::Precision;
 use crate::runtime::Runtime;
 
@@ -26,7 +29,7 @@ const OUTPUT: &std::ffi::CStr = c"scores";
 pub(super) struct OrtEngine {
     // The session reads the weights where they are, so it goes first.
     session: Session,
-    _weights: lower::Weights,
+    _weights: graph::Weights,
     runtime: &'static Runtime,
     input: [usize; 5],
     output: [usize; 5],
@@ -67,14 +70,16 @@ impl OrtEngine {
         };
         let session = graph.into_session(&options()?).map_err(failed("compile the network"))?;
         let width = if precision == Precision::F16 { 2 + 4 } else { 4 };
+        // The arena grows in steps that leave some of it unused, about a quarter as measured.
+        let scratch = |node: &Node, size| lower::scratch_bytes(node, size, width);
+        let workspace = network.peak_activation_bytes(tile, width, scratch)? * 5 / 4 + weights.derived_bytes;
         Ok(OrtEngine {
             session,
             _weights: weights,
             runtime,
             input: [1, network.input_channels(), tile[0], tile[1], tile[2]],
             output: [1, network.output_channels(), tile[0], tile[1], tile[2]],
-            // The arena grows in steps that leave some of it unused, about a quarter as measured.
-            workspace: network.peak_activation_bytes(tile, width)? * 5 / 4,
+            workspace,
         })
     }
 }
