@@ -3,10 +3,10 @@
 //! doesn't need may be anything. The grammar is that of MONAI 1.6.1's `monai.bundle.ConfigParser`
 //! (<https://docs.monai.io/en/stable/config_syntax.html>).
 
-mod expression;
+pub(super) mod expression;
 mod id;
 mod resolve;
-mod value;
+pub(super) mod value;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -18,17 +18,16 @@ use crate::model::files::Files;
 use crate::model::json::shorten;
 use resolve::Resolver;
 
-pub use expression::{Binary, Expression, Unary};
-pub use value::{Component, Lambda, Value};
+pub(super) use value::{Component, Value};
 
 /// Bytes of a config file; published ones have some thousands.
-const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 1 << 18;
 /// Files that macros copy from.
-const MOST_FILES: usize = 16;
+const MOST_FILES: usize = 8;
 
 /// The items of one or several config files.
 #[derive(Debug)]
-pub struct Config {
+pub(super) struct Config {
     file: String,
     root: Raw,
     /// Files that macros name, by their names in the model; those that can't be read are missing.
@@ -41,7 +40,7 @@ impl Config {
     ///
     /// # Errors
     /// What is wrong with a file.
-    pub fn read(files: &Files, names: &[&str]) -> Result<Self> {
+    pub(super) fn read(files: &Files, names: &[&str]) -> Result<Self> {
         let mut root = Raw::Object(Map::new());
         for &name in names {
             let Raw::Object(items) = parse(files, name)? else {
@@ -58,30 +57,33 @@ impl Config {
         named.dedup();
         named.truncate(MOST_FILES);
         // What is wrong with such a file counts only where it is used, and is found again there.
-        let others = named.into_iter().filter_map(|name| Some((name.to_owned(), parse(files, name).ok()?)));
+        let others = named.into_iter().filter_map(|name| {
+            let raw = parse(files, &name).ok()?;
+            Some((name, raw))
+        });
         let others = others.collect();
         Ok(Config { file: names.join(" + "), root, others })
     }
 
     /// What the config is called in error texts.
-    pub fn file(&self) -> &str {
+    pub(super) fn file(&self) -> &str {
         &self.file
     }
 
     /// Replaces a top-level item or adds it.
-    pub fn set(&mut self, id: &str, value: Raw) {
+    pub(super) fn set(&mut self, id: &str, value: Raw) {
         if let Raw::Object(items) = &mut self.root {
             items.insert(id.to_owned(), value);
         }
     }
 
     /// Whether there is an item.
-    pub fn has(&self, id: &str) -> bool {
+    pub(super) fn has(&self, id: &str) -> bool {
         self.raw(id).is_some()
     }
 
     /// An item as it is written.
-    pub fn raw(&self, id: &str) -> Option<&Raw> {
+    pub(super) fn raw(&self, id: &str) -> Option<&Raw> {
         let id = id::normalize(id);
         id::keys(&id).ok()?.into_iter().try_fold(&self.root, child)
     }
@@ -91,14 +93,14 @@ impl Config {
     /// # Errors
     /// [`Error::Unsupported`] for an expression outside of what is evaluated, [`Error::Malformed`] for a missing
     /// item or one that refers to itself, [`Error::Refused`] for what is out of all proportion.
-    pub fn get(&self, id: &str) -> Result<Value> {
+    pub(super) fn get(&self, id: &str) -> Result<Value> {
         Resolver::new(self).get(&id::normalize(id))
     }
 
-    /// Ids of the objects in the config whose class has this name, in its order.
-    pub fn objects(&self, class: &str) -> Vec<String> {
+    /// Ids of the first objects in the config whose class has this name, `limit` at most.
+    pub(super) fn objects(&self, class: &str, limit: usize) -> Vec<String> {
         let mut ids = Vec::new();
-        objects(&self.root, String::new(), class, &mut ids);
+        objects(&self.root, &mut Vec::new(), class, limit, &mut ids);
         ids
     }
 }
@@ -164,7 +166,7 @@ fn merge(root: &mut Raw, id: &str, value: Raw) -> std::result::Result<(), String
 }
 
 /// The files that texts which are macros name.
-fn macro_files<'a>(raw: &'a Raw, names: &mut Vec<&'a str>) {
+fn macro_files(raw: &Raw, names: &mut Vec<String>) {
     match raw {
         Raw::String(text) => {
             let file = text.strip_prefix('%').and_then(|text| id::split_file(text).0);
@@ -176,26 +178,30 @@ fn macro_files<'a>(raw: &'a Raw, names: &mut Vec<&'a str>) {
     }
 }
 
-/// A file's name as the bundle's files are called; none for one that would lie elsewhere.
-pub(super) fn inside(path: &str) -> Option<&str> {
-    let path = path.trim_start_matches("./");
-    let stays = !path.split(['/', '\\']).any(|part| part == "..") && !path.starts_with(['/', '\\']);
-    (stays && !path.contains(':')).then_some(path)
+/// A path as the bundle's files are called; none for one that leads elsewhere.
+pub(super) fn inside(path: &str) -> Option<String> {
+    let elsewhere = path.starts_with('/') || path.contains(['\\', ':', '\0']);
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    (!elsewhere && !parts.is_empty() && !parts.contains(&"..")).then(|| parts.join("/"))
 }
 
-fn objects(raw: &Raw, id: String, class: &str, ids: &mut Vec<String>) {
+fn objects(raw: &Raw, keys: &mut Vec<String>, class: &str, limit: usize, ids: &mut Vec<String>) {
+    let mut inside = |key: String, raw: &Raw| {
+        keys.push(key);
+        objects(raw, keys, class, limit, ids);
+        keys.pop();
+    };
     match raw {
         Raw::Array(items) => {
-            let items = items.iter().enumerate();
-            items.for_each(|(index, item)| objects(item, id::join(&id, &index.to_string()), class, ids));
+            items.iter().enumerate().for_each(|(index, item)| inside(index.to_string(), item));
         }
         Raw::Object(members) => {
             let target = members.get("_target_").and_then(Raw::as_str);
-            if target.is_some_and(|target| target.rsplit('.').next() == Some(class)) {
-                ids.push(id);
-                return;
+            if target.is_none_or(|target| target.rsplit('.').next() != Some(class)) {
+                members.iter().for_each(|(key, member)| inside(key.clone(), member));
+            } else if ids.len() < limit {
+                ids.push(keys.iter().fold(String::new(), |id, key| id::join(&id, key)));
             }
-            members.iter().for_each(|(key, member)| objects(member, id::join(&id, key), class, ids));
         }
         _ => {}
     }

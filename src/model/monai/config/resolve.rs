@@ -10,7 +10,7 @@ use super::{Config, child, inside, shorten};
 use crate::error::{Error, Result};
 
 /// Values and bytes of text that one item may stand for.
-const MOST_STEPS: usize = 1 << 20;
+const MOST_STEPS: usize = 1 << 18;
 /// Values, references and parts of expressions within each other.
 const DEEPEST: usize = 160;
 /// Macros on the way to an item.
@@ -121,7 +121,7 @@ impl<'a> Resolver<'a> {
                 self.locate(&id, &item.id, macros)?
             }
             (Some(file), id) => {
-                let other = inside(file).and_then(|file| self.config.others.get(file));
+                let other = inside(file).and_then(|file| self.config.others.get(&file));
                 let raw = other.ok_or_else(|| place("there is no such config in the bundle".into()))?;
                 self.descend(Item { raw, id: String::new(), base: None }, id, &item.id, macros)?
             }
@@ -168,8 +168,8 @@ impl<'a> Resolver<'a> {
         let member = self.copied(Item { raw, id: id::join(&item.id, key), base }, &mut 0)?;
         self.spend(&member.id, member.id.len())?;
         let value = self.value(&member)?;
-        let object = member.raw.get("_target_").is_some();
-        Ok((!object || value != Value::None).then_some(value))
+        let disabled = matches!(value, Value::None) && member.raw.get("_target_").is_some();
+        Ok((!disabled).then_some(value))
     }
 
     fn component(&mut self, members: &Map<String, Raw>, item: &Item<'a>) -> Result<Value> {

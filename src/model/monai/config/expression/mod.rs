@@ -115,3 +115,6 @@ pub enum Binary {
     /// `%`.
     Modulo,
 }
+
+#[cfg(test)]
+mod tests;
