@@ -11,6 +11,8 @@ use crate::model::files::Files;
 const CONFIGS: [&str; 3] = ["configs/inference.json", "configs/inference.yaml", "configs/inference.yml"];
 /// What the nnU-Net networks of MONAI are called.
 const NNUNET: [&str; 2] = ["get_nnunet_monai_predictor", "ModelnnUNetWrapper"];
+/// Their arguments that replace what is in nnU-Net's files.
+const REPLACED: [&str; 3] = ["nnunet_config", "plans", "dataset_json"];
 
 /// What a bundle holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +20,7 @@ pub(super) enum Bundle {
     /// A network and the transforms around it, all described by the config.
     Described(Box<BundleConfig>),
     /// A model that nnU-Net's predictor runs.
-    NnUnet(NnUnetBundle),
+    NnUnet(Box<NnUnetBundle>),
 }
 
 /// A network and what happens around it.
@@ -98,8 +100,12 @@ impl Bundle {
         let inferer = object(&config, "inferer")?;
         let (_, postprocessing) = transforms(&config, "postprocessing")?;
         if NNUNET.contains(&network.name()) {
-            let (folder, checkpoint, replaced) = nnunet_files(&name, &network)?;
-            return Ok(Bundle::NnUnet(NnUnetBundle {
+            let (folder, checkpoint) = nnunet_files(&name, &network)?;
+            let replaced = network.arguments.into_iter();
+            let replaced =
+                replaced.filter(|(key, value)| REPLACED.contains(&key.as_str()) && *value != Value::None);
+            let replaced = replaced.collect();
+            let bundle = NnUnetBundle {
                 file: name,
                 folder,
                 checkpoint,
@@ -107,7 +113,8 @@ impl Bundle {
                 preprocessing,
                 postprocessing,
                 metadata,
-            }));
+            };
+            return Ok(Bundle::NnUnet(bundle.into()));
         }
         let weights = Weights::find(&config)?;
         let amp = "evaluator::amp";
@@ -173,9 +180,8 @@ fn unroll(file: &str, id: &str, value: Value, chain: &mut Vec<Component>) -> Res
     }
 }
 
-/// The folder with nnU-Net's files, the file with its weights, and what replaces others.
-fn nnunet_files(file: &str, network: &Component) -> Result<(String, String, Vec<(String, Value)>)> {
-    const REPLACED: [&str; 3] = ["nnunet_config", "plans", "dataset_json"];
+/// The folder with nnU-Net's files and the file with its weights.
+fn nnunet_files(file: &str, network: &Component) -> Result<(String, String)> {
     let known = ["predictor", "model_folder", "model_name", REPLACED[0], REPLACED[1], REPLACED[2]];
     let arguments = Arguments::new(file, network, &known)?;
     let folder = arguments.get("model_folder")?;
@@ -183,10 +189,7 @@ fn nnunet_files(file: &str, network: &Component) -> Result<(String, String, Vec<
     let path = inside(folder.text()?).ok_or_else(wrong)?;
     // MONAI looks for nnU-Net's files beside the folder of the weights.
     let (parent, _) = path.rsplit_once('/').ok_or_else(wrong)?;
-    let model = arguments.get_or("model_name", "model.pt", Argument::text)?;
-    let replaced = REPLACED.into_iter().filter_map(|name| {
-        let argument = arguments.find(name)?;
-        Some((name.to_owned(), argument.value().clone()))
-    });
-    Ok((parent.to_owned(), format!("{path}/{model}"), replaced.collect()))
+    let name = arguments.get_or("model_name", "model.pt", Argument::text)?;
+    let checkpoint = inside(&format!("{path}/{name}")).ok_or_else(wrong)?;
+    Ok((parent.to_owned(), checkpoint))
 }

@@ -357,7 +357,7 @@ nnunet_config_ckpt: {configuration: "3d_fullres"}
 "#;
     let read = |text: &str| Bundle::read(&files(&[("configs/inference.yaml", text.as_bytes())]), None);
     let Bundle::NnUnet(bundle) = read(text).unwrap() else { panic!() };
-    let NnUnetBundle { folder, checkpoint, replaced, preprocessing, .. } = bundle;
+    let NnUnetBundle { folder, checkpoint, replaced, preprocessing, .. } = *bundle;
     assert_eq!((folder.as_str(), checkpoint.as_str()), ("models", "models/fold_0/model.pt"));
     let configuration = Value::Dict(vec![("configuration".into(), Value::Text("3d_fullres".into()))]);
     assert_eq!(replaced, [("nnunet_config".to_owned(), configuration)]);

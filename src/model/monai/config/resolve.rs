@@ -16,7 +16,7 @@ const DEEPEST: usize = 160;
 /// Macros on the way to an item.
 const MOST_MACROS: usize = 16;
 
-/// Members of an object that aren't arguments.
+/// Members of an object that aren't arguments; what `_requires_` runs beforehand has no part in its value.
 const NO_ARGUMENTS: [&str; 5] = ["_target_", "_disabled_", "_requires_", "_desc_", "_mode_"];
 
 pub(super) struct Resolver<'a> {

@@ -14,7 +14,11 @@ const DEEPEST: usize = 100;
 
 /// Reads a file of one document; of equal keys the last counts.
 pub(super) fn parse(text: &str) -> Result<Raw, String> {
-    let options = options! { flow_nesting_limit: DEEPEST, block_nesting_limit: DEEPEST };
+    let options = options! {
+        flow_nesting_limit: DEEPEST,
+        block_nesting_limit: DEEPEST,
+        block_scalar_eof_without_line_feed: true,
+    };
     let mut builder = Builder::default();
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| error.to_string())?;
@@ -251,11 +255,11 @@ mod tests {
     #[test]
     fn scalars_mean_what_pyyaml_makes_of_them() {
         let text = "a: [yes, 'yes', No, on, ~, 1, -0x1f, 0b11, 017, 1_000, 08, 1.5, -1.5e-3, 1e-4, 1.0e4, .5, 1.]\n\
-                    b: {1: x, 2.5: y, true: z, null: n}\nc: !!str 12\nd: 2024-10-11\ne: 1:30\nf: |\n  two\n  lines\ng:\n";
+                    b: {1: x, 2.5: y, true: z, null: n}\nc: !!str 12\nd: 2024-10-11\ne: 1:30\nf: |\n  two\n  lines\ng:\nh: |\n  end";
         let expected = json!({
             "a": [true, "yes", false, true, null, 1, -31, 3, 15, 1000, "08", 1.5, -1.5e-3, "1e-4", "1.0e4", 0.5, 1.0],
             "b": {"1": "x", "2.5": "y", "True": "z", "None": "n"},
-            "c": "12", "d": "2024-10-11", "e": "1:30", "f": "two\nlines\n", "g": null,
+            "c": "12", "d": "2024-10-11", "e": "1:30", "f": "two\nlines\n", "g": null, "h": "end",
         });
         assert_eq!(parse(text).unwrap(), expected);
     }
