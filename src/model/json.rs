@@ -21,6 +21,16 @@ pub(super) fn parse(files: &Files, name: &str) -> Result<Value> {
     serde_json::from_slice(&bytes).map_err(|error| Error::malformed(name, error.to_string()))
 }
 
+/// The start of a text that may be too long to quote.
+pub(super) fn shorten(text: &str) -> String {
+    const LONGEST: usize = 80;
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    let cut = (0..=LONGEST).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    format!("{}…", &text[..cut])
+}
+
 impl<'a> Json<'a> {
     pub(super) fn new(file: &'a str, value: &'a Value) -> Self {
         Json { file, path: String::new(), value }
@@ -33,12 +43,7 @@ impl<'a> Json<'a> {
 
     /// The error that this value isn't what it should be.
     pub(super) fn wrong(&self, expected: &str) -> Error {
-        let mut found = self.value.to_string();
-        if found.len() > 80 {
-            let cut = (0..=80).rev().find(|&at| found.is_char_boundary(at)).unwrap_or(0);
-            found.truncate(cut);
-            found.push('…');
-        }
+        let found = shorten(&self.value.to_string());
         Error::malformed(self.file, format!("`{}` is {found}, expected {expected}", self.path))
     }
 

@@ -3,6 +3,9 @@
 
 mod files;
 mod json;
+// Models are not built from it yet.
+#[allow(dead_code)]
+mod monai;
 mod nnunet;
 
 use std::path::Path;

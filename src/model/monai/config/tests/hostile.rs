@@ -1,0 +1,83 @@
+//! Configs made to cost time or memory: each is an error that says what is wrong.
+
+use super::*;
+
+/// Items `a0` to `a<count>`, each made of the one before.
+fn chain(first: Raw, count: usize, next: impl Fn(String) -> Raw) -> Config {
+    let mut root = Map::from_iter([("a0".to_owned(), first)]);
+    for index in 1..=count {
+        root.insert(format!("a{index}"), next(format!("a{}", index - 1)));
+    }
+    config(&Raw::Object(root))
+}
+
+#[test]
+fn growth_by_references_is_bounded() {
+    let lists = chain(json!([1, 2]), 60, |id| json!([format!("@{id}"), format!("@{id}")]));
+    assert!(error(&lists, "a60").contains("stands for more than 262144 values"));
+    assert!(lists.get("a10").is_ok());
+    let texts = chain(json!("0123456789"), 30, |id| json!(format!("$@{id} + @{id}")));
+    assert!(error(&texts, "a30").contains("stands for more than"));
+    let macros = chain(json!([1, 2]), 60, |id| json!([format!("%{id}"), format!("%{id}")]));
+    assert!(error(&macros, "a60").contains("stands for more than"));
+    let dicts =
+        chain(json!({"x": 1}), 30, |id| json!(format!("$[{}]", vec![format!("@{id}"); 40].join(","))));
+    assert!(error(&dicts, "a30").contains("stands for more than"));
+}
+
+#[test]
+fn long_chains_are_bounded() {
+    let references = chain(json!(1), 1000, |id| json!(format!("@{id}")));
+    assert!(error(&references, "a1000").contains("more than 160 values within each other"));
+    assert_eq!(get(&references, "a100"), json!(1));
+    let lists = chain(json!(1), 1000, |id| json!([format!("@{id}")]));
+    assert!(error(&lists, "a1000").contains("within each other"));
+    let macros = chain(json!(1), 100, |id| json!(format!("%{id}")));
+    assert!(error(&macros, "a100").contains("more than 16 macros"));
+}
+
+#[test]
+fn circles_are_found() {
+    let config = config(&json!({
+        "a": ["@b"], "b": {"x": "$@c + 1"}, "c": {"_target_": "X", "y": "@a"},
+        "own": {"x": "@own"}, "m": "%m", "n": "%n::x", "p": {"x": "%q::x"}, "q": {"x": "%p::x"},
+        "inner": {"x": "@inner::y", "y": 1},
+    }));
+    assert!(error(&config, "a").contains("it refers to itself: a -> b -> c -> a"));
+    assert!(error(&config, "own").contains("refers to itself"));
+    assert!(error(&config, "own::x").contains("refers to itself"));
+    for id in ["m", "n", "p", "q"] {
+        assert!(error(&config, id).contains("more than 16 macros"));
+    }
+    assert_eq!(get(&config, "inner"), json!({"x": 1, "y": 1}));
+}
+
+#[test]
+fn sizes_and_depths_of_files_are_bounded() {
+    let read = |name: &str, text: &str| Config::read(&files(&[(name, text)]), &[name]).map(drop);
+    let refused = |name: &str, text: &str, part: &str| {
+        let error = read(name, text).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    let large = format!("{{\"a\": \"{}\"}}", "x".repeat(LARGEST));
+    refused("a.json", &large, "the limit is 262144");
+    refused("a.json", &"[".repeat(100_000), "recursion limit");
+    refused("a.yaml", &"[".repeat(100_000), "");
+    refused("a.yaml", &"? ".repeat(100_000), "");
+    refused("a.json", "{\"a\": NaN}", "expected value");
+    refused("a.yaml", "\u{0}", "");
+    let deep = format!("{{\"{}\": 1}}", vec!["a"; 70].join("::"));
+    refused("a.json", &deep, "70 parts");
+}
+
+#[test]
+fn ids_of_any_letters_are_only_missing() {
+    let config =
+        config(&json!({"größe": {"👩‍⚕️": 1}, "a": "@größe", "b": "$@größe['👩‍⚕️']", "c": "@b::", "d": "@"}));
+    assert_eq!(get(&config, "a"), json!({"👩‍⚕️": 1}));
+    assert_eq!(get(&config, "b"), json!(1));
+    assert!(error(&config, "c").contains("there is no item `b::`"));
+    assert!(config.get("d").is_err() && config.get("").is_err() && config.get("::").is_err());
+    let long = "ß".repeat(100_000);
+    assert!(error(&config, &long).len() < 500);
+}

@@ -1,0 +1,98 @@
+//! What the items of a config resolve to: JSON's values, and what they describe of Python's objects.
+
+use super::expression::Expression;
+
+/// A resolved item.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `null` or `None`.
+    None,
+    /// `true` or `False`, and so on.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number, finite.
+    Float(f64),
+    /// A text.
+    Text(String),
+    /// A list or a tuple.
+    List(Vec<Value>),
+    /// A dict in its order; keys that are numbers are texts here.
+    Dict(Vec<(String, Value)>),
+    /// An object that the config has created.
+    Component(Box<Component>),
+    /// A function of one parameter.
+    Lambda(Box<Lambda>),
+    /// An object of Python's run time by its name, as `torch.float32` or `torch.device`.
+    Runtime(String),
+}
+
+/// An object that the config has created: what `_target_` names, called with arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Component {
+    /// Class or function, perhaps with its module: `UNet`, `monai.networks.nets.UNet`.
+    pub target: String,
+    /// The arguments by their names, in the config's order.
+    pub arguments: Vec<(String, Value)>,
+    /// Where it stands in the config: equal for all references to one item.
+    pub id: String,
+    /// Whether the function itself is meant, the arguments bound to it, and not what it returns.
+    pub callable: bool,
+}
+
+impl Component {
+    /// The class or function without its module.
+    pub fn name(&self) -> &str {
+        self.target.rsplit('.').next().unwrap_or(&self.target)
+    }
+
+    /// An argument, if it is given.
+    pub fn argument(&self, name: &str) -> Option<&Value> {
+        self.arguments.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+}
+
+/// A function of one parameter, parsed but never run: who uses it recognises what its body computes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lambda {
+    /// The parameter's name.
+    pub parameter: String,
+    /// What it returns.
+    pub body: Expression,
+    /// As it is written.
+    pub source: String,
+}
+
+impl Value {
+    /// What Python's `bool` makes of it.
+    pub fn is_truthy(&self) -> bool {
+        match self {
+            Value::None => false,
+            Value::Bool(value) => *value,
+            Value::Int(value) => *value != 0,
+            Value::Float(value) => *value != 0.0,
+            Value::Text(text) => !text.is_empty(),
+            Value::List(list) => !list.is_empty(),
+            Value::Dict(dict) => !dict.is_empty(),
+            Value::Component(_) | Value::Lambda(_) | Value::Runtime(_) => true,
+        }
+    }
+
+    /// A short description for error texts.
+    pub fn describe(&self) -> String {
+        match self {
+            Value::None => "None".into(),
+            Value::Bool(value) => if *value { "True" } else { "False" }.into(),
+            Value::Int(value) => value.to_string(),
+            Value::Float(value) => value.to_string(),
+            Value::Text(text) => format!("text \"{}\"", crate::model::json::shorten(text)),
+            Value::List(list) => format!("a list of {}", list.len()),
+            Value::Dict(dict) => format!("a dict of {}", dict.len()),
+            Value::Component(component) => {
+                format!("an object of `{}`", crate::model::json::shorten(&component.target))
+            }
+            Value::Lambda(lambda) => format!("`{}`", crate::model::json::shorten(&lambda.source)),
+            Value::Runtime(name) => format!("`{name}`"),
+        }
+    }
+}
