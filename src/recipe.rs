@@ -91,9 +91,8 @@ pub enum Step {
         crop: CropForeground,
         /// What fills it where it reaches beyond the image.
         padding: Padding,
-        /// Whether the box is found in the first channel as the volume has it, neither oriented nor normalised,
-        /// and yet taken for a box of the present image: what SlicerMONAIAuto3DSeg's script does.
-        misplaced: bool,
+        /// What the box is found in.
+        source: BoxSource,
     },
     /// MONAI's change of the grid's spacing.
     Space(Spacing),
@@ -109,6 +108,18 @@ pub enum Step {
         /// The labels, in the order of the channels.
         labels: Vec<u16>,
     },
+}
+
+/// What the foreground's box is found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoxSource {
+    /// The present image, all channels.
+    Image,
+    /// The volume's first channel along the network's axes, not normalised.
+    FirstChannel,
+    /// The volume's first channel along the volume's own axes, although the box is then taken for one of the
+    /// present image: what SlicerMONAIAuto3DSeg's script does.
+    Misplaced,
 }
 
 /// Change of the grid's spacing, and back.

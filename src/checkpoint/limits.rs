@@ -30,3 +30,6 @@ pub(super) const COPY_ALLOWANCE: usize = 64 << 10;
 pub(super) const RANK: usize = 16;
 /// Elements that a tensor with overlapping elements (stride 0) may have beyond those in its storage.
 pub(super) const EXPANDED_ELEMENTS: u64 = 1 << 16;
+/// Values of a configuration, and how deep it may nest.
+pub(super) const JSON_VALUES: usize = 100_000;
+pub(super) const JSON_DEPTH: usize = 32;

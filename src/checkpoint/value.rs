@@ -260,6 +260,61 @@ impl<'a> Value<'a> {
         self.arena.sequence(self.id).unwrap_or_default().iter().map(move |id| self.at(*id))
     }
 
+    /// Numbers, texts, lists and dictionaries as JSON, as configurations are made of; numbers that aren't finite
+    /// become null.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`] for anything else, too much of it, or a nesting that is too deep.
+    pub fn to_json(self, file: &str) -> crate::Result<serde_json::Value> {
+        let mut left = limits::JSON_VALUES;
+        self.json(file, limits::JSON_DEPTH, &mut left)
+    }
+
+    fn json(self, file: &str, depth: usize, left: &mut usize) -> crate::Result<serde_json::Value> {
+        use serde_json::Value as Json;
+        let wrong = |what: &str| {
+            Err(crate::Error::malformed(
+                file,
+                format!("{what} in a configuration of numbers, texts, lists and dicts"),
+            ))
+        };
+        if depth == 0 || *left == 0 {
+            return wrong("too much");
+        }
+        *left -= 1;
+        if self.is_none() {
+            return Ok(Json::Null);
+        }
+        if let Some(value) = self.as_bool() {
+            return Ok(value.into());
+        }
+        if let Some(value) = self.as_int() {
+            return Ok(value.into());
+        }
+        if let Some(value) = self.as_float() {
+            return Ok(serde_json::Number::from_f64(value).map_or(Json::Null, Json::Number));
+        }
+        if let Some(text) = self.as_str() {
+            return if text.len() > limits::KEY_BYTES { wrong("a long text") } else { Ok(text.into()) };
+        }
+        if self.is_sequence() {
+            return self.iter().map(|value| value.json(file, depth - 1, left)).collect();
+        }
+        if self.is_dict() {
+            let mut map = serde_json::Map::new();
+            for (key, value) in self.items() {
+                let Some(key) = key.as_str().filter(|key| key.len() <= limits::KEY_BYTES) else {
+                    return wrong(&format!("a key that is {}", key.describe()));
+                };
+                // Training may leave anything in a configuration; only what is asked for must be plain.
+                let value = value.json(file, depth - 1, left).unwrap_or(Json::Null);
+                map.insert(key.to_owned(), value);
+            }
+            return Ok(Json::Object(map));
+        }
+        wrong(&self.describe())
+    }
+
     /// What it is, in a few words for error texts.
     pub fn describe(self) -> String {
         let plain = match self.node() {

@@ -2,6 +2,8 @@
 
 mod buffer;
 mod table;
+mod terms;
 
 pub use buffer::LabelBuffer;
 pub use table::{Label, colors};
+pub use terms::{Term, Terms};

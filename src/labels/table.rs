@@ -1,5 +1,7 @@
 //! Names and colours of label values.
 
+use super::terms::Terms;
+
 /// One label of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
@@ -9,6 +11,8 @@ pub struct Label {
     pub name: String,
     /// A colour to show it in: red, green, blue.
     pub color: [u8; 3],
+    /// What it is, in codes, where that is known.
+    pub terms: Terms,
 }
 
 /// A colour for each of `count` labels: hues a golden angle apart, so that neighbours in the list differ most, in

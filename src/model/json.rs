@@ -70,6 +70,11 @@ impl<'a> Json<'a> {
         self.value.get(key).cloned().unwrap_or_default()
     }
 
+    /// The value itself.
+    pub(super) fn value(&self) -> &'a Value {
+        self.value
+    }
+
     pub(super) fn list(&self) -> Result<Vec<Json<'a>>> {
         let list = self.value.as_array().ok_or_else(|| self.wrong("a list"))?;
         Ok(list.iter().enumerate().map(|(index, value)| self.child(&index.to_string(), value)).collect())

@@ -1,6 +1,7 @@
 //! What a published model is: files become networks, a recipe and a label table. Only this folder knows the
 //! formats; after it there are recipes and networks.
 
+mod auto3dseg;
 mod files;
 mod json;
 // Models are not built from it yet.
@@ -37,13 +38,32 @@ pub struct ModelOptions {
     /// File name of the weights in each fold's folder.
     pub checkpoint: String,
     /// Which of several models in a folder or an archive: a folder's whole name, or the configuration at its
-    /// end. `None`: the only one.
+    /// end; of a MONAI bundle the name of its config file. `None`: the only one, and a bundle's
+    /// `inference` config.
     pub configuration: Option<String>,
+    /// How Auto3DSeg models crop to the foreground.
+    pub foreground_crop: ForegroundCrop,
+}
+
+/// How Auto3DSeg models crop to the foreground.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForegroundCrop {
+    /// As SlicerMONAIAuto3DSeg's script does it: the box is found before the image's axes are turned, and used
+    /// after. Images along the patient's axes get the right box; others may lose foreground.
+    #[default]
+    AsPublished,
+    /// The box turns with the image.
+    Corrected,
 }
 
 impl Default for ModelOptions {
     fn default() -> Self {
-        ModelOptions { folds: None, checkpoint: "checkpoint_final.pth".into(), configuration: None }
+        ModelOptions {
+            folds: None,
+            checkpoint: "checkpoint_final.pth".into(),
+            configuration: None,
+            foreground_crop: ForegroundCrop::default(),
+        }
     }
 }
 
@@ -73,14 +93,16 @@ struct About {
 }
 
 impl Model {
-    /// Opens a model folder, nnU-Net v2's `<trainer>__<plans>__<configuration>`; a folder of such folders; or a
-    /// zip archive that has them, as `nnUNetv2_export_model_to_zip` writes it. Where there are several,
-    /// [`ModelOptions::configuration`] chooses.
+    /// Opens a model's folder, or a zip archive with it; what it is tells its files:
+    /// - nnU-Net v2: the folder `<trainer>__<plans>__<configuration>`, a folder of such folders, or an archive as
+    ///   `nnUNetv2_export_model_to_zip` writes it. Where there are several, [`ModelOptions::configuration`] chooses.
+    /// - A MONAI bundle: `configs/inference.json` (or `.yaml`) and a checkpoint.
+    /// - Auto3DSeg, as 3D Slicer's extension distributes it: `model.pt` and `labels.csv`.
     ///
     /// # Errors
     /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files.
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
-        nnunet::open(&Files::open(path)?, options)
+        open(&Files::open(path)?, &path.to_string_lossy(), options)
     }
 
     /// As [`Model::open`], for files in memory: names within the folder with `/`, and contents.
@@ -88,7 +110,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_files(files: Vec<(String, Arc<[u8]>)>, options: &ModelOptions) -> Result<Self> {
-        nnunet::open(&Files::memory(files), options)
+        open(&Files::memory(files), "", options)
     }
 
     /// An ensemble: the members' probabilities are averaged on the volume's grid, as `nnUNetv2_ensemble` does it.
@@ -100,6 +122,9 @@ impl Model {
         let Some((last, others)) = members.split_last() else {
             return Err(Error::argument("members", "no model", "one or more"));
         };
+        if others.is_empty() {
+            return Ok(last.clone());
+        }
         if let Some(nested) = members.iter().find(|member| !member.others.is_empty()) {
             let found = format!("{}, which is an ensemble", nested.name());
             return Err(Error::argument("members", found, "single models"));
@@ -119,9 +144,6 @@ impl Model {
             if other.labels() != last.labels() || other.recipe.decision != last.recipe.decision {
                 return differs("labels");
             }
-        }
-        if others.is_empty() {
-            return Ok(last.clone());
         }
         let join = |of: fn(&About) -> &String| {
             let mut names: Vec<&str> = members.iter().map(|member| of(&member.about).as_str()).collect();
@@ -180,7 +202,12 @@ impl Model {
             &[0],
         );
         let names = (0..classes as u32).zip(crate::labels::colors(classes));
-        let labels = names.map(|(value, color)| Label { value, name: format!("label {value}"), color });
+        let labels = names.map(|(value, color)| Label {
+            value,
+            name: format!("label {value}"),
+            color,
+            terms: Default::default(),
+        });
         let about = About {
             name: "test".into(),
             format: "test",
@@ -294,6 +321,17 @@ impl Model {
             "identity": about.identity,
         })
     }
+}
+
+/// Opens whatever the files are.
+fn open(files: &Files, place: &str, options: &ModelOptions) -> Result<Model> {
+    if let Some(files) = auto3dseg::find(files) {
+        return auto3dseg::open(&files, place, options);
+    }
+    if monai::is_bundle(files, options.configuration.as_deref()) {
+        return monai::open(files, options);
+    }
+    nnunet::open(files, options)
 }
 
 /// Operators and their settings, weights, recipe and previous stage: all that the labels follow from.

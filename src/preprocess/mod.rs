@@ -9,7 +9,7 @@ use ndarray::{Array3, Array4, Axis, concatenate, s};
 
 use crate::error::{Error, Result};
 use crate::progress::{Run, Stage};
-use crate::recipe::{Recipe, Step};
+use crate::recipe::{BoxSource, Recipe, Step};
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 use crop::{Box3, nonzero_box, nonzero_mask};
 use monai::{Padding, Sampling, Window};
@@ -131,13 +131,16 @@ pub fn preprocess(
                 };
                 rule.apply(part, threads)?;
             }
-            Step::CropForeground { crop, padding, misplaced } => {
-                let window = if *misplaced {
-                    let raw = read(volume, &AxisMap::identity(), Box3::whole(geometry.shape), threads);
-                    let window = crop.window(raw.slice(s![..1, .., .., ..]), threads)?;
-                    inside(window, grid.shape)?
-                } else {
-                    crop.window(image.view(), threads)?
+            Step::CropForeground { crop, padding, source } => {
+                let first = |map: &AxisMap| {
+                    let raw =
+                        read_channels(volume, 0..1, map, Box3::whole(map.apply(geometry.shape)), threads);
+                    crop.window(raw.view(), threads)
+                };
+                let window = match source {
+                    BoxSource::Image => crop.window(image.view(), threads)?,
+                    BoxSource::FirstChannel => first(&map)?,
+                    BoxSource::Misplaced => inside(first(&AxisMap::identity())?, grid.shape)?,
                 };
                 cut(&mut image, &mut way, &mut grid, window, *padding, threads);
             }
@@ -227,13 +230,23 @@ fn each_channel(
 
 /// The intensities of a part of a volume, along the network's axes.
 fn read(volume: &Volume, map: &AxisMap, part: Box3, threads: usize) -> Array4<f32> {
+    read_channels(volume, 0..volume.channels(), map, part, threads)
+}
+
+fn read_channels(
+    volume: &Volume,
+    channels: std::ops::Range<usize>,
+    map: &AxisMap,
+    part: Box3,
+    threads: usize,
+) -> Array4<f32> {
     let shape = part.shape();
     let voxels = shape.iter().product::<usize>();
-    let mut values = vec![0.0; voxels * volume.channels()];
-    for (channel, values) in values.chunks_exact_mut(voxels).enumerate() {
+    let mut values = vec![0.0; voxels * channels.len()];
+    for (channel, values) in channels.clone().zip(values.chunks_exact_mut(voxels)) {
         volume.read(channel, map, part.start, shape, values, threads);
     }
-    Array4::from_shape_vec((volume.channels(), shape[0], shape[1], shape[2]), values)
+    Array4::from_shape_vec((channels.len(), shape[0], shape[1], shape[2]), values)
         .unwrap_or_else(|_| unreachable!("the buffer was made for this shape"))
 }
 

@@ -46,7 +46,7 @@ struct Found {
 /// Runs one case of `cases.json` with a number of threads.
 fn segment(folder: &Path, case: &Value, threads: usize) -> Found {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let arguments: Vec<String> = case["args"].as_array().unwrap().iter().map(text).collect();
+    let arguments: Vec<String> = case["args"].as_array().into_iter().flatten().map(text).collect();
     let argument = |name: &str| arguments.iter().position(|argument| argument == name);
     let folds = argument("--folds")
         .map(|at| arguments[at + 1].split(',').map(|fold| Fold::Number(fold.parse().unwrap())).collect());
@@ -83,8 +83,8 @@ fn cases(folder: &Path) -> Vec<Value> {
     serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap()
 }
 
-fn check(name: &str) {
-    let Some(folder) = reference().map(|folder| folder.join("nnunet")) else { return };
+fn check(family: &str, name: &str) {
+    let Some(folder) = reference().map(|folder| folder.join(family)) else { return };
     let case = cases(&folder).into_iter().find(|case| case["name"] == name).unwrap();
     compare(&folder, &case);
 }
@@ -155,14 +155,16 @@ fn compare(folder: &Path, case: &Value) {
 }
 
 macro_rules! cases {
-    ($($name:ident)*) => {$(
+    ($($family:ident: $($name:ident)*;)*) => {$($(
         #[test]
         fn $name() {
-            check(stringify!($name));
+            check(stringify!($family), stringify!($name));
         }
-    )*};
+    )*)*};
 }
 cases! {
+    nnunet:
     torso_ct torso_ct_step08 torso_ct15 old_t1 cardiac2d_mr_mirror regions_mr brain_aniso_2folds_mirror
-    cascade_lowres cascade_fullres
+    cascade_lowres cascade_fullres;
+    monai: bundle_wholebody bundle_spleen_unet auto3dseg_ct auto3dseg_ct_box_ras auto3dseg_ct_box_lps auto3dseg_mr_aniso;
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use voxseg::labels::{Label, colors};
+use voxseg::labels::{Label, Terms, colors};
 
 /// One label of an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub fn count(labels: &[u32], names: &[Label], voxel: f64) -> Vec<Count> {
 fn unnamed(value: u32) -> Label {
     // Far values share colours: there are only so many to tell apart.
     let index = (value.max(1) - 1) as usize % 255 + 1;
-    Label { value, name: format!("label {value}"), color: colors(index + 1)[index] }
+    Label { value, name: format!("label {value}"), color: colors(index + 1)[index], terms: Terms::default() }
 }
 
 /// Writes the table of labels.
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn counts() {
-        let names = [Label { value: 2, name: "spleen".into(), color: [1, 2, 3] }];
+        let names = [Label { value: 2, name: "spleen".into(), color: [1, 2, 3], terms: Terms::default() }];
         let counts = count(&[0, 7, 2, 2, 0, 2], &names, 500.0);
         let found: Vec<_> = counts.iter().map(|c| (c.label.name.as_str(), c.voxels, c.milliliters)).collect();
         assert_eq!(found, [("spleen", 3, 1.5), ("label 7", 1, 0.5)]);

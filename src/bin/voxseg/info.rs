@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use voxseg::model::{Fold, Model, ModelOptions};
+use voxseg::model::{Fold, ForegroundCrop, Model, ModelOptions};
 use voxseg::preprocess::monai::Spacing;
 use voxseg::preprocess::normalize::Normalization;
-use voxseg::recipe::{Decision, KeepLargest, Resampler, Spline, Step};
+use voxseg::recipe::{BoxSource, Decision, KeepLargest, Resampler, Spline, Step};
 
 use crate::counts::thousands;
 use crate::failure::Outcome;
@@ -22,9 +22,13 @@ pub struct Weights {
     /// File name of the weights in each fold
     #[arg(long, value_name = "NAME", default_value = "checkpoint_final.pth")]
     checkpoint: String,
-    /// Which of several models in the folder or archive: its configuration, or its folder's whole name
+    /// Which of several models in the folder or archive: its configuration, or its folder's whole name; of a bundle
+    /// its config file
     #[arg(long, value_name = "NAME")]
     configuration: Option<String>,
+    /// Turn the foreground's box of an Auto3DSeg model with the image, which its published script doesn't do
+    #[arg(long)]
+    correct_crop: bool,
 }
 
 impl From<&Weights> for ModelOptions {
@@ -33,6 +37,11 @@ impl From<&Weights> for ModelOptions {
             folds: weights.folds.clone(),
             checkpoint: weights.checkpoint.clone(),
             configuration: weights.configuration.clone(),
+            foreground_crop: if weights.correct_crop {
+                ForegroundCrop::Corrected
+            } else {
+                ForegroundCrop::AsPublished
+            },
         }
     }
 }
@@ -159,8 +168,14 @@ fn describe(step: &Step) -> String {
             Some(channel) => format!("channel {channel}: {rule:?}"),
             None => format!("{rule:?}"),
         },
-        Step::CropForeground { crop, misplaced, .. } => {
-            let place = if *misplaced { ", the box taken from the image as it was stored" } else { "" };
+        Step::CropForeground { crop, source, .. } => {
+            let place = match source {
+                BoxSource::Image => "",
+                BoxSource::FirstChannel => " of the first channel",
+                BoxSource::Misplaced => {
+                    " of the first channel, its box not turned with the image (as published)"
+                }
+            };
             format!("crop to the foreground with margin {:?}{place}", crop.margin)
         }
         Step::Space(Spacing { pixdim, .. }) => format!("linear to a spacing of {pixdim:?}"),

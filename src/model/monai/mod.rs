@@ -3,8 +3,170 @@
 mod arguments;
 mod bundle;
 mod config;
+mod inferer;
 mod metadata;
+mod postprocessing;
+mod preprocessing;
 mod weights;
 
 #[cfg(test)]
 mod tests;
+
+use serde_json::Map;
+
+use super::files::Files;
+use super::{About, Model, ModelOptions};
+use crate::checkpoint::{Checkpoint, Value as Stored};
+use crate::error::{Error, Result};
+use crate::labels::{Label, Terms, colors};
+use crate::network::monai::{Context, from_config};
+use crate::network::{Network, StateDict};
+use crate::recipe::{Decision, Recipe};
+use bundle::{Bundle, BundleConfig};
+use config::{Component, Value};
+
+/// Keys under which training tools keep a network's weights beside other things.
+const USUAL_KEYS: [&str; 2] = ["model", "state_dict"];
+
+/// Whether the files are a bundle; `config` is the name of a config file other than the usual ones.
+pub(super) fn is_bundle(files: &Files, config: Option<&str>) -> bool {
+    bundle::find(files, config).is_some()
+}
+
+/// Opens a bundle.
+pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
+    let config = options.configuration.as_deref();
+    let Some((files, _)) = bundle::find(files, config) else {
+        return Err(Error::NotAModel { reason: format!("{} is no bundle", files.title()) });
+    };
+    match Bundle::read(&files, config)? {
+        Bundle::Described(bundle) => described(&files, &bundle),
+        Bundle::NnUnet(bundle) => {
+            let what = format!(
+                "{}: the bundle wraps an nnU-Net model; open its own folder {} as an nnU-Net model",
+                bundle.file, bundle.folder
+            );
+            Err(Error::unsupported(what))
+        }
+    }
+}
+
+fn described(files: &Files, bundle: &BundleConfig) -> Result<Model> {
+    let metadata = &bundle.metadata;
+    let context = Context { file: &bundle.file, monai_version: metadata.monai_version.as_deref() };
+    let arguments = arguments(&bundle.network)?;
+    let description = from_config(&bundle.network.target, &arguments, &context)?;
+    let mut recipe = recipe(bundle)?;
+    let checkpoint = files.checkpoint(&bundle.checkpoint)?;
+    let weights = weights_of(&checkpoint, bundle.checkpoint_key.as_deref());
+    let network: Network = description.build(StateDict::new(&checkpoint, weights)?)?;
+    network.sizes(recipe.tiling.patch)?;
+    fit(&mut recipe.decision, network.output_channels(), &bundle.file)?;
+    let about = About {
+        name: metadata.name.clone().unwrap_or_else(|| files.folder_name().unwrap_or("bundle").into()),
+        format: "MONAI bundle",
+        configuration: bundle.file.clone(),
+        trainer: metadata.monai_version.as_ref().map_or(String::new(), |version| format!("MONAI {version}")),
+        architecture: description.name().into(),
+        channels: channels(&metadata.channels, network.input_channels()),
+        labels: labels(&metadata.classes, &recipe.decision, network.output_channels()),
+        identity: String::new(),
+        unusable_postprocessing: None,
+    };
+    Ok(Model::new(vec![network], recipe, about, None))
+}
+
+/// What the bundle's config says of everything but the network.
+fn recipe(bundle: &BundleConfig) -> Result<Recipe> {
+    let steps = preprocessing::steps(&bundle.file, &bundle.preprocessing)?;
+    let tiling = inferer::tiling(&bundle.file, &bundle.inferer)?;
+    let end = postprocessing::read(&bundle.file, &bundle.postprocessing, &bundle.preprocessing_id)?;
+    Ok(Recipe {
+        steps,
+        tiling,
+        back: end.back,
+        decision: end.decision,
+        cleanup: end.cleanup,
+        postprocess: Vec::new(),
+    })
+}
+
+/// Regions are those of the network's classes.
+fn fit(decision: &mut Decision, classes: usize, file: &str) -> Result<()> {
+    let Decision::Regions { regions, .. } = decision else { return Ok(()) };
+    let named_by_number = regions.iter().enumerate().all(|(class, region)| region.class == class);
+    if named_by_number && regions.len() > classes {
+        regions.truncate(classes);
+    }
+    match regions.iter().find(|region| region.class >= classes) {
+        None => Ok(()),
+        Some(region) => {
+            let reason =
+                format!("channel {} of a network with {classes} in the postprocessing", region.class);
+            Err(Error::malformed(file, reason))
+        }
+    }
+}
+
+/// An object's arguments as the JSON that they were written in.
+fn arguments(component: &Component) -> Result<Map<String, serde_json::Value>> {
+    let argument = |(name, value): &(String, Value)| Ok((name.clone(), json(value, &component.id)?));
+    component.arguments.iter().map(argument).collect()
+}
+
+fn json(value: &Value, id: &str) -> Result<serde_json::Value> {
+    use serde_json::Value as Json;
+    Ok(match value {
+        Value::None => Json::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(value) => (*value).into(),
+        Value::Float(value) => (*value).into(),
+        Value::Text(text) | Value::Runtime(text) => text.as_str().into(),
+        Value::List(list) => list.iter().map(|value| json(value, id)).collect::<Result<Vec<_>>>()?.into(),
+        Value::Dict(dict) => {
+            let entry = |(key, value): &(String, Value)| Ok((key.clone(), json(value, id)?));
+            Json::Object(dict.iter().map(entry).collect::<Result<_>>()?)
+        }
+        other => {
+            return Err(Error::unsupported(format!("`{id}` with an argument that is {}", other.describe())));
+        }
+    })
+}
+
+/// The weights in a checkpoint: under the key that the config names, under a usual one, or all of it.
+fn weights_of<'a>(checkpoint: &'a Checkpoint, key: Option<&str>) -> Stored<'a> {
+    let root = checkpoint.root();
+    if let Some(weights) = key.and_then(|key| root.get(key)) {
+        return weights;
+    }
+    let usual = USUAL_KEYS.iter().filter_map(|key| root.get(key)).find(|weights| weights.is_dict());
+    usual.unwrap_or(root)
+}
+
+fn channels(named: &[String], count: usize) -> Vec<String> {
+    let unnamed = |index: usize| if count == 1 { "image".into() } else { format!("image {}", index + 1) };
+    (0..count).map(|index| named.get(index).cloned().unwrap_or_else(|| unnamed(index))).collect()
+}
+
+/// The table of what the network's classes become.
+fn labels(named: &[(usize, String)], decision: &Decision, classes: usize) -> Vec<Label> {
+    let name = |class: usize| {
+        let found = named.iter().find(|(number, _)| *number == class).map(|(_, name)| name.clone());
+        found.unwrap_or_else(|| format!("class {class}"))
+    };
+    let mut values: Vec<(u32, String)> = match decision {
+        Decision::Highest => (0..classes).map(|class| (class as u32, name(class))).collect(),
+        Decision::Regions { regions, .. } => {
+            let regions = regions.iter().map(|region| (u32::from(region.label), name(region.class)));
+            std::iter::once((0, "background".into())).chain(regions).collect()
+        }
+    };
+    if *decision == Decision::Highest && named.iter().all(|(number, _)| *number != 0) {
+        values[0].1 = "background".into();
+    }
+    values.sort_by_key(|(value, _)| *value);
+    values.dedup_by_key(|(value, _)| *value);
+    let colors = colors(values.len());
+    let label = |((value, name), color)| Label { value, name, color, terms: Terms::default() };
+    values.into_iter().zip(colors).map(label).collect()
+}

@@ -1,7 +1,7 @@
 //! dataset.json: channels, labels and regions.
 
 use crate::error::Result;
-use crate::labels::{Label, colors};
+use crate::labels::{Label, Terms, colors};
 use crate::model::json::Json;
 use crate::recipe::Decision;
 
@@ -104,7 +104,12 @@ pub(super) fn value(json: &Json) -> Result<u16> {
 
 fn table(named: Vec<(u32, &str)>) -> Vec<Label> {
     let colors = colors(named.len());
-    let label = |((value, name), color): ((u32, &str), [u8; 3])| Label { value, name: name.into(), color };
+    let label = |((value, name), color): ((u32, &str), [u8; 3])| Label {
+        value,
+        name: name.into(),
+        color,
+        terms: Terms::default(),
+    };
     named.into_iter().zip(colors).map(label).collect()
 }
 

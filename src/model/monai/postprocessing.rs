@@ -1,0 +1,232 @@
+//! A bundle's postprocessing: what is brought back onto the volume's grid, and how scores become labels.
+
+use super::arguments::{Argument, Arguments};
+use super::config::expression::{Binary, Expression};
+use super::config::{Component, Value};
+use super::preprocessing::base;
+use crate::error::{Error, Result};
+use crate::recipe::{Back, Cleanup, Decision, Region};
+use crate::restore::LargestComponents;
+
+/// Transforms that save, or change how results are held and not what they are.
+const HARMLESS: [&str; 6] = ["SaveImage", "EnsureType", "CastToType", "ToTensor", "DeleteItems", "Identity"];
+
+/// Labels of a decision on regions whose number isn't known yet.
+const MOST_REGIONS: usize = 64;
+
+/// What happens after the network.
+pub(super) struct End {
+    pub(super) back: Back,
+    pub(super) decision: Decision,
+    pub(super) cleanup: Vec<Cleanup>,
+}
+
+/// How far the chain has come.
+#[derive(Default)]
+struct Chain {
+    softmax: bool,
+    sigmoid: bool,
+    /// Set by `AsDiscrete`.
+    decision: Option<Decision>,
+    /// Set by `Invert`.
+    back: Option<Back>,
+    cleanup: Vec<Cleanup>,
+}
+
+/// Reads a chain of transforms; `preprocessing` is the id of what may be inverted.
+pub(super) fn read(file: &str, chain: &[Component], preprocessing: &str) -> Result<End> {
+    let mut state = Chain::default();
+    for transform in chain {
+        let Component { target, id, .. } = transform;
+        let unsupported = |how: &str| Error::unsupported(format!("{file}: `{id}`: `{target}` {how}"));
+        let arguments = |known: &[&str]| {
+            let mut all = vec!["keys", "allow_missing_keys", "meta_keys", "meta_key_postfix"];
+            all.extend(known);
+            Arguments::new(file, transform, &all)
+        };
+        let name = base(transform.name());
+        if HARMLESS.contains(&name) {
+            continue;
+        }
+        match name {
+            "Activations" => {
+                if state.decision.is_some() {
+                    return Err(unsupported("after the decision"));
+                }
+                let arguments = arguments(&["sigmoid", "softmax", "other", "dim"])?;
+                if arguments.find("other").is_some() {
+                    return Err(unsupported("with a function of its own"));
+                }
+                let flag = |name: &str| match arguments.find(name) {
+                    Some(argument) => argument.one_or_more()?.remove(0).boolean(),
+                    None => Ok(false),
+                };
+                state.sigmoid |= flag("sigmoid")?;
+                state.softmax |= flag("softmax")?;
+            }
+            "AsDiscrete" => state.decision = Some(discrete(&arguments, &unsupported, &state)?),
+            "Invert" => {
+                if state.back.is_some() {
+                    return Err(unsupported("a second time"));
+                }
+                state.back = Some(invert(&arguments, &unsupported, &state, preprocessing)?);
+            }
+            "KeepLargestConnectedComponent" => {
+                if state.decision.is_none() {
+                    return Err(unsupported("before the decision"));
+                }
+                let rule = components(&arguments, &unsupported)?;
+                state.cleanup.push(Cleanup { rule, on_network_grid: state.back.is_none() });
+            }
+            "Lambda" => {
+                let arguments = arguments(&["func", "inv_func", "overwrite", "track_meta"])?;
+                let regions = match (arguments.get("func")?.value(), &state.decision) {
+                    (Value::Lambda(lambda), Some(Decision::Regions { .. })) => {
+                        merged(&lambda.body, &lambda.parameter)
+                    }
+                    _ => None,
+                };
+                let Some(regions) = regions else {
+                    let found = arguments.get("func")?.value().describe();
+                    return Err(unsupported(&format!(
+                        "with {found}, expected nested torch.where that give labels to thresholded channels"
+                    )));
+                };
+                state.decision = Some(Decision::Regions { regions, at_half: true });
+            }
+            _ => {
+                return Err(unsupported(
+                    "among the transforms; known are Activations, AsDiscrete, Invert, KeepLargestConnectedComponent, \
+                     Lambda with torch.where, and SaveImage. Leave it out in a copy of the config, and do what it does \
+                     to the labels",
+                ));
+            }
+        }
+    }
+    let Some(decision) = state.decision else {
+        return Err(Error::unsupported(format!("{file}: a postprocessing without AsDiscrete: no labels")));
+    };
+    // Without an inversion the labels would stay on the network's grid; here they are on the volume's.
+    Ok(End { back: state.back.unwrap_or(Back::Labels), decision, cleanup: state.cleanup })
+}
+
+type Known<'a> = dyn Fn(&[&str]) -> Result<Arguments<'a>> + 'a;
+type Refusal<'a> = dyn Fn(&str) -> Error + 'a;
+
+fn discrete(arguments: &Known, unsupported: &Refusal, state: &Chain) -> Result<Decision> {
+    let arguments = arguments(&["argmax", "to_onehot", "threshold", "rounding", "n_classes", "num_classes"])?;
+    for name in ["to_onehot", "rounding"] {
+        if let Some(argument) = arguments.find(name)
+            && argument.boolean().unwrap_or(true)
+        {
+            return Err(unsupported(&format!("with {name}: the result is one label map")));
+        }
+    }
+    let argmax = match arguments.find("argmax") {
+        Some(argument) => argument.one_or_more()?.remove(0).boolean()?,
+        None => false,
+    };
+    match arguments.find("threshold") {
+        None if argmax => Ok(Decision::Highest),
+        Some(threshold) if !argmax => {
+            let threshold = threshold.one_or_more()?.remove(0);
+            if threshold.number()? != 0.5 {
+                return Err(threshold.wrong("0.5"));
+            }
+            if !state.sigmoid {
+                return Err(unsupported("with a threshold for scores that aren't probabilities"));
+            }
+            // Channels become labels by their numbers; there are as many as the network has.
+            let region = |class| Region { class, label: class as u16 + 1 };
+            Ok(Decision::Regions { regions: (0..MOST_REGIONS).map(region).collect(), at_half: true })
+        }
+        _ => Err(unsupported("with neither argmax alone nor a threshold alone")),
+    }
+}
+
+fn invert(arguments: &Known, unsupported: &Refusal, state: &Chain, preprocessing: &str) -> Result<Back> {
+    let arguments = arguments(&[
+        "transform",
+        "orig_keys",
+        "orig_meta_keys",
+        "nearest_interp",
+        "to_tensor",
+        "device",
+        "post_func",
+    ])?;
+    let transform = arguments.get("transform")?.component()?;
+    if transform.id != preprocessing {
+        return Err(unsupported(&format!("of `{}`, expected `{preprocessing}`", transform.id)));
+    }
+    if arguments.find("post_func").is_some() {
+        return Err(unsupported("with a function of its own"));
+    }
+    let nearest = arguments
+        .get_or("nearest_interp", true, |argument: &Argument| argument.one_or_more()?.remove(0).boolean())?;
+    match (&state.decision, nearest) {
+        (Some(_), true) => Ok(Back::Labels),
+        (Some(Decision::Highest), false) => Ok(Back::InterpolatedLabels),
+        (Some(_), false) => Err(unsupported("of thresholded channels by interpolation")),
+        (None, true) => Err(unsupported("of scores to the nearest")),
+        (None, false) if state.softmax || state.sigmoid => Ok(Back::Probabilities),
+        (None, false) => Ok(Back::Scores),
+    }
+}
+
+fn components(arguments: &Known, unsupported: &Refusal) -> Result<LargestComponents> {
+    let arguments =
+        arguments(&["applied_labels", "is_onehot", "independent", "connectivity", "num_components"])?;
+    if let Some(argument) = arguments.find("is_onehot")
+        && argument.boolean()?
+    {
+        return Err(unsupported("of one channel for each label"));
+    }
+    let labels = match arguments.find("applied_labels") {
+        None => None,
+        Some(labels) => {
+            let label = |label: &Argument| {
+                u16::try_from(label.count()?).map_err(|_| label.wrong("a label up to 65535"))
+            };
+            Some(labels.one_or_more()?.iter().map(label).collect::<Result<_>>()?)
+        }
+    };
+    let rule = LargestComponents {
+        labels,
+        independent: arguments.get_or("independent", true, Argument::boolean)?,
+        connectivity: arguments.get_or("connectivity", 3, Argument::count)?.min(255) as u8,
+        components: arguments.get_or("num_components", 1, Argument::count)?,
+    };
+    rule.check()?;
+    Ok(rule)
+}
+
+/// The regions, later over earlier, of `torch.where(x[[c]] > 0, label, …)` with 0 at the end.
+fn merged(body: &Expression, parameter: &str) -> Option<Vec<Region>> {
+    if *body == Expression::Int(0) {
+        return Some(Vec::new());
+    }
+    let Expression::Call { callee, positional, keywords } = body else { return None };
+    let [test, label, rest] = &positional[..] else { return None };
+    if **callee != Expression::Name("torch.where".into()) || !keywords.is_empty() {
+        return None;
+    }
+    let Expression::Int(label) = label else { return None };
+    let mut regions = merged(rest, parameter)?;
+    regions.push(Region { class: channel(test, parameter)?, label: u16::try_from(*label).ok()? });
+    Some(regions)
+}
+
+/// The channel of `x[[c]] > 0` or `x[c] > 0`.
+fn channel(test: &Expression, parameter: &str) -> Option<usize> {
+    let Expression::Binary(Binary::Greater, sides) = test else { return None };
+    let [Expression::Index(indexed), Expression::Int(0)] = &**sides else { return None };
+    let [Expression::Name(name), index] = &**indexed else { return None };
+    let index = match index {
+        Expression::List(list) => list.first().filter(|_| list.len() == 1)?,
+        single => single,
+    };
+    match index {
+        Expression::Int(class) if name == parameter => usize::try_from(*class).ok(),
+        _ => None,
+    }
+}
