@@ -19,7 +19,7 @@ pub use weights::{StateDict, Weight};
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Position of a node in its network.
 pub type NodeId = usize;
@@ -88,14 +88,19 @@ impl Network {
     /// The spatial size of each node's result for a tile.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] when the tile's size doesn't suit the network's strides.
+    /// [`Error::Unsupported`] when the tile's size doesn't suit the network's strides.
     pub fn sizes(&self, tile: [usize; 3]) -> Result<Vec<[usize; 3]>> {
         let mut sizes: Vec<[usize; 3]> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             let inputs: Vec<[usize; 3]> = node.inputs.iter().map(|&input| sizes[input]).collect();
             sizes.push(node.op.size(tile, &inputs)?);
         }
-        Ok(sizes)
+        match sizes[sizes.len() - 1] {
+            result if result == tile => Ok(sizes),
+            result => Err(Error::unsupported(format!(
+                "a patch size of {tile:?}, of which the network's strides make a result of {result:?}"
+            ))),
+        }
     }
 
     /// Multiply-adds for one tile.

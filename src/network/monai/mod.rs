@@ -27,7 +27,7 @@ use arguments::Arguments;
 pub use activation::Activation;
 pub use basic_unet::BasicUNet;
 pub use dynunet::DynUNet;
-pub use norm::Norm;
+pub use norm::{Norm, Statistics};
 pub use segresnet::SegResNet;
 pub use segresnet_ds::SegResNetDS;
 pub use swin_transformer::PatchMerging;
