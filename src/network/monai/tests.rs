@@ -162,7 +162,15 @@ fn class_names_may_have_their_modules() {
 
 #[test]
 fn other_classes_are_refused_with_a_way_out() {
-    for target in ["UNesT", "monai.networks.nets.DiNTS", "vista3d132", "UNETR", "SegResNetVAE", ""] {
+    for target in [
+        "UNesT",
+        "monai.networks.nets.DiNTS",
+        "vista3d132",
+        "UNETR",
+        "SegResNetVAE",
+        "scripts.networks.UNet",
+        "",
+    ] {
         let text = refusal(read(target, &json!({})), UNSUPPORTED);
         assert!(text.contains(&format!("`{target}`")) && text.contains("ONNX"), "{text}");
     }
