@@ -114,17 +114,11 @@ impl Network {
         Ok(nodes.map(|(node, &size)| node.op.multiply_adds(input(node), size, node.channels)).sum())
     }
 
-    /// Bytes of the results that are alive together at the worst moment, for values of `width` bytes. `scratch`
-    /// is what an engine needs while it computes a node, from the size of the node's input.
+    /// Bytes of the results that are alive together at the worst moment, for values of `width` bytes.
     ///
     /// # Errors
     /// As [`Network::sizes`].
-    pub fn peak_activation_bytes(
-        &self,
-        tile: [usize; 3],
-        width: usize,
-        scratch: impl Fn(&Node, [usize; 3]) -> u64,
-    ) -> Result<u64> {
+    pub fn peak_activation_bytes(&self, tile: [usize; 3], width: usize) -> Result<u64> {
         let sizes = self.sizes(tile)?;
         let bytes = |id: NodeId| {
             (self.nodes[id].channels * width) as u64 * sizes[id].iter().product::<usize>() as u64
@@ -136,8 +130,7 @@ impl Network {
         let (mut alive, mut peak) = (0, 0);
         for id in 0..self.nodes.len() {
             alive += bytes(id);
-            let node = &self.nodes[id];
-            peak = peak.max(alive + node.inputs.first().map_or(0, |&input| scratch(node, sizes[input])));
+            peak = peak.max(alive);
             alive -= (0..id).filter(|&input| last_use[input] == id).map(bytes).sum::<u64>();
         }
         Ok(peak)
