@@ -16,7 +16,7 @@ mod limits;
 mod pickle;
 mod tensor;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod value;
 
 use std::path::Path;

@@ -79,6 +79,20 @@ fn checkpoint(root: Vec<u8>, data: &[u8]) -> Checkpoint {
     open(archive(&[("data.pkl", pickle(root)), ("data/0", data.to_vec())])).unwrap()
 }
 
+/// A state dict of single-precision tensors with these names and shapes, all zero.
+pub(crate) fn state_dict(tensors: &[(&str, Vec<usize>)]) -> Checkpoint {
+    let most = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).max().unwrap_or(0);
+    let items: Vec<(&str, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, shape)| {
+            let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
+            let strides: Vec<i64> = (1..=shape.len()).map(|axis| shape[axis..].iter().product()).collect();
+            (*name, tensor("FloatStorage", "0", most as i64, 0, &shape, &strides))
+        })
+        .collect();
+    checkpoint(dict(&items), &vec![0; 4 * most])
+}
+
 fn load(opcodes: Vec<u8>) -> Result<Checkpoint> {
     open(archive(&[("data.pkl", opcodes)]))
 }

@@ -19,7 +19,7 @@ pub use weights::{StateDict, Weight};
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Position of a node in its network.
 pub type NodeId = usize;
@@ -88,14 +88,19 @@ impl Network {
     /// The spatial size of each node's result for a tile.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] when the tile's size doesn't suit the network's strides.
+    /// [`Error::Unsupported`] when the tile's size doesn't suit the network's strides.
     pub fn sizes(&self, tile: [usize; 3]) -> Result<Vec<[usize; 3]>> {
         let mut sizes: Vec<[usize; 3]> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             let inputs: Vec<[usize; 3]> = node.inputs.iter().map(|&input| sizes[input]).collect();
             sizes.push(node.op.size(tile, &inputs)?);
         }
-        Ok(sizes)
+        match sizes[sizes.len() - 1] {
+            result if result == tile => Ok(sizes),
+            result => Err(Error::unsupported(format!(
+                "a patch size of {tile:?}, of which the network's strides make a result of {result:?}"
+            ))),
+        }
     }
 
     /// Multiply-adds for one tile.
@@ -109,17 +114,11 @@ impl Network {
         Ok(nodes.map(|(node, &size)| node.op.multiply_adds(input(node), size, node.channels)).sum())
     }
 
-    /// Bytes of the results that are alive together at the worst moment, for values of `width` bytes. `scratch`
-    /// is what an engine needs while it computes a node, from the size of the node's input.
+    /// Bytes of the results that are alive together at the worst moment, for values of `width` bytes.
     ///
     /// # Errors
     /// As [`Network::sizes`].
-    pub fn peak_activation_bytes(
-        &self,
-        tile: [usize; 3],
-        width: usize,
-        scratch: impl Fn(&Node, [usize; 3]) -> u64,
-    ) -> Result<u64> {
+    pub fn peak_activation_bytes(&self, tile: [usize; 3], width: usize) -> Result<u64> {
         let sizes = self.sizes(tile)?;
         let bytes = |id: NodeId| {
             (self.nodes[id].channels * width) as u64 * sizes[id].iter().product::<usize>() as u64
@@ -131,8 +130,7 @@ impl Network {
         let (mut alive, mut peak) = (0, 0);
         for id in 0..self.nodes.len() {
             alive += bytes(id);
-            let node = &self.nodes[id];
-            peak = peak.max(alive + node.inputs.first().map_or(0, |&input| scratch(node, sizes[input])));
+            peak = peak.max(alive);
             alive -= (0..id).filter(|&input| last_use[input] == id).map(bytes).sum::<u64>();
         }
         Ok(peak)

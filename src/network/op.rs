@@ -301,3 +301,44 @@ impl Op {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weight(shape: &[usize]) -> Arc<Weight> {
+        Arc::new(Weight { name: "w".into(), shape: shape.to_vec(), data: vec![0.0; shape.iter().product()] })
+    }
+
+    #[test]
+    fn sizes_follow_from_the_inputs() {
+        let size = |op: Op, inputs: &[[usize; 3]]| op.size([0; 3], inputs).ok();
+        let conv = |kernel, stride, padding| Op::Conv {
+            weight: weight(&[1; 5]),
+            bias: None,
+            kernel: [kernel; 3],
+            stride: [stride; 3],
+            padding: [padding; 3],
+        };
+        assert_eq!(size(conv(3, 2, 1), &[[7, 8, 1]]), Some([4, 4, 1]));
+        assert_eq!(size(conv(2, 2, 0), &[[7, 8, 2]]), Some([3, 4, 1]));
+        assert_eq!(size(conv(5, 1, 1), &[[7, 8, 2]]), None);
+        assert_eq!(size(Op::MaxPool { size: [1, 2, 2] }, &[[1, 5, 4]]), Some([1, 2, 2]));
+        assert_eq!(size(Op::MaxPool { size: [2; 3] }, &[[1, 5, 4]]), None);
+        assert_eq!(size(Op::PadLike, &[[4, 6, 8], [5, 6, 9]]), Some([5, 6, 9]));
+        assert_eq!(size(Op::PadLike, &[[4, 6, 8], [6, 6, 8]]), None);
+        assert_eq!(size(Op::PadLike, &[[4, 6, 8], [3, 6, 8]]), None);
+        assert_eq!(size(Op::PadToWindows { window: [7; 3] }, &[[5, 7, 8]]), Some([5, 7, 14]));
+        let places = [[0; 3]; 8];
+        assert_eq!(size(Op::PatchMerge { places }, &[[4, 6, 8]]), Some([2, 3, 4]));
+        assert_eq!(size(Op::PatchMerge { places }, &[[4, 5, 8]]), None);
+        assert_eq!(size(Op::Add, &[[4, 5, 8], [4, 5, 9]]), None);
+    }
+
+    #[test]
+    fn attention_costs_a_window_for_each_voxel_twice() {
+        let op = Op::WindowAttention { bias: weight(&[1]), heads: 1, window: [7; 3], shift: [0; 3] };
+        assert_eq!(op.channels(&[12]), 4);
+        assert_eq!(op.multiply_adds([2, 14, 14], [2, 14, 14], 4), 2 * 4 * (2 * 14 * 14) * (2 * 7 * 7));
+    }
+}

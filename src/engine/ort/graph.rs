@@ -113,12 +113,18 @@ impl Builder {
 
     /// As [`Builder::weight`], in a shape of as many values.
     pub(super) fn weight_as(&mut self, node: usize, weight: &Weight, shape: &[usize]) -> Result<String> {
-        let name = format!("{node}.{}", weight.name);
-        if self.half {
-            self.half_values(&name, shape, &weight.data)?;
-        } else {
-            self.initializer(&name, shape, &weight.data, TensorElementType::Float32)?;
+        if !self.half {
+            return self.single_weight(node, weight, shape);
         }
+        let name = format!("{node}.{}", weight.name);
+        self.half_values(&name, shape, &weight.data)?;
+        Ok(name)
+    }
+
+    /// As [`Builder::weight_as`], in single precision always.
+    pub(super) fn single_weight(&mut self, node: usize, weight: &Weight, shape: &[usize]) -> Result<String> {
+        let name = format!("{node}.{}", weight.name);
+        self.initializer(&name, shape, &weight.data, TensorElementType::Float32)?;
         Ok(name)
     }
 

@@ -62,15 +62,16 @@ pub(super) fn lower(
     builder.finish(network)
 }
 
-/// Bytes that the graph needs while it computes a node, beside the node's inputs and its result.
-pub(super) fn scratch_bytes(node: &Node, size: [usize; 3], width: usize) -> u64 {
-    match &node.op {
-        Op::WindowAttention { heads, window, .. } => {
-            window_attention::scratch_values(node.channels, *heads, *window, size) * width as u64
+/// The most bytes that the graph needs while it computes one node, beside the node's inputs and its result.
+pub(super) fn scratch_bytes(network: &Network, tile: [usize; 3], width: usize) -> Result<u64> {
+    let sizes = network.sizes(tile)?;
+    let values = |node: &Node| match (&node.op, node.inputs.first()) {
+        (Op::WindowAttention { heads, window, .. }, Some(&input)) => {
+            window_attention::scratch_values(node.channels, *heads, *window, sizes[input])
         }
-        Op::LayerNorm { .. } => (2 * node.channels * width) as u64 * size.iter().product::<usize>() as u64,
         _ => 0,
-    }
+    };
+    Ok(network.nodes().iter().map(values).max().unwrap_or(0) * width as u64)
 }
 
 /// A node on its way into the graph.

@@ -17,7 +17,7 @@ use ort::value::{TensorRef, TensorRefMut};
 
 use super::Engine;
 use crate::error::{Error, Result};
-use crate::network::{Network, Node};
+use crate::network::Network;
 use crate::plan::Precision;
 use crate::runtime::Runtime;
 
@@ -70,9 +70,10 @@ impl OrtEngine {
         };
         let session = graph.into_session(&options()?).map_err(failed("compile the network"))?;
         let width = if precision == Precision::F16 { 2 + 4 } else { 4 };
-        // The arena grows in steps that leave some of it unused, about a quarter as measured.
-        let scratch = |node: &Node, size| lower::scratch_bytes(node, size, width);
-        let workspace = network.peak_activation_bytes(tile, width, scratch)? * 5 / 4 + weights.derived_bytes;
+        // The arena grows in steps that leave some of it unused, about a quarter as measured. What it took for
+        // attention is in pieces too small for the decoder, so that adds up.
+        let activations = network.peak_activation_bytes(tile, width)? * 5 / 4;
+        let workspace = activations + lower::scratch_bytes(network, tile, width)? + weights.derived_bytes;
         Ok(OrtEngine {
             session,
             _weights: weights,

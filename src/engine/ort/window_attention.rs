@@ -186,3 +186,57 @@ pub(super) fn lower(
     builder.transpose(&ordered, &result, &[1, 0])?;
     builder.reshape(&result, &step.result, &[1, channels, step.size[0], step.size[1], step.size[2]])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_voxel_is_in_one_window() {
+        for (size, shift) in [([6, 8, 10], [0, 0, 0]), ([6, 8, 10], [1, 2, 2]), ([2, 8, 3], [1, 2, 2])] {
+            let windows = Windows::new(size, [3, 4, 5], shift);
+            let mut indices: Vec<usize> =
+                (0..windows.count[0]).flat_map(|slab| windows.indices(slab)).collect();
+            indices.sort_unstable();
+            assert!(indices.into_iter().eq(0..size.iter().product()), "{windows:?}");
+        }
+    }
+
+    /// Attention is masked exactly between voxels of a window that are further apart than a window reaches.
+    #[test]
+    fn only_voxels_that_are_far_apart_are_masked() {
+        for size in [[6, 8, 10], [6, 4, 15], [2, 8, 10]] {
+            let windows = Windows::new(size, [3, 4, 5], [1, 2, 2]);
+            let (tokens, mut masked) = (windows.tokens(), 0);
+            for slab in 0..windows.count[0] {
+                let places: Vec<[usize; 3]> =
+                    windows.indices(slab).map(|index| unravel(index, size)).collect();
+                let pairs = places.chunks(tokens).flat_map(|window| {
+                    window.iter().flat_map(move |query| window.iter().map(move |key| (query, key)))
+                });
+                let mask = windows.mask(slab);
+                assert_eq!(mask.len(), places.len() * tokens);
+                for ((query, key), &added) in pairs.zip(&mask) {
+                    let near = (0..3).all(|axis| query[axis].abs_diff(key[axis]) < windows.window[axis]);
+                    assert_eq!(added, if near { 0.0 } else { APART }, "{query:?} {key:?}");
+                    masked += usize::from(!near);
+                }
+            }
+            assert!(masked > 0);
+        }
+    }
+
+    #[test]
+    fn a_smaller_window_reads_the_table_by_places_of_a_whole_one() {
+        let (window, heads) = ([2, 2, 3], 2);
+        let rows = 3 * 3 * 5;
+        let data = (0..rows * heads).map(|value| value as f32).collect();
+        let table = Weight { name: "table".into(), shape: vec![rows, heads], data };
+        let bias = relative_bias(&table, heads, window, 4);
+        // Tokens 0 and 3 are at [0, 0, 0] and [0, 1, 0] of the whole window.
+        let row = |places: [usize; 3]| ((places[0] * 3 + places[1]) * 5 + places[2]) * heads;
+        assert_eq!(bias[3], table.data[row([1, 0, 2])]);
+        assert_eq!(bias[4 * 3], table.data[row([1, 2, 2])]);
+        assert_eq!(bias[16 + 4 * 3 + 1], table.data[row([1, 2, 1]) + 1]);
+    }
+}

@@ -27,7 +27,7 @@ use arguments::Arguments;
 pub use activation::Activation;
 pub use basic_unet::BasicUNet;
 pub use dynunet::DynUNet;
-pub use norm::Norm;
+pub use norm::{Norm, Statistics};
 pub use segresnet::SegResNet;
 pub use segresnet_ds::SegResNetDS;
 pub use swin_transformer::PatchMerging;
@@ -109,7 +109,11 @@ impl MonaiNetwork {
 /// [`Error::Unsupported`] for another class, or an argument without support; [`Error::Malformed`] for arguments
 /// that make no sense.
 pub fn from_config(target: &str, arguments: &Map<String, Value>, context: &Context) -> Result<MonaiNetwork> {
-    let class = target.rsplit('.').next().unwrap_or(target);
+    // Other packages have classes of the same names.
+    let class = match target.rsplit_once('.') {
+        Some((module, class)) if module == "monai" || module.starts_with("monai.") => class,
+        _ => target,
+    };
     let mut arguments = Arguments::new(context.file, class, arguments);
     let network = match class {
         "SegResNet" => MonaiNetwork::SegResNet(SegResNet::read(&mut arguments)?),

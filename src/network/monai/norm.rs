@@ -88,7 +88,7 @@ impl Norm {
         };
         let op = match self.statistics {
             Statistics::Instance => Op::InstanceNorm { scale, shift, epsilon },
-            Statistics::Group(groups) if channels % groups == 0 => {
+            Statistics::Group(groups) if channels.is_multiple_of(groups) => {
                 Op::GroupNorm { groups, scale, shift, epsilon }
             }
             Statistics::Group(groups) => {
