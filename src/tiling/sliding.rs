@@ -147,7 +147,7 @@ mod tests {
             found.iter().zip(expected).all(|(found, expected)| (found / expected - 1.0).abs() < 1e-6),
             "{found:?}"
         );
-        assert_eq!(importance([2, 1, 1], Blending::Constant).unwrap(), Array3::ones([2, 1, 1]));
+        assert_eq!(importance([2, 1, 1], Blending::Constant).unwrap(), Array3::<f32>::ones([2, 1, 1]));
     }
 
     #[test]

@@ -288,29 +288,52 @@ pub fn resample_linear(
     run(image, taps, threads)
 }
 
+/// One line of the image, brought to the columns of the output.
+struct Line<R> {
+    /// Its row in the image.
+    row: usize,
+    /// The lower and the upper input of each output.
+    values: [Vec<R>; 2],
+}
+
 fn linear<R: Real>(image: ArrayView3<f32>, taps: &[AxisTaps; 3], threads: usize) -> Array3<f32> {
     let image = image.as_standard_layout();
     let [planes, rows, columns] = taps;
-    let across: Vec<[R; 2]> = columns.weights.iter().map(|weights| weights.map(R::of)).collect();
-    let pair = |taps: &AxisTaps, index: usize, side: usize| {
+    let side = |side: usize| columns.weights.iter().map(move |weights| R::of(weights[side]));
+    let across: [Vec<R>; 2] = [side(0).collect(), side(1).collect()];
+    let tap = |taps: &AxisTaps, index: usize, side: usize| {
         (taps.between[index][side], R::of(taps.weights[index][side]))
     };
     let mut out = Array3::zeros(taps.each_ref().map(|taps| taps.between.len()));
-    parallel::for_each(threads, out.axis_iter_mut(Axis(0)).enumerate(), |(z, mut plane)| {
-        let mut sums = vec![R::of(0.0); across.len()];
-        for (y, mut row) in plane.outer_iter_mut().enumerate() {
+    parallel::for_each(threads, out.axis_iter_mut(Axis(0)).enumerate(), |(plane, mut out)| {
+        // Neighbouring rows of the image have different parity, so that both stay for the next output row.
+        let none = || Line { row: usize::MAX, values: [Vec::new(), Vec::new()] };
+        let mut lines = [[none(), none()], [none(), none()]];
+        let mut sums = vec![R::of(0.0); columns.between.len()];
+        for (row, mut out) in out.outer_iter_mut().enumerate() {
             sums.fill(R::of(0.0));
-            for [front, down] in [[0, 0], [0, 1], [1, 0], [1, 1]] {
-                let ((z, front), (y, down)) = (pair(planes, z, front), pair(rows, y, down));
-                let line = image.slice(ndarray::s![z, y, ..]);
-                let line = line.to_slice().unwrap_or_default();
-                for ((sum, between), weights) in sums.iter_mut().zip(&columns.between).zip(&across) {
-                    let values = between.map(|at| R::of(line[at].into()));
-                    *sum = *sum + values[0] * (weights[0] * down * front);
-                    *sum = *sum + values[1] * (weights[1] * down * front);
+            for (front, down) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let ((z, front_weight), (y, down_weight)) = (tap(planes, plane, front), tap(rows, row, down));
+                let line = &mut lines[front][y % 2];
+                if line.row != y {
+                    let source = image.slice(ndarray::s![z, y, ..]);
+                    let source = source.to_slice().unwrap_or_default();
+                    for (side, values) in line.values.iter_mut().enumerate() {
+                        values.clear();
+                        values.extend(columns.between.iter().map(|at| R::of(source[at[side]].into())));
+                    }
+                    line.row = y;
+                }
+                let [low, high] = &line.values;
+                let weights = across[0].iter().zip(&across[1]);
+                for ((sum, (&low, &high)), (&left, &right)) in
+                    sums.iter_mut().zip(low.iter().zip(high)).zip(weights)
+                {
+                    *sum = *sum + low * (left * down_weight * front_weight);
+                    *sum = *sum + high * (right * down_weight * front_weight);
                 }
             }
-            row.iter_mut().zip(&sums).for_each(|(value, sum)| *value = sum.wide() as f32);
+            out.iter_mut().zip(&sums).for_each(|(value, sum)| *value = sum.wide() as f32);
         }
     });
     out
@@ -340,4 +363,64 @@ pub fn resample_nearest<T: Copy + Send + Sync>(
         }
     });
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doubled(outside: Outside) -> Sampling {
+        let scale = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.5]];
+        Sampling::new([2, 1, 3], [2, 1, 8], &scale, &[0.0, 0.0, -0.5], false, outside, false)
+    }
+
+    #[test]
+    fn taps_end_at_the_border_or_fade() {
+        let near = |a: &[[f64; 2]], b: &[[f64; 2]]| {
+            a.as_flattened().iter().zip(b.as_flattened()).all(|(a, b)| (a - b).abs() < 1e-12)
+        };
+        let [_, _, border] = doubled(Outside::Border).taps();
+        assert_eq!(border.between[0], [0, 1]);
+        assert_eq!(border.between[7], [2, 2]);
+        assert!(near(&border.weights[..3], &[[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]]));
+        let [_, _, zeros] = doubled(Outside::Zeros).taps();
+        assert!(near(
+            &[zeros.weights[0], zeros.weights[6], zeros.weights[7]],
+            &[[0.0, 0.5], [0.5, 0.0], [0.0, 0.0]]
+        ));
+    }
+
+    #[test]
+    fn outside_is_told_apart() {
+        let labels = Array3::from_shape_fn((2, 1, 3), |(z, _, x)| 1 + z * 3 + x);
+        let found = doubled(Outside::Zeros).nearest(labels.view(), 9, 2);
+        assert_eq!(found.into_raw_vec_and_offset().0, [1, 1, 1, 2, 3, 3, 3, 9, 4, 4, 4, 5, 6, 6, 6, 9]);
+        let found = doubled(Outside::Border).nearest(labels.view(), 9, 2);
+        assert_eq!(found.into_raw_vec_and_offset().0[7], 3);
+    }
+
+    #[test]
+    fn skew_moves_the_nearest() {
+        let scale = [[1.0, 0.0, 0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        for single in [false, true] {
+            let sampling =
+                Sampling::new([5, 1, 5], [5, 1, 5], &scale, &[0.1, 0.0, 0.0], true, Outside::Border, single);
+            let labels = Array3::from_shape_fn((5, 1, 5), |(z, _, x)| 10 * z + x);
+            let expected = Array3::from_shape_fn((5, 1, 5), |(z, _, x)| {
+                10 * ((z as f64 + 0.1 + 0.5 * x as f64).round() as usize).min(4) + x
+            });
+            assert_eq!(sampling.nearest(labels.view(), 0, 2), expected);
+            assert!(sampling.skew() >= 1.0);
+        }
+    }
+
+    #[test]
+    fn threads_do_not_matter() {
+        let image = Array3::from_shape_fn((2, 1, 3), |(z, _, x)| (z * 3 + x) as f32 * 0.37);
+        let sampling = doubled(Outside::Border);
+        assert_eq!(sampling.linear(image.view(), 1), sampling.linear(image.view(), 3));
+        let mut flipped = image.view();
+        flipped.invert_axis(Axis(2));
+        assert_eq!(sampling.linear(flipped, 1), sampling.linear(flipped.to_owned().view(), 1));
+    }
 }
