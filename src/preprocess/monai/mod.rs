@@ -5,6 +5,7 @@
 pub mod foreground;
 pub mod intensity;
 pub mod pad;
+pub mod resample;
 pub mod resize;
 pub mod sampling;
 mod sigmoid;
@@ -14,5 +15,6 @@ mod statistics;
 pub use foreground::CropForeground;
 pub use intensity::MonaiIntensity;
 pub use pad::{Padding, SpatialPad, Window};
+pub use resample::{resample_linear, resample_nearest};
 pub use sampling::{AxisTaps, Outside, Sampling};
 pub use spacing::Spacing;

@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayView3};
 
-use super::sampling::resample_nearest;
+use super::resample::resample_nearest;
 use crate::preprocess::resample::torch;
 
 /// Mode `trilinear`, with `align_corners` false or not given.

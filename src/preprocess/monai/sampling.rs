@@ -3,9 +3,13 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
-use ndarray::{Array3, ArrayView3, Axis};
+use ndarray::{Array3, ArrayView3};
 
+use super::resample::{resample_linear, resample_nearest};
 use crate::parallel;
+
+/// A distance in voxels that axes at right angles may seem to be skewed by, from rounding.
+const NEGLIGIBLE: f64 = 1e-9;
 
 /// What lies beyond the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +43,7 @@ pub struct Sampling {
 }
 
 /// The precision that coordinates are computed in.
-trait Real:
+pub(super) trait Real:
     Copy
     + PartialOrd
     + Add<Output = Self>
@@ -132,7 +136,11 @@ impl Sampling {
     /// Resamples an image by linear interpolation, on up to `threads` threads; the result doesn't depend on
     /// their number.
     pub fn linear(&self, image: ArrayView3<f32>, threads: usize) -> Array3<f32> {
-        resample_linear(image, &self.taps(), self.single, threads)
+        match (self.is_skewed(), self.single) {
+            (false, _) => resample_linear(image, &self.taps(), self.single, threads),
+            (true, true) => self.skewed_linear::<f32>(image, threads),
+            (true, false) => self.skewed_linear::<f64>(image, threads),
+        }
     }
 
     /// Resamples labels to the nearest. Voxels outside become `outside` where zeros surround the image.
@@ -142,26 +150,31 @@ impl Sampling {
         outside: T,
         threads: usize,
     ) -> Array3<T> {
-        let skewed = (0..3).any(|row| (0..3).any(|axis| row != axis && self.theta[row][axis] != 0.0));
-        match (skewed, self.single) {
+        match (self.is_skewed(), self.single) {
             (false, _) => resample_nearest(labels, &self.nearest_taps(), outside, threads),
             (true, true) => self.skewed_nearest::<T, f32>(labels, outside, threads),
             (true, false) => self.skewed_nearest::<T, f64>(labels, outside, threads),
         }
     }
 
+    fn is_skewed(&self) -> bool {
+        self.skew() > NEGLIGIBLE
+    }
+
     fn axis_taps<R: Real>(&self, axis: usize) -> AxisTaps {
-        let last = self.from[axis] as f64 - 1.0;
-        let (mut between, mut weights) = (Vec::new(), Vec::new());
-        for at in self.line::<R>(axis) {
-            let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
-            let low = at.floor();
-            let weight =
-                |near: f64, value: f64| if (0.0..=last).contains(&near) { R::of(value).wide() } else { 0.0 };
-            between.push([low, low + 1.0].map(|near| near.clamp(0.0, last) as usize));
-            weights.push([weight(low, low + 1.0 - at), weight(low + 1.0, at - low)]);
-        }
+        let taps = self.line::<R>(axis).into_iter().map(|at| self.tap(axis, at));
+        let (between, weights) = taps.map(|(between, weights)| (between, weights.map(Real::wide))).unzip();
         AxisTaps { between, weights }
+    }
+
+    /// The two inputs around a coordinate, and their weights.
+    fn tap<R: Real>(&self, axis: usize, at: R) -> ([usize; 2], [R; 2]) {
+        let last = self.from[axis] as f64 - 1.0;
+        let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
+        let low = at.floor();
+        let weight = |near: f64, value: f64| R::of(if (0.0..=last).contains(&near) { value } else { 0.0 });
+        let between = [low, low + 1.0].map(|near| near.clamp(0.0, last) as usize);
+        (between, [weight(low, low + 1.0 - at), weight(low + 1.0, at - low)])
     }
 
     fn axis_nearest<R: Real>(&self, axis: usize) -> Vec<Option<usize>> {
@@ -193,24 +206,49 @@ impl Sampling {
         }
     }
 
+    fn skewed_linear<R: Real>(&self, image: ArrayView3<f32>, threads: usize) -> Array3<f32> {
+        self.each_skewed(0.0, threads, |at: [R; 3], out| {
+            let [(z, front), (y, down), (x, across)] = [0, 1, 2].map(|axis| self.tap(axis, at[axis]));
+            let mut sum = R::of(0.0);
+            for (side, corner) in (0..8).map(|corner| (corner % 2, corner)) {
+                let (plane, row) = (corner / 4, corner / 2 % 2);
+                let value = R::of(image[(z[plane], y[row], x[side])].into());
+                sum = sum + value * (across[side] * down[row] * front[plane]);
+            }
+            *out = sum.wide() as f32;
+        })
+    }
+
     fn skewed_nearest<T: Copy + Send + Sync, R: Real>(
         &self,
         labels: ArrayView3<T>,
         outside: T,
         threads: usize,
     ) -> Array3<T> {
+        self.each_skewed(outside, threads, |at: [R; 3], out| {
+            let near = |axis: usize| self.nearest_index(axis, at[axis]);
+            if let (Some(z), Some(y), Some(x)) = (near(0), near(1), near(2)) {
+                *out = labels[(z, y, x)];
+            }
+        })
+    }
+
+    /// Calls with the coordinate of each output, and the output.
+    fn each_skewed<T: Copy + Send + Sync, R: Real>(
+        &self,
+        initial: T,
+        threads: usize,
+        set: impl Fn([R; 3], &mut T) + Sync,
+    ) -> Array3<T> {
         let [planes, rows, columns] = self.to.map(|length| base::<R>(length, self.align_corners));
         let theta = self.theta.map(|row| row.map(R::of));
-        let mut out = Array3::from_elem(self.to, outside);
+        let mut out = Array3::from_elem(self.to, initial);
         parallel::for_each(threads, out.outer_iter_mut().zip(&planes), |(mut plane, &z)| {
             for (mut row, &y) in plane.outer_iter_mut().zip(&rows) {
                 for (out, &x) in row.iter_mut().zip(&columns) {
                     // The last axis first, as PyTorch orders its coordinates.
                     let along = |theta: &[R; 4]| x * theta[2] + y * theta[1] + z * theta[0] + theta[3];
-                    let near = |axis: usize| self.nearest_index(axis, self.index(axis, along(&theta[axis])));
-                    if let (Some(z), Some(y), Some(x)) = (near(0), near(1), near(2)) {
-                        *out = labels[(z, y, x)];
-                    }
+                    set([0, 1, 2].map(|axis| self.index(axis, along(&theta[axis]))), out);
                 }
             }
         });
@@ -273,100 +311,10 @@ fn base<R: Real>(length: usize, align_corners: bool) -> Vec<R> {
     (0..length).map(|index| inside(place(index))).collect()
 }
 
-/// Resamples an image between its taps, in single or double precision, summed in the order of PyTorch's
-/// `grid_sample` and rounded once.
-///
-/// # Panics
-/// When the taps aren't for this image's shape.
-pub fn resample_linear(
-    image: ArrayView3<f32>,
-    taps: &[AxisTaps; 3],
-    single: bool,
-    threads: usize,
-) -> Array3<f32> {
-    let run = if single { linear::<f32> } else { linear::<f64> };
-    run(image, taps, threads)
-}
-
-/// One line of the image, brought to the columns of the output.
-struct Line<R> {
-    /// Its row in the image.
-    row: usize,
-    /// The lower and the upper input of each output.
-    values: [Vec<R>; 2],
-}
-
-fn linear<R: Real>(image: ArrayView3<f32>, taps: &[AxisTaps; 3], threads: usize) -> Array3<f32> {
-    let image = image.as_standard_layout();
-    let [planes, rows, columns] = taps;
-    let side = |side: usize| columns.weights.iter().map(move |weights| R::of(weights[side]));
-    let across: [Vec<R>; 2] = [side(0).collect(), side(1).collect()];
-    let tap = |taps: &AxisTaps, index: usize, side: usize| {
-        (taps.between[index][side], R::of(taps.weights[index][side]))
-    };
-    let mut out = Array3::zeros(taps.each_ref().map(|taps| taps.between.len()));
-    parallel::for_each(threads, out.axis_iter_mut(Axis(0)).enumerate(), |(plane, mut out)| {
-        // Neighbouring rows of the image have different parity, so that both stay for the next output row.
-        let none = || Line { row: usize::MAX, values: [Vec::new(), Vec::new()] };
-        let mut lines = [[none(), none()], [none(), none()]];
-        let mut sums = vec![R::of(0.0); columns.between.len()];
-        for (row, mut out) in out.outer_iter_mut().enumerate() {
-            sums.fill(R::of(0.0));
-            for (front, down) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                let ((z, front_weight), (y, down_weight)) = (tap(planes, plane, front), tap(rows, row, down));
-                let line = &mut lines[front][y % 2];
-                if line.row != y {
-                    let source = image.slice(ndarray::s![z, y, ..]);
-                    let source = source.to_slice().unwrap_or_default();
-                    for (side, values) in line.values.iter_mut().enumerate() {
-                        values.clear();
-                        values.extend(columns.between.iter().map(|at| R::of(source[at[side]].into())));
-                    }
-                    line.row = y;
-                }
-                let [low, high] = &line.values;
-                let weights = across[0].iter().zip(&across[1]);
-                for ((sum, (&low, &high)), (&left, &right)) in
-                    sums.iter_mut().zip(low.iter().zip(high)).zip(weights)
-                {
-                    *sum = *sum + low * (left * down_weight * front_weight);
-                    *sum = *sum + high * (right * down_weight * front_weight);
-                }
-            }
-            out.iter_mut().zip(&sums).for_each(|(value, sum)| *value = sum.wide() as f32);
-        }
-    });
-    out
-}
-
-/// Copies the nearest voxels; `outside` where there is none.
-///
-/// # Panics
-/// When the indices aren't for this array's shape.
-pub fn resample_nearest<T: Copy + Send + Sync>(
-    labels: ArrayView3<T>,
-    nearest: &[Vec<Option<usize>>; 3],
-    outside: T,
-    threads: usize,
-) -> Array3<T> {
-    let [planes, rows, columns] = nearest;
-    let mut out = Array3::from_elem(nearest.each_ref().map(Vec::len), outside);
-    parallel::for_each(threads, out.outer_iter_mut().zip(planes), |(mut plane, z)| {
-        for (mut row, y) in plane.outer_iter_mut().zip(rows) {
-            let (Some(z), Some(y)) = (*z, *y) else { continue };
-            let line = labels.slice(ndarray::s![z, y, ..]);
-            for (out, x) in row.iter_mut().zip(columns) {
-                if let Some(x) = *x {
-                    *out = line[x];
-                }
-            }
-        }
-    });
-    out
-}
-
 #[cfg(test)]
 mod tests {
+    use ndarray::Axis;
+
     use super::*;
 
     fn doubled(outside: Outside) -> Sampling {
