@@ -168,10 +168,13 @@ impl Sampling {
     }
 
     /// The two inputs around a coordinate, and their weights.
+    #[inline]
     fn tap<R: Real>(&self, axis: usize, at: R) -> ([usize; 2], [R; 2]) {
         let last = self.from[axis] as f64 - 1.0;
         let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
-        let low = at.floor();
+        // Without `floor`, which is a call where the processor isn't known to have it.
+        let whole = at as i64 as f64;
+        let low = if whole > at { whole - 1.0 } else { whole };
         let weight = |near: f64, value: f64| R::of(if (0.0..=last).contains(&near) { value } else { 0.0 });
         let between = [low, low + 1.0].map(|near| near.clamp(0.0, last) as usize);
         (between, [weight(low, low + 1.0 - at), weight(low + 1.0, at - low)])
@@ -181,6 +184,7 @@ impl Sampling {
         self.line::<R>(axis).into_iter().map(|at| self.nearest_index(axis, at)).collect()
     }
 
+    #[inline]
     fn nearest_index<R: Real>(&self, axis: usize, at: R) -> Option<usize> {
         let last = self.from[axis] as f64 - 1.0;
         let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
@@ -196,6 +200,7 @@ impl Sampling {
     }
 
     /// An input index from a normalised coordinate.
+    #[inline]
     fn index<R: Real>(&self, axis: usize, normalised: R) -> R {
         let size = self.from[axis] as f64;
         let raised = normalised + R::of(1.0);
@@ -207,13 +212,18 @@ impl Sampling {
     }
 
     fn skewed_linear<R: Real>(&self, image: ArrayView3<f32>, threads: usize) -> Array3<f32> {
+        let image = image.as_standard_layout();
+        let values = image.as_slice().unwrap_or_default();
+        let [_, rows, columns] = self.from;
         self.each_skewed(0.0, threads, |at: [R; 3], out| {
             let [(z, front), (y, down), (x, across)] = [0, 1, 2].map(|axis| self.tap(axis, at[axis]));
             let mut sum = R::of(0.0);
-            for (side, corner) in (0..8).map(|corner| (corner % 2, corner)) {
-                let (plane, row) = (corner / 4, corner / 2 % 2);
-                let value = R::of(image[(z[plane], y[row], x[side])].into());
-                sum = sum + value * (across[side] * down[row] * front[plane]);
+            for (plane, row) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let line = (z[plane] * rows + y[row]) * columns;
+                for side in 0..2 {
+                    let value = R::of(values[line + x[side]].into());
+                    sum = sum + value * (across[side] * down[row] * front[plane]);
+                }
             }
             *out = sum.wide() as f32;
         })
