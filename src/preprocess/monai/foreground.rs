@@ -19,7 +19,7 @@ pub struct CropForeground {
 }
 
 impl CropForeground {
-    /// The box in an image [channel, axis 0, axis 1, axis 2].
+    /// The box in an image `[channel, axis 0, axis 1, axis 2]`.
     ///
     /// # Errors
     /// [`Error::VolumeMismatch`] when no intensity is above zero.

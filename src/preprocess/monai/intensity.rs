@@ -67,7 +67,7 @@ impl MonaiIntensity {
         })
     }
 
-    /// Changes an image [channel, axis 0, axis 1, axis 2] in place, on up to `threads` threads; the result
+    /// Changes an image `[channel, axis 0, axis 1, axis 2]` in place, on up to `threads` threads; the result
     /// doesn't depend on their number.
     ///
     /// # Errors

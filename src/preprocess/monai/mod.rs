@@ -1,6 +1,6 @@
 //! The numbers behind MONAI's preprocessing transforms and those that Auto3DSeg builds from them (MONAI 1.6.1).
 //!
-//! Arrays are [channel, axis 0, axis 1, axis 2], grids along the array's axes.
+//! Arrays are `[channel, axis 0, axis 1, axis 2]`, grids along the array's axes.
 
 pub mod foreground;
 pub mod intensity;
