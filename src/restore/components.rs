@@ -45,9 +45,9 @@ pub(crate) fn keep_largest(labels: &mut Array3<u16>, rule: &KeepLargest) {
     let mut inside = vec![false; rule.labels.iter().max().map_or(0, |&label| usize::from(label) + 1)];
     rule.labels.iter().for_each(|&label| inside[usize::from(label)] = true);
     let kind = |label: u16| inside.get(usize::from(label)).copied().unwrap_or(false).then_some(0);
-    let mut sets = Sets::find(labels.view(), &kind, 3);
+    let mut sets = Sets::find(labels.view(), kind, 3);
     let largest = sets.sizes.iter().copied().max().unwrap_or(0);
-    sets.clear(labels, &kind, rule.background, |_, voxels| voxels == largest);
+    sets.clear(labels, kind, rule.background, |_, voxels| voxels == largest);
 }
 
 /// Calls with start, end and kind of each run.

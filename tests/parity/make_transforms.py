@@ -30,6 +30,11 @@ def keep(array):
     return {"shape": list(array.shape), "at": sum(b.size for b in bits[:-1])}
 
 
+def exact(numbers):
+    """Doubles as their bits, since not every JSON parser rounds decimals correctly."""
+    return np.asarray(numbers, float).view(np.uint64).tolist()
+
+
 def image(channels, size, zeros=0.0):
     values = random.normal(100, 300, (channels, *size)).astype(np.float32)
     values[random.random(values.shape) < zeros] = 0
@@ -51,7 +56,7 @@ def spacing():
     double, corners, padding = choose(True, False), choose(True, False), choose("border", "zeros")
     rule = dict(pixdim=tuple(out), align_corners=corners, padding_mode=padding, dtype=np.float64 if double else np.float32, **bounds)
     values = image(1, size)
-    result = {"affine": affine.tolist(), "pixdim": list(out), "bounds": bool(bounds), "corners": corners, "border": padding == "border",
+    result = {"affine": exact(affine), "pixdim": exact(out), "bounds": bool(bounds), "corners": corners, "border": padding == "border",
               "single": not double, "oblique": oblique, "image": keep(values[0])}
     meta = lambda data, like=None: MetaTensor(data, affine=torch.tensor(affine)) if like is None else MetaTensor(
         data, affine=like.affine, applied_operations=[dict(o, extra_info=dict(o["extra_info"])) for o in like.applied_operations])

@@ -67,7 +67,7 @@ impl MonaiIntensity {
         })
     }
 
-    /// Changes an image [channel, axis 0, axis 1, axis 2] in place, on up to `threads` threads; the result
+    /// Changes an image `[channel, axis 0, axis 1, axis 2]` in place, on up to `threads` threads; the result
     /// doesn't depend on their number.
     ///
     /// # Errors
@@ -197,5 +197,149 @@ fn each_part(
 fn map(mut image: ArrayViewMut4<f32>, threads: usize, change: impl Fn(f32) -> f32 + Sync) {
     for mut channel in image.outer_iter_mut() {
         parallel::for_each(threads, channel.outer_iter_mut(), |mut slice| slice.mapv_inplace(&change));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array4;
+
+    use super::*;
+
+    const IMAGE: [f32; 8] = [-2.0, 0.0, 1.5, 7.0, 3.0, 0.0, 0.0, 5.0];
+
+    fn applied(changes: &[MonaiIntensity], values: [f32; 8]) -> Vec<f32> {
+        let mut image = Array4::from_shape_vec((2, 1, 2, 2), values.to_vec()).unwrap();
+        changes.iter().for_each(|change| change.apply(image.view_mut(), 2).unwrap());
+        image.into_raw_vec_and_offset().0
+    }
+
+    fn close(found: &[f32], expected: [f32; 8]) {
+        assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 3e-7), "{found:?}");
+    }
+
+    fn own(nonzero: bool, channel_wise: bool) -> MonaiIntensity {
+        MonaiIntensity::Normalize { nonzero, channel_wise, subtrahend: None, divisor: None }
+    }
+
+    #[test]
+    fn normalising_equals_monai() {
+        // monai.transforms.NormalizeIntensity, MONAI 1.6.1, as in the other tests here
+        let all = [
+            -1.358_915_1,
+            -0.646_041_6,
+            -0.111_386_48,
+            1.849_015_6,
+            0.423_268_62,
+            -0.646_041_6,
+            -0.646_041_6,
+            1.136_142_1,
+        ];
+        close(&applied(&[own(false, false)], IMAGE), all);
+        let some = [-1.594_814_2, 0.0, -0.455_661_24, 1.334_436_3, 0.032_547_2, 0.0, 0.0, 0.683_491_77];
+        close(&applied(&[own(true, false)], IMAGE), some);
+        let each = [-1.124_803_2, 0.0, -0.179_968_52, 1.304_771_5, -1.0, 0.0, 0.0, 1.0];
+        close(&applied(&[own(true, true)], IMAGE), each);
+        let given = MonaiIntensity::Normalize {
+            nonzero: false,
+            channel_wise: true,
+            subtrahend: Some(vec![1.0, 2.0]),
+            divisor: Some(vec![2.0, 4.0]),
+        };
+        assert_eq!(applied(&[given], IMAGE), [-1.5, -0.5, 0.25, 3.0, 0.25, -0.5, -0.5, 0.75]);
+        assert_eq!(applied(&[own(true, true)], [0.0; 8]), [0.0; 8]);
+        assert_eq!(applied(&[own(false, false)], [3.0; 8]), [0.0; 8]);
+    }
+
+    #[test]
+    fn scaling_equals_monai() {
+        let scale = |to, channel_wise| MonaiIntensity::Scale { to, channel_wise };
+        let all =
+            [-1.0, -0.555_555_6, -0.222_222_21, 1.0, 0.111_111_164, -0.555_555_6, -0.555_555_6, 0.555_555_6];
+        assert_eq!(applied(&[scale([Some(-1.0), Some(1.0)], false)], IMAGE), all);
+        let each = [0.0, 0.444_444_45, 0.777_777_8, 2.0, 1.2, 0.0, 0.0, 2.0];
+        assert_eq!(applied(&[scale([Some(0.0), Some(2.0)], true)], IMAGE), each);
+        assert_eq!(applied(&[scale([Some(0.5), Some(2.0)], false)], [3.0; 8]), [1.5; 8]);
+        assert_eq!(applied(&[scale([None, None], false)], IMAGE), IMAGE);
+        let mut spoilt = IMAGE;
+        spoilt[3] = f32::NAN;
+        assert!(applied(&[scale([Some(0.0), Some(1.0)], false)], spoilt).iter().all(|value| value.is_nan()));
+    }
+
+    #[test]
+    fn ranges_are_clipped_or_not() {
+        let rule = |to, clip| MonaiIntensity::ScaleRange { from: [0.0, 4.0], to, clip };
+        let unit = [Some(0.0), Some(1.0)];
+        assert_eq!(applied(&[rule(unit, true)], IMAGE), [0.0, 0.0, 0.375, 1.0, 0.75, 0.0, 0.0, 1.0]);
+        assert_eq!(applied(&[rule(unit, false)], IMAGE)[3], 1.75);
+        assert_eq!(applied(&[rule([Some(0.0), None], true)], IMAGE)[..4], [0.0, 0.0, 0.375, 1.75]);
+        let flat = MonaiIntensity::ScaleRange { from: [2.0, 2.0], to: [Some(1.0), None], clip: true };
+        assert_eq!(applied(&[flat], IMAGE)[..4], [-3.0, -1.0, 0.5, 6.0]);
+    }
+
+    #[test]
+    fn auto3dseg_equals_its_formulas() {
+        let mode = |mode: &str| applied(&MonaiIntensity::auto3dseg(mode, [-1.0, 6.0]).unwrap(), IMAGE);
+        close(
+            &mode("ct"),
+            [
+                0.216_579_11,
+                0.328_652_56,
+                0.429_053_37,
+                0.783_420_9,
+                0.535_653_7,
+                0.328_652_56,
+                0.328_652_56,
+                0.671_347_44,
+            ],
+        );
+        close(
+            &mode("pet"),
+            [
+                0.5,
+                0.660_793_5,
+                0.762_594_34,
+                0.952_607_8,
+                0.841_186_17,
+                0.660_793_5,
+                0.660_793_5,
+                0.911_646_96,
+            ],
+        );
+        close(
+            &mode("meanstdtanh"),
+            [-1.074_900_7, 0.0, -0.179_752_95, 1.228_284_1, -0.964_538_3, 0.0, 0.0, 0.964_538_3],
+        );
+        assert_eq!(mode("mri"), applied(&[own(true, true)], IMAGE));
+        assert_eq!(mode("none"), IMAGE);
+        assert!(matches!(MonaiIntensity::auto3dseg("xray", [0.0; 2]), Err(Error::Unsupported { .. })));
+    }
+
+    #[test]
+    fn wrong_numbers_of_channels_are_refused() {
+        let mut image = Array4::zeros((2, 1, 1, 1));
+        for (channel_wise, count) in [(true, 3), (false, 2)] {
+            let divisor = Some(vec![1.0; count]);
+            let rule = MonaiIntensity::Normalize { nonzero: false, channel_wise, subtrahend: None, divisor };
+            assert!(matches!(rule.apply(image.view_mut(), 1), Err(Error::InvalidArgument { .. })));
+        }
+    }
+
+    #[test]
+    fn neither_threads_nor_layout_matter() {
+        let image = Array4::from_shape_fn((2, 5, 7, 13), |(c, z, y, x)| {
+            ((c * 7 + z * 37 + y * 101 + x * 57) % 83) as f32 * 0.37
+        });
+        for rule in [own(true, false), own(false, true), MonaiIntensity::ScaleByDeviation] {
+            let with = |threads, mut image: Array4<f32>| {
+                rule.apply(image.view_mut(), threads).unwrap();
+                image.as_standard_layout().into_owned()
+            };
+            let reversed = image.t().as_standard_layout().into_owned().reversed_axes();
+            assert!(
+                with(1, image.clone()) == with(3, image.clone())
+                    && with(2, reversed) == with(1, image.clone())
+            );
+        }
     }
 }

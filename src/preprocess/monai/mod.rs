@@ -1,10 +1,11 @@
 //! The numbers behind MONAI's preprocessing transforms and those that Auto3DSeg builds from them (MONAI 1.6.1).
 //!
-//! Arrays are [channel, axis 0, axis 1, axis 2], grids along the array's axes.
+//! Arrays are `[channel, axis 0, axis 1, axis 2]`, grids along the array's axes.
 
 pub mod foreground;
 pub mod intensity;
 pub mod pad;
+pub mod resample;
 pub mod resize;
 pub mod sampling;
 mod sigmoid;
@@ -14,5 +15,6 @@ mod statistics;
 pub use foreground::CropForeground;
 pub use intensity::MonaiIntensity;
 pub use pad::{Padding, SpatialPad, Window};
+pub use resample::{resample_linear, resample_nearest};
 pub use sampling::{AxisTaps, Outside, Sampling};
 pub use spacing::Spacing;

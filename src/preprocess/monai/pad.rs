@@ -128,3 +128,45 @@ fn extend(image: &mut Array3<f32>, axis: usize, inside: std::ops::Range<usize>, 
     (0..inside.start).for_each(|at| image.index_axis_mut(axis, at).assign(&low));
     (inside.end..length).for_each(|at| image.index_axis_mut(axis, at).assign(&high));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> Array3<f32> {
+        Array3::from_shape_vec((1, 2, 3), vec![4.0, 2.0, 3.0, 1.0, 5.0, 6.0]).unwrap()
+    }
+
+    #[test]
+    fn padding_equals_numpy() {
+        // numpy.pad(image[0], ((1, 0), (1, 2)), mode)
+        let window = Window { start: [0, -1, -1], end: [1, 2, 5] };
+        let cut = |padding| window.cut(image().view(), padding, 2).into_raw_vec_and_offset().0;
+        let minimum = [1., 1., 2., 3., 1., 1., 2., 4., 2., 3., 2., 2., 1., 1., 5., 6., 1., 1.];
+        assert_eq!(cut(Padding::Minimum), minimum);
+        let edge = [4., 4., 2., 3., 3., 3., 4., 4., 2., 3., 3., 3., 1., 1., 5., 6., 6., 6.];
+        assert_eq!(cut(Padding::Edge), edge);
+        let constant = [7., 7., 7., 7., 7., 7., 7., 4., 2., 3., 7., 7., 7., 1., 5., 6., 7., 7.];
+        assert_eq!(cut(Padding::Constant(7.0)), constant);
+    }
+
+    #[test]
+    fn a_cut_goes_back() {
+        let window = Window { start: [-1, 1, 0], end: [1, 3, 2] };
+        let cut = window.cut(image().view(), Padding::Edge, 1);
+        assert_eq!(cut.dim(), (2, 2, 2));
+        let back = window.restore(cut.view(), [1, 2, 3], 9.0, 1);
+        assert_eq!(back.into_raw_vec_and_offset().0, [9., 9., 9., 1., 5., 9.]);
+        let beyond = Window { start: [3; 3], end: [4; 3] };
+        assert_eq!(beyond.cut(image().view(), Padding::Minimum, 1), Array3::<f32>::zeros((1, 1, 1)));
+        let whole = Window::whole([1, 2, 3]);
+        assert_eq!((whole.shape(), whole.cut(image().view(), Padding::Edge, 1)), ([1, 2, 3], image()));
+    }
+
+    #[test]
+    fn spatial_pad_splits_what_is_missing() {
+        let window = |end| SpatialPad { shape: [4, 0, 8], end }.window([1, 5, 6]);
+        assert_eq!(window(false), Window { start: [-1, 0, -1], end: [3, 5, 7] });
+        assert_eq!(window(true), Window { start: [0; 3], end: [4, 5, 8] });
+    }
+}

@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayView3};
 
-use super::sampling::resample_nearest;
+use super::resample::resample_nearest;
 use crate::preprocess::resample::torch;
 
 /// Mode `trilinear`, with `align_corners` false or not given.
@@ -25,4 +25,20 @@ pub fn resize_nearest<T: Copy + Default + Send + Sync>(
 fn indices(from: usize, to: usize) -> impl Iterator<Item = usize> {
     let scale = from as f32 / to as f32;
     (0..to).map(move |index| ((index as f32 * scale) as usize).min(from - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_equal_pytorch() {
+        // torch.nn.functional.interpolate(torch.tensor([[[0., 1., 4., 9.]]]), size, mode="nearest" and "linear")
+        let image = Array3::from_shape_vec((1, 1, 4), vec![0.0, 1.0, 4.0, 9.0]).unwrap();
+        let nearest = |size| resize_nearest(image.view(), [1, 1, size], 1).into_raw_vec_and_offset().0;
+        assert_eq!(nearest(3), [0.0, 1.0, 4.0]);
+        assert_eq!(nearest(6), [0.0, 0.0, 1.0, 4.0, 4.0, 9.0]);
+        let linear = resize_linear(image.view(), [1, 1, 2], 1).into_raw_vec_and_offset().0;
+        assert_eq!(linear, [0.5, 6.5]);
+    }
 }

@@ -3,9 +3,13 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
-use ndarray::{Array3, ArrayView3, Axis};
+use ndarray::{Array3, ArrayView3};
 
+use super::resample::{resample_linear, resample_nearest};
 use crate::parallel;
+
+/// A distance in voxels that axes at right angles may seem to be skewed by, from rounding.
+const NEGLIGIBLE: f64 = 1e-9;
 
 /// What lies beyond the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +43,7 @@ pub struct Sampling {
 }
 
 /// The precision that coordinates are computed in.
-trait Real:
+pub(super) trait Real:
     Copy
     + PartialOrd
     + Add<Output = Self>
@@ -132,7 +136,11 @@ impl Sampling {
     /// Resamples an image by linear interpolation, on up to `threads` threads; the result doesn't depend on
     /// their number.
     pub fn linear(&self, image: ArrayView3<f32>, threads: usize) -> Array3<f32> {
-        resample_linear(image, &self.taps(), self.single, threads)
+        match (self.is_skewed(), self.single) {
+            (false, _) => resample_linear(image, &self.taps(), self.single, threads),
+            (true, true) => self.skewed_linear::<f32>(image, threads),
+            (true, false) => self.skewed_linear::<f64>(image, threads),
+        }
     }
 
     /// Resamples labels to the nearest. Voxels outside become `outside` where zeros surround the image.
@@ -142,32 +150,41 @@ impl Sampling {
         outside: T,
         threads: usize,
     ) -> Array3<T> {
-        let skewed = (0..3).any(|row| (0..3).any(|axis| row != axis && self.theta[row][axis] != 0.0));
-        match (skewed, self.single) {
+        match (self.is_skewed(), self.single) {
             (false, _) => resample_nearest(labels, &self.nearest_taps(), outside, threads),
             (true, true) => self.skewed_nearest::<T, f32>(labels, outside, threads),
             (true, false) => self.skewed_nearest::<T, f64>(labels, outside, threads),
         }
     }
 
+    fn is_skewed(&self) -> bool {
+        self.skew() > NEGLIGIBLE
+    }
+
     fn axis_taps<R: Real>(&self, axis: usize) -> AxisTaps {
-        let last = self.from[axis] as f64 - 1.0;
-        let (mut between, mut weights) = (Vec::new(), Vec::new());
-        for at in self.line::<R>(axis) {
-            let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
-            let low = at.floor();
-            let weight =
-                |near: f64, value: f64| if (0.0..=last).contains(&near) { R::of(value).wide() } else { 0.0 };
-            between.push([low, low + 1.0].map(|near| near.clamp(0.0, last) as usize));
-            weights.push([weight(low, low + 1.0 - at), weight(low + 1.0, at - low)]);
-        }
+        let taps = self.line::<R>(axis).into_iter().map(|at| self.tap(axis, at));
+        let (between, weights) = taps.map(|(between, weights)| (between, weights.map(Real::wide))).unzip();
         AxisTaps { between, weights }
+    }
+
+    /// The two inputs around a coordinate, and their weights.
+    #[inline]
+    fn tap<R: Real>(&self, axis: usize, at: R) -> ([usize; 2], [R; 2]) {
+        let last = self.from[axis] as f64 - 1.0;
+        let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
+        // Without `floor`, which is a call where the processor isn't known to have it.
+        let whole = at as i64 as f64;
+        let low = if whole > at { whole - 1.0 } else { whole };
+        let weight = |near: f64, value: f64| R::of(if (0.0..=last).contains(&near) { value } else { 0.0 });
+        let between = [low, low + 1.0].map(|near| near.clamp(0.0, last) as usize);
+        (between, [weight(low, low + 1.0 - at), weight(low + 1.0, at - low)])
     }
 
     fn axis_nearest<R: Real>(&self, axis: usize) -> Vec<Option<usize>> {
         self.line::<R>(axis).into_iter().map(|at| self.nearest_index(axis, at)).collect()
     }
 
+    #[inline]
     fn nearest_index<R: Real>(&self, axis: usize, at: R) -> Option<usize> {
         let last = self.from[axis] as f64 - 1.0;
         let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
@@ -183,6 +200,7 @@ impl Sampling {
     }
 
     /// An input index from a normalised coordinate.
+    #[inline]
     fn index<R: Real>(&self, axis: usize, normalised: R) -> R {
         let size = self.from[axis] as f64;
         let raised = normalised + R::of(1.0);
@@ -193,24 +211,54 @@ impl Sampling {
         }
     }
 
+    fn skewed_linear<R: Real>(&self, image: ArrayView3<f32>, threads: usize) -> Array3<f32> {
+        let image = image.as_standard_layout();
+        let values = image.as_slice().unwrap_or_default();
+        let [_, rows, columns] = self.from;
+        self.each_skewed(0.0, threads, |at: [R; 3], out| {
+            let [(z, front), (y, down), (x, across)] = [0, 1, 2].map(|axis| self.tap(axis, at[axis]));
+            let mut sum = R::of(0.0);
+            for (plane, row) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let line = (z[plane] * rows + y[row]) * columns;
+                for side in 0..2 {
+                    let value = R::of(values[line + x[side]].into());
+                    sum = sum + value * (across[side] * down[row] * front[plane]);
+                }
+            }
+            *out = sum.wide() as f32;
+        })
+    }
+
     fn skewed_nearest<T: Copy + Send + Sync, R: Real>(
         &self,
         labels: ArrayView3<T>,
         outside: T,
         threads: usize,
     ) -> Array3<T> {
+        self.each_skewed(outside, threads, |at: [R; 3], out| {
+            let near = |axis: usize| self.nearest_index(axis, at[axis]);
+            if let (Some(z), Some(y), Some(x)) = (near(0), near(1), near(2)) {
+                *out = labels[(z, y, x)];
+            }
+        })
+    }
+
+    /// Calls with the coordinate of each output, and the output.
+    fn each_skewed<T: Copy + Send + Sync, R: Real>(
+        &self,
+        initial: T,
+        threads: usize,
+        set: impl Fn([R; 3], &mut T) + Sync,
+    ) -> Array3<T> {
         let [planes, rows, columns] = self.to.map(|length| base::<R>(length, self.align_corners));
         let theta = self.theta.map(|row| row.map(R::of));
-        let mut out = Array3::from_elem(self.to, outside);
+        let mut out = Array3::from_elem(self.to, initial);
         parallel::for_each(threads, out.outer_iter_mut().zip(&planes), |(mut plane, &z)| {
             for (mut row, &y) in plane.outer_iter_mut().zip(&rows) {
                 for (out, &x) in row.iter_mut().zip(&columns) {
                     // The last axis first, as PyTorch orders its coordinates.
                     let along = |theta: &[R; 4]| x * theta[2] + y * theta[1] + z * theta[0] + theta[3];
-                    let near = |axis: usize| self.nearest_index(axis, self.index(axis, along(&theta[axis])));
-                    if let (Some(z), Some(y), Some(x)) = (near(0), near(1), near(2)) {
-                        *out = labels[(z, y, x)];
-                    }
+                    set([0, 1, 2].map(|axis| self.index(axis, along(&theta[axis]))), out);
                 }
             }
         });
@@ -273,71 +321,64 @@ fn base<R: Real>(length: usize, align_corners: bool) -> Vec<R> {
     (0..length).map(|index| inside(place(index))).collect()
 }
 
-/// Resamples an image between its taps, in single or double precision, summed in the order of PyTorch's
-/// `grid_sample` and rounded once.
-///
-/// # Panics
-/// When the taps aren't for this image's shape.
-pub fn resample_linear(
-    image: ArrayView3<f32>,
-    taps: &[AxisTaps; 3],
-    single: bool,
-    threads: usize,
-) -> Array3<f32> {
-    let run = if single { linear::<f32> } else { linear::<f64> };
-    run(image, taps, threads)
-}
+#[cfg(test)]
+mod tests {
+    use ndarray::Axis;
 
-fn linear<R: Real>(image: ArrayView3<f32>, taps: &[AxisTaps; 3], threads: usize) -> Array3<f32> {
-    let image = image.as_standard_layout();
-    let [planes, rows, columns] = taps;
-    let across: Vec<[R; 2]> = columns.weights.iter().map(|weights| weights.map(R::of)).collect();
-    let pair = |taps: &AxisTaps, index: usize, side: usize| {
-        (taps.between[index][side], R::of(taps.weights[index][side]))
-    };
-    let mut out = Array3::zeros(taps.each_ref().map(|taps| taps.between.len()));
-    parallel::for_each(threads, out.axis_iter_mut(Axis(0)).enumerate(), |(z, mut plane)| {
-        let mut sums = vec![R::of(0.0); across.len()];
-        for (y, mut row) in plane.outer_iter_mut().enumerate() {
-            sums.fill(R::of(0.0));
-            for [front, down] in [[0, 0], [0, 1], [1, 0], [1, 1]] {
-                let ((z, front), (y, down)) = (pair(planes, z, front), pair(rows, y, down));
-                let line = image.slice(ndarray::s![z, y, ..]);
-                let line = line.to_slice().unwrap_or_default();
-                for ((sum, between), weights) in sums.iter_mut().zip(&columns.between).zip(&across) {
-                    let values = between.map(|at| R::of(line[at].into()));
-                    *sum = *sum + values[0] * (weights[0] * down * front);
-                    *sum = *sum + values[1] * (weights[1] * down * front);
-                }
-            }
-            row.iter_mut().zip(&sums).for_each(|(value, sum)| *value = sum.wide() as f32);
-        }
-    });
-    out
-}
+    use super::*;
 
-/// Copies the nearest voxels; `outside` where there is none.
-///
-/// # Panics
-/// When the indices aren't for this array's shape.
-pub fn resample_nearest<T: Copy + Send + Sync>(
-    labels: ArrayView3<T>,
-    nearest: &[Vec<Option<usize>>; 3],
-    outside: T,
-    threads: usize,
-) -> Array3<T> {
-    let [planes, rows, columns] = nearest;
-    let mut out = Array3::from_elem(nearest.each_ref().map(Vec::len), outside);
-    parallel::for_each(threads, out.outer_iter_mut().zip(planes), |(mut plane, z)| {
-        for (mut row, y) in plane.outer_iter_mut().zip(rows) {
-            let (Some(z), Some(y)) = (*z, *y) else { continue };
-            let line = labels.slice(ndarray::s![z, y, ..]);
-            for (out, x) in row.iter_mut().zip(columns) {
-                if let Some(x) = *x {
-                    *out = line[x];
-                }
-            }
+    fn doubled(outside: Outside) -> Sampling {
+        let scale = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.5]];
+        Sampling::new([2, 1, 3], [2, 1, 8], &scale, &[0.0, 0.0, -0.5], false, outside, false)
+    }
+
+    #[test]
+    fn taps_end_at_the_border_or_fade() {
+        let near = |a: &[[f64; 2]], b: &[[f64; 2]]| {
+            a.as_flattened().iter().zip(b.as_flattened()).all(|(a, b)| (a - b).abs() < 1e-12)
+        };
+        let [_, _, border] = doubled(Outside::Border).taps();
+        assert_eq!(border.between[0], [0, 1]);
+        assert_eq!(border.between[7], [2, 2]);
+        assert!(near(&border.weights[..3], &[[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]]));
+        let [_, _, zeros] = doubled(Outside::Zeros).taps();
+        assert!(near(
+            &[zeros.weights[0], zeros.weights[6], zeros.weights[7]],
+            &[[0.0, 0.5], [0.5, 0.0], [0.0, 0.0]]
+        ));
+    }
+
+    #[test]
+    fn outside_is_told_apart() {
+        let labels = Array3::from_shape_fn((2, 1, 3), |(z, _, x)| 1 + z * 3 + x);
+        let found = doubled(Outside::Zeros).nearest(labels.view(), 9, 2);
+        assert_eq!(found.into_raw_vec_and_offset().0, [1, 1, 1, 2, 3, 3, 3, 9, 4, 4, 4, 5, 6, 6, 6, 9]);
+        let found = doubled(Outside::Border).nearest(labels.view(), 9, 2);
+        assert_eq!(found.into_raw_vec_and_offset().0[7], 3);
+    }
+
+    #[test]
+    fn skew_moves_the_nearest() {
+        let scale = [[1.0, 0.0, 0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        for single in [false, true] {
+            let sampling =
+                Sampling::new([5, 1, 5], [5, 1, 5], &scale, &[0.1, 0.0, 0.0], true, Outside::Border, single);
+            let labels = Array3::from_shape_fn((5, 1, 5), |(z, _, x)| 10 * z + x);
+            let expected = Array3::from_shape_fn((5, 1, 5), |(z, _, x)| {
+                10 * ((z as f64 + 0.1 + 0.5 * x as f64).round() as usize).min(4) + x
+            });
+            assert_eq!(sampling.nearest(labels.view(), 0, 2), expected);
+            assert!(sampling.skew() >= 1.0);
         }
-    });
-    out
+    }
+
+    #[test]
+    fn threads_do_not_matter() {
+        let image = Array3::from_shape_fn((2, 1, 3), |(z, _, x)| (z * 3 + x) as f32 * 0.37);
+        let sampling = doubled(Outside::Border);
+        assert_eq!(sampling.linear(image.view(), 1), sampling.linear(image.view(), 3));
+        let mut flipped = image.view();
+        flipped.invert_axis(Axis(2));
+        assert_eq!(sampling.linear(flipped, 1), sampling.linear(flipped.to_owned().view(), 1));
+    }
 }

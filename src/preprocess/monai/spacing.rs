@@ -227,8 +227,7 @@ fn triangle(image: &Geometry) -> Result<[[f64; 3]; 3]> {
         }
         let known: f64 = (0..axis).map(|row| triangle[row][axis] * triangle[row][axis]).sum();
         triangle[axis][axis] = (dot(&column(axis), &column(axis)) - known).sqrt();
-        // Also false for NaN.
-        if !(triangle[axis][axis] > 0.0) {
+        if triangle[axis][axis].is_nan() || triangle[axis][axis] <= 0.0 {
             return Err(Error::Geometry { reason: format!("axis {axis} lies in the plane of the others") });
         }
     }
@@ -255,4 +254,140 @@ fn orthogonal(image: &Geometry, triangle: &[[f64; 3]; 3]) -> [[f64; 3]; 3] {
         let row: [f64; 3] = std::array::from_fn(|axis| row[axis] * image.spacing[axis]);
         std::array::from_fn(|axis| (0..=axis).map(|at| row[at] * inverse[at][axis]).sum())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn grid(shape: [usize; 3], spacing: [f64; 3]) -> Geometry {
+        Geometry { spacing, ..Geometry::with_shape(shape) }
+    }
+
+    fn line(values: &[f32]) -> Array3<f32> {
+        Array3::from_shape_vec((1, 1, values.len()), values.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn lines_equal_monai() {
+        // monai.transforms.Spacing on MetaTensors of spacing 1, MONAI 1.6.1, as in the other tests here
+        let image = line(&[0.0, 1.0, 4.0, 9.0, 16.0, 25.0]);
+        let geometry = grid([1, 1, 6], [1.0; 3]);
+        let resampled = |rule: Spacing| rule.forward(&geometry).unwrap().unwrap().linear(image.view(), 1);
+        let coarse = Spacing::new([1.0, 1.0, 1.5]);
+        let noise = 5.960_464_5e-8;
+        for (single, align_corners, first) in
+            [(false, false, 0.0), (false, true, 0.0), (true, false, noise), (true, true, 0.0)]
+        {
+            let rule = Spacing { single, align_corners, ..coarse.clone() };
+            assert_eq!(resampled(rule), line(&[first, 2.5, 9.0, 20.5]));
+        }
+        let beyond = Spacing::new([1.0, 1.0, 1.7]);
+        assert_eq!(resampled(beyond.clone()), line(&[0.0, 3.1, 11.8, 25.0]));
+        assert_eq!(resampled(Spacing { outside: Outside::Zeros, ..beyond }), line(&[0.0, 3.1, 11.8, 22.5]));
+    }
+
+    #[test]
+    fn nearest_halves_equal_monai() {
+        // The inverse of a step from 1.5 mm to 3 mm, where every second voxel lies between two.
+        let geometry = grid([1, 1, 25], [1.0, 1.0, 1.5]);
+        let cases = [
+            (false, false, [0, 0, 1, 2, 2, 2, 3, 4, 4, 4, 5, 6, 6, 7, 7, 8, 8, 8, 9, 10, 10, 10, 11, 12, 12]),
+            (false, true, [0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6, 6, 7, 7, 8, 8, 8, 9, 10, 10, 10, 11, 12, 12]),
+            (true, false, [0, 1, 1, 1, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 8, 9, 10, 10, 11, 11, 12, 12]),
+            (true, true, [0, 0, 1, 2, 2, 2, 3, 4, 4, 4, 5, 6, 6, 6, 7, 8, 8, 8, 9, 10, 10, 10, 11, 12, 12]),
+        ];
+        for (single, align_corners, expected) in cases {
+            let rule = Spacing { single, align_corners, ..Spacing::new([1.0, 1.0, 3.0]) };
+            let inverse = rule.inverse(&geometry).unwrap().unwrap();
+            let labels = Array3::from_shape_fn((1, 1, 13), |(_, _, x)| x as u8);
+            assert_eq!(inverse.nearest(labels.view(), 0, 1).into_raw_vec_and_offset().0, expected);
+        }
+    }
+
+    #[test]
+    fn skewed_axes_let_the_middles_coincide() {
+        let mut geometry = Geometry::with_shape([1, 8, 1]);
+        let ramp = Array3::from_shape_fn((1, 8, 1), |(_, y, _)| y as f32);
+        let rule = Spacing::new([1.0, 1.5, 1.0]);
+        for (skew, expected, origin) in [
+            (-1e-6, [0.0, 1.0, 2.5, 4.0, 5.5, 7.0], [-4e-6, -0.5, 0.0]),
+            (1e-6, [0.0, 1.5, 3.0, 4.5, 6.0, 7.0], [0.0; 3]),
+        ] {
+            geometry.direction[0][1] = skew;
+            let found = rule.forward(&geometry).unwrap().unwrap();
+            assert!(found.skew() > 0.0 && found.skew() < 1e-5);
+            let found = found.linear(ramp.view(), 1);
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{found}");
+            let place = rule.grid(&geometry).unwrap().origin;
+            assert!(place.iter().zip(origin).all(|(a, b)| (a - b).abs() < 1e-9), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn spacings_within_the_bounds_stay() {
+        let slicer =
+            Spacing { min_pixdim: [Some(1.5); 3], max_pixdim: [Some(2.5); 3], ..Spacing::new([2.0; 3]) };
+        assert_eq!(slicer.spacing([1.5, 2.501, 2.502]), [1.5, 2.501, 2.0]);
+        assert_eq!(Spacing::new([2.0; 3]).spacing([1.999, 2.001, 2.0011]), [1.999, 2.001, 2.0]);
+        let kept = Spacing { pixdim: [None, Some(-1.0), Some(0.0)], ..slicer };
+        assert_eq!(kept.spacing([0.3, 4.0, 5.0]), [0.3, 4.0, 5.0]);
+        let geometry = grid([3, 4, 5], [0.3, 4.0, 5.0]);
+        assert_eq!(kept.forward(&geometry).unwrap(), None);
+        assert_eq!(kept.inverse(&geometry).unwrap(), None);
+        assert_eq!(kept.grid(&geometry).unwrap().shape, [3, 4, 5]);
+    }
+
+    #[test]
+    fn bad_values_are_refused() {
+        let rule = Spacing::new([1.0; 3]);
+        assert!(rule.check().is_ok());
+        let wrong = Spacing { min_pixdim: [Some(2.0); 3], max_pixdim: [Some(1.0); 3], ..rule.clone() };
+        assert!(matches!(wrong.check(), Err(Error::InvalidArgument { .. })));
+        assert!(Spacing::new([f64::INFINITY; 3]).check().is_err());
+        let tiny = Spacing::new([1e-9; 3]);
+        assert!(matches!(tiny.grid(&Geometry::with_shape([100; 3])), Err(Error::Geometry { .. })));
+        let mut flat = Geometry::with_shape([2; 3]);
+        flat.direction[1][1] = 0.0;
+        assert!(matches!(rule.forward(&flat), Err(Error::Geometry { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn a_ramp_stays_a_ramp(
+            shape in prop::array::uniform3(2..12usize), own in prop::array::uniform3(0.5..4.0f64),
+            new in prop::array::uniform3(0.5..4.0f64), single: bool, align_corners: bool,
+        ) {
+            let geometry = grid(shape, own);
+            let rule = Spacing { single, align_corners, ..Spacing::new(new) };
+            let to = rule.grid(&geometry).unwrap();
+            let millimetres = |grid: &Geometry, at: [usize; 3]| {
+                [0, 1, 2].map(|axis: usize| (at[axis] as f64 * grid.spacing[axis]).min((shape[axis] - 1) as f64 * own[axis])).iter().sum::<f64>() as f32
+            };
+            let ramp = |grid: &Geometry| Array3::from_shape_fn(grid.shape, |(z, y, x)| millimetres(grid, [z, y, x]));
+            // With corners aligned, PyTorch puts a single voxel into the middle.
+            let corner = !align_corners || !to.shape.contains(&1);
+            if let Some(forward) = rule.forward(&geometry).unwrap().filter(|_| corner) {
+                prop_assert_eq!((forward.from(), forward.to(), forward.skew()), (shape, to.shape, 0.0));
+                let found = forward.linear(ramp(&geometry).view(), 2);
+                prop_assert!(found.iter().zip(&ramp(&to)).all(|(a, b)| (a - b).abs() < 1e-3));
+            }
+        }
+
+        #[test]
+        fn nearest_is_there_and_back(shape in prop::array::uniform3(1..9usize), factor in prop::array::uniform3(1..4usize)) {
+            let geometry = grid(shape, factor.map(|factor| factor as f64));
+            let rule = Spacing::new([1.0; 3]);
+            let labels = Array3::from_shape_fn(shape, |(z, y, x)| (z * 100 + y * 10 + x) as u16);
+            let (Some(forward), Some(inverse)) = (rule.forward(&geometry).unwrap(), rule.inverse(&geometry).unwrap()) else {
+                prop_assert!((0..3).all(|axis| factor[axis] == 1 || shape[axis] == 1));
+                return Ok(());
+            };
+            let fine = forward.nearest(labels.view(), 0, 2);
+            prop_assert_eq!(inverse.nearest(fine.view(), 0, 2), labels);
+        }
+    }
 }
