@@ -65,6 +65,9 @@ impl<'a> Arguments<'a> {
 impl<'a> Argument<'a> {
     /// The error that this value isn't what it should be.
     pub(super) fn wrong(&self, expected: &str) -> Error {
+        if let Value::Unsupported(what) = self.value {
+            return Error::unsupported(what);
+        }
         let found = self.value.describe();
         Error::malformed(self.file, format!("`{}` is {found}, expected {expected}", self.path))
     }
@@ -163,6 +166,7 @@ mod tests {
             ("clip", text("False")),
             ("size", Value::Int(96)),
             ("dtype", Value::None),
+            ("mode", Value::Unsupported("x.json: `mode` is `$f()`".into())),
         ];
         let arguments = arguments.map(|(name, value)| (name.to_owned(), value)).into();
         Component {
@@ -176,12 +180,12 @@ mod tests {
     #[test]
     fn values_are_read_by_type() {
         let component = component();
-        let known = ["keys", "pixdim", "nonzero", "clip", "size", "dtype", "mode"];
+        let known = ["keys", "pixdim", "nonzero", "clip", "size", "dtype", "mode", "padding_mode"];
         let arguments = Arguments::new("x.json", &component, &known).unwrap();
         assert_eq!(arguments.get("pixdim").unwrap().axes(Argument::number).unwrap(), [1.5, 1.0, 2.0]);
         assert_eq!(arguments.get("size").unwrap().axes(Argument::count).unwrap(), [96; 3]);
         assert!(arguments.get("nonzero").unwrap().boolean().unwrap());
-        assert_eq!(arguments.get_or("mode", "bilinear", Argument::text).unwrap(), "bilinear");
+        assert_eq!(arguments.get_or("padding_mode", "border", Argument::text).unwrap(), "border");
         assert!(arguments.find("dtype").is_none());
         let keys = arguments.get("keys").unwrap().one_or_more().unwrap();
         assert_eq!(keys[0].text().unwrap(), "image");
@@ -191,16 +195,18 @@ mod tests {
     fn errors_say_where_and_what() {
         let component = component();
         let Err(error) = Arguments::new("x.json", &component, &["keys"]) else { panic!() };
-        let expected = "unsupported model: x.json: `preprocessing::transforms::3`: `Spacingd` with argument `pixdim` \
-                        = a list of 3, known are keys";
+        let expected = "unsupported model: x.json: `preprocessing::transforms::3`: `Spacingd` with argument \
+                        `pixdim` = a list of 3, known are keys";
         assert_eq!(error.to_string(), expected);
-        let known = ["keys", "pixdim", "nonzero", "clip", "size", "dtype"];
+        let known = ["keys", "pixdim", "nonzero", "clip", "size", "dtype", "mode", "padding_mode"];
         let arguments = Arguments::new("x.json", &component, &known).unwrap();
         let message = |error: Option<Error>| error.unwrap().to_string();
         let error = message(arguments.get("clip").unwrap().boolean().err());
         assert!(error.contains("`preprocessing::transforms::3::clip` is text \"False\""), "{error}");
-        let error = message(arguments.get("mode").err());
-        assert!(error.contains("`Spacingd` needs argument `mode`"), "{error}");
+        let error = message(arguments.get("padding_mode").err());
+        assert!(error.contains("`Spacingd` needs argument `padding_mode`"), "{error}");
+        let error = message(arguments.get("mode").unwrap().text().err());
+        assert_eq!(error, "unsupported model: x.json: `mode` is `$f()`");
         let error = message(arguments.get("pixdim").unwrap().for_each(2).err());
         assert!(error.contains("expected one value or a list of 2"), "{error}");
         let error = message(arguments.get("pixdim").unwrap().axes(Argument::count).err());

@@ -1,4 +1,5 @@
-//! Reads a bundle: its configs and metadata become the objects that make up the inference, every argument resolved.
+//! Reads a bundle: its configs and metadata become the objects that make up the
+//! inference, their arguments resolved.
 
 use super::arguments::{Argument, Arguments};
 use super::config::{Component, Config, Value, inside, parse};
@@ -60,7 +61,8 @@ pub(super) struct NnUnetBundle {
     pub(super) metadata: Metadata,
 }
 
-/// The folder of the bundle in a model's files: these themselves, or the only one below them that has its config.
+/// The folder of the bundle in a model's files and its config: these files themselves, or the only folder
+/// below them that has such a config.
 pub(super) fn find(files: &Files, config: Option<&str>) -> Option<(Files, String)> {
     let given = config.and_then(inside);
     let names: Vec<String> = match (config, given) {
@@ -78,7 +80,7 @@ pub(super) fn find(files: &Files, config: Option<&str>) -> Option<(Files, String
 }
 
 impl Bundle {
-    /// Reads the bundle with its config for inference, or with the one of a name, in `configs` or elsewhere in it.
+    /// Reads the bundle with its config for inference, or with the one of a name, in `configs` or elsewhere.
     pub(super) fn read(files: &Files, config: Option<&str>) -> Result<Self> {
         let Some((files, name)) = find(files, config) else {
             let names = config.map_or_else(|| CONFIGS.join(", "), str::to_owned);
@@ -134,8 +136,13 @@ impl Bundle {
     }
 }
 
+/// An object whose arguments are all known.
 fn object(config: &Config, id: &str) -> Result<Component> {
-    match config.get(id)? {
+    let value = config.get(id)?;
+    if let Some(what) = value.unsupported() {
+        return Err(Error::unsupported(what));
+    }
+    match value {
         Value::Component(component) => Ok(*component),
         other => Err(Error::malformed(
             config.file(),

@@ -37,8 +37,8 @@ impl Metadata {
     }
 }
 
-/// The names of an entry's channels by their numbers. Where the entry isn't called as usual, the only image of
-/// that side counts.
+/// The names of an entry's channels by their numbers. Where the entry isn't called as usual, the only image
+/// of that side counts.
 fn definition(raw: &Raw, side: &str, usual: &str) -> Result<Vec<(usize, String)>> {
     let Some(entries) = raw.pointer(&format!("/network_data_format/{side}")).and_then(Raw::as_object) else {
         return Ok(Vec::new());

@@ -42,10 +42,10 @@ fn summary(config: &BundleConfig) -> String {
     format!("{before} | {} | {} | {after} | {checkpoint} {key} {amp}", inferer.name(), network.name())
 }
 
-const USUAL: &str = "LoadImaged EnsureChannelFirstd Orientationd Spacingd ScaleIntensityRanged EnsureTyped | \
-                     SlidingWindowInferer";
-const PEDIATRIC: &str = "LoadImaged EnsureChannelFirstd Orientationd Spacingd ScaleIntensityRanged CropForegroundd \
-                         EnsureTyped CastToTyped | SlidingWindowInferer";
+const USUAL: &str = "LoadImaged EnsureChannelFirstd Orientationd Spacingd ScaleIntensityRanged EnsureTyped \
+                     | SlidingWindowInferer";
+const PEDIATRIC: &str = "LoadImaged EnsureChannelFirstd Orientationd Spacingd ScaleIntensityRanged \
+                         CropForegroundd EnsureTyped CastToTyped | SlidingWindowInferer";
 const INVERTED: &str = "Activationsd Invertd AsDiscreted SaveImaged";
 
 #[test]
@@ -54,23 +54,24 @@ fn published_configs_give_their_objects() {
         (
             "wholeBody_ct_segmentation",
             "inference.json",
-            "LoadImaged EnsureTyped EnsureChannelFirstd Orientationd Spacingd NormalizeIntensityd ScaleIntensityd | \
-             SlidingWindowInferer | SegResNet | Activationsd AsDiscreted Invertd SaveImaged | models/model.pt model true"
+            "LoadImaged EnsureTyped EnsureChannelFirstd Orientationd Spacingd NormalizeIntensityd \
+             ScaleIntensityd | SlidingWindowInferer | SegResNet | Activationsd AsDiscreted Invertd \
+             SaveImaged | models/model.pt model true"
                 .to_owned(),
         ),
         (
             "brats_mri_segmentation",
             "inference.json",
-            "LoadImaged NormalizeIntensityd | SlidingWindowInferer | SegResNet | Activationsd Invertd AsDiscreted \
-             Lambdad SaveImaged | models/model.pt model true"
+            "LoadImaged NormalizeIntensityd | SlidingWindowInferer | SegResNet | Activationsd Invertd \
+             AsDiscreted Lambdad SaveImaged | models/model.pt model true"
                 .to_owned(),
         ),
         (
             "renalStructures_CECT_segmentation",
             "inference.json",
-            "LoadImaged EnsureChannelFirstd Orientationd Spacingd ConcatImages ScaleIntensityRanged EnsureTyped | \
-             SlidingWindowInferer | SegResNet | Invertd Activationsd AsDiscreted MergeClassesd SaveImaged SaveImaged | \
-             models/model.pt model false"
+            "LoadImaged EnsureChannelFirstd Orientationd Spacingd ConcatImages ScaleIntensityRanged \
+             EnsureTyped | SlidingWindowInferer | SegResNet | Invertd Activationsd AsDiscreted \
+             MergeClassesd SaveImaged SaveImaged | models/model.pt model false"
                 .to_owned(),
         ),
         (
@@ -96,16 +97,16 @@ fn published_configs_give_their_objects() {
         (
             "prostate_mri_anatomy",
             "inference.json",
-            "LoadImaged EnsureChannelFirstd Orientationd Spacingd ScaleIntensityd NormalizeIntensityd EnsureTyped | \
-             SlidingWindowInferer | UNet | AsDiscreted KeepLargestConnectedComponentd Invertd SaveImaged | \
-             models/model.pt model true"
+            "LoadImaged EnsureChannelFirstd Orientationd Spacingd ScaleIntensityd NormalizeIntensityd \
+             EnsureTyped | SlidingWindowInferer | UNet | AsDiscreted KeepLargestConnectedComponentd Invertd \
+             SaveImaged | models/model.pt model true"
                 .to_owned(),
         ),
         (
             "segmentation_template",
             "inference.yaml",
-            "LoadImaged EnsureChannelFirstd ScaleIntensityd | SimpleInferer | UNet | Activationsd AsDiscreted SaveImaged \
-             | models/model.pt model false"
+            "LoadImaged EnsureChannelFirstd ScaleIntensityd | SimpleInferer | UNet | Activationsd \
+             AsDiscreted SaveImaged | models/model.pt model false"
                 .to_owned(),
         ),
         (
@@ -119,8 +120,8 @@ fn published_configs_give_their_objects() {
             format!(
                 "LoadImaged EnsureChannelFirstd Orientationd ScaleIntensityRanged \
                  OrientationGuidanceMultipleLabelDeepEditd AddGuidanceFromPointsDeepEditd Resized \
-                 ResizeGuidanceMultipleLabelDeepEditd AddGuidanceSignalDeepEditd EnsureTyped | SimpleInferer | DynUNet | \
-                 EnsureTyped {INVERTED} | models/model.pt model true"
+                 ResizeGuidanceMultipleLabelDeepEditd AddGuidanceSignalDeepEditd EnsureTyped | \
+                 SimpleInferer | DynUNet | EnsureTyped {INVERTED} | models/model.pt model true"
             ),
         ),
         (
@@ -132,16 +133,24 @@ fn published_configs_give_their_objects() {
             "wholeBrainSeg_Large_UNEST_segmentation",
             "inference.json",
             format!(
-                "LoadImaged EnsureChannelFirstd NormalizeIntensityd EnsureTyped | SlidingWindowInferer | UNesT | \
-                 {INVERTED} | models/model.pt model false"
+                "LoadImaged EnsureChannelFirstd NormalizeIntensityd EnsureTyped | SlidingWindowInferer | \
+                 UNesT | {INVERTED} | models/model.pt model false"
             ),
+        ),
+        (
+            "vista3d",
+            "inference.json",
+            "LoadImaged EnsureChannelFirstd EnsureTyped Spacingd CropForegroundd VistaPreTransformd \
+             ScaleIntensityRanged Orientationd CastToTyped | Vista3dInferer | vista3d132 | \
+             VistaPostTransformd Invertd Lambdad SaveImaged | models/model.pt model true"
+                .to_owned(),
         ),
         (
             "ventricular_short_axis_3label",
             "inference.json",
             format!(
-                "LoadImaged EnsureChannelFirstd ScaleIntensityd EnsureTyped | SliceInferer | UNet | {INVERTED} | \
-                 models/model.pt model false"
+                "LoadImaged EnsureChannelFirstd ScaleIntensityd EnsureTyped | SliceInferer | UNet | \
+                 {INVERTED} | models/model.pt model false"
             ),
         ),
     ];
@@ -157,19 +166,14 @@ fn published_configs_that_need_python_are_refused() {
         (
             "pancreas_ct_dints_segmentation",
             "inference.yaml",
-            "`arch_ckpt` is `$torch.load(@arch_ckpt_path, map_location=torch.device('cuda'))`: `torch.load` is outside \
-             what is evaluated",
-        ),
-        (
-            "vista3d",
-            "inference.json",
-            "`subclass::21` is `$list(range(33, 57)) + list(range(63, 98)) + [114, 120, 122]`: `range` is outside what \
-             is evaluated",
+            "`arch_ckpt` is `$torch.load(@arch_ckpt_path, map_location=torch.device('cuda'))`: `torch.load` \
+             is outside what is evaluated",
         ),
         (
             "lung_nodule_ct_detection",
             "inference.json",
-            "`feature_extractor` is `$monai.apps.detection.networks.retinanet_network.resnet_fpn_feature_extractor(@ba…`: \
+            "`feature_extractor` is \
+             `$monai.apps.detection.networks.retinanet_network.resnet_fpn_feature_extractor(@ba…`: \
              arguments without names are outside what is evaluated",
         ),
     ];
@@ -199,6 +203,13 @@ fn arguments_of_published_configs_are_resolved() {
     let network = described(read.unwrap()).network;
     assert_eq!(network.argument("in_channels"), Some(&Value::Int(3)));
     assert_eq!(network.argument("out_channels"), Some(&Value::Int(2)));
+
+    let Some(read) = zoo("vista3d", "inference.json") else { return };
+    let config = described(read.unwrap());
+    assert_eq!(config.network.target, "monai.networks.nets.vista3d132");
+    let what = "`subclass::21` is `$list(range(33, 57)) + list(range(63, 98)) + [114, 120, 122]`: `range` \
+                is outside";
+    assert!(config.preprocessing[5].argument("subclass").unwrap().unsupported().unwrap().contains(what));
 
     let Some(read) = zoo("segmentation_template", "inference.yaml") else { return };
     let saved = described(read.unwrap()).postprocessing.pop().unwrap();
@@ -235,8 +246,9 @@ fn the_references_bundles_are_read() {
         ("bundle_spleen_unet", format!("{USUAL} | UNet | {INVERTED} | models/model.pt model true")),
         (
             "bundle_wholebody",
-            "LoadImaged EnsureTyped EnsureChannelFirstd Orientationd Spacingd NormalizeIntensityd ScaleIntensityd | \
-             SlidingWindowInferer | SegResNet | Activationsd AsDiscreted Invertd SaveImaged | models/model.pt model true"
+            "LoadImaged EnsureTyped EnsureChannelFirstd Orientationd Spacingd NormalizeIntensityd \
+             ScaleIntensityd | SlidingWindowInferer | SegResNet | Activationsd AsDiscreted Invertd \
+             SaveImaged | models/model.pt model true"
                 .to_owned(),
         ),
     ] {
@@ -350,7 +362,7 @@ nnunet_config_dict:
   nnunet_config: "@nnunet_config_ckpt"
   plans: "@plans"
 network_def: "$monai.apps.nnunet.nnunet_bundle.get_nnunet_monai_predictor(**@nnunet_config_dict)"
-preprocessing: {_target_: Compose, transforms: [{_target_: LoadImaged, keys: image, ensure_channel_first: True}]}
+preprocessing: {_target_: Compose, transforms: [{_target_: LoadImaged, keys: image}]}
 postprocessing: {_target_: Compose, transforms: [{_target_: SaveImaged, keys: pred, resample: False}]}
 inferer: {_target_: SimpleInferer}
 nnunet_config_ckpt: {configuration: "3d_fullres"}

@@ -24,8 +24,8 @@ pub(super) fn keys(id: &str) -> Result<Vec<&str>, String> {
     Ok(if id.is_empty() { Vec::new() } else { keys })
 }
 
-/// The id that a reference within the item `base` means: separators in front of it lead out of as many levels.
-/// `None` is the base of copies from another file, where relative ids have no meaning.
+/// The id that a reference within the item `base` means: separators in front of it lead out of as many
+/// levels. `None` is the base of copies from another file, where relative ids have no meaning.
 pub(super) fn absolute(reference: &str, base: Option<&str>) -> Result<String, String> {
     let rest = reference.trim_start_matches(':');
     let colons = reference.len() - rest.len();

@@ -1,5 +1,7 @@
-//! MONAI's bundle configs: JSON or YAML whose items refer to each other (`@id`), copy each other (`%id`), compute
-//! (`$expression`) and create objects (`_target_`). Items are resolved when they are asked for, so what a model
+//! MONAI's bundle configs: JSON or YAML whose items refer to each other (`@id`), copy each other (`%id`),
+//! compute
+//! (`$expression`) and create objects (`_target_`). Items are resolved when they are asked for, so what a
+//! model
 //! doesn't need may be anything. The grammar is that of MONAI 1.6.1's `monai.bundle.ConfigParser`
 //! (<https://docs.monai.io/en/stable/config_syntax.html>).
 
@@ -35,8 +37,8 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// Reads config files of a bundle; items of later ones replace those of earlier ones, or are added to them
-    /// where their ids start with `+`.
+    /// Reads config files of a bundle; items of later ones replace those of earlier ones, or are added to
+    /// them where their ids start with `+`.
     ///
     /// # Errors
     /// What is wrong with a file.
@@ -91,8 +93,8 @@ impl Config {
     /// The value of an item.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for an expression outside of what is evaluated, [`Error::Malformed`] for a missing
-    /// item or one that refers to itself, [`Error::Refused`] for what is out of all proportion.
+    /// [`Error::Unsupported`] for an expression outside of what is evaluated, [`Error::Malformed`] for an
+    /// item that is missing or refers to itself, [`Error::Refused`] for what is out of all proportion.
     pub(super) fn get(&self, id: &str) -> Result<Value> {
         Resolver::new(self).get(&id::normalize(id))
     }

@@ -1,4 +1,5 @@
-//! Resolves items: follows references and macros, evaluates expressions, gathers the arguments of objects. Each
+//! Resolves items: follows references and macros, evaluates expressions, gathers the arguments of objects.
+//! Each
 //! reference is resolved anew, so time and memory are bounded by the number of steps.
 
 use serde_json::{Map, Value as Raw};
@@ -69,7 +70,6 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    // An error ends everything, so only values leave.
     fn leave(&mut self) {
         self.depth -= 1;
     }
@@ -200,7 +200,17 @@ impl<'a> Resolver<'a> {
         let mut arguments = Vec::new();
         for key in members.keys().filter(|key| !NO_ARGUMENTS.contains(&key.as_str())) {
             self.spend(&item.id, key.len())?;
-            arguments.extend(self.member(item, key)?.map(|value| (key.clone(), value)));
+            let (depth, open) = (self.depth, self.open.len());
+            let value = match self.member(item, key) {
+                // Not every argument has a part in what the object is used for here: where to save, for one.
+                Err(Error::Unsupported { what }) => {
+                    self.depth = depth;
+                    self.open.truncate(open);
+                    Some(Value::Unsupported(what))
+                }
+                value => value?,
+            };
+            arguments.extend(value.map(|value| (key.clone(), value)));
         }
         Ok(Value::Component(Component { target, arguments, id: item.id.clone(), callable }.into()))
     }

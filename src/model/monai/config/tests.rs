@@ -36,6 +36,7 @@ fn plain(value: &Value) -> Raw {
         }
         Value::Lambda(lambda) => json!(lambda.source),
         Value::Runtime(name) => json!(name),
+        Value::Unsupported(what) => json!(what),
     }
 }
 
@@ -145,8 +146,8 @@ fn what_is_not_asked_for_may_be_anything() {
         "net": {"_target_": "UNet"},
     }));
     assert_eq!(get(&config, "net"), json!({"_target_": "UNet", "_id_": "net"}));
-    let expected = "unsupported model: x.json: `files` is `$list(glob.glob('*'))`: `glob.glob` is outside what \
-                    is evaluated";
+    let expected = "unsupported model: x.json: `files` is `$list(glob.glob('*'))`: `glob.glob` is outside \
+                    what is evaluated";
     assert_eq!(error(&config, "files"), expected);
     assert!(error(&config, "imports").contains("`imports::0` is `$import glob`"));
     assert_eq!(error(&config, "circle"), "malformed x.json: `circle`: it refers to itself: circle -> circle");
@@ -155,9 +156,23 @@ fn what_is_not_asked_for_may_be_anything() {
 }
 
 #[test]
+fn arguments_that_cannot_be_evaluated_wait_until_they_are_needed() {
+    let config = config(&json!({
+        "a": {"_target_": "Save", "output_dir": "@b", "c": "$@d + 1", "e": [{"_target_": "X", "f": "$g()"}]},
+        "b": ["$os.getcwd()"], "d": 1, "h": ["$os.getcwd()"],
+    }));
+    let Value::Component(saved) = config.get("a").unwrap() else { panic!() };
+    let what = "x.json: `b::0` is `$os.getcwd()`: `os.getcwd` is outside what is evaluated";
+    assert_eq!(saved.argument("output_dir"), Some(&Value::Unsupported(what.into())));
+    assert_eq!(saved.argument("c"), Some(&Value::Int(2)));
+    assert!(saved.argument("e").unwrap().unsupported().unwrap().contains("`$g()`"));
+    assert!(config.get("h").is_err());
+}
+
+#[test]
 fn objects_without_a_name_or_in_unknown_modes_are_refused() {
     let config = config(&json!({
-        "a": {"_target_": 1}, "b": {"_target_": "X", "_mode_": "debug"}, "c": {"_target_": "$@d", "x": 1}, "d": "Y",
+        "a": {"_target_": 1}, "b": {"_target_": "X", "_mode_": "debug"}, "c": {"_target_": "$@d"}, "d": "Y",
     }));
     assert!(error(&config, "a").contains("`_target_` is 1, expected a name"));
     assert!(error(&config, "b").contains("`_mode_` is text \"debug\", expected default or callable"));

@@ -25,6 +25,8 @@ pub enum Value {
     Lambda(Box<Lambda>),
     /// An object of Python's run time by its name, as `torch.float32` or `torch.device`.
     Runtime(String),
+    /// An argument that can't be evaluated, and why: an error for who needs it.
+    Unsupported(String),
 }
 
 /// An object that the config has created: what `_target_` names, called with arguments.
@@ -74,7 +76,20 @@ impl Value {
             Value::Text(text) => !text.is_empty(),
             Value::List(list) => !list.is_empty(),
             Value::Dict(dict) => !dict.is_empty(),
-            Value::Component(_) | Value::Lambda(_) | Value::Runtime(_) => true,
+            Value::Component(_) | Value::Lambda(_) | Value::Runtime(_) | Value::Unsupported(_) => true,
+        }
+    }
+
+    /// Why a part of it can't be evaluated, if one can't.
+    pub fn unsupported(&self) -> Option<&str> {
+        match self {
+            Value::Unsupported(what) => Some(what),
+            Value::List(list) => list.iter().find_map(Value::unsupported),
+            Value::Dict(dict) => dict.iter().find_map(|(_, value)| value.unsupported()),
+            Value::Component(component) => {
+                component.arguments.iter().find_map(|(_, value)| value.unsupported())
+            }
+            _ => None,
         }
     }
 
@@ -93,6 +108,7 @@ impl Value {
             }
             Value::Lambda(lambda) => format!("`{}`", crate::model::json::shorten(&lambda.source)),
             Value::Runtime(name) => format!("`{name}`"),
+            Value::Unsupported(what) => what.clone(),
         }
     }
 }

@@ -254,10 +254,13 @@ mod tests {
 
     #[test]
     fn scalars_mean_what_pyyaml_makes_of_them() {
-        let text = "a: [yes, 'yes', No, on, ~, 1, -0x1f, 0b11, 017, 1_000, 08, 1.5, -1.5e-3, 1e-4, 1.0e4, .5, 1.]\n\
-                    b: {1: x, 2.5: y, true: z, null: n}\nc: !!str 12\nd: 2024-10-11\ne: 1:30\nf: |\n  two\n  lines\ng:\nh: |\n  end";
+        let text = "a: [yes, 'yes', No, on, ~, 1, -0x1f, 0b11, 017, 1_000, 08]\n\
+                    n: [1.5, -1.5e-3, 1e-4, 1.0e4, .5, 1.]\n\
+                    b: {1: x, 2.5: y, true: z, null: n}\nc: !!str 12\n\
+                    d: 2024-10-11\ne: 1:30\nf: |\n  two\n  lines\ng:\nh: |\n  end";
         let expected = json!({
-            "a": [true, "yes", false, true, null, 1, -31, 3, 15, 1000, "08", 1.5, -1.5e-3, "1e-4", "1.0e4", 0.5, 1.0],
+            "a": [true, "yes", false, true, null, 1, -31, 3, 15, 1000, "08"],
+            "n": [1.5, -1.5e-3, "1e-4", "1.0e4", 0.5, 1.0],
             "b": {"1": "x", "2.5": "y", "True": "z", "None": "n"},
             "c": "12", "d": "2024-10-11", "e": "1:30", "f": "two\nlines\n", "g": null, "h": "end",
         });

@@ -1,4 +1,5 @@
-//! The few Python expressions that inference configs compute their values with, from their text to a tree. Nothing
+//! The few Python expressions that inference configs compute their values with, from their text to a tree.
+//! Nothing
 //! is run as Python: what isn't in the tree's grammar is refused.
 
 mod evaluate;

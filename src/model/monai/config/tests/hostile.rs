@@ -72,12 +72,11 @@ fn sizes_and_depths_of_files_are_bounded() {
 
 #[test]
 fn ids_of_any_letters_are_only_missing() {
-    let config =
-        config(&json!({"größe": {"👩‍⚕️": 1}, "a": "@größe", "b": "$@größe['👩‍⚕️']", "c": "@b::", "d": "@"}));
+    let config = config(&json!({"größe": {"👩‍⚕️": 1}, "a": "@größe", "b": "$@größe['👩‍⚕️']", "c": "@b::"}));
     assert_eq!(get(&config, "a"), json!({"👩‍⚕️": 1}));
     assert_eq!(get(&config, "b"), json!(1));
     assert!(error(&config, "c").contains("there is no item `b::`"));
-    assert!(config.get("d").is_err() && config.get("").is_err() && config.get("::").is_err());
+    assert!(config.get("").is_err() && config.get("::").is_err());
     let long = "ß".repeat(100_000);
     assert!(error(&config, &long).len() < 500);
 }
