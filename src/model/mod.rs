@@ -4,8 +4,6 @@
 mod auto3dseg;
 mod files;
 mod json;
-// Models are not built from it yet.
-#[allow(dead_code)]
 mod monai;
 mod nnunet;
 

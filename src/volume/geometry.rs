@@ -37,6 +37,26 @@ impl Geometry {
         self.spacing.iter().product()
     }
 
+    /// The same grid with axes at exactly right angles: the nearest orthogonal matrix to its direction, by Newton's
+    /// iteration for the polar decomposition (Higham 1986).
+    #[must_use]
+    pub fn straightened(mut self) -> Self {
+        for _ in 0..8 {
+            let d = self.direction;
+            let minor = |row: usize, axis: usize| {
+                let [a, b] = [(row + 1) % 3, (row + 2) % 3];
+                let [p, q] = [(axis + 1) % 3, (axis + 2) % 3];
+                d[a][p] * d[b][q] - d[a][q] * d[b][p]
+            };
+            let determinant: f64 = (0..3).map(|axis| d[0][axis] * minor(0, axis)).sum();
+            // The inverse transposed has the minors, divided by the determinant.
+            self.direction = std::array::from_fn(|row| {
+                std::array::from_fn(|axis| 0.5 * (d[row][axis] + minor(row, axis) / determinant))
+            });
+        }
+        self
+    }
+
     /// The same grid when origin and direction were given in RAS coordinates.
     pub fn ras_to_lps(mut self) -> Self {
         for row in 0..2 {
@@ -76,5 +96,29 @@ impl Geometry {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn straight_axes_are_at_right_angles_and_close() {
+        let (sine, cosine) = 0.3_f64.sin_cos();
+        let exact = [[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, -1.0]];
+        let mut grid = Geometry { direction: exact, ..Geometry::with_shape([2, 3, 4]) };
+        grid.direction[0][1] += 3e-6;
+        grid.direction[2][0] -= 2e-6;
+        let straight = grid.straightened();
+        let d = straight.direction;
+        for (a, b) in [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)] {
+            let product: f64 = (0..3).map(|row| d[row][a] * d[row][b]).sum();
+            assert!((product - f64::from(u8::from(a == b))).abs() < 1e-15, "{a} {b}: {product}");
+        }
+        let near = (0..9).all(|at| (d[at / 3][at % 3] - exact[at / 3][at % 3]).abs() < 4e-6);
+        assert!(near, "{d:?}");
+        let plain = Geometry::with_shape([1; 3]);
+        assert_eq!(plain.clone().straightened(), plain);
     }
 }

@@ -101,6 +101,7 @@ fn transforms_spacing() {
             align_corners: flag(&case["corners"]),
             outside: if flag(&case["border"]) { Outside::Border } else { Outside::Zeros },
             single: flag(&case["single"]),
+            straight: false,
             ..Spacing::new(pixdim)
         };
         let grid = geometry(case, image.dim().into());

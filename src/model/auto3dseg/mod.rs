@@ -148,6 +148,8 @@ fn recipe(
             max_pixdim: bound(KEPT[1]),
             outside: Outside::Border,
             single: true,
+            // 3D Slicer hands images over in NRRD files that ITK writes.
+            straight: true,
             ..Spacing::new(spacing)
         })
     });

@@ -210,6 +210,7 @@ impl<'a> Reader<'a> {
             },
             outside,
             single,
+            straight: false,
         };
         spacing.check()?;
         Ok(Step::Space(spacing))

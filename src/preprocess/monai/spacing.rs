@@ -30,6 +30,9 @@ pub struct Spacing {
     pub outside: Outside,
     /// Whether resampling is in single precision; MONAI's default is double precision.
     pub single: bool,
+    /// Whether the image's axes are taken to be at right angles, as ITK leaves them when it reads a file; else
+    /// rounding in a file counts as MONAI counts it.
+    pub straight: bool,
 }
 
 /// How the new grid lies in the old one. Indices of the image are `scale · o + shift`, with `scale` an upper
@@ -53,6 +56,7 @@ impl Spacing {
             align_corners: false,
             outside: Outside::Border,
             single: false,
+            straight: false,
         }
     }
 
@@ -133,6 +137,8 @@ impl Spacing {
     /// The order of operations is that of MONAI's matrices (`zoom_affine`, `compute_shape_offset`,
     /// `spatial_resample`) as they come out for axes along those of the patient, to the last bit.
     fn relation(&self, image: &Geometry) -> Result<Relation> {
+        let straight = if self.straight { Some(image.clone().straightened()) } else { None };
+        let image = straight.as_ref().unwrap_or(image);
         let triangle = triangle(image)?;
         let spacing = self.spacing(image.spacing);
         let columns: [f64; 3] = std::array::from_fn(|axis| {
