@@ -134,6 +134,9 @@ impl Step<'_> {
                 ];
                 ("ConvTranspose", attributes)
             }
+            Op::InstanceNorm { scale, shift, epsilon } if !builder.half => {
+                return normalize::instance(builder, self, [scale, shift], *epsilon);
+            }
             Op::InstanceNorm { epsilon, .. } => {
                 ("InstanceNormalization", vec![attribute("epsilon", *epsilon)?])
             }

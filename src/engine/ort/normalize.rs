@@ -27,22 +27,9 @@ pub(super) fn group(
         builder.cast(&step.inputs[0], &input, TensorElementType::Float32)?;
     }
     let part = |name: &str| step.part(name);
-    let within = builder.integers("axes [2]", || vec![2])?;
-    let over = builder.integers("axes [1]", || vec![1])?;
-    let number = |builder: &mut Builder, value: f32| {
-        builder.single_values(&format!("number {value:e}"), &[1], || vec![value])
-    };
-
-    builder.reshape(&input, &part("planes"), &[groups, planes, plane])?;
-    builder.node("ReduceMean", &[part("planes"), within.clone()], &part("means"), Vec::new())?;
-    builder.node("ReduceMean", &[part("means"), over.clone()], &part("mean"), Vec::new())?;
-    builder.node("Sub", &[part("planes"), part("mean")], &part("centred"), Vec::new())?;
-    builder.node("ReduceSumSquare", &[part("centred"), within], &part("squares"), Vec::new())?;
-    builder.node("ReduceMean", &[part("squares"), over], &part("square"), Vec::new())?;
-    let voxels = number(builder, plane as f32)?;
-    builder.node("Div", &[part("square"), voxels], &part("variance"), Vec::new())?;
-    let epsilon = number(builder, epsilon)?;
-    builder.node("Add", &[part("variance"), epsilon], &part("shifted"), Vec::new())?;
+    let (_, variance) = statistics(builder, step, &input, [groups, planes, plane])?;
+    let epsilon = builder.single_values(&format!("number {epsilon:e}"), &[1], || vec![epsilon])?;
+    builder.node("Add", &[variance, epsilon], &part("shifted"), Vec::new())?;
     builder.node("Sqrt", &[part("shifted")], &part("deviation"), Vec::new())?;
 
     let scale = builder.single_weight(step.id, scale, &[groups, channels / groups, 1])?;
@@ -56,6 +43,46 @@ pub(super) fn group(
         true => builder.cast(&result, &step.result, TensorElementType::Float16),
         false => Ok(()),
     }
+}
+
+/// As [`group`] for groups of one channel, in single precision: the statistics are those of a batch normalisation,
+/// which applies them in one go. ONNX Runtime's own kernel sums in one go too.
+pub(super) fn instance(
+    builder: &mut Builder,
+    step: &Step,
+    [scale, shift]: [&Arc<Weight>; 2],
+    epsilon: f32,
+) -> Result<()> {
+    let (channels, plane) = (step.channels, step.size[1] * step.size[2]);
+    let part = |name: &str| step.part(name);
+    let (mean, variance) = statistics(builder, step, &step.inputs[0], [channels, step.size[0], plane])?;
+    builder.reshape(&mean, &part("channel means"), &[channels])?;
+    builder.reshape(&variance, &part("channel variances"), &[channels])?;
+    let [scale, shift] = [builder.weight(step.id, scale)?, builder.weight(step.id, shift)?];
+    let inputs = [step.inputs[0].clone(), scale, shift, part("channel means"), part("channel variances")];
+    builder.node("BatchNormalization", &inputs, &step.result, vec![attribute("epsilon", epsilon)?])
+}
+
+/// Mean and variance of each group of planes [groups, planes, plane]; what is left of the input without its mean is
+/// the step's part "centred".
+fn statistics(
+    builder: &mut Builder,
+    step: &Step,
+    input: &str,
+    [groups, planes, plane]: [usize; 3],
+) -> Result<(String, String)> {
+    let part = |name: &str| step.part(name);
+    let within = builder.integers("axes [2]", || vec![2])?;
+    let over = builder.integers("axes [1]", || vec![1])?;
+    builder.reshape(input, &part("planes"), &[groups, planes, plane])?;
+    builder.node("ReduceMean", &[part("planes"), within.clone()], &part("means"), Vec::new())?;
+    builder.node("ReduceMean", &[part("means"), over.clone()], &part("mean"), Vec::new())?;
+    builder.node("Sub", &[part("planes"), part("mean")], &part("centred"), Vec::new())?;
+    builder.node("ReduceSumSquare", &[part("centred"), within], &part("squares"), Vec::new())?;
+    builder.node("ReduceMean", &[part("squares"), over], &part("square"), Vec::new())?;
+    let voxels = builder.single_values(&format!("number {:e}", plane as f32), &[1], || vec![plane as f32])?;
+    builder.node("Div", &[part("square"), voxels], &part("variance"), Vec::new())?;
+    Ok((part("mean"), part("variance")))
 }
 
 /// Channels become the last axis and then the second one again.
