@@ -214,6 +214,43 @@
 #define VXS_FOLD_ALL UINT32_MAX
 
 /**
+ * Crop to the foreground as the script of 3D Slicer's extension MONAIAuto3DSeg does it: the box is found before the
+ * image's axes are turned, and used after. Images along the patient's axes get the right box; others may lose
+ * foreground.
+ */
+#define VXS_FOREGROUND_CROP_AS_PUBLISHED 0
+
+/**
+ * Turn the foreground's box with the image.
+ */
+#define VXS_FOREGROUND_CROP_CORRECTED 1
+
+/**
+ * Segmented Property Category.
+ */
+#define VXS_TERM_CATEGORY 0
+
+/**
+ * Segmented Property Type.
+ */
+#define VXS_TERM_TYPE 1
+
+/**
+ * Segmented Property Type Modifier: the side, for example.
+ */
+#define VXS_TERM_MODIFIER 2
+
+/**
+ * Anatomic Region.
+ */
+#define VXS_TERM_REGION 3
+
+/**
+ * Anatomic Region Modifier.
+ */
+#define VXS_TERM_REGION_MODIFIER 4
+
+/**
  * What suits the device: single precision on a CPU.
  */
 #define VXS_PRECISION_AUTO 0
@@ -239,14 +276,19 @@
 #define VXS_MIRRORING_OFF 1
 
 /**
- * Overlapping tiles weigh most at their centre: the reference's default.
+ * Overlapping tiles weigh as the model has it.
  */
-#define VXS_BLENDING_GAUSSIAN 0
+#define VXS_BLENDING_MODEL 0
 
 /**
- * Overlapping tiles weigh the same everywhere.
+ * Overlapping tiles weigh most at their centre: nnU-Net's default.
  */
-#define VXS_BLENDING_CONSTANT 1
+#define VXS_BLENDING_GAUSSIAN 1
+
+/**
+ * Overlapping tiles weigh the same everywhere: MONAI's default.
+ */
+#define VXS_BLENDING_CONSTANT 2
 
 /**
  * Labels as the network gives them: the reference's default.
@@ -339,9 +381,19 @@
 #define VXS_VOLUME_SWAPPED 2
 
 /**
+ * Set in labels of voxels that nearly tie, while they are on the network's grid.
+ */
+#define NEAR_TIE_MARK (1 << 15)
+
+/**
  * The oldest ONNX Runtime that has all that is used: its minor version.
  */
 #define OLDEST 24
+
+/**
+ * The usual standard deviation of the weights, as a share of the window.
+ */
+#define SIGMA_SCALE 0.125
 
 /**
  * An inclusive range that results are clipped to. NaN passes through, as it does through NumPy's `clip`.
@@ -518,9 +570,9 @@ typedef struct vxs_model_options {
      */
     uint32_t struct_size;
     /**
-     * Must be 0.
+     * For Auto3DSeg models: `VXS_FOREGROUND_CROP_AS_PUBLISHED` by default.
      */
-    uint32_t reserved;
+    int32_t foreground_crop;
     /**
      * The trained folds to average, by number, or `VXS_FOLD_ALL`. NULL (default): every numbered fold that
      * is there.
@@ -536,7 +588,8 @@ typedef struct vxs_model_options {
     const char *checkpoint;
     /**
      * Which of several models in a folder or an archive: the whole name of its folder, or the configuration at
-     * the name's end ("3d_fullres"). NULL (default): the only one.
+     * the name's end ("3d_fullres"). Of a bundle: its config file ("inference_segresnet.yaml"). NULL (default):
+     * the only one, and a bundle's `inference`.
      */
     const char *configuration;
 } vxs_model_options;
@@ -586,6 +639,38 @@ typedef struct vxs_model_file {
 } vxs_model_file;
 
 /**
+ * A coded term. Fill it by `vxs_term_init` first.
+ */
+typedef struct vxs_term {
+    /**
+     * Set by `vxs_term_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * The coding scheme, "SCT" for SNOMED CT; NULL when the label has no such term. UTF-8, lives as long as the
+     * model, as the other texts.
+     */
+    const char *scheme;
+    /**
+     * The code.
+     */
+    const char *code;
+    /**
+     * What it means.
+     */
+    const char *meaning;
+} vxs_term;
+
+/**
+ * What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes.
+ */
+typedef int32_t vxs_term_role;
+
+/**
  * The type that the network computes in: one of `VXS_PRECISION_*`.
  */
 typedef int32_t vxs_precision;
@@ -612,7 +697,7 @@ typedef struct vxs_plan_options {
     uint32_t threads;
     /**
      * Distance between tiles as a share of the tile's size, over 0 and up to 1. 0 (default): the model's own
-     * (0.5 for nnU-Net).
+     * (0.5 for nnU-Net; 1 less the overlap for MONAI).
      */
     double step;
     /**
@@ -620,7 +705,7 @@ typedef struct vxs_plan_options {
      */
     int32_t mirroring;
     /**
-     * `VXS_BLENDING_GAUSSIAN` by default.
+     * `VXS_BLENDING_MODEL` by default.
      */
     int32_t blending;
     /**
@@ -1067,9 +1152,14 @@ VXS_API vxs_status vxs_model_options_init(struct vxs_model_options *options, uin
 VXS_API vxs_status vxs_label_info_init(struct vxs_label_info *info, uint64_t size);
 
 /**
- * Opens a model folder: nnU-Net v2's `<trainer>__<plans>__<configuration>`, as nnU-Net wrote it; or a folder of
- * such folders, or a zip archive with them (`nnUNetv2_export_model_to_zip`), known by its content. Reads the
- * weights; nothing in the files is ever executed. Free it with `vxs_model_free`. Any thread.
+ * Opens a model; what it is tell its files. A folder, or a zip archive with it:
+ * - nnU-Net v2's `<trainer>__<plans>__<configuration>`, or a folder of such folders;
+ * - a MONAI bundle: `configs/inference.json` (or `.yaml`) and a checkpoint;
+ * - Auto3DSeg as 3D Slicer's extension distributes it: `model.pt` and `labels.csv`.
+ *
+ * Or a file of weights (`.pt`, `.safetensors`, `.onnx`) with a JSON of the same name beside it that says what happens
+ * around it (docs/models.md). Reads the weights; nothing in the files is ever executed. Free it with
+ * `vxs_model_free`. Any thread.
  *
  * The caller guarantees:
  * `path` is NULL or a NUL-terminated UTF-8 string; `options` is NULL (defaults) or a filled structure;
@@ -1182,6 +1272,28 @@ vxs_status vxs_model_label(const struct vxs_model *model,
                            uint64_t index,
                            struct vxs_label_info *info,
                            struct vxs_error **error);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_term)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `term` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_term_init(struct vxs_term *term, uint64_t size);
+
+/**
+ * Tells one of a label's coded terms; its texts are NULL where the label has none of that role. `index` is as for
+ * `vxs_model_label`. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model; `term` is NULL or was filled by `vxs_term_init`; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_model_label_term(const struct vxs_model *model,
+                                uint64_t index,
+                                vxs_term_role role,
+                                struct vxs_term *term,
+                                struct vxs_error **error);
 
 /**
  * The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a

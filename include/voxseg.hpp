@@ -25,6 +25,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -148,6 +149,13 @@ inline void open_runtime(const std::string &path = {}) {
 /** The version of the ONNX Runtime that is loaded; empty when none is. */
 inline std::string runtime_version() { return detail::text(vxs_runtime_version()); }
 
+/** A coded term of a label: DICOM's coding scheme designator, code value and code meaning. */
+struct Term {
+    std::string scheme;  /**< "SCT" for SNOMED CT. */
+    std::string code;    /**< The code. */
+    std::string meaning; /**< What it means. */
+};
+
 /** One label of a model. */
 struct Label {
     std::uint32_t value; /**< What voxels of this structure get. */
@@ -163,6 +171,8 @@ struct ModelOptions {
     std::string checkpoint;
     /** Which of several models in a folder or an archive. Empty: the only one. */
     std::string configuration{};
+    /** VXS_FOREGROUND_CROP_*, for Auto3DSeg models. */
+    std::int32_t foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
 };
 
 /** One file of a model that is in memory; it is only read during Model::open_memory(). */
@@ -239,6 +249,17 @@ public:
         return labels;
     }
 
+    /** A coded term of the label at `index` of labels(), `role` one of VXS_TERM_*; nothing where it has none. */
+    std::optional<Term> term(std::uint64_t index, vxs_term_role role) const {
+        vxs_term raw;
+        detail::check(vxs_term_init(&raw, sizeof raw));
+        detail::call([&](vxs_error **error) { return vxs_model_label_term(get(), index, role, &raw, error); });
+        if (!raw.code) {
+            return std::nullopt;
+        }
+        return Term{detail::text(raw.scheme), detail::text(raw.code), detail::text(raw.meaning)};
+    }
+
     /** The spacing that the network works at; 0 where the volume's own is kept. */
     Vector spacing() const {
         Vector spacing{};
@@ -262,6 +283,7 @@ private:
     static vxs_model_options c_options(const ModelOptions &options) {
         vxs_model_options raw;
         detail::check(vxs_model_options_init(&raw, sizeof raw));
+        raw.foreground_crop = options.foreground_crop;
         if (!options.folds.empty()) {
             raw.folds = options.folds.data();
             raw.fold_count = options.folds.size();

@@ -36,7 +36,7 @@ fn c_and_rust_agree() {
         vxs_labels { struct_size, dtype, data, data_size, strides, offset }
         vxs_map { struct_size, kind, label, dtype, data, data_size, strides, offset }
         vxs_model_file { name, data, size }
-        vxs_model_options { struct_size, reserved, folds, fold_count, checkpoint, configuration }
+        vxs_model_options { struct_size, foreground_crop, folds, fold_count, checkpoint, configuration }
         vxs_plan_options {
             struct_size, device, precision, threads, step, mirroring, blending, memory_budget, postprocess,
             reserved,
@@ -51,6 +51,7 @@ fn c_and_rust_agree() {
             struct_size, reserved, tiles, voxels, near_ties, preprocess_seconds, network_seconds,
             blend_seconds, restore_seconds, total_seconds, process_peak_bytes,
         }
+        vxs_term { struct_size, reserved, scheme, code, meaning }
         vxs_volume {
             struct_size, dtype, data, data_size, shape, strides, offset, channels, channel_stride,
             channel_data, spacing, origin, direction, slope, intercept, flags, reserved,

@@ -33,3 +33,5 @@ pub(super) const EXPANDED_ELEMENTS: u64 = 1 << 16;
 /// Values of a configuration, and how deep it may nest.
 pub(super) const JSON_VALUES: usize = 100_000;
 pub(super) const JSON_DEPTH: usize = 32;
+/// Bytes of a safetensors header.
+pub(super) const SAFETENSORS_HEADER: u64 = 64 << 20;

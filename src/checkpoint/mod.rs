@@ -14,6 +14,7 @@ mod archive;
 mod globals;
 mod limits;
 mod pickle;
+mod safetensors;
 mod tensor;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 pub(crate) use archive::Archive;
+pub use safetensors::SafeTensors;
 pub use tensor::{DType, Tensor};
 pub use value::Value;
 

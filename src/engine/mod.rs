@@ -89,7 +89,11 @@ pub(crate) fn create(
 ) -> Result<Box<dyn Engine>> {
     match device {
         Device::Cpu | Device::OrtCpu => {
-            Ok(Box::new(ort::OrtEngine::new(runtime::open(None)?, network, tile, precision, threads)?))
+            let runtime = runtime::open(None)?;
+            Ok(match network.onnx_file() {
+                Some(file) => Box::new(ort::FileEngine::new(runtime, network, file, tile, threads)?),
+                None => Box::new(ort::OrtEngine::new(runtime, network, tile, precision, threads)?),
+            })
         }
     }
 }

@@ -9,10 +9,32 @@ use super::args::{Growable, array, init, output, read_or_default, reference, tex
 use super::boundary::{boundary, getter};
 use super::error::{c_string, vxs_error, vxs_status};
 use crate::error::{Error, Result};
-use crate::model::{Fold, Model, ModelOptions};
+use crate::labels::Term;
+use crate::model::{Fold, ForegroundCrop, Model, ModelOptions};
 
 /// In `vxs_model_options.folds`: the folder `fold_all`.
 pub const VXS_FOLD_ALL: u32 = u32::MAX;
+
+/// Crop to the foreground as the script of 3D Slicer's extension MONAIAuto3DSeg does it: the box is found before the
+/// image's axes are turned, and used after. Images along the patient's axes get the right box; others may lose
+/// foreground.
+pub const VXS_FOREGROUND_CROP_AS_PUBLISHED: i32 = 0;
+/// Turn the foreground's box with the image.
+pub const VXS_FOREGROUND_CROP_CORRECTED: i32 = 1;
+
+/// What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes.
+pub type vxs_term_role = i32;
+
+/// Segmented Property Category.
+pub const VXS_TERM_CATEGORY: i32 = 0;
+/// Segmented Property Type.
+pub const VXS_TERM_TYPE: i32 = 1;
+/// Segmented Property Type Modifier: the side, for example.
+pub const VXS_TERM_MODIFIER: i32 = 2;
+/// Anatomic Region.
+pub const VXS_TERM_REGION: i32 = 3;
+/// Anatomic Region Modifier.
+pub const VXS_TERM_REGION_MODIFIER: i32 = 4;
 
 /// An opened model. Immutable: any thread may use it, many plans share it. Plans keep what they need of it,
 /// so that it may be freed before them.
@@ -28,6 +50,8 @@ struct ModelText {
     description: CString,
     channels: Vec<CString>,
     labels: Vec<CString>,
+    /// Scheme, code and meaning of each label's terms.
+    terms: Vec<[Option<[CString; 3]>; 5]>,
 }
 
 /// How to open a model. Fill it by `vxs_model_options_init` first.
@@ -36,8 +60,8 @@ struct ModelText {
 pub struct vxs_model_options {
     /// Set by `vxs_model_options_init`.
     pub struct_size: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// For Auto3DSeg models: `VXS_FOREGROUND_CROP_AS_PUBLISHED` by default.
+    pub foreground_crop: i32,
     /// The trained folds to average, by number, or `VXS_FOLD_ALL`. NULL (default): every numbered fold that
     /// is there.
     pub folds: *const u32,
@@ -46,7 +70,8 @@ pub struct vxs_model_options {
     /// File name of the weights in each fold's folder. NULL (default): "checkpoint_final.pth".
     pub checkpoint: *const c_char,
     /// Which of several models in a folder or an archive: the whole name of its folder, or the configuration at
-    /// the name's end ("3d_fullres"). NULL (default): the only one.
+    /// the name's end ("3d_fullres"). Of a bundle: its config file ("inference_segresnet.yaml"). NULL (default):
+    /// the only one, and a bundle's `inference`.
     pub configuration: *const c_char,
 }
 
@@ -58,7 +83,7 @@ unsafe impl Growable for vxs_model_options {
         let struct_size = size_of::<Self>() as u32;
         vxs_model_options {
             struct_size,
-            reserved: 0,
+            foreground_crop: VXS_FOREGROUND_CROP_AS_PUBLISHED,
             folds: null(),
             fold_count: 0,
             checkpoint: null(),
@@ -110,6 +135,37 @@ unsafe impl Growable for vxs_label_info {
     }
 }
 
+/// A coded term. Fill it by `vxs_term_init` first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxs_term {
+    /// Set by `vxs_term_init`.
+    pub struct_size: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// The coding scheme, "SCT" for SNOMED CT; NULL when the label has no such term. UTF-8, lives as long as the
+    /// model, as the other texts.
+    pub scheme: *const c_char,
+    /// The code.
+    pub code: *const c_char,
+    /// What it means.
+    pub meaning: *const c_char,
+}
+
+// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
+unsafe impl Growable for vxs_term {
+    const FIRST_SIZE: usize = size_of::<Self>();
+
+    fn defaults() -> Self {
+        let struct_size = size_of::<Self>() as u32;
+        vxs_term { struct_size, reserved: 0, scheme: null(), code: null(), meaning: null() }
+    }
+}
+
+fn term_text(term: Option<&Term>) -> Option<[CString; 3]> {
+    term.map(|term| [&term.scheme, &term.code, &term.meaning].map(|text| c_string(text)))
+}
+
 impl vxs_model {
     fn into_raw(model: Model) -> *mut vxs_model {
         let text = ModelText {
@@ -118,6 +174,7 @@ impl vxs_model {
             description: c_string(&model.describe().to_string()),
             channels: model.channels().iter().map(|name| c_string(name)).collect(),
             labels: model.labels().iter().map(|label| c_string(&label.name)).collect(),
+            terms: model.labels().iter().map(|label| label.terms.all().map(term_text)).collect(),
         };
         Box::into_raw(Box::new(vxs_model { model: Arc::new(model), text }))
     }
@@ -129,9 +186,14 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
     // SAFETY: by the caller's guarantee.
     unsafe {
         let options = read_or_default(options, "options")?;
-        if options.reserved != 0 {
-            return Err(Error::argument("options.reserved", options.reserved, "0"));
-        }
+        let foreground_crop = match options.foreground_crop {
+            VXS_FOREGROUND_CROP_AS_PUBLISHED => ForegroundCrop::AsPublished,
+            VXS_FOREGROUND_CROP_CORRECTED => ForegroundCrop::Corrected,
+            other => {
+                let expected = "one of VXS_FOREGROUND_CROP_*";
+                return Err(Error::argument("options.foreground_crop", other, expected));
+            }
+        };
         let fold = |&fold: &u32| if fold == VXS_FOLD_ALL { Fold::All } else { Fold::Number(fold) };
         let folds = if options.folds.is_null() {
             None
@@ -139,7 +201,7 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
             let folds = array(options.folds, options.fold_count, "options.folds")?;
             Some(folds.iter().map(fold).collect())
         };
-        let mut filled = ModelOptions { folds, ..ModelOptions::default() };
+        let mut filled = ModelOptions { folds, foreground_crop, ..ModelOptions::default() };
         if !options.checkpoint.is_null() {
             filled.checkpoint = text(options.checkpoint, "options.checkpoint")?.into();
         }
@@ -170,9 +232,14 @@ pub unsafe extern "C" fn vxs_label_info_init(info: *mut vxs_label_info, size: u6
     unsafe { boundary(std::ptr::null_mut(), || init(info, size, "info")) }
 }
 
-/// Opens a model folder: nnU-Net v2's `<trainer>__<plans>__<configuration>`, as nnU-Net wrote it; or a folder of
-/// such folders, or a zip archive with them (`nnUNetv2_export_model_to_zip`), known by its content. Reads the
-/// weights; nothing in the files is ever executed. Free it with `vxs_model_free`. Any thread.
+/// Opens a model; what it is tell its files. A folder, or a zip archive with it:
+/// - nnU-Net v2's `<trainer>__<plans>__<configuration>`, or a folder of such folders;
+/// - a MONAI bundle: `configs/inference.json` (or `.yaml`) and a checkpoint;
+/// - Auto3DSeg as 3D Slicer's extension distributes it: `model.pt` and `labels.csv`.
+///
+/// Or a file of weights (`.pt`, `.safetensors`, `.onnx`) with a JSON of the same name beside it that says what happens
+/// around it (docs/models.md). Reads the weights; nothing in the files is ever executed. Free it with
+/// `vxs_model_free`. Any thread.
 ///
 /// # Safety
 /// `path` is NULL or a NUL-terminated UTF-8 string; `options` is NULL (defaults) or a filled structure;
@@ -360,6 +427,51 @@ pub unsafe extern "C" fn vxs_model_label(
                 ..vxs_label_info::defaults()
             };
             write(info, filled, "info")
+        })
+    }
+}
+
+/// Writes the defaults; `size` is `sizeof(vxs_term)` as the caller's header has it.
+///
+/// # Safety
+/// `term` is NULL or valid for writes of `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_term_init(term: *mut vxs_term, size: u64) -> vxs_status {
+    // SAFETY: passed on.
+    unsafe { boundary(std::ptr::null_mut(), || init(term, size, "term")) }
+}
+
+/// Tells one of a label's coded terms; its texts are NULL where the label has none of that role. `index` is as for
+/// `vxs_model_label`. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model; `term` is NULL or was filled by `vxs_term_init`; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_label_term(
+    model: *const vxs_model,
+    index: u64,
+    role: vxs_term_role,
+    term: *mut vxs_term,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; `reference` and `write` rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let text = &reference(model, "model")?.text;
+            let Some(terms) = usize::try_from(index).ok().and_then(|index| text.terms.get(index)) else {
+                return Err(Error::argument("index", index, format!("less than {}", text.labels.len())));
+            };
+            let Some(found) = usize::try_from(role).ok().and_then(|role| terms.get(role)) else {
+                return Err(Error::argument("role", role, "one of VXS_TERM_*"));
+            };
+            let pointer = |part: usize| found.as_ref().map_or(null(), |texts| texts[part].as_ptr());
+            let filled = vxs_term {
+                scheme: pointer(0),
+                code: pointer(1),
+                meaning: pointer(2),
+                ..vxs_term::defaults()
+            };
+            write(term, filled, "term")
         })
     }
 }

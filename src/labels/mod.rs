@@ -1,6 +1,7 @@
 //! What comes out: label values with their names, and the caller's buffer that receives them.
 
 mod buffer;
+pub(crate) mod coded;
 mod table;
 mod terms;
 

@@ -7,12 +7,18 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, SafeTensors};
 use crate::error::{Error, Result};
-use listed::Listed;
+use listed::{LARGEST_ENTRY, Listed};
 
 /// Configuration files are small; a larger one is something else.
 const LARGEST_TEXT: u64 = 64 << 20;
+
+/// The JSON that describes a file of weights.
+fn description_of(name: &str) -> Option<String> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    ["onnx", "safetensors", "pt", "pth"].contains(&ending).then(|| format!("{stem}.json"))
+}
 
 /// A folder with the files of a model, or with folders of models.
 #[derive(Clone)]
@@ -155,6 +161,45 @@ impl Files {
             return Err(Error::refused(name, format!("{size} bytes, the limit is {LARGEST_TEXT}")));
         }
         std::fs::read(&path).map(Some).map_err(|source| Error::Read { path, source })
+    }
+
+    /// A large file, whole.
+    pub(super) fn bytes(&self, name: &str) -> Result<Arc<[u8]>> {
+        match self {
+            Files::Disk(folder) => {
+                let path = folder.join(name);
+                let size = std::fs::metadata(&path).map(|about| about.len());
+                let read = size.and_then(|size| match size {
+                    ..=LARGEST_ENTRY => std::fs::read(&path),
+                    _ => Err(std::io::Error::other(format!("{size} bytes, the limit is {LARGEST_ENTRY}"))),
+                });
+                read.map(Arc::from).map_err(|source| Error::Read { path, source })
+            }
+            Files::Listed { list, folder } => list.bytes(&format!("{folder}{name}")),
+        }
+    }
+
+    /// A safetensors file.
+    pub(super) fn safetensors(&self, name: &str) -> Result<SafeTensors> {
+        SafeTensors::from_bytes(name, self.bytes(name)?)
+    }
+
+    /// A file of weights with a JSON of the same name beside it: the folder and both names.
+    pub(super) fn described(&self) -> Option<(Files, String, String)> {
+        let Files::Listed { list, folder } = self else { return None };
+        list.below(folder).find_map(|name| {
+            let description = description_of(name)?;
+            self.has(&description).then(|| (self.clone(), name.to_owned(), description))
+        })
+    }
+
+    /// As [`Files::described`], for the path of the file of weights.
+    pub(super) fn described_at(path: &Path) -> Option<(Files, String, String)> {
+        let name = path.file_name()?.to_str()?;
+        let description = description_of(name)?;
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let files = Files::Disk(folder.unwrap_or(Path::new(".")).into());
+        files.has(&description).then(|| (files, name.to_owned(), description))
     }
 
     pub(super) fn checkpoint(&self, name: &str) -> Result<Checkpoint> {

@@ -97,9 +97,15 @@ impl Model {
     /// - A MONAI bundle: `configs/inference.json` (or `.yaml`) and a checkpoint.
     /// - Auto3DSeg, as 3D Slicer's extension distributes it: `model.pt` and `labels.csv`.
     ///
+    /// Or a file of weights (`.pt`, `.safetensors`, `.onnx`) with a JSON of the same name beside it that says what
+    /// happens around it (docs/models.md).
+    ///
     /// # Errors
     /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files.
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
+        if let Some((files, weights, description)) = Files::described_at(path) {
+            return monai::open_described(&files, &weights, &description);
+        }
         open(&Files::open(path)?, &path.to_string_lossy(), options)
     }
 
@@ -293,8 +299,7 @@ impl Model {
         let about = &self.about;
         let network = &self.networks[0];
         let patch = self.recipe.tiling.patch;
-        let labels: Vec<_> =
-            about.labels.iter().map(|label| json!({"value": label.value, "name": label.name})).collect();
+        let labels: Vec<_> = about.labels.iter().map(describe_label).collect();
         json!({
             "name": about.name,
             "format": about.format,
@@ -321,10 +326,24 @@ impl Model {
     }
 }
 
+fn describe_label(label: &Label) -> serde_json::Value {
+    let mut about = json!({"value": label.value, "name": label.name});
+    let roles = ["category", "type", "modifier", "region", "region_modifier"];
+    for (role, term) in roles.into_iter().zip(label.terms.all()) {
+        if let Some(term) = term {
+            about[role] = json!({"scheme": term.scheme, "code": term.code, "meaning": term.meaning});
+        }
+    }
+    about
+}
+
 /// Opens whatever the files are.
 fn open(files: &Files, place: &str, options: &ModelOptions) -> Result<Model> {
     if let Some(files) = auto3dseg::find(files) {
         return auto3dseg::open(&files, place, options);
+    }
+    if let Some((files, weights, description)) = files.described() {
+        return monai::open_described(&files, &weights, &description);
     }
     if monai::is_bundle(files, options.configuration.as_deref()) {
         return monai::open(files, options);

@@ -11,7 +11,7 @@ mod unet_decoder;
 mod weights;
 
 pub use conv_block::{Activation, ConvBlock, Norm};
-pub use op::Op;
+pub use op::{OnnxFile, Op};
 pub use plain_conv_unet::PlainConvUNet;
 pub use residual_block::ResidualBlock;
 pub use residual_encoder_unet::ResidualEncoderUNet;
@@ -53,6 +53,21 @@ impl Network {
         let channels = op.channels(&of);
         self.nodes.push(Node { op, inputs: inputs.to_vec(), channels });
         self.nodes.len() - 1
+    }
+
+    /// A network that is in an ONNX file.
+    pub fn onnx(file: Arc<[u8]>, channels: usize, classes: usize) -> Self {
+        let mut network = Network::new(channels);
+        network.add(Op::Onnx { file: OnnxFile(file), classes }, &[0]);
+        network
+    }
+
+    /// The ONNX file that is the whole network.
+    pub fn onnx_file(&self) -> Option<&[u8]> {
+        self.nodes.iter().find_map(|node| match &node.op {
+            Op::Onnx { file, .. } => Some(&*file.0),
+            _ => None,
+        })
     }
 
     /// Channels of a node's result.

@@ -3,8 +3,20 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::Weight;
 use crate::error::{Error, Result};
+
+/// The content of an ONNX file.
+#[derive(Clone)]
+pub struct OnnxFile(pub Arc<[u8]>);
+
+impl std::fmt::Debug for OnnxFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
 
 /// What a node computes. Tensors are [batch, channel, axis 0, axis 1, axis 2]; two-dimensional networks have
 /// size 1 along axis 0.
@@ -12,6 +24,13 @@ use crate::error::{Error, Result};
 pub enum Op {
     /// The image tile.
     Input,
+    /// A whole network in a file that only ONNX Runtime knows to run.
+    Onnx {
+        /// The file.
+        file: OnnxFile,
+        /// Channels of its result.
+        classes: usize,
+    },
     /// Cross-correlation with zero padding; weight [out, in, kernel…].
     Conv {
         /// [out, in, kernel…].
@@ -191,6 +210,7 @@ impl Op {
     /// Channels of its result, from those of its inputs.
     pub(super) fn channels(&self, inputs: &[usize]) -> usize {
         match self {
+            Op::Onnx { classes, .. } => *classes,
             Op::Input => unreachable!("a network has one input, made by `new`"),
             Op::Conv { weight, .. } => weight.shape[0],
             Op::ConvTranspose { weight, .. } => weight.shape[1],
@@ -208,7 +228,7 @@ impl Op {
             Error::unsupported(format!("a patch size of {tile:?}, which the network's strides don't divide"))
         };
         let size = match self {
-            Op::Input => tile,
+            Op::Input | Op::Onnx { .. } => tile,
             Op::Conv { kernel, stride, padding, .. } => each(&|axis| {
                 let room = (inputs[0][axis] + 2 * padding[axis]).checked_sub(kernel[axis]);
                 room.map_or(0, |room| room / stride[axis] + 1)
@@ -267,6 +287,11 @@ impl Op {
     pub(crate) fn settings(&self) -> String {
         match self {
             Op::Input => "input".into(),
+            Op::Onnx { file, classes } => {
+                let digest: String =
+                    Sha256::digest(&file.0).iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("onnx {digest} {classes}")
+            }
             Op::Conv { weight, kernel, stride, padding, .. } => {
                 format!("conv {:?} {kernel:?} {stride:?} {padding:?}", weight.shape)
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::checkpoint::{Checkpoint, Tensor, Value};
+use crate::checkpoint::{Checkpoint, SafeTensors, Tensor, Value};
 use crate::error::{Error, Result};
 
 /// A tensor of weights, row-major.
@@ -19,8 +19,39 @@ pub struct Weight {
 
 /// The tensors of a checkpoint by name, with a record of those that were used.
 pub struct StateDict<'a> {
-    checkpoint: &'a Checkpoint,
+    file: File<'a>,
     tensors: BTreeMap<String, (Tensor, bool)>,
+}
+
+/// Where the tensors' bytes are.
+#[derive(Clone, Copy)]
+enum File<'a> {
+    Checkpoint(&'a Checkpoint),
+    SafeTensors(&'a SafeTensors),
+}
+
+impl File<'_> {
+    fn name(&self) -> &str {
+        match self {
+            File::Checkpoint(file) => file.name(),
+            File::SafeTensors(file) => file.name(),
+        }
+    }
+
+    fn read_f32(&self, tensor: &Tensor) -> Result<Vec<f32>> {
+        match self {
+            File::Checkpoint(file) => file.read_f32(tensor),
+            File::SafeTensors(file) => file.read_f32(tensor),
+        }
+    }
+}
+
+/// A tensor's name without what wrappers put before it.
+fn plain(mut name: &str) -> &str {
+    while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
+        name = rest;
+    }
+    name
 }
 
 /// What wrappers put before every name: DistributedDataParallel and torch.compile.
@@ -34,7 +65,7 @@ impl<'a> StateDict<'a> {
     pub fn new(checkpoint: &'a Checkpoint, weights: Value<'a>) -> Result<Self> {
         let mut tensors = BTreeMap::new();
         for (key, value) in weights.items() {
-            let Some(mut name) = key.as_str() else {
+            let Some(name) = key.as_str() else {
                 let reason = format!("the state dict has a key that is {}, expected text", key.describe());
                 return Err(Error::malformed(checkpoint.name(), reason));
             };
@@ -42,15 +73,26 @@ impl<'a> StateDict<'a> {
                 let reason = format!("`{name}` in the state dict is {}, expected a tensor", value.describe());
                 return Err(Error::malformed(checkpoint.name(), reason));
             };
-            while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
-                name = rest;
-            }
-            tensors.insert(name.to_owned(), (tensor, false));
+            tensors.insert(plain(name).to_owned(), (tensor, false));
         }
         if tensors.is_empty() {
             return Err(Error::malformed(checkpoint.name(), "the state dict has no tensors"));
         }
-        Ok(StateDict { checkpoint, tensors })
+        Ok(StateDict { file: File::Checkpoint(checkpoint), tensors })
+    }
+
+    /// The tensors of a safetensors file.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when it has none.
+    pub fn of_safetensors(file: &'a SafeTensors) -> Result<Self> {
+        let entries = file.tensors().iter();
+        let tensors: BTreeMap<_, _> =
+            entries.map(|(name, tensor)| (plain(name).to_owned(), (tensor.clone(), false))).collect();
+        if tensors.is_empty() {
+            return Err(Error::malformed(file.name(), "it has no tensors"));
+        }
+        Ok(StateDict { file: File::SafeTensors(file), tensors })
     }
 
     /// Whether there is a tensor of that name.
@@ -62,7 +104,7 @@ impl<'a> StateDict<'a> {
         let Some((tensor, used)) = self.tensors.get_mut(name) else { return Ok(None) };
         if tensor.shape != shape {
             return Err(Error::TensorMismatch {
-                file: self.checkpoint.name().into(),
+                file: self.file.name().into(),
                 tensor: name.into(),
                 found: format!("{:?}", tensor.shape),
                 expected: format!("{shape:?}"),
@@ -77,10 +119,10 @@ impl<'a> StateDict<'a> {
     /// # Errors
     /// [`Error::MissingTensor`], [`Error::TensorMismatch`], or a failure to read it.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Arc<Weight>> {
-        let missing = || Error::MissingTensor { file: self.checkpoint.name().into(), tensor: name.into() };
+        let missing = || Error::MissingTensor { file: self.file.name().into(), tensor: name.into() };
         let missing = missing();
         let tensor = self.find(name, shape)?.ok_or(missing)?;
-        let data = self.checkpoint.read_f32(&tensor)?;
+        let data = self.file.read_f32(&tensor)?;
         Ok(Arc::new(Weight { name: name.into(), shape: shape.to_vec(), data }))
     }
 
@@ -91,11 +133,11 @@ impl<'a> StateDict<'a> {
     pub fn alias(&mut self, name: &str, of: &Weight) -> Result<()> {
         let Some(tensor) = self.find(name, &of.shape)? else { return Ok(()) };
         let shared = self.tensors.get(&of.name).is_some_and(|(original, _)| original.same_data(&tensor));
-        if shared || self.checkpoint.read_f32(&tensor)? == of.data {
+        if shared || self.file.read_f32(&tensor)? == of.data {
             return Ok(());
         }
         Err(Error::TensorMismatch {
-            file: self.checkpoint.name().into(),
+            file: self.file.name().into(),
             tensor: name.into(),
             found: "a tensor with other values".into(),
             expected: format!("the values of `{}`, of which it is a second name", of.name),
@@ -123,13 +165,11 @@ impl<'a> StateDict<'a> {
             };
             let Some(second) = self.find(&tensor, &shape)? else { continue };
             let first = &self.tensors[&original].0;
-            if first.same_data(&second)
-                || self.checkpoint.read_f32(first)? == self.checkpoint.read_f32(&second)?
-            {
+            if first.same_data(&second) || self.file.read_f32(first)? == self.file.read_f32(&second)? {
                 continue;
             }
             return Err(Error::TensorMismatch {
-                file: self.checkpoint.name().into(),
+                file: self.file.name().into(),
                 tensor,
                 found: "a tensor with other values".into(),
                 expected: format!("the values of `{original}`, of which it is a second name"),
@@ -164,7 +204,7 @@ impl<'a> StateDict<'a> {
         match unused.next() {
             None => Ok(()),
             Some(first) => Err(Error::UnusedTensor {
-                file: self.checkpoint.name().into(),
+                file: self.file.name().into(),
                 tensor: first.clone(),
                 count: 1 + unused.count(),
             }),

@@ -56,7 +56,7 @@
     F(vxs_model_file, size)                                                                                  \
     S(vxs_model_options)                                                                                     \
     F(vxs_model_options, struct_size)                                                                        \
-    F(vxs_model_options, reserved)                                                                           \
+    F(vxs_model_options, foreground_crop)                                                                    \
     F(vxs_model_options, folds)                                                                              \
     F(vxs_model_options, fold_count)                                                                         \
     F(vxs_model_options, checkpoint)                                                                         \
@@ -109,6 +109,12 @@
     F(vxs_run_report, restore_seconds)                                                                       \
     F(vxs_run_report, total_seconds)                                                                         \
     F(vxs_run_report, process_peak_bytes)                                                                    \
+    S(vxs_term)                                                                                              \
+    F(vxs_term, struct_size)                                                                                 \
+    F(vxs_term, reserved)                                                                                    \
+    F(vxs_term, scheme)                                                                                      \
+    F(vxs_term, code)                                                                                        \
+    F(vxs_term, meaning)                                                                                     \
     S(vxs_volume)                                                                                            \
     F(vxs_volume, struct_size)                                                                               \
     F(vxs_volume, dtype)                                                                                     \

@@ -7,7 +7,7 @@ use ort::value::{Outlet, Shape, SymbolicDimensions, TensorElementType, ValueType
 
 use super::graph::{Builder, Weights, attribute, list};
 use super::{INPUT, OUTPUT, normalize, window_attention};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::{Network, Node, Op};
 use crate::plan::Precision;
 
@@ -104,6 +104,7 @@ impl Step<'_> {
         let mut inputs = self.inputs.clone();
         let (operator, attributes) = match &self.node.op {
             Op::Input => return Ok(()),
+            Op::Onnx { .. } => return Err(Error::unsupported("an ONNX file within a network")),
             Op::GroupNorm { groups, scale, shift, epsilon } => {
                 return normalize::group(builder, self, *groups, [scale, shift], *epsilon);
             }

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code, reason = "ONNX Runtime is a C library; its safe wrapper copies weights and results")]
 
+mod file;
 mod graph;
 mod lower;
 mod normalize;
@@ -12,8 +13,10 @@ use std::sync::Arc;
 
 use ort::AsPointer;
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{TensorRef, TensorRefMut};
+
+pub(super) use file::FileEngine;
 
 use super::Engine;
 use crate::error::{Error, Result};
@@ -41,6 +44,26 @@ fn failed<T>(action: &str) -> impl FnOnce(ort::Error<T>) -> Error {
     move |error| Error::Runtime { action: action.into(), reason: error.to_string() }
 }
 
+/// How sessions are set up.
+fn options(runtime: &'static Runtime, threads: usize) -> Result<SessionBuilder> {
+    Session::builder(runtime.environment())
+        .map_err(failed("set up a session"))?
+        .with_intra_threads(threads)
+        .map_err(failed("set its threads"))?
+        .with_inter_threads(1)
+        .map_err(failed("set its threads"))?
+        .with_intra_op_spinning(false)
+        .map_err(failed("set its threads"))?
+        .with_optimization_level(GraphOptimizationLevel::Level3)
+        .map_err(failed("set its optimisation level"))?
+        // One arena that tiles reuse. Blocks that are allocated and freed for each tile leave the C
+        // library's heap twice as large; planned patterns come on top of the arena.
+        .with_memory_pattern(false)
+        .map_err(failed("plan its memory"))?
+        .with_execution_providers([ort::ep::CPU::default().with_arena_allocator(true).build()])
+        .map_err(failed("choose the CPU"))
+}
+
 impl OrtEngine {
     pub(super) fn new(
         runtime: &'static Runtime,
@@ -50,25 +73,8 @@ impl OrtEngine {
         threads: usize,
     ) -> Result<Self> {
         let (graph, weights) = lower::lower(network, tile, precision)?;
-        let options = || {
-            Session::builder(runtime.environment())
-                .map_err(failed("set up a session"))?
-                .with_intra_threads(threads)
-                .map_err(failed("set its threads"))?
-                .with_inter_threads(1)
-                .map_err(failed("set its threads"))?
-                .with_intra_op_spinning(false)
-                .map_err(failed("set its threads"))?
-                .with_optimization_level(GraphOptimizationLevel::Level3)
-                .map_err(failed("set its optimisation level"))?
-                // One arena that tiles reuse. Blocks that are allocated and freed for each tile leave the C
-                // library's heap twice as large; planned patterns come on top of the arena.
-                .with_memory_pattern(false)
-                .map_err(failed("plan its memory"))?
-                .with_execution_providers([ort::ep::CPU::default().with_arena_allocator(true).build()])
-                .map_err(failed("choose the CPU"))
-        };
-        let session = graph.into_session(&options()?).map_err(failed("compile the network"))?;
+        let session =
+            graph.into_session(&options(runtime, threads)?).map_err(failed("compile the network"))?;
         let width = if precision == Precision::F16 { 2 + 4 } else { 4 };
         // The arena grows in steps that leave some of it unused, about a quarter as measured. What it took for
         // attention is in pieces too small for the decoder, so that adds up.

@@ -64,6 +64,15 @@ impl Listed {
         }
     }
 
+    /// A whole file, however large.
+    pub(super) fn bytes(&self, name: &str) -> Result<Arc<[u8]>> {
+        match (self.files.get(name), &self.archive) {
+            (Some(Content::Memory(bytes)), _) => Ok(bytes.clone()),
+            (Some(Content::Entry), Some(archive)) => Ok(archive.read(name, LARGEST_ENTRY)?.into()),
+            _ => Err(Error::NotAModel { reason: format!("{name} is not among the files") }),
+        }
+    }
+
     pub(super) fn checkpoint(&self, name: &str) -> Result<Checkpoint> {
         match (self.files.get(name), &self.archive) {
             (Some(Content::Memory(bytes)), _) => Checkpoint::from_bytes(name, bytes.clone()),

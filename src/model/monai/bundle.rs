@@ -137,7 +137,7 @@ impl Bundle {
 }
 
 /// An object whose arguments are all known.
-fn object(config: &Config, id: &str) -> Result<Component> {
+pub(super) fn object(config: &Config, id: &str) -> Result<Component> {
     let value = config.get(id)?;
     if let Some(what) = value.unsupported() {
         return Err(Error::unsupported(what));
@@ -152,7 +152,7 @@ fn object(config: &Config, id: &str) -> Result<Component> {
 }
 
 /// The transforms of a chain in their order, chains within it unrolled, and the id of the whole.
-fn transforms(config: &Config, id: &str) -> Result<(String, Vec<Component>)> {
+pub(super) fn transforms(config: &Config, id: &str) -> Result<(String, Vec<Component>)> {
     let mut chain = Vec::new();
     let value = config.get(id)?;
     let whole = if let Value::Component(component) = &value { component.id.clone() } else { id.to_owned() };

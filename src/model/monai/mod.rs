@@ -7,6 +7,7 @@ mod inferer;
 mod metadata;
 mod postprocessing;
 mod preprocessing;
+mod single;
 mod weights;
 
 #[cfg(test)]
@@ -19,12 +20,16 @@ use super::{About, Model, ModelOptions};
 use crate::checkpoint::{Checkpoint, Value as Stored};
 use crate::error::{Error, Result};
 use crate::labels::{Label, Terms, colors};
-use crate::network::monai::{Context, from_config};
+use crate::network::monai::{Context, MonaiNetwork, from_config};
 use crate::network::{Network, StateDict};
 use crate::recipe::{Decision, Recipe};
-use bundle::{Bundle, BundleConfig};
+use bundle::{Bundle, BundleConfig, NnUnetBundle};
 use config::{Component, Value};
+use preprocessing::base;
 
+/// Transforms that a bundle around an nnU-Net model may have: they load and save.
+const HARMLESS: [&str; 7] =
+    ["LoadImage", "EnsureChannelFirst", "EnsureType", "ToTensor", "SaveImage", "Decollate", "DecollateBatch"];
 /// Keys under which training tools keep a network's weights beside other things.
 const USUAL_KEYS: [&str; 2] = ["model", "state_dict"];
 
@@ -41,14 +46,29 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
     };
     match Bundle::read(&files, config)? {
         Bundle::Described(bundle) => described(&files, &bundle),
-        Bundle::NnUnet(bundle) => {
-            let what = format!(
-                "{}: the bundle wraps an nnU-Net model; open its own folder {} as an nnU-Net model",
-                bundle.file, bundle.folder
-            );
-            Err(Error::unsupported(what))
-        }
+        Bundle::NnUnet(bundle) => wrapped(&files, &bundle),
     }
+}
+
+/// Opens a file of weights by the JSON beside it: what a bundle's config says, and `channels` and `labels`.
+pub(super) fn open_described(files: &Files, weights: &str, description: &str) -> Result<Model> {
+    single::open(files, weights, description)
+}
+
+/// Opens an nnU-Net model in a bundle. MONAI's wrapper predicts without mirroring.
+fn wrapped(files: &Files, bundle: &NnUnetBundle) -> Result<Model> {
+    if let Some((name, _)) = bundle.replaced.first() {
+        let what = format!("{}: `{name}` in place of the folder's own file", bundle.file);
+        return Err(Error::unsupported(what));
+    }
+    let own = |transform: &&Component| !HARMLESS.contains(&base(transform.name()));
+    let transforms = bundle.preprocessing.iter().chain(&bundle.postprocessing);
+    if let Some(transform) = transforms.clone().find(own) {
+        let Component { target, id, .. } = transform;
+        let what = format!("{}: `{id}`: `{target}` around an nnU-Net model", bundle.file);
+        return Err(Error::unsupported(what));
+    }
+    super::nnunet::open_wrapped(files, &bundle.folder, &bundle.checkpoint)
 }
 
 fn described(files: &Files, bundle: &BundleConfig) -> Result<Model> {
@@ -57,9 +77,7 @@ fn described(files: &Files, bundle: &BundleConfig) -> Result<Model> {
     let arguments = arguments(&bundle.network)?;
     let description = from_config(&bundle.network.target, &arguments, &context)?;
     let mut recipe = recipe(bundle)?;
-    let checkpoint = files.checkpoint(&bundle.checkpoint)?;
-    let weights = weights_of(&checkpoint, bundle.checkpoint_key.as_deref());
-    let network: Network = description.build(StateDict::new(&checkpoint, weights)?)?;
+    let network = build(files, &bundle.checkpoint, bundle.checkpoint_key.as_deref(), &description)?;
     network.sizes(recipe.tiling.patch)?;
     fit(&mut recipe.decision, network.output_channels(), &bundle.file)?;
     let about = About {
@@ -74,6 +92,18 @@ fn described(files: &Files, bundle: &BundleConfig) -> Result<Model> {
         unusable_postprocessing: None,
     };
     Ok(Model::new(vec![network], recipe, about, None))
+}
+
+/// Builds a network from a checkpoint, or from a safetensors file, which may stand in a checkpoint's place.
+fn build(files: &Files, name: &str, key: Option<&str>, description: &MonaiNetwork) -> Result<Network> {
+    let safe = name.rsplit_once('.').map(|(stem, _)| format!("{stem}.safetensors"));
+    if let Some(safe) = safe.filter(|safe| safe == name || (!files.has(name) && files.has(safe))) {
+        let file = files.safetensors(&safe)?;
+        return description.build(StateDict::of_safetensors(&file)?);
+    }
+    let checkpoint = files.checkpoint(name)?;
+    let weights = weights_of(&checkpoint, key);
+    description.build(StateDict::new(&checkpoint, weights)?)
 }
 
 /// What the bundle's config says of everything but the network.
@@ -167,6 +197,9 @@ fn labels(named: &[(usize, String)], decision: &Decision, classes: usize) -> Vec
     values.sort_by_key(|(value, _)| *value);
     values.dedup_by_key(|(value, _)| *value);
     let colors = colors(values.len());
-    let label = |((value, name), color)| Label { value, name, color, terms: Terms::default() };
+    let label = |((value, name), color): ((u32, String), [u8; 3])| {
+        let terms = Terms::of_structure(&name);
+        Label { value, name, color, terms }
+    };
     values.into_iter().zip(colors).map(label).collect()
 }

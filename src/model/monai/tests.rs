@@ -378,3 +378,66 @@ nnunet_config_ckpt: {configuration: "3d_fullres"}
         read(&text.replace("@bundle_root + '/models/fold_'", "'/data/fold_'")).unwrap_err().to_string();
     assert!(error.contains("`network_def::model_folder` is text \"/data/fold_0\""), "{error}");
 }
+
+/// What becomes of each published config: the network and a sketch of the recipe, or why it is refused.
+#[test]
+fn published_configs_become_recipes_or_are_refused() {
+    let sketch = |bundle: &str, config: &str| -> Option<String> {
+        let made = zoo(bundle, config)?.and_then(|bundle| {
+            let config = described(bundle);
+            let context = super::Context {
+                file: &config.file,
+                monai_version: config.metadata.monai_version.as_deref(),
+            };
+            let arguments = super::arguments(&config.network)?;
+            let network = super::from_config(&config.network.target, &arguments, &context)?;
+            let recipe = super::recipe(&config)?;
+            let crate::recipe::Tiling { patch, placement, .. } = recipe.tiling;
+            let steps = recipe.steps.len();
+            Ok(format!("{}, {steps} steps, {patch:?} {placement:?}, {:?}", network.name(), recipe.back))
+        });
+        Some(made.unwrap_or_else(|error| error.to_string()))
+    };
+    for (bundle, config, expected) in [
+        (
+            "wholeBody_ct_segmentation",
+            "inference.json",
+            "SegResNet, 4 steps, [96, 96, 96] Overlapping([0.25, 0.25, 0.25]), Labels",
+        ),
+        (
+            "brats_mri_segmentation",
+            "inference.json",
+            "SegResNet, 1 steps, [240, 240, 160] Overlapping([0.5, 0.5, 0.5]), Probabilities",
+        ),
+        (
+            "renalStructures_CECT_segmentation",
+            "inference.json",
+            "`scripts.my_transforms.ConcatImages` among the transforms",
+        ),
+        ("pediatric_abdominal_ct_segmentation", "inference.yaml", "DynUNet, 4 steps"),
+        ("pediatric_abdominal_ct_segmentation", "inference_segresnet.yaml", "SegResNet, 4 steps"),
+        ("pediatric_abdominal_ct_segmentation", "inference_swinunetr.yaml", "SwinUNETR, 4 steps"),
+        (
+            "spleen_ct_segmentation",
+            "inference.json",
+            "UNet, 3 steps, [96, 96, 96] Overlapping([0.5, 0.5, 0.5]), Probabilities",
+        ),
+        (
+            "prostate_mri_anatomy",
+            "inference.json",
+            "UNet, 4 steps, [96, 96, 96] Overlapping([0.5, 0.5, 0.5]), InterpolatedLabels",
+        ),
+        ("segmentation_template", "inference.yaml", "put a SlidingWindowInferer"),
+        ("swin_unetr_btcv_segmentation", "inference.json", "SwinUNETR, 3 steps"),
+        ("spleen_deepedit_annotation", "inference.json", "OrientationGuidanceMultipleLabelDeepEditd"),
+        ("pancreas_ct_dints_segmentation", "inference.yaml", "`torch.load` is outside"),
+        ("renalStructures_UNEST_segmentation", "inference.json", "unest.UNesT"),
+        ("wholeBrainSeg_Large_UNEST_segmentation", "inference.json", "UNesT"),
+        ("vista3d", "inference.json", "vista3d132"),
+        ("ventricular_short_axis_3label", "inference.json", "SliceInferer"),
+        ("lung_nodule_ct_detection", "inference.json", "feature_extractor"),
+    ] {
+        let Some(found) = sketch(bundle, config) else { return };
+        assert!(found.contains(expected), "{bundle} {config}: {found}");
+    }
+}

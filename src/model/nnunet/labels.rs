@@ -108,7 +108,7 @@ fn table(named: Vec<(u32, &str)>) -> Vec<Label> {
         value,
         name: name.into(),
         color,
-        terms: Terms::default(),
+        terms: Terms::of_structure(name),
     };
     named.into_iter().zip(colors).map(label).collect()
 }

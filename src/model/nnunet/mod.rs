@@ -80,6 +80,40 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
     Ok(Model::new(networks, recipe, about, previous))
 }
 
+/// Opens the model that MONAI's nnU-Net bundles wrap: plans.json, dataset.json and nnunet_checkpoint.pth in `folder`,
+/// and the weights in a file of their own. The wrapper predicts without mirroring.
+pub(super) fn open_wrapped(files: &Files, folder: &str, weights: &str) -> Result<Model> {
+    let inside = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    let (plans, dataset) = (parse(files, &inside(PLANS))?, parse(files, &inside(DATASET))?);
+    let (plans, dataset) = (Json::new(PLANS, &plans), Json::new(DATASET, &dataset));
+    let settings = files.checkpoint(&inside("nnunet_checkpoint.pth"))?;
+    let name = configuration_name(files, &settings)?.to_owned();
+    let configuration = Configuration::resolve(&plans, &name)?;
+    if configuration.previous_stage()?.is_some() {
+        return Err(Error::unsupported("a cascade in a bundle"));
+    }
+    let labels = Labels::read(&dataset)?;
+    let channels = labels::channels(&dataset)?;
+    let architecture = Architecture::read(&configuration, labels.classes, channels.len())?;
+    let checkpoint = files.checkpoint(weights)?;
+    let network_weights = required(&checkpoint, checkpoint.root(), "network_weights")?;
+    let network = architecture.build(StateDict::new(&checkpoint, network_weights)?)?;
+    let recipe = recipe::recipe(&plans, &configuration, channels.len(), Vec::new(), &labels)?;
+    network.sizes(recipe.tiling.patch)?;
+    let about = About {
+        name: plans.get("dataset_name")?.text()?.into(),
+        format: "MONAI bundle of nnU-Net v2",
+        configuration: name,
+        trainer: trainer(&settings),
+        architecture: architecture.name().into(),
+        channels,
+        labels: labels.table,
+        identity: String::new(),
+        unusable_postprocessing: None,
+    };
+    Ok(Model::new(vec![network], recipe, about, None))
+}
+
 /// The model's folder: this one, or the one below it that is alone or has the name.
 fn choose(files: &Files, configuration: Option<&str>) -> Result<Files> {
     if files.has(PLANS) {

@@ -1,0 +1,82 @@
+//! A network that comes as an ONNX file, run as it is.
+
+use std::sync::Arc;
+
+use ort::session::Session;
+use ort::value::{TensorRef, ValueType};
+
+use super::{failed, options};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::network::Network;
+use crate::runtime::Runtime;
+
+/// An ONNX file compiled by ONNX Runtime for the CPU.
+pub(in crate::engine) struct FileEngine {
+    session: Session,
+    runtime: &'static Runtime,
+    input: [usize; 5],
+    workspace: u64,
+}
+
+impl FileEngine {
+    /// The file must have one input and one output in single precision, [batch, channels, axis 0, axis 1, axis 2],
+    /// whose sizes are the tile's or free.
+    pub(in crate::engine) fn new(
+        runtime: &'static Runtime,
+        network: &Arc<Network>,
+        file: &[u8],
+        tile: [usize; 3],
+        threads: usize,
+    ) -> Result<Self> {
+        let session =
+            options(runtime, threads)?.commit_from_memory(file).map_err(failed("load the ONNX file"))?;
+        let [input, output] = [network.input_channels(), network.output_channels()]
+            .map(|channels| [1, channels, tile[0], tile[1], tile[2]]);
+        let one = |outlets: &[ort::value::Outlet], what: &str, expected: [usize; 5]| match outlets {
+            [one] => fits(one.dtype(), what, expected),
+            many => {
+                Err(Error::unsupported(format!("an ONNX file with {} {what}s; one is expected", many.len())))
+            }
+        };
+        one(session.inputs(), "input", input)?;
+        one(session.outputs(), "output", output)?;
+        // What a file's network needs beside its weights isn't known; of the file only its size is.
+        let workspace = file.len() as u64;
+        Ok(FileEngine { session, runtime, input, workspace })
+    }
+}
+
+fn fits(dtype: &ValueType, what: &str, expected: [usize; 5]) -> Result<()> {
+    let wrong = || {
+        let text = format!("an ONNX file whose {what} is {dtype}, where float32 of {expected:?} is needed");
+        Error::unsupported(text)
+    };
+    let ValueType::Tensor { ty: ort::value::TensorElementType::Float32, shape, .. } = dtype else {
+        return Err(wrong());
+    };
+    let free_or = |(&size, &expected): (&i64, &usize)| size < 0 || size as usize == expected;
+    if shape.len() == 5 && shape.iter().zip(&expected).all(free_or) { Ok(()) } else { Err(wrong()) }
+}
+
+impl Engine for FileEngine {
+    fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
+        let input = TensorRef::from_array_view((self.input, input)).map_err(failed("take a tile"))?;
+        let outputs = self.session.run(ort::inputs![input]).map_err(failed("run the network"))?;
+        let (_, scores) = outputs[0].try_extract_tensor::<f32>().map_err(failed("read the scores"))?;
+        if scores.len() != output.len() {
+            let reason = format!("{} scores, expected {}", scores.len(), output.len());
+            return Err(Error::Runtime { action: "run the network".into(), reason });
+        }
+        output.copy_from_slice(scores);
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        format!("ONNX Runtime {} (CPU), ONNX file", self.runtime.version())
+    }
+
+    fn workspace_bytes(&self) -> u64 {
+        self.workspace
+    }
+}

@@ -1,0 +1,120 @@
+//! A file of weights with a JSON of the same name beside it, which says what a bundle's config says
+//! (`network_def`, `preprocessing`, `inferer`, `postprocessing`), and `channels` and `labels`. Of an ONNX file the
+//! network needs no definition.
+
+use super::bundle::{object, transforms};
+use super::config::{Config, Value};
+use super::{arguments, build, channels, fit, inferer, labels, postprocessing, preprocessing};
+use crate::error::{Error, Result};
+use crate::model::files::Files;
+use crate::model::{About, Model};
+use crate::network::Network;
+use crate::network::monai::{Context, from_config};
+use crate::recipe::{Decision, Recipe};
+
+pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Model> {
+    let config = Config::read(files, &[description])?;
+    let version = if config.has("monai_version") { Some(text(&config, "monai_version")?) } else { None };
+    let named_channels = names(&config, "channels")?;
+    let mut classes: Vec<(usize, String)> = Vec::new();
+    for (number, name) in entries(&config, "labels")? {
+        let wrong =
+            || Error::malformed(description, format!("label `{number}`, expected a number from 0 to 65535"));
+        classes.push((number.parse::<u16>().map_err(|_| wrong())?.into(), name));
+    }
+    classes.sort();
+
+    let (preprocessing_id, chain) = transforms(&config, "preprocessing")?;
+    let steps = preprocessing::steps(description, &chain)?;
+    let tiling = inferer::tiling(description, &object(&config, "inferer")?)?;
+    let (_, chain) = transforms(&config, "postprocessing")?;
+    let end = postprocessing::read(description, &chain, &preprocessing_id)?;
+    let mut recipe = Recipe {
+        steps,
+        tiling,
+        back: end.back,
+        decision: end.decision,
+        cleanup: end.cleanup,
+        postprocess: Vec::new(),
+    };
+    let (network, architecture) = if weights.ends_with(".onnx") {
+        let classes = match &recipe.decision {
+            Decision::Highest => classes.len(),
+            // Regions have no background of their own.
+            Decision::Regions { .. } => classes.iter().filter(|(number, _)| *number != 0).count(),
+        };
+        if named_channels.is_empty() || classes == 0 {
+            let reason = "an ONNX file needs the names of its `channels` and `labels`";
+            return Err(Error::malformed(description, reason));
+        }
+        (Network::onnx(files.bytes(weights)?, named_channels.len(), classes), "ONNX".into())
+    } else {
+        let definition = object(&config, "network_def")?;
+        let context = Context { file: description, monai_version: version.as_deref() };
+        let network = from_config(&definition.target, &arguments(&definition)?, &context)?;
+        let key = if config.has("checkpoint_key") { Some(text(&config, "checkpoint_key")?) } else { None };
+        (build(files, weights, key.as_deref(), &network)?, network.name().to_owned())
+    };
+    network.sizes(recipe.tiling.patch)?;
+    fit(&mut recipe.decision, network.output_channels(), description)?;
+    let about = About {
+        name: if config.has("name") { text(&config, "name")? } else { weights.to_owned() },
+        format: if weights.ends_with(".onnx") { "ONNX" } else { "weights with a description" },
+        configuration: description.into(),
+        trainer: String::new(),
+        architecture,
+        channels: channels(&named_channels, network.input_channels()),
+        labels: labels(&classes, &recipe.decision, network.output_channels()),
+        identity: String::new(),
+        unusable_postprocessing: None,
+    };
+    Ok(Model::new(vec![network], recipe, about, None))
+}
+
+fn text(config: &Config, id: &str) -> Result<String> {
+    match config.get(id)? {
+        Value::Text(text) => Ok(text),
+        other => {
+            Err(Error::malformed(config.file(), format!("`{id}` is {}, expected text", other.describe())))
+        }
+    }
+}
+
+/// A list of texts; empty where there is none.
+fn names(config: &Config, id: &str) -> Result<Vec<String>> {
+    if !config.has(id) {
+        return Ok(Vec::new());
+    }
+    let wrong = |found: &Value| {
+        Error::malformed(config.file(), format!("`{id}` has {}, expected a list of texts", found.describe()))
+    };
+    match config.get(id)? {
+        Value::List(list) => list
+            .into_iter()
+            .map(|value| if let Value::Text(text) = value { Ok(text) } else { Err(wrong(&value)) })
+            .collect(),
+        other => Err(wrong(&other)),
+    }
+}
+
+/// A dict of texts; empty where there is none.
+fn entries(config: &Config, id: &str) -> Result<Vec<(String, String)>> {
+    if !config.has(id) {
+        return Ok(Vec::new());
+    }
+    let wrong = |found: &Value| {
+        let expected = "names by their numbers, as {\"0\": \"background\"}";
+        Error::malformed(config.file(), format!("`{id}` has {}, expected {expected}", found.describe()))
+    };
+    match config.get(id)? {
+        Value::Dict(dict) => dict
+            .into_iter()
+            .map(
+                |(key, value)| {
+                    if let Value::Text(text) = value { Ok((key, text)) } else { Err(wrong(&value)) }
+                },
+            )
+            .collect(),
+        other => Err(wrong(&other)),
+    }
+}
