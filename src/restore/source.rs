@@ -26,7 +26,7 @@ pub(super) struct Source<S> {
 /// How scores come onto the finer grid.
 enum Scheme {
     /// Each output lies between two inputs along every axis.
-    Taps([Taps; 3]),
+    Taps(Box<[Taps; 3]>),
     /// Splines reach further: each class is resampled whole, when all planes are there.
     Whole(Resampler, Option<usize>),
 }
@@ -66,7 +66,7 @@ impl Scheme {
                 }
             }
         }
-        Scheme::Taps(taps)
+        Scheme::Taps(Box::new(taps))
     }
 }
 
@@ -101,7 +101,7 @@ impl<S: Score> Source<S> {
                     .unwrap_or_else(|_| unreachable!("planes of one field have one shape"));
                 if self.end() == self.all {
                     self.planes = resampled(&self.planes, self.to, &rule, separate, self.threads);
-                    self.scheme = Scheme::Taps(self.to.map(Taps::identity));
+                    self.scheme = Scheme::Taps(Box::new(self.to.map(Taps::identity)));
                     self.all = self.to[0];
                 }
             }
@@ -165,10 +165,10 @@ impl<S: Score> Source<S> {
         let scheme = match self.scheme {
             Scheme::Taps(taps) => {
                 let mut taps = taps.map(Some);
-                Scheme::Taps([0, 1, 2].map(|n| {
+                Scheme::Taps(Box::new([0, 1, 2].map(|n| {
                     let taps = taps[order[n]].take().unwrap_or_else(|| Taps::identity(0));
                     if flipped[n] { taps.reversed() } else { taps }
-                }))
+                })))
             }
             whole => whole,
         };

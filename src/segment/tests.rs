@@ -10,9 +10,10 @@ use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
 use crate::plan::{Plan, PlanOptions, Precision};
+use crate::preprocess::monai::{CropForeground, Padding, Spacing};
 use crate::preprocess::normalize::Normalization;
 use crate::progress::{Cancel, Run};
-use crate::recipe::{KeepLargest, Recipe, Step};
+use crate::recipe::{Back, BoxSource, KeepLargest, Placement, Recipe, Step, Sums, Tiling, Weights};
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
 
@@ -143,17 +144,19 @@ fn orientations() -> Vec<([usize; 3], [bool; 3])> {
     flips.flat_map(|flip| orders.map(|order| (order, flip))).collect()
 }
 
-#[test]
-fn same_anatomy_in_all_48_orientations() {
-    // The patient: axes x, y, z in LPS. An image axis a runs along patient axis order[a], backwards where flip.
-    let patient = [7, 6, 5];
-    let mut seen = Vec::new();
+/// The patient: axes x, y, z in LPS.
+const PATIENT: [usize; 3] = [7, 6, 5];
+
+/// Segments the patient stored in every orientation, obliquely in space; calls `check` with the labels in the patient's
+/// own order and the tiles that the network saw.
+fn in_all_orientations(model: &Model, mut check: impl FnMut(&[u8], &[Vec<f32>])) {
     let tilt = {
         let (sin, cos) = 0.2_f64.sin_cos();
         [[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]
     };
     for (order, flip) in orientations() {
-        let shape = order.map(|axis| patient[axis]);
+        // An image axis a runs along patient axis order[a], backwards where flip.
+        let shape = order.map(|axis| PATIENT[axis]);
         let in_patient = |at: [usize; 3]| {
             let mut place = [0; 3];
             (0..3).for_each(|a| place[order[a]] = if flip[a] { shape[a] - 1 - at[a] } else { at[a] });
@@ -163,7 +166,11 @@ fn same_anatomy_in_all_48_orientations() {
         grid.direction = std::array::from_fn(|row| {
             std::array::from_fn(|a| if flip[a] { -tilt[row][order[a]] } else { tilt[row][order[a]] })
         });
-        let stored = store(shape, [0, 1, 2], [false; 3], 0, |at| value(patient, in_patient(at)));
+        // The corner that is the patient's first voxel lies at the same place.
+        for (a, _) in flip.iter().enumerate().filter(|(_, flip)| **flip) {
+            (0..3).for_each(|row| grid.origin[row] -= grid.direction[row][a] * (shape[a] as f64 - 1.0));
+        }
+        let stored = store(shape, [0, 1, 2], [false; 3], 0, |at| value(PATIENT, in_patient(at)));
         let volume = Volume::new(grid.clone(), DType::I16, stored.layout, vec![&stored.bytes]).unwrap();
         let mut bytes = vec![9; grid.voxels()];
         let layout = Layout::dense(shape, DType::U8);
@@ -174,16 +181,61 @@ fn same_anatomy_in_all_48_orientations() {
             record.lock().unwrap().push(input.to_vec());
             threshold(input, output)
         };
-        let mut plan = plan_with(&model(true), &PlanOptions::default(), Box::new(rule));
+        let mut plan = plan_with(model, &PlanOptions::default(), Box::new(rule));
         plan.segment(&volume, &mut labels, &mut [], &mut Run::default()).unwrap();
+        let mut turned = vec![9; bytes.len()];
         each(shape, |at| {
-            let expected = u8::from(f32::from(value(patient, in_patient(at))) > THRESHOLD);
-            assert_eq!(bytes[position(&layout, at)], expected, "{order:?} {flip:?} {at:?}");
+            let [x, y, z] = in_patient(at);
+            turned[x + PATIENT[0] * (y + PATIENT[1] * z)] = bytes[position(&layout, at)];
         });
-        // The network sees the same image, whichever way it is stored.
-        seen.push(inputs.lock().unwrap().clone());
+        let inputs = inputs.lock().unwrap();
+        check(&turned, &inputs);
     }
-    assert!(seen.iter().all(|inputs| *inputs == seen[0]));
+}
+
+#[test]
+fn same_anatomy_in_all_48_orientations() {
+    let mut expected = vec![0; PATIENT.iter().product()];
+    each(PATIENT, |at| {
+        let index = at[0] + PATIENT[0] * (at[1] + PATIENT[1] * at[2]);
+        expected[index] = u8::from(f32::from(value(PATIENT, at)) > THRESHOLD);
+    });
+    let mut first = None;
+    in_all_orientations(&model(true), |labels, inputs| {
+        assert_eq!(labels, expected);
+        // The network sees the same image, whichever way it is stored.
+        assert_eq!(inputs, first.get_or_insert_with(|| inputs.to_vec()));
+    });
+}
+
+#[test]
+fn same_anatomy_in_all_48_orientations_by_monais_rules() {
+    for back in [Back::Labels, Back::InterpolatedLabels, Back::Probabilities, Back::Scores] {
+        let spacing = Spacing { straight: true, ..Spacing::new([0.7, 1.3, 0.8]) };
+        let crop = CropForeground { margin: [1; 3], allow_smaller: false, k_divisible: [1; 3] };
+        let recipe = Recipe {
+            steps: vec![
+                Step::Orient { canonical: true, flip: [false, true, false], order: [0, 2, 1] },
+                Step::Space(spacing),
+                Step::CropForeground { crop, padding: Padding::Constant(0.0), source: BoxSource::Image },
+            ],
+            back,
+            ..Recipe::for_tests([3, 4, 5])
+        };
+        let tiling = Tiling {
+            placement: Placement::Overlapping([0.5; 3]),
+            weights: Weights::MonaiGaussian([0.125; 3]),
+            sums: Sums::Single,
+            ..recipe.tiling
+        };
+        let model = Model::for_tests(Recipe { tiling, ..recipe }, 2);
+        let mut first: Option<Vec<u8>> = None;
+        in_all_orientations(&model, |labels, _| {
+            assert_eq!(labels, first.get_or_insert_with(|| labels.to_vec()), "{back:?}");
+        });
+        let foreground = first.unwrap().iter().filter(|&&label| label == 1).count();
+        assert!((40..130).contains(&foreground), "{back:?}: {foreground}");
+    }
 }
 
 #[test]

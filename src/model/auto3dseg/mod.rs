@@ -130,7 +130,7 @@ fn recipe(
         steps.push(Step::Orient { canonical: true, flip: [false; 3], order: [0, 1, 2] });
     }
     let normalize = normalize(config, modes)?;
-    let crop = flag("crop_foreground", true)?.then(|| Step::CropForeground {
+    let crop = flag("crop_foreground", true)?.then_some(Step::CropForeground {
         crop: CropForeground { margin: [MARGIN; 3], allow_smaller: true, k_divisible: [1; 3] },
         padding: Padding::Constant(0.0),
         source: match options.foreground_crop {
@@ -178,7 +178,7 @@ fn recipe(
         // Of other models the script writes the first class only.
         (true, false) => Decision::Regions { regions: vec![region(0, 1)], at_half: true },
     };
-    let cleanup = place.contains("whole-head").then(|| Cleanup {
+    let cleanup = place.contains("whole-head").then_some(Cleanup {
         rule: LargestComponents { labels: None, independent: true, connectivity: 3, components: 2 },
         on_network_grid: false,
     });
