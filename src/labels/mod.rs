@@ -1,9 +1,25 @@
 //! What comes out: label values with their names, and the caller's buffer that receives them.
 
 mod buffer;
+mod by_label;
+mod compare;
+mod distance;
+mod dose;
+mod map;
+mod pairs;
+mod placement;
+mod statistics;
+mod surface;
+mod surfels;
 mod table;
 mod terms;
 
 pub use buffer::LabelBuffer;
+pub use compare::{CompareOptions, Comparison, Pair, Summary, compare, summary};
+pub use distance::distance_transform;
+pub use dose::{LabelDose, dose};
+pub use pairs::{pairs_by_name, pairs_by_terms};
+pub use statistics::{Intensities, LabelStatistics, statistics};
+pub use surface::SurfaceDistances;
 pub use table::{Label, colors};
 pub use terms::{Term, Terms};

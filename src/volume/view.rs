@@ -141,6 +141,55 @@ impl<'a> Volume<'a> {
         self.channels.len()
     }
 
+    /// The type of its stored voxels.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Whether stored values are intensities.
+    pub(crate) fn is_unscaled(&self) -> bool {
+        self.slope == 1.0 && self.intercept == 0.0
+    }
+
+    /// Whether voxels are in the other byte order than the machine's.
+    pub(crate) fn is_swapped(&self) -> bool {
+        self.swapped
+    }
+
+    /// The bytes of a voxel of the first channel.
+    pub(crate) fn stored(&self, voxel: [usize; 3]) -> &'a [u8] {
+        let position = (0..3).fold(self.layout.offset as isize, |position, axis| {
+            position + voxel[axis] as isize * self.layout.strides[axis]
+        });
+        &self.channels[0][position as usize..][..self.dtype.size()]
+    }
+
+    /// The map whose array has its last axis along the voxels that lie closest in memory, its first along the
+    /// furthest.
+    pub(crate) fn memory_order(&self) -> AxisMap {
+        let mut axis = [2, 1, 0];
+        axis.sort_by_key(|&axis| std::cmp::Reverse(self.layout.strides[axis].unsigned_abs()));
+        AxisMap { axis, flip: [false; 3] }
+    }
+
+    /// The labels of the box `start..start+shape` of the array that `map` makes of the first channel, last array
+    /// axis fastest.
+    pub(crate) fn read_labels(&self, map: &AxisMap, start: [usize; 3], shape: [usize; 3], out: &mut [u32]) {
+        let read = match self.dtype {
+            DType::I8 => read_labels::<i8>,
+            DType::U8 => read_labels::<u8>,
+            DType::I16 => read_labels::<i16>,
+            DType::U16 => read_labels::<u16>,
+            DType::I32 => read_labels::<i32>,
+            DType::U32 => read_labels::<u32>,
+            DType::F16 => read_labels::<f16>,
+            DType::F32 => read_labels::<f32>,
+            DType::F64 => read_labels::<f64>,
+        };
+        let walk = Walk::new(&self.layout, self.geometry.shape, map, start, shape);
+        read(self.channels[0], &walk, shape, self.swapped, out);
+    }
+
     /// The intensities of the box `start..start+shape` of the array that `map` makes of this volume, as f32,
     /// last array axis fastest.
     pub(crate) fn read(
@@ -212,6 +261,15 @@ struct Decode {
     swapped: bool,
     /// Slope and intercept.
     scale: Option<(f64, f64)>,
+}
+
+fn read_labels<T: Element>(bytes: &[u8], walk: &Walk, shape: [usize; 3], swapped: bool, out: &mut [u32]) {
+    for (n, row) in out.chunks_exact_mut(walk.row.max(1)).enumerate() {
+        for (label, position) in row.iter_mut().zip(walk.row(n / shape[1], n % shape[1])) {
+            let stored = &bytes[position..position + T::SIZE];
+            *label = if swapped { T::from_swapped(stored) } else { T::from_bytes(stored) }.to_label();
+        }
+    }
 }
 
 fn read<T: Element>(bytes: &[u8], walk: &Walk, z: usize, decode: Decode, plane: &mut [f32]) {
