@@ -96,7 +96,7 @@ fn make(folder: &Path, [planes, rows, columns]: [usize; 3], labels: usize) {
     for label in 1..=labels {
         let size = [planes, rows, columns].map(|length| length as f64);
         let center = size.map(|length| length * (0.12 + 0.76 * random()));
-        let radius = size.map(|length| length * (0.015 + 0.11 * random() * random()));
+        let radius = size.map(|length| length * (0.02 + 0.3 * random() * random()));
         for (n, map) in maps.iter_mut().enumerate() {
             let [z_range, y_range, x_range] = [0, 1, 2].map(|axis| {
                 let low = (center[axis] - 1.3 * radius[axis]).max(0.0) as usize;

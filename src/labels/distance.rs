@@ -95,20 +95,20 @@ impl Nearest {
         let (rows, columns) = steps.dim();
         let along = self.spacing[0];
         let Scratch { plane, line, envelope } = scratch;
-        plane.resize(rows * columns, f64::INFINITY);
+        plane.resize(rows * columns, 0.0);
+        line.resize(rows, 0.0);
         for x in 0..columns {
             let height = |&steps: &u16| match steps {
                 NONE => f64::INFINITY,
                 steps => (f64::from(steps) * along).powi(2),
             };
             envelope.build(steps.column(x).iter().map(height), self.spacing[1]);
-            envelope.draw(rows, |y, squared| plane[y * columns + x] = squared);
+            envelope.draw(line);
+            line.iter().enumerate().for_each(|(y, squared)| plane[y * columns + x] = *squared);
         }
         for (_, row) in plane.chunks_exact_mut(columns.max(1)).enumerate().filter(|(y, _)| wanted(*y)) {
-            line.clear();
-            line.extend_from_slice(row);
-            envelope.build(line.iter().copied(), self.spacing[2]);
-            envelope.draw(columns, |x, squared| row[x] = squared);
+            envelope.build(row.iter().copied(), self.spacing[2]);
+            envelope.draw(row);
         }
         plane
     }
@@ -159,17 +159,19 @@ impl Envelope {
     }
 
     /// Its value at each of the line's voxels.
-    fn draw(&self, length: usize, mut put: impl FnMut(usize, f64)) {
-        let mut parabolas = self.parabolas.iter().peekable();
-        let Some(mut lowest) = parabolas.next() else {
-            return (0..length).for_each(|voxel| put(voxel, f64::INFINITY));
-        };
-        for voxel in 0..length {
-            let position = voxel as f64;
-            while let Some(next) = parabolas.next_if(|next| next.from < position) {
-                lowest = next;
+    fn draw(&self, line: &mut [f64]) {
+        if self.parabolas.is_empty() {
+            line.fill(f64::INFINITY);
+        }
+        let mut end = line.len();
+        for parabola in self.parabolas.iter().rev() {
+            // The first voxel behind where it starts; casts saturate.
+            let start = ((parabola.from + 1.0).floor().max(0.0) as usize).min(end);
+            for (n, squared) in line[start..end].iter_mut().enumerate() {
+                let steps = (start + n) as f64 - parabola.center;
+                *squared = parabola.height + (steps * self.spacing).powi(2);
             }
-            put(voxel, lowest.height + ((position - lowest.center) * self.spacing).powi(2));
+            end = start;
         }
     }
 }

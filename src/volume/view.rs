@@ -265,22 +265,43 @@ struct Decode {
 
 fn read_labels<T: Element>(bytes: &[u8], walk: &Walk, shape: [usize; 3], swapped: bool, out: &mut [u32]) {
     for (n, row) in out.chunks_exact_mut(walk.row.max(1)).enumerate() {
-        for (label, position) in row.iter_mut().zip(walk.row(n / shape[1], n % shape[1])) {
-            let stored = &bytes[position..position + T::SIZE];
+        each_stored::<T, u32>(bytes, walk, [n / shape[1], n % shape[1]], row, |label, stored| {
             *label = if swapped { T::from_swapped(stored) } else { T::from_bytes(stored) }.to_label();
+        });
+    }
+}
+
+/// Calls with each value of a row and the bytes of its voxel.
+#[inline]
+fn each_stored<T: Element, V>(
+    bytes: &[u8],
+    walk: &Walk,
+    [z, y]: [usize; 2],
+    row: &mut [V],
+    put: impl Fn(&mut V, &[u8]),
+) {
+    let size = T::SIZE;
+    match walk.row(z, y).next() {
+        // Without gaps, so that the compiler sees it.
+        Some(start) if walk.strides[2] == size as isize => {
+            let stored = bytes[start..start + size * row.len()].chunks_exact(size);
+            row.iter_mut().zip(stored).for_each(|(value, stored)| put(value, stored));
+        }
+        _ => {
+            let positions = walk.row(z, y);
+            row.iter_mut().zip(positions).for_each(|(value, at)| put(value, &bytes[at..at + size]));
         }
     }
 }
 
 fn read<T: Element>(bytes: &[u8], walk: &Walk, z: usize, decode: Decode, plane: &mut [f32]) {
     for (y, row) in plane.chunks_exact_mut(walk.row.max(1)).enumerate() {
-        for (value, position) in row.iter_mut().zip(walk.row(z, y)) {
-            let stored = &bytes[position..position + T::SIZE];
+        each_stored::<T, f32>(bytes, walk, [z, y], row, |value, stored| {
             let stored = if decode.swapped { T::from_swapped(stored) } else { T::from_bytes(stored) };
             *value = match decode.scale {
                 None => stored.to_f32(),
                 Some((slope, intercept)) => (stored.to_f64() * slope + intercept) as f32,
             };
-        }
+        });
     }
 }
