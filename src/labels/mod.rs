@@ -14,6 +14,9 @@ mod surfels;
 mod table;
 mod terms;
 
+#[cfg(test)]
+mod tests;
+
 pub use buffer::LabelBuffer;
 pub use compare::{CompareOptions, Comparison, Pair, Summary, compare, summary};
 pub use distance::distance_transform;
