@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::map::{Extent, LabelMap, each_run, gather};
-use super::placement::{Placement, nearest};
+use super::on_grid::labels_on_grid;
+use super::placement::same_voxels;
 use super::surface::{self, SurfaceDistances};
 use super::surfels;
 use crate::error::{Error, Result};
-use crate::parallel;
-use crate::volume::{Geometry, Layout, Volume};
+use crate::volume::{Layout, Volume};
 
 /// A label of the first map and the one of the second that means the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,8 +80,8 @@ pub struct Summary {
     pub surface_dice: Option<f64>,
 }
 
-/// Compares two label maps, label by label, in the order of `pairs`. A second map on another grid is brought to the
-/// first one's: each voxel there gets the label of the voxel that its centre lies in, 0 outside.
+/// Compares two label maps, label by label, in the order of `pairs`. A second map on another grid is
+/// [brought](labels_on_grid) to the first one's.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for volumes that aren't label maps, a tolerance that is negative, pairs with the label 0, or a map with
@@ -97,14 +97,11 @@ pub fn compare(first: &Volume, second: &Volume, options: &CompareOptions) -> Res
     }
     let a = LabelMap::new(first, "first")?;
     let b = LabelMap::new(second, "second")?;
-    let placement = Placement::new(first.geometry(), second.geometry());
-    let same =
-        first.geometry().shape == second.geometry().shape && placement.is_identity(first.geometry().shape);
-    if same {
+    if same_voxels(first.geometry(), second.geometry()) {
         return compare_arrays(&a, &b.like(&a), options);
     }
     let grid = first.geometry().clone();
-    let bytes = brought(second, &grid, &placement, options.threads);
+    let bytes = labels_on_grid(second, &grid, options.threads)?;
     let layout = Layout::dense(grid.shape, second.dtype());
     let moved =
         Volume::new(grid, second.dtype(), layout, vec![&bytes])?.with_swapped_bytes(second.is_swapped());
@@ -128,22 +125,6 @@ pub fn summary(comparisons: &[Comparison]) -> Summary {
         mean_distance: of_surfaces(|surface| surface.mean),
         surface_dice: of_surfaces(|surface| surface.dice),
     }
-}
-
-/// The stored labels of `map` on another grid, axis 0 the fastest.
-fn brought(map: &Volume, grid: &Geometry, placement: &Placement, threads: usize) -> Vec<u8> {
-    let (size, [columns, rows, _]) = (map.dtype().size(), grid.shape);
-    let mut bytes = vec![0; grid.voxels() * size];
-    let planes = bytes.chunks_exact_mut(columns * rows * size).enumerate();
-    parallel::for_each(threads, planes, |(k, plane)| {
-        for (n, label) in plane.chunks_exact_mut(size).enumerate() {
-            let position = placement.position([n % columns, n / columns, k]);
-            if let Some(voxel) = nearest(position, map.geometry().shape) {
-                label.copy_from_slice(map.stored(voxel));
-            }
-        }
-    });
-    bytes
 }
 
 /// Voxels with one label in the first map and one in the second.

@@ -26,15 +26,19 @@ impl Placement {
         let [i, j, k] = voxel.map(|index| index as f64);
         [0, 1, 2].map(|n| self.start[n] + i * self.steps[0][n] + j * self.steps[1][n] + k * self.steps[2][n])
     }
+}
 
-    /// Whether each voxel of a grid of this shape is nearest to the one of the same index.
-    pub(super) fn is_identity(&self, shape: [usize; 3]) -> bool {
-        // An affine function deviates most at a corner.
-        (0..8).all(|corner| {
-            let voxel = [0, 1, 2].map(|axis| if corner >> axis & 1 == 1 { shape[axis] - 1 } else { 0 });
-            (0..3).all(|n| (self.position(voxel)[n] - voxel[n] as f64).abs() < 0.5)
-        })
-    }
+/// Whether each voxel of a grid is nearest to the one of the same index of the other, and there are no more.
+pub(super) fn same_voxels(grid: &Geometry, other: &Geometry) -> bool {
+    let placement = Placement::new(grid, other);
+    // An affine function deviates most at a corner.
+    let near = |corner: usize| {
+        let last = |axis: usize| if corner >> axis & 1 == 1 { grid.shape[axis] - 1 } else { 0 };
+        let voxel = [0, 1, 2].map(last);
+        let position = placement.position(voxel);
+        (0..3).all(|axis| (position[axis] - voxel[axis] as f64).abs() < 0.5)
+    };
+    grid.shape == other.shape && (0..8).all(near)
 }
 
 /// The voxel whose centre is nearest to a position, if the position is within the grid's voxels.
@@ -79,8 +83,16 @@ mod tests {
         // The voxel lies at (1 + 1.2 + 7.2, -2 - 1, 7 + 1.6 - 5.4).
         let expected = [(9.4 + 1.0) / 2.0, -3.0, (3.2 - 1.0) / 0.5];
         assert!((0..3).all(|n| (position[n] - expected[n]).abs() < 1e-12), "{position:?}");
-        let back = Placement::new(&other, &grid);
-        assert!(Placement::new(&grid, &grid).is_identity(grid.shape) && !back.is_identity(grid.shape));
+    }
+
+    #[test]
+    fn voxels_are_the_same_up_to_half_a_voxel() {
+        let grid = Geometry { spacing: [1.0, 2.0, 3.0], ..Geometry::with_shape([11, 4, 5]) };
+        let moved = |origin: [f64; 3], spacing: [f64; 3]| Geometry { origin, spacing, ..grid.clone() };
+        assert!(same_voxels(&grid, &moved([0.4, -0.9, 1.4], grid.spacing)));
+        assert!(!same_voxels(&grid, &moved([0.0, 1.1, 0.0], grid.spacing)));
+        assert!(!same_voxels(&grid, &moved([0.0; 3], [1.06, 2.0, 3.0])));
+        assert!(!same_voxels(&grid, &Geometry { shape: [11, 4, 6], ..grid.clone() }));
     }
 
     #[test]

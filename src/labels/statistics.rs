@@ -7,7 +7,7 @@
 
 use super::by_label::ByLabel;
 use super::map::{Extent, LabelMap, each_run, gather};
-use super::placement::Placement;
+use super::placement::same_voxels;
 use super::surfels;
 use crate::error::{Error, Result};
 use crate::parallel;
@@ -78,7 +78,7 @@ pub fn statistics(
             let expected = format!("the labels' {:?}", grid.shape);
             return Err(Error::argument("image.shape", format!("{:?}", found.shape), expected));
         }
-        if !Placement::new(grid, found).is_identity(grid.shape) {
+        if !same_voxels(grid, found) {
             let place = format!("origin {:?}, spacing {:?}", found.origin, found.spacing);
             let expected = format!("the labels' grid: origin {:?}, spacing {:?}", grid.origin, grid.spacing);
             return Err(Error::argument("image", place, expected));

@@ -128,7 +128,8 @@ impl Way {
 
     /// The distances' integral over the surface.
     fn sum(&self) -> f64 {
-        self.elements.iter().map(|element| element.distance * element.area).sum()
+        // A sum of nothing would be -0.
+        self.elements.iter().fold(0.0, |sum, element| sum + element.distance * element.area)
     }
 
     /// The area within a distance.

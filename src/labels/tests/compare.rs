@@ -216,6 +216,7 @@ fn single_voxels_are_as_far_apart_as_their_centres() {
     let second = Image::labels(&grid, |voxel| u8::from(voxel == [5, 4, 3]));
     let same = compared(&first, &first, 0.0)[0].surface.unwrap();
     assert_eq!((same.hausdorff, same.mean, same.dice), (0.0, 0.0, 1.0));
+    assert!(same.mean.is_sign_positive(), "printed without a sign");
     let apart = compared(&first, &second, 0.0)[0].surface.unwrap();
     assert_near(apart.hausdorff, (25.0_f64 + 64.0 + 81.0).sqrt(), "Hausdorff");
     assert_eq!(apart.dice, 0.0);
