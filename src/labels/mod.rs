@@ -1,10 +1,32 @@
-//! What comes out: label values with their names, and the caller's buffer that receives them.
+//! What comes out: label values with their names, the caller's buffer that receives them, and numbers about them:
+//! how two label maps agree, what a label map says about an image and a dose.
 
 mod buffer;
 pub(crate) mod coded;
+mod by_label;
+mod compare;
+mod distance;
+mod dose;
+mod map;
+mod on_grid;
+mod pairs;
+mod placement;
+mod statistics;
+mod surface;
+mod surfels;
 mod table;
 mod terms;
 
+#[cfg(test)]
+mod tests;
+
 pub use buffer::LabelBuffer;
+pub use compare::{CompareOptions, Comparison, Pair, Summary, compare, summary};
+pub use distance::distance_transform;
+pub use dose::{LabelDose, dose};
+pub use on_grid::labels_on_grid;
+pub use pairs::{pairs_by_name, pairs_by_terms};
+pub use statistics::{Intensities, LabelStatistics, statistics};
+pub use surface::SurfaceDistances;
 pub use table::{Label, colors};
 pub use terms::{Term, Terms};

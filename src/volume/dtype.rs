@@ -52,6 +52,8 @@ pub(crate) trait Element: Copy + Send + Sync {
     fn to_f64(self) -> f64;
     /// As a C cast does it: straight to the nearest f32.
     fn to_f32(self) -> f32;
+    /// As a label; a negative number becomes one that its type can't hold.
+    fn to_label(self) -> u32;
 }
 
 macro_rules! element {
@@ -75,6 +77,8 @@ macro_rules! element {
             fn to_f64(self) -> f64 { self as f64 }
             #[inline]
             fn to_f32(self) -> f32 { self as f32 }
+            #[inline]
+            fn to_label(self) -> u32 { self as u32 }
         }
     )*};
 }
@@ -97,5 +101,9 @@ impl Element for f16 {
     #[inline]
     fn to_f32(self) -> f32 {
         self.into()
+    }
+    #[inline]
+    fn to_label(self) -> u32 {
+        self.to_f32() as u32
     }
 }

@@ -141,6 +141,55 @@ impl<'a> Volume<'a> {
         self.channels.len()
     }
 
+    /// The type of its stored voxels.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Whether stored values are intensities.
+    pub(crate) fn is_unscaled(&self) -> bool {
+        self.slope == 1.0 && self.intercept == 0.0
+    }
+
+    /// Whether voxels are in the other byte order than the machine's.
+    pub(crate) fn is_swapped(&self) -> bool {
+        self.swapped
+    }
+
+    /// The bytes of a voxel of the first channel.
+    pub(crate) fn stored(&self, voxel: [usize; 3]) -> &'a [u8] {
+        let position = (0..3).fold(self.layout.offset as isize, |position, axis| {
+            position + voxel[axis] as isize * self.layout.strides[axis]
+        });
+        &self.channels[0][position as usize..][..self.dtype.size()]
+    }
+
+    /// The map whose array has its last axis along the voxels that lie closest in memory, its first along the
+    /// furthest.
+    pub(crate) fn memory_order(&self) -> AxisMap {
+        let mut axis = [2, 1, 0];
+        axis.sort_by_key(|&axis| std::cmp::Reverse(self.layout.strides[axis].unsigned_abs()));
+        AxisMap { axis, flip: [false; 3] }
+    }
+
+    /// The labels of the box `start..start+shape` of the array that `map` makes of the first channel, last array
+    /// axis fastest.
+    pub(crate) fn read_labels(&self, map: &AxisMap, start: [usize; 3], shape: [usize; 3], out: &mut [u32]) {
+        let read = match self.dtype {
+            DType::I8 => read_labels::<i8>,
+            DType::U8 => read_labels::<u8>,
+            DType::I16 => read_labels::<i16>,
+            DType::U16 => read_labels::<u16>,
+            DType::I32 => read_labels::<i32>,
+            DType::U32 => read_labels::<u32>,
+            DType::F16 => read_labels::<f16>,
+            DType::F32 => read_labels::<f32>,
+            DType::F64 => read_labels::<f64>,
+        };
+        let walk = Walk::new(&self.layout, self.geometry.shape, map, start, shape);
+        read(self.channels[0], &walk, shape, self.swapped, out);
+    }
+
     /// The intensities of the box `start..start+shape` of the array that `map` makes of this volume, as f32,
     /// last array axis fastest.
     pub(crate) fn read(
@@ -214,15 +263,45 @@ struct Decode {
     scale: Option<(f64, f64)>,
 }
 
+fn read_labels<T: Element>(bytes: &[u8], walk: &Walk, shape: [usize; 3], swapped: bool, out: &mut [u32]) {
+    for (n, row) in out.chunks_exact_mut(walk.row.max(1)).enumerate() {
+        each_stored::<T, u32>(bytes, walk, [n / shape[1], n % shape[1]], row, |label, stored| {
+            *label = if swapped { T::from_swapped(stored) } else { T::from_bytes(stored) }.to_label();
+        });
+    }
+}
+
+/// Calls with each value of a row and the bytes of its voxel.
+#[inline]
+fn each_stored<T: Element, V>(
+    bytes: &[u8],
+    walk: &Walk,
+    [z, y]: [usize; 2],
+    row: &mut [V],
+    put: impl Fn(&mut V, &[u8]),
+) {
+    let size = T::SIZE;
+    match walk.row(z, y).next() {
+        // Without gaps, so that the compiler sees it.
+        Some(start) if walk.strides[2] == size as isize => {
+            let stored = bytes[start..start + size * row.len()].chunks_exact(size);
+            row.iter_mut().zip(stored).for_each(|(value, stored)| put(value, stored));
+        }
+        _ => {
+            let positions = walk.row(z, y);
+            row.iter_mut().zip(positions).for_each(|(value, at)| put(value, &bytes[at..at + size]));
+        }
+    }
+}
+
 fn read<T: Element>(bytes: &[u8], walk: &Walk, z: usize, decode: Decode, plane: &mut [f32]) {
     for (y, row) in plane.chunks_exact_mut(walk.row.max(1)).enumerate() {
-        for (value, position) in row.iter_mut().zip(walk.row(z, y)) {
-            let stored = &bytes[position..position + T::SIZE];
+        each_stored::<T, f32>(bytes, walk, [z, y], row, |value, stored| {
             let stored = if decode.swapped { T::from_swapped(stored) } else { T::from_bytes(stored) };
             *value = match decode.scale {
                 None => stored.to_f32(),
                 Some((slope, intercept)) => (stored.to_f64() * slope + intercept) as f32,
             };
-        }
+        });
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use half::f16;
-use voxseg::volume::{DType, Geometry, Layout};
+use voxseg::volume::{DType, Geometry, Layout, Volume};
 
 use crate::failure::{Failure, Outcome};
 use crate::{metaimage, nifti};
@@ -107,6 +107,19 @@ impl ImageFile {
     /// How each channel lies in its bytes.
     pub fn layout(&self) -> Layout {
         Layout::dense(self.geometry.shape, self.dtype)
+    }
+
+    /// The image as the library takes it.
+    pub fn volume(&self) -> Outcome<Volume<'_>> {
+        let channels = (0..self.channels).map(|channel| self.channel(channel)).collect();
+        let volume = Volume::new(self.geometry.clone(), self.dtype, self.layout(), channels)?;
+        Ok(volume.with_scaling(self.slope, self.intercept)?)
+    }
+
+    /// The same label map in an integer type without scaling, as the library takes them.
+    pub fn label_map(&self, path: &Path) -> Outcome<Self> {
+        let bytes = self.labels(path)?.into_iter().flat_map(u32::to_ne_bytes).collect();
+        Ok(self.sibling(DType::U32, bytes))
     }
 
     /// Whether stored values are intensities.

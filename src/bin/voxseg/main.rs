@@ -15,6 +15,7 @@ mod picture;
 mod progress;
 mod report;
 mod run;
+mod statistics;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -52,8 +53,10 @@ enum Command {
     Picture(picture::Arguments),
     /// List what networks can run on
     Devices,
-    /// Compare two label maps voxel by voxel
+    /// Compare two label maps: voxels, and each label's overlap, volume and surface
     Compare(compare::Arguments),
+    /// Measure labels: volume, place, intensities of an image, dose
+    Statistics(statistics::Arguments),
 }
 
 fn dispatch(command: &Command) -> Outcome<()> {
@@ -65,6 +68,7 @@ fn dispatch(command: &Command) -> Outcome<()> {
         Command::Picture(arguments) => picture::picture(arguments),
         Command::Devices => devices::devices(&mut out),
         Command::Compare(arguments) => compare::compare(&mut out, arguments),
+        Command::Statistics(arguments) => statistics::statistics(&mut out, arguments),
     }?;
     Ok(out.flush()?)
 }

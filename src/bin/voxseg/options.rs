@@ -51,6 +51,11 @@ pub fn probability(text: &str) -> Result<(u16, PathBuf), String> {
     if path.is_empty() { Err(wrong()) } else { Ok((label, path.into())) }
 }
 
+/// As many threads as the machine runs at once.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The name of a device.
 pub fn device(text: &str) -> Result<Device, String> {
     Device::from_name(text).map_err(|error| error.to_string())

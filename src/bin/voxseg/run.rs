@@ -11,7 +11,7 @@ use voxseg::plan::{Blending, Plan, PlanOptions, PlanReport, Precision};
 use voxseg::progress::Run;
 use voxseg::restore::{Map, MapBuffer};
 use voxseg::segment::RunReport;
-use voxseg::volume::{DType, Layout, Volume};
+use voxseg::volume::{DType, Layout};
 
 use crate::counts::{self, Count, count, size, thousands};
 use crate::failure::{Failure, Outcome};
@@ -128,9 +128,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let planned = plan.report(&image.geometry)?;
     let mut times = Times { read, model: opened, plan: lap(), write: 0.0 };
 
-    let channels = (0..image.channels).map(|channel| image.channel(channel)).collect();
-    let volume = Volume::new(image.geometry.clone(), image.dtype, image.layout(), channels)?
-        .with_scaling(image.slope, image.intercept)?;
+    let volume = image.volume()?;
     let largest = model.labels().iter().map(|label| label.value).max().unwrap_or(0);
     let dtype = if largest < 256 { DType::U8 } else { DType::U16 };
     let mut bytes = vec![0; image.geometry.voxels() * dtype.size()];

@@ -1,0 +1,135 @@
+//! A label map, read plane by plane in the order of its memory.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use crate::error::{Error, Result};
+use crate::parallel;
+use crate::volume::{AxisMap, Geometry, Volume};
+
+/// Planes that one piece of work takes: enough that those it reads beside them cost little.
+pub(super) const PLANES: usize = 8;
+
+/// A label map as an array.
+#[derive(Clone, Copy)]
+pub(super) struct LabelMap<'a> {
+    volume: &'a Volume<'a>,
+    /// How the array's axes follow from the volume's.
+    pub(super) axes: AxisMap,
+    /// The array's shape.
+    pub(super) shape: [usize; 3],
+}
+
+/// Voxels from `start` to before `end`, along the array's axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) start: [usize; 3],
+    pub(super) end: [usize; 3],
+}
+
+impl<'a> LabelMap<'a> {
+    /// `argument` is the map's name in errors.
+    pub(super) fn new(volume: &'a Volume<'a>, argument: &str) -> Result<Self> {
+        let field = |field: &str| format!("{argument}.{field}");
+        if volume.dtype().largest_label().is_none() {
+            return Err(Error::argument(
+                field("dtype"),
+                format!("{:?}", volume.dtype()),
+                "an integer type, for a label map",
+            ));
+        }
+        if volume.channels() != 1 {
+            return Err(Error::argument(field("channels"), volume.channels(), "1, for a label map"));
+        }
+        if !volume.is_unscaled() {
+            return Err(Error::argument(field("slope"), "a scaling", "none, for a label map"));
+        }
+        Ok(Self::along(volume, volume.memory_order()))
+    }
+
+    /// The same voxels with the array's axes along those of `other`, which lies on the same grid.
+    pub(super) fn like(self, other: &LabelMap) -> Self {
+        Self::along(self.volume, other.axes)
+    }
+
+    fn along(volume: &'a Volume<'a>, axes: AxisMap) -> Self {
+        LabelMap { volume, axes, shape: axes.apply(volume.geometry().shape) }
+    }
+
+    /// The grid along the array's axes.
+    pub(super) fn grid(&self) -> Geometry {
+        self.axes.grid(self.volume.geometry())
+    }
+
+    /// The labels of a box.
+    pub(super) fn read(&self, start: [usize; 3], shape: [usize; 3], out: &mut [u32]) {
+        self.volume.read_labels(&self.axes, start, shape, out);
+    }
+
+    /// Refuses labels that aren't: negative numbers.
+    pub(super) fn check<'l>(&self, labels: impl IntoIterator<Item = &'l u32>, argument: &str) -> Result<()> {
+        let largest = self.volume.dtype().largest_label().unwrap_or(0);
+        match labels.into_iter().find(|&&label| label > largest) {
+            Some(&label) => Err(Error::argument(argument, label.cast_signed(), "labels of at least 0")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Extent {
+    /// Nothing yet: any voxel widens it.
+    pub(super) const NONE: Extent = Extent { start: [usize::MAX; 3], end: [0; 3] };
+
+    /// Widens it by a run of voxels along the last axis.
+    pub(super) fn include_run(&mut self, [z, y]: [usize; 2], from: usize, to: usize) {
+        *self = self.union(&Extent { start: [z, y, from], end: [z + 1, y + 1, to] });
+    }
+
+    /// The smallest box around both.
+    pub(super) fn union(&self, other: &Extent) -> Extent {
+        Extent {
+            start: [0, 1, 2].map(|axis| self.start[axis].min(other.start[axis])),
+            end: [0, 1, 2].map(|axis| self.end[axis].max(other.end[axis])),
+        }
+    }
+
+    pub(super) fn shape(&self) -> [usize; 3] {
+        [0, 1, 2].map(|axis| self.end[axis].saturating_sub(self.start[axis]))
+    }
+}
+
+/// Runs `work` on pieces of planes, from one to before another, and adds up what it finds, in the order of the
+/// planes.
+pub(super) fn gather<K: Ord, V, F: IntoIterator<Item = (K, V)> + Send>(
+    planes: usize,
+    threads: usize,
+    work: impl Fn(usize, usize) -> F + Sync,
+    add: impl Fn(&mut V, V),
+) -> BTreeMap<K, V> {
+    let mut parts: Vec<Option<F>> = (0..planes.div_ceil(PLANES)).map(|_| None).collect();
+    parallel::for_each(threads, parts.iter_mut().enumerate(), |(n, part)| {
+        *part = Some(work(n * PLANES, ((n + 1) * PLANES).min(planes)));
+    });
+    let mut all = BTreeMap::new();
+    for (key, value) in parts.into_iter().flatten().flatten() {
+        match all.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+            }
+            Entry::Occupied(mut place) => add(place.get_mut(), value),
+        }
+    }
+    all
+}
+
+/// Calls with label, start and end of each run of equal labels in a row, background left out.
+pub(super) fn each_run<T: Copy + PartialEq>(row: &[T], background: T, mut run: impl FnMut(T, usize, usize)) {
+    let mut start = 0;
+    for labels in row.chunk_by(|a, b| a == b) {
+        let end = start + labels.len();
+        if labels[0] != background {
+            run(labels[0], start, end);
+        }
+        start = end;
+    }
+}

@@ -1,0 +1,31 @@
+//! A label map on another grid.
+
+use super::map::LabelMap;
+use super::placement::{Placement, nearest};
+use crate::error::Result;
+use crate::parallel;
+use crate::volume::{Geometry, Volume};
+
+/// The labels of a map on another grid, in patient space: each voxel of `grid` gets the label of the voxel that its
+/// centre lies in, 0 outside. They have the map's type and byte order, and lie densely, axis 0 the fastest.
+///
+/// # Errors
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a volume that isn't a label map,
+/// [`Error::Geometry`](crate::Error::Geometry) for an impossible grid.
+pub fn labels_on_grid(labels: &Volume, grid: &Geometry, threads: usize) -> Result<Vec<u8>> {
+    LabelMap::new(labels, "labels")?;
+    grid.check()?;
+    let placement = Placement::new(grid, labels.geometry());
+    let (size, [columns, rows, _]) = (labels.dtype().size(), grid.shape);
+    let mut bytes = vec![0; grid.voxels() * size];
+    let planes = bytes.chunks_exact_mut(columns * rows * size).enumerate();
+    parallel::for_each(threads, planes, |(k, plane)| {
+        for (n, label) in plane.chunks_exact_mut(size).enumerate() {
+            let position = placement.position([n % columns, n / columns, k]);
+            if let Some(voxel) = nearest(position, labels.geometry().shape) {
+                label.copy_from_slice(labels.stored(voxel));
+            }
+        }
+    });
+    Ok(bytes)
+}
