@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from maturin import *  # noqa: F403  (the hooks that are not defined here)
 import maturin
+from maturin import *  # noqa: F403  (the hooks that are not defined here)
 
 from declarations import declarations
 

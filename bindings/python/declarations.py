@@ -1,4 +1,4 @@
-"""voxseg.h as cffi reads it: declarations and integer constants, without preprocessor, attributes and comments."""
+"""voxseg.h as cffi reads it: declarations and integer constants; no preprocessor, attributes and comments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _LIMITS = {"UINT32_MAX": "0xFFFFFFFF"}
 def declarations(header: str) -> str:
     """What `cffi.FFI.cdef` needs to know of the header's text."""
     text = _CONDITIONAL.sub("", _COMMENT.sub(" ", header))
-    constants = [f"#define {name} {_LIMITS.get(value, value)}" for name, value in _CONSTANT.findall(_trimmed(text))]
+    found = _CONSTANT.findall(_trimmed(text))
+    constants = [f"#define {name} {_LIMITS.get(value, value)}" for name, value in found]
     text = _DIRECTIVE.sub("", text).replace("VXS_API", "")
     lines = [line for line in _trimmed(text).splitlines() if line]
     return "\n".join(constants + lines) + "\n"

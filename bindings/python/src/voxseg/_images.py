@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,9 +31,10 @@ class Grid:
     scaling: tuple[float, float] = (1.0, 0.0)
     """Intensity = stored value · first + second."""
 
-    def is_like(self, other: "Grid") -> bool:
+    def is_like(self, other: Grid) -> bool:
         """Whether the voxels of both lie in the same places."""
-        pairs = [(self.spacing, other.spacing), (self.origin, other.origin), (self.direction, other.direction)]
+        names = ("spacing", "origin", "direction")
+        pairs = [(getattr(self, name), getattr(other, name)) for name in names]
         return self.ras == other.ras and all(np.allclose(a, b, rtol=1e-5, atol=1e-4) for a, b in pairs)
 
 
@@ -56,12 +57,12 @@ class Image(Protocol):
 class ArrayGrid:
     """What a caller tells of an array, which has no grid of its own."""
 
-    spacing: Optional[Sequence[float]] = None
-    origin: Optional[Sequence[float]] = None
-    direction: Optional[Any] = None
-    axes: Optional[str] = None
-    coordinates: Optional[str] = None
-    scaling: Optional[tuple[float, float]] = None
+    spacing: Sequence[float] | None = None
+    origin: Sequence[float] | None = None
+    direction: Any | None = None
+    axes: str | None = None
+    coordinates: str | None = None
+    scaling: tuple[float, float] | None = None
 
     def refuse(self, kind: str) -> None:
         """Raises when something was told of an image that knows it by itself."""
@@ -92,7 +93,8 @@ class ArrayImage:
     def __init__(self, array: Array, told: ArrayGrid) -> None:
         axes = told.axes or {3: "zyx", 4: "czyx"}.get(array.ndim, "zyx")
         if sorted(axes) not in (sorted("xyz"), sorted("cxyz")):
-            raise ValueError(f"axes is {axes!r}, expected the letters x, y and z in any order, and c for channels")
+            expected = "the letters x, y and z in any order, and c for channels"
+            raise ValueError(f"axes is {axes!r}, expected {expected}")
         if array.ndim != len(axes):
             raise ValueError(f"the array has shape {array.shape}, expected {len(axes)} axes ({axes})")
         self.channels = _channels(array, axes)
@@ -126,15 +128,15 @@ class SimpleItkImage:
         # Whoever has such an image has imported its package.
         self._package = sys.modules[type(image).__module__.partition(".")[0]]
         self._image = image
-        array = self._package.GetArrayViewFromImage(image)  # type: ignore[attr-defined]
+        array = self._package.GetArrayViewFromImage(image)
         self.channels = _channels(array, "zyxc" if array.ndim == 4 else "zyx")
         direction = np.reshape(image.GetDirection(), (3, 3))
         self.grid = Grid(np.array(image.GetSpacing()), np.array(image.GetOrigin()), direction)
 
     def output(self, dtype: Any) -> tuple[Any, Array]:
         package: Any = self._package
-        pixel = {"u1": "sitkUInt8", "u2": "sitkUInt16", "u4": "sitkUInt32", "f4": "sitkFloat32"}[dtype.str[1:]]
-        image = package.Image(self._image.GetSize(), getattr(package, pixel))
+        kind = {"u": "UInt", "f": "Float"}[dtype.kind]
+        image = package.Image(self._image.GetSize(), getattr(package, f"sitk{kind}{8 * dtype.itemsize}"))
         image.CopyInformation(self._image)
         # NumPy's view is read-only since images share memory when copied; this one is new and has its own.
         return image, package.GetArrayViewFromImage(image).transpose()
@@ -185,8 +187,9 @@ class Channels:
     def __init__(self, members: Sequence[Image]) -> None:
         first = members[0]
         for number, member in enumerate(members):
-            if len(member.channels) != 1:
-                raise ValueError(f"image {number} of the list has {len(member.channels)} channels, expected 1")
+            count = len(member.channels)
+            if count != 1:
+                raise ValueError(f"image {number} of the list has {count} channels, expected 1")
             if member.channels[0].shape != first.channels[0].shape or not member.grid.is_like(first.grid):
                 raise ValueError(f"image {number} of the list is not on the grid of the first")
         self.grid, self.channels = first.grid, [member.channels[0] for member in members]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple
 
 from ._errors import call, initialised
 from ._handle import Handle
@@ -34,12 +34,12 @@ class Model(Handle):
     @classmethod
     def open(
         cls,
-        path: Union[str, "os.PathLike[str]"],
+        path: str | os.PathLike[str],
         *,
-        folds: Optional[Union[Sequence[int], str]] = None,
-        checkpoint: Optional[str] = None,
-        configuration: Optional[str] = None,
-    ) -> "Model":
+        folds: Sequence[int] | str | None = None,
+        checkpoint: str | None = None,
+        configuration: str | None = None,
+    ) -> Model:
         """Opens a model's folder or archive. Nothing in its files is ever executed.
 
         `folds` are the trained folds to average, by number, or "all" for the folder fold_all; None takes every
@@ -55,10 +55,10 @@ class Model(Handle):
         cls,
         files: Mapping[str, Any],
         *,
-        folds: Optional[Union[Sequence[int], str]] = None,
-        checkpoint: Optional[str] = None,
-        configuration: Optional[str] = None,
-    ) -> "Model":
+        folds: Sequence[int] | str | None = None,
+        checkpoint: str | None = None,
+        configuration: str | None = None,
+    ) -> Model:
         """As `Model.open`, for files in memory: contents (bytes or another buffer) by path in the model's folder."""
         names = [ffi.new("char[]", utf8(name, "file name")) for name in files]
         contents = [ffi.from_buffer(content) for content in files.values()]
@@ -67,7 +67,7 @@ class Model(Handle):
         return cls(_made(lambda place: call(lib.vxs_model_open_memory, raw, len(names), options.raw, place)))
 
     @classmethod
-    def ensemble(cls, members: Iterable["Model"]) -> "Model":
+    def ensemble(cls, members: Iterable[Model]) -> Model:
         """One model of several with the same channels and labels, whose probabilities are averaged."""
         pointers = [member._get() for member in members]
         return cls(_made(lambda place: call(lib.vxs_model_ensemble, pointers, len(pointers), place)))
@@ -135,9 +135,9 @@ class _Options:
 
     def __init__(
         self,
-        folds: Optional[Union[Sequence[int], str]],
-        checkpoint: Optional[str],
-        configuration: Optional[str],
+        folds: Sequence[int] | str | None,
+        checkpoint: str | None,
+        configuration: str | None,
     ) -> None:
         self.raw = initialised("vxs_model_options")
         self._kept: list[Any] = []
@@ -146,7 +146,7 @@ class _Options:
                 raise ValueError(f"folds is {folds!r}, expected numbers or 'all'")
             numbers = [lib.VXS_FOLD_ALL] if isinstance(folds, str) else list(folds)
             if not numbers:
-                raise ValueError("folds is empty, expected numbers, 'all', or None for every fold that is there")
+                raise ValueError("folds is empty, expected numbers, 'all', or None for all that are there")
             self.raw.folds = self._keep(ffi.new("uint32_t[]", numbers))
             self.raw.fold_count = len(numbers)
         if checkpoint is not None:

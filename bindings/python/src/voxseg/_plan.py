@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any
 
 import numpy as np
 
@@ -61,11 +61,11 @@ class Plan(Handle):
         *,
         device: str = "cpu",
         precision: str = "auto",
-        threads: Optional[int] = None,
-        step: Optional[float] = None,
+        threads: int | None = None,
+        step: float | None = None,
         mirroring: bool = True,
         blending: str = "gaussian",
-        memory_budget: Optional[int] = None,
+        memory_budget: int | None = None,
         postprocess: bool = False,
     ) -> None:
         """Compiles the model's network for a device; `voxseg.devices()` lists them.
@@ -99,12 +99,12 @@ class Plan(Handle):
     def report(
         self,
         image: Any,
-        spacing: Optional[Sequence[float]] = None,
+        spacing: Sequence[float] | None = None,
         *,
-        origin: Optional[Sequence[float]] = None,
-        direction: Optional[Any] = None,
-        axes: Optional[str] = None,
-        coordinates: Optional[str] = None,
+        origin: Sequence[float] | None = None,
+        direction: Any | None = None,
+        axes: str | None = None,
+        coordinates: str | None = None,
     ) -> PlanReport:
         """What a segmentation of `image` will need; in place of an array its shape will do."""
         if isinstance(image, tuple) and all(isinstance(size, (int, np.integer)) for size in image):
@@ -127,17 +127,17 @@ class Plan(Handle):
     def segment(
         self,
         image: Any,
-        spacing: Optional[Sequence[float]] = None,
+        spacing: Sequence[float] | None = None,
         *,
-        origin: Optional[Sequence[float]] = None,
-        direction: Optional[Any] = None,
-        axes: Optional[str] = None,
-        coordinates: Optional[str] = None,
-        scaling: Optional[tuple[float, float]] = None,
-        progress: Union[None, bool, Receiver] = None,
-        cancel: Optional[Cancel] = None,
-        labels_out: Optional[Any] = None,
-        probabilities: Sequence[Union[int, str, Label]] = (),
+        origin: Sequence[float] | None = None,
+        direction: Any | None = None,
+        axes: str | None = None,
+        coordinates: str | None = None,
+        scaling: tuple[float, float] | None = None,
+        progress: None | bool | Receiver = None,
+        cancel: Cancel | None = None,
+        labels_out: Any | None = None,
+        probabilities: Sequence[int | str | Label] = (),
         margin: bool = False,
         entropy: bool = False,
     ) -> Segmentation:
@@ -158,7 +158,7 @@ class Plan(Handle):
         """
         found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates, scaling))
         raw = _volume(found)
-        buffers = VolumeBuffers(raw, found.channels)
+        VolumeBuffers(raw, found.channels)
         outputs = _Outputs(found, self._labels)
         labels, into = outputs.labels(labels_out)
         wanted = {_key(label): self._value_of(label) for label in probabilities}
@@ -192,14 +192,14 @@ class Plan(Handle):
             )
         return self._get()
 
-    def _value_of(self, asked: Union[int, str, Label]) -> int:
+    def _value_of(self, asked: int | str | Label) -> int:
         for label in self._labels:
             if asked in (label, label.value, label.name):
                 return label.value
         raise ValueError(f"probabilities asks for {asked!r}, expected values or names of the model's labels")
 
 
-def _key(label: Union[int, str, Label]) -> Union[int, str]:
+def _key(label: int | str | Label) -> int | str:
     return label.name if isinstance(label, Label) else label
 
 
@@ -224,7 +224,7 @@ class _Outputs:
         self._dtype = np.min_scalar_type(max(label.value for label in labels))
         self.maps: list[Any] = []
 
-    def labels(self, own: Optional[Any]) -> tuple[Any, Any]:
+    def labels(self, own: Any | None) -> tuple[Any, Any]:
         """What the caller gets, and the vxs_labels that is written."""
         image, voxels = self._image.output(self._dtype) if own is None else (own, self._check(own))
         raw = initialised("vxs_labels")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional
 
 from . import _constants
 from ._errors import call
@@ -53,12 +53,12 @@ Receiver = Callable[[Progress], Optional[bool]]
 class Watch:
     """Listens to one run. Also without a receiver: coming back to Python is when signals are heard."""
 
-    def __init__(self, progress: Union[None, bool, Receiver]) -> None:
+    def __init__(self, progress: None | bool | Receiver) -> None:
         self._bar = _Bar() if progress is True else None
-        self._receiver: Optional[Receiver] = self._bar or (progress if callable(progress) else None)
+        self._receiver: Receiver | None = self._bar or (progress if callable(progress) else None)
         if progress and self._receiver is None:
             raise TypeError(f"progress is {progress!r}, expected True or a callable")
-        self.exception: Optional[BaseException] = None
+        self.exception: BaseException | None = None
         # A failure is noted by `onerror`, since Ctrl-C may strike before a `try` in the callback is reached.
         signature = "vxs_progress_callback"
         self.callback = ffi.callback(signature, self._on_progress, error=1, onerror=self._on_error)
@@ -69,9 +69,7 @@ class Watch:
         stage = _constants.name("STAGE", raw.stage)
         return int(self._receiver(Progress(stage, raw.fraction, raw.tiles_done, raw.tiles)) is False)
 
-    def _on_error(
-        self, _: type[BaseException], exception: BaseException, __: Optional[TracebackType]
-    ) -> None:
+    def _on_error(self, _: type[BaseException], exception: BaseException, __: TracebackType | None) -> None:
         self.exception = exception
 
     def rethrow(self) -> None:
@@ -85,7 +83,9 @@ class Watch:
                 del exception
 
     def close(self) -> None:
-        """Ends the progress bar, if there is one."""
+        """Ends the progress bar, if there is one; the run is over."""
+        # The callback and this object hold each other.
+        del self.callback
         if self._bar:
             self._bar.close()
 

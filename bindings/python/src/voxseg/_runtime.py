@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple
 
 from . import _constants
 from ._errors import DeviceError, call, initialised
@@ -18,7 +18,7 @@ def version() -> str:
     return text(lib.vxs_version())
 
 
-def open_runtime(path: Optional[Union[str, "os.PathLike[str]"]] = None) -> None:
+def open_runtime(path: str | os.PathLike[str] | None = None) -> None:
     """Loads ONNX Runtime now, from a file or folder; without one, from where it is found by default.
 
     A plan does it by itself. Looked at are VOXSEG_ORT_LIBRARY (file or folder), the library's own folder in this
@@ -36,11 +36,12 @@ def open_runtime(path: Optional[Union[str, "os.PathLike[str]"]] = None) -> None:
         call(lib.vxs_runtime_open, utf8(package, "path"))
 
 
-def _package() -> Optional[Path]:
+def _package() -> Path | None:
     """The folder of the installed `onnxruntime` package that holds the shared library."""
     specification = importlib.util.find_spec("onnxruntime")
     folders = specification.submodule_search_locations if specification else None
-    return next((Path(folder, "capi").absolute() for folder in folders or [] if Path(folder, "capi").is_dir()), None)
+    places = [Path(folder, "capi").absolute() for folder in folders or []]
+    return next((place for place in places if place.is_dir()), None)
 
 
 def runtime_version() -> str:

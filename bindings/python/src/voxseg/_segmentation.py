@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Optional, Union
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RunReport:
     """Most memory that the whole process ever had resident; 0 where the system doesn't tell."""
 
     @classmethod
-    def of(cls, raw: Any) -> "RunReport":
+    def of(cls, raw: Any) -> RunReport:
         """From a vxs_run_report."""
         return cls(**{field.name: getattr(raw, field.name) for field in fields(cls)})
 
@@ -41,11 +41,11 @@ class Segmentation:
 
     labels: Any
     """One label a voxel; the caller's own array where one was passed."""
-    probabilities: dict[Union[int, str], Any]
+    probabilities: dict[int | str, Any]
     """The probability (float32) of each label that was asked for, by value or name as it was asked."""
-    margin: Optional[Any]
+    margin: Any | None
     """By how many thousandths the highest probability is over the second highest, at most 255 (uint8)."""
-    entropy: Optional[Any]
+    entropy: Any | None
     """Entropy of the probabilities in nats (float32)."""
     report: RunReport
     """What the run did."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Union
+from typing import Any
 
 from ._native import ffi
 
@@ -13,7 +13,7 @@ def text(value: Any) -> str:
     return "" if value == ffi.NULL else ffi.string(value).decode("utf-8", "replace")
 
 
-def utf8(value: Union[str, "os.PathLike[str]"], argument: str) -> bytes:
+def utf8(value: str | os.PathLike[str], argument: str) -> bytes:
     """A string or path as the library takes it."""
     # What isn't UTF-8 in a path stays what it is, and the library says so.
     encoded = os.fsdecode(value).encode("utf-8", "surrogateescape")
