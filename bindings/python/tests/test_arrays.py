@@ -10,10 +10,10 @@ import numpy as np
 
 import voxseg
 from fixture import SMALL, SPACING, ct, expected, model, plan
-from voxseg._buffers import VolumeBuffers
-from voxseg._errors import initialised
+from voxseg._buffers import place_channels
 from voxseg._images import ArrayGrid, image_of
 from voxseg._native import ffi
+from voxseg._structures import initialised
 
 
 def segment(array: Any, **options: Any) -> Any:
@@ -120,12 +120,11 @@ class Inputs(unittest.TestCase):
         array = ct()[::-1, :, ::2]
         image = image_of(array, ArrayGrid(SPACING))
         raw = initialised("vxs_volume")
-        buffers = VolumeBuffers(raw, image.channels)
+        place_channels(raw, image.channels)
         start = int(ffi.cast("uintptr_t", raw.channel_data[0]))
         bounds = np.lib.array_utils.byte_bounds if hasattr(np.lib, "array_utils") else np.byte_bounds
         self.assertEqual((start, start + raw.data_size), bounds(array))
         self.assertEqual(start + raw.offset, array.__array_interface__["data"][0])
-        del buffers
 
 
 class Outputs(unittest.TestCase):

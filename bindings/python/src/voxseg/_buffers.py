@@ -1,4 +1,4 @@
-"""NumPy arrays as the library sees memory. Nothing is copied: the arrays must outlive the call."""
+"""NumPy arrays as the library sees memory. Nothing is copied."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ._native import ffi, lib
+from ._structures import keep
 
 Array = Any
 """A numpy.ndarray, indexed [x, y, z] in this module."""
@@ -23,31 +24,28 @@ def dtype_number(dtype: Any) -> int:
     return int(found)
 
 
-def place(into: Any, array: Array) -> None:
-    """Fills type, address, size, strides and offset of a vxs_labels or vxs_map."""
+def place_output(raw: Any, array: Array) -> None:
+    """Tells a vxs_labels or vxs_map to write into an array."""
     if not array.dtype.isnative:
         raise ValueError(f"an output has type {array.dtype.str}, expected the machine's byte order")
-    low, size, offset = _span(array)
-    into.dtype = dtype_number(array.dtype)
-    into.data = ffi.cast("void *", low)
-    into.data_size, into.strides, into.offset = size, array.strides, offset
+    low, size, offset = _span(keep(raw, array))
+    raw.dtype = dtype_number(array.dtype)
+    raw.data = ffi.cast("void *", low)
+    raw.data_size, raw.strides, raw.offset = size, array.strides, offset
 
 
-class VolumeBuffers:
-    """A vxs_volume over arrays, one for each channel, with the memory that it points to."""
-
-    def __init__(self, raw: Any, channels: Sequence[Array]) -> None:
-        first = channels[0]
-        raw.dtype = dtype_number(first.dtype)
-        raw.flags |= 0 if first.dtype.isnative else lib.VXS_VOLUME_SWAPPED
-        # All strides zero mean a dense buffer to the library; only an array that repeats one voxel has them.
-        repeats = not any(first.strides) and first.size > 1
-        self._channels = [np.array(channel) for channel in channels] if repeats else list(channels)
-        spans = [_span(channel) for channel in self._channels]
-        self._pointers = ffi.new("const void *[]", [ffi.cast("void *", low) for low, _, _ in spans])
-        raw.channels, raw.channel_data = len(spans), self._pointers
-        raw.data_size, raw.offset = spans[0][1:]
-        raw.strides = self._channels[0].strides
+def place_channels(raw: Any, channels: Sequence[Array]) -> None:
+    """Tells a vxs_volume to read arrays of one type and layout, one for each channel."""
+    first = channels[0]
+    raw.dtype = dtype_number(first.dtype)
+    raw.flags |= 0 if first.dtype.isnative else lib.VXS_VOLUME_SWAPPED
+    # All strides zero mean a dense buffer to the library; only an array that repeats one voxel has them.
+    if not any(first.strides) and first.size > 1:
+        channels = [np.array(channel) for channel in channels]
+    spans = [_span(keep(raw, channel)) for channel in channels]
+    raw.channel_data = keep(raw, ffi.new("const void *[]", [ffi.cast("void *", low) for low, _, _ in spans]))
+    raw.channels, raw.strides = len(spans), channels[0].strides
+    raw.data_size, raw.offset = spans[0][1:]
 
 
 def overlap(first: Array, second: Array) -> bool:

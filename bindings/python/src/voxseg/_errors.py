@@ -67,18 +67,13 @@ _SINGLE = {lib.VXS_CANCELLED: Cancelled, lib.VXS_BUSY: Busy, lib.VXS_MEMORY_BUDG
 def call(function: Callable[..., int], *arguments: Any) -> None:
     """Calls a function of the library that takes a place for its error object last; a failure is raised."""
     place = ffi.new("vxs_error **")
-    status = function(*arguments, place)
-    if status != lib.VXS_OK:
-        raise _from(status, place[0])
+    check(function(*arguments, place), place)
 
 
-def initialised(structure: str) -> Any:
-    """A structure of the library with its defaults."""
-    raw = ffi.new(f"{structure} *")
-    status = getattr(lib, f"{structure}_init")(raw, ffi.sizeof(raw[0]))
+def check(status: int, place: Any) -> None:
+    """Raises for any status but success; `place` holds the error object, or is NULL where a function has none."""
     if status != lib.VXS_OK:
-        raise _from(status, ffi.NULL)
-    return raw
+        raise _from(status, place[0] if place else ffi.NULL)
 
 
 def _from(status: int, error: Any) -> Error:

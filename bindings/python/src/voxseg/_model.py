@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ._errors import call, initialised
+from ._errors import call
 from ._handle import Handle
 from ._native import ffi, lib
+from ._structures import initialised, keep
 from ._text import text, utf8
 
 
@@ -47,8 +48,8 @@ class Model(Handle):
         among several models in one place, such as "3d_fullres".
         """
         encoded = utf8(path, "path")
-        options = _Options(folds, checkpoint, configuration)
-        return cls(_made(lambda place: call(lib.vxs_model_open, encoded, options.raw, place)))
+        options = _options(folds, checkpoint, configuration)
+        return cls(_made(lambda place: call(lib.vxs_model_open, encoded, options, place)))
 
     @classmethod
     def open_memory(
@@ -63,8 +64,9 @@ class Model(Handle):
         names = [ffi.new("char[]", utf8(name, "file name")) for name in files]
         contents = [ffi.from_buffer(content) for content in files.values()]
         raw = ffi.new("vxs_model_file[]", [(n, c, len(c)) for n, c in zip(names, contents)])
-        options = _Options(folds, checkpoint, configuration)
-        return cls(_made(lambda place: call(lib.vxs_model_open_memory, raw, len(names), options.raw, place)))
+        keep(raw, (names, contents))
+        options = _options(folds, checkpoint, configuration)
+        return cls(_made(lambda place: call(lib.vxs_model_open_memory, raw, len(names), options, place)))
 
     @classmethod
     def ensemble(cls, members: Iterable[Model]) -> Model:
@@ -130,30 +132,17 @@ def _made(make: Any) -> Any:
     return place[0]
 
 
-class _Options:
-    """A vxs_model_options with the memory that it points to."""
-
-    def __init__(
-        self,
-        folds: Sequence[int] | str | None,
-        checkpoint: str | None,
-        configuration: str | None,
-    ) -> None:
-        self.raw = initialised("vxs_model_options")
-        self._kept: list[Any] = []
-        if folds is not None:
-            if isinstance(folds, str) and folds != "all":
-                raise ValueError(f"folds is {folds!r}, expected numbers or 'all'")
-            numbers = [lib.VXS_FOLD_ALL] if isinstance(folds, str) else list(folds)
-            if not numbers:
-                raise ValueError("folds is empty, expected numbers, 'all', or None for all that are there")
-            self.raw.folds = self._keep(ffi.new("uint32_t[]", numbers))
-            self.raw.fold_count = len(numbers)
-        if checkpoint is not None:
-            self.raw.checkpoint = self._keep(ffi.new("char[]", utf8(checkpoint, "checkpoint")))
-        if configuration is not None:
-            self.raw.configuration = self._keep(ffi.new("char[]", utf8(configuration, "configuration")))
-
-    def _keep(self, value: Any) -> Any:
-        self._kept.append(value)
-        return value
+def _options(folds: Sequence[int] | str | None, checkpoint: str | None, configuration: str | None) -> Any:
+    raw = initialised("vxs_model_options")
+    if folds is not None:
+        if isinstance(folds, str) and folds != "all":
+            raise ValueError(f"folds is {folds!r}, expected numbers or 'all'")
+        numbers = [lib.VXS_FOLD_ALL] if isinstance(folds, str) else list(folds)
+        if not numbers:
+            raise ValueError("folds is empty, expected numbers, 'all', or None for all that are there")
+        raw.folds, raw.fold_count = keep(raw, ffi.new("uint32_t[]", numbers)), len(numbers)
+    if checkpoint is not None:
+        raw.checkpoint = keep(raw, ffi.new("char[]", utf8(checkpoint, "checkpoint")))
+    if configuration is not None:
+        raw.configuration = keep(raw, ffi.new("char[]", utf8(configuration, "configuration")))
+    return raw

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import _constants
-from ._buffers import VolumeBuffers, overlap, place
-from ._errors import Error, call, initialised
+from ._buffers import overlap, place_channels, place_output
+from ._errors import Error, call
 from ._handle import Handle
 from ._images import ArrayGrid, Image, image_of
 from ._model import Label, Model
@@ -20,6 +20,7 @@ from ._native import ffi, lib
 from ._progress import Cancel, Receiver, Watch
 from ._runtime import seek_runtime
 from ._segmentation import RunReport, Segmentation
+from ._structures import initialised, keep
 from ._text import text
 
 _FLOAT32 = np.dtype(np.float32)
@@ -158,7 +159,7 @@ class Plan(Handle):
         """
         found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates, scaling))
         raw = _volume(found)
-        VolumeBuffers(raw, found.channels)
+        place_channels(raw, found.channels)
         outputs = _Outputs(found, self._labels)
         labels, into = outputs.labels(labels_out)
         wanted = {_key(label): self._value_of(label) for label in probabilities}
@@ -167,14 +168,13 @@ class Plan(Handle):
         entropy_map = outputs.map(lib.VXS_MAP_ENTROPY, _FLOAT32) if entropy else None
 
         options, report = initialised("vxs_run_options"), initialised("vxs_run_report")
-        pointers = ffi.new("vxs_map *[]", outputs.maps)
-        options.maps, options.map_count = pointers, len(outputs.maps)
-        flag = None if cancel is None else cancel._get()
-        options.cancel = ffi.NULL if flag is None else flag
+        pointers = ffi.new("vxs_map *[]", keep(options, outputs.maps))
+        options.maps, options.map_count = keep(options, pointers), len(outputs.maps)
+        if cancel is not None:
+            options.cancel = keep(options, cancel._get())
         watch = Watch(progress)
         options.progress = watch.callback
         try:
-            # What the structures point to is held by this frame's variables until it returns.
             call(lib.vxs_segment, self._here(), raw, into, options, report)
         except Error:
             if watch.exception is None:
@@ -228,7 +228,7 @@ class _Outputs:
         """What the caller gets, and the vxs_labels that is written."""
         image, voxels = self._image.output(self._dtype) if own is None else (own, self._check(own))
         raw = initialised("vxs_labels")
-        place(raw, voxels)
+        place_output(raw, voxels)
         return image, raw
 
     def map(self, kind: int, dtype: Any, label: int = 0) -> Any:
@@ -236,7 +236,7 @@ class _Outputs:
         image, voxels = self._image.output(dtype)
         raw = initialised("vxs_map")
         raw.kind, raw.label = kind, label
-        place(raw, voxels)
+        place_output(raw, voxels)
         self.maps.append(raw)
         return image
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import _constants
-from ._errors import DeviceError, call, initialised
+from ._errors import DeviceError, call
 from ._native import ffi, lib
+from ._structures import initialised
 from ._text import text, utf8
 
 
