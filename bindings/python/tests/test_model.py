@@ -89,8 +89,8 @@ class Refused(unittest.TestCase):
         missing = Path("/nowhere/at/all")
         error = self.refused(voxseg.ModelError, 201, lambda: voxseg.Model.open(missing))
         self.assertIn(str(missing), error.details["path"])
-        error = self.refused(voxseg.ModelError, 201, lambda: voxseg.Model.open(MODEL, checkpoint="none.pth"))
-        self.assertIn("none.pth", error.details["path"])
+        error = self.refused(voxseg.ModelError, 202, lambda: voxseg.Model.open(MODEL, checkpoint="none.pth"))
+        self.assertIn("none.pth", error.details["reason"])
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "dataset.json").write_text("{", encoding="utf-8")
             Path(folder, "plans.json").write_text("{}", encoding="utf-8")
