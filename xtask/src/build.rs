@@ -21,7 +21,7 @@ pub fn libraries() -> Result<()> {
 }
 
 /// Texts of panics name source files: not by where they lay on this machine.
-fn remapped() -> String {
+pub fn remapped() -> String {
     let home =
         std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let mut flags: Vec<String> = std::env::var("RUSTFLAGS")

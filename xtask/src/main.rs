@@ -1,4 +1,4 @@
-//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `setup`.
+//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `wheel`, `setup`.
 //!
 //! Each command fetches what it lacks, says in one line what it does, and does nothing twice. Everything lands
 //! under `target/`; the library knows nothing of this program.
@@ -9,6 +9,7 @@ mod build;
 mod demo;
 mod fetch;
 mod install;
+mod python;
 mod setup;
 mod test;
 
@@ -23,10 +24,11 @@ type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo              segment a real CT from C, with a table and a picture
-  test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package
+  test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, Python
   bench             the numerics beside nnU-Net's own (fetches PyTorch, about 3 GB)
   bless             write include/voxseg.h and include/voxseg.symbols anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
+  wheel             the Python wheel, in target/xtask/python/wheels
   setup             only fetch what the commands above need";
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(),
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
+        ["wheel"] => python::run(),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{as_a_host, model};
 use crate::{
-    Result, at, build, cargo, command, demo, execute, execute_quietly, install, root, say, setup, work,
+    Result, at, build, cargo, command, demo, execute, execute_quietly, install, python, root, say, setup,
+    work,
 };
 
 enum Outcome {
@@ -66,6 +67,8 @@ const CTEST: &str = "C and C++ against the shared library";
 const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
 const VALGRIND: &str = "C and C++ under valgrind";
 const CONSUMER: &str = "find_package and pkg-config from a moved prefix";
+const WHEEL: &str = "build the Python wheel";
+const PYTHON: &str = "Python against the wheel";
 
 pub fn run() -> ExitCode {
     let mut report = Report::default();
@@ -85,6 +88,7 @@ pub fn run() -> ExitCode {
         }
         Some(library) => against(library, &mut report),
     }
+    with_python(&mut report);
     report.close()
 }
 
@@ -109,6 +113,24 @@ fn against(library: &Path, report: &mut Report) {
         }
     }
     report.lane(CONSUMER, consumer);
+}
+
+/// The lanes that need a CPython, maturin and NumPy.
+fn with_python(report: &mut Report) {
+    match python::interpreters() {
+        Err(reason) => {
+            let last = reason.lines().last().unwrap_or_default();
+            for name in [WHEEL, PYTHON] {
+                report.skip(name, last);
+            }
+        }
+        Ok((newest, others)) => match report.lane(WHEEL, || python::wheel(&newest)) {
+            Some(wheel) => {
+                report.lane(PYTHON, || python::test(&newest, &others, &wheel));
+            }
+            None => report.skip(PYTHON, "the wheel wasn't built"),
+        },
+    }
 }
 
 /// Builds and runs `tests/CMakeLists.txt` in a folder of its own.

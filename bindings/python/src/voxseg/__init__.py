@@ -1,0 +1,59 @@
+"""Embeddable inference for 3-D medical image segmentation: a published model and an image in, labels out.
+
+    import voxseg
+
+    model = voxseg.Model.open("Dataset901_TorsoCT/nnUNetTrainer__nnUNetPlans__3d_fullres")
+    plan = voxseg.Plan(model)
+    result = plan.segment(image)                          # a SimpleITK or nibabel image, or
+    result = plan.segment(array, spacing=(0.8, 0.8, 2.5)) # an array indexed [z, y, x]; spacing is (x, y, z)
+    result.labels                                         # the same kind of image, on the same grid
+
+Everything that is measured along axes, such as spacing, origin, direction, patch, is in the order x, y, z, as
+SimpleITK's getters return it. Only arrays have an order of their own, which `axes` tells: "zyx" unless you say
+otherwise.
+"""
+
+from ._errors import (
+    ArgumentError,
+    Busy,
+    Cancelled,
+    DeviceError,
+    Error,
+    InternalError,
+    MemoryBudgetError,
+    ModelError,
+    RunError,
+)
+from ._model import Label, Model
+from ._plan import Plan, PlanReport
+from ._progress import Cancel, Progress
+from ._runtime import Device, devices, open_runtime, runtime_path, runtime_version, version
+from ._segmentation import RunReport, Segmentation
+
+__version__ = version()
+
+__all__ = [
+    "ArgumentError",
+    "Busy",
+    "Cancel",
+    "Cancelled",
+    "Device",
+    "DeviceError",
+    "Error",
+    "InternalError",
+    "Label",
+    "MemoryBudgetError",
+    "Model",
+    "ModelError",
+    "Plan",
+    "PlanReport",
+    "Progress",
+    "RunError",
+    "RunReport",
+    "Segmentation",
+    "devices",
+    "open_runtime",
+    "runtime_path",
+    "runtime_version",
+    "version",
+]

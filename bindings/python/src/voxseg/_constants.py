@@ -1,0 +1,28 @@
+"""The header's constants by the names that Python takes: `"ort-cpu"` is `VXS_DEVICE_ORT_CPU`."""
+
+from __future__ import annotations
+
+from ._native import lib
+
+# VXS_DEVICE_UNUSABLE is a status that shares the prefix of the devices.
+_OTHERS = {"VXS_DEVICE_UNUSABLE"}
+
+
+def names(group: str) -> dict[str, int]:
+    """Every name of a group of constants, such as "DEVICE", with its number."""
+    prefix = f"VXS_{group}_"
+    found = [name for name in dir(lib) if name.startswith(prefix) and name not in _OTHERS]
+    return {name[len(prefix) :].lower().replace("_", "-"): getattr(lib, name) for name in found}
+
+
+def number(group: str, name: str) -> int:
+    """The constant of that name."""
+    known = names(group)
+    if name not in known:
+        raise ValueError(f"{group.lower()} is {name!r}, expected one of {', '.join(map(repr, known))}")
+    return known[name]
+
+
+def name(group: str, value: int) -> str:
+    """The name of a constant; its digits when this version of the binding doesn't know it."""
+    return next((name for name, known in names(group).items() if known == value), str(value))

@@ -1,0 +1,225 @@
+"""The kinds of images: NumPy arrays, SimpleITK's and nibabel's, told apart by what they can do.
+
+Each kind gives its channels as arrays indexed [x, y, z] on the image's own memory, its grid, and a new image of the
+same kind to write a result into.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where voxels lie in the patient, and what their numbers mean."""
+
+    spacing: Any
+    """(x, y, z) in millimetres."""
+    origin: Any
+    """Position of voxel (0, 0, 0)."""
+    direction: Any
+    """3×3: column a is the direction of axis a."""
+    ras: bool = False
+    """Whether origin and direction are in RAS coordinates and not in LPS."""
+    scaling: tuple[float, float] = (1.0, 0.0)
+    """Intensity = stored value · first + second."""
+
+    def is_like(self, other: Grid) -> bool:
+        """Whether the voxels of both lie in the same places."""
+        names = ("spacing", "origin", "direction")
+        pairs = [(getattr(self, name), getattr(other, name)) for name in names]
+        return self.ras == other.ras and all(np.allclose(a, b, rtol=1e-5, atol=1e-4) for a, b in pairs)
+
+
+class Image(Protocol):
+    """One of the kinds."""
+
+    channels: list[Array]
+    """One array for each channel, indexed [x, y, z]."""
+    grid: Grid
+    """The grid of all of them."""
+
+    def output(self, dtype: Any) -> tuple[Any, Array]:
+        """A new image of the same kind on the same grid, and its voxels, indexed [x, y, z]."""
+
+    def voxels_of(self, output: Array) -> Array:
+        """A caller's array for a result, in the order of this image's axes, indexed [x, y, z]."""
+
+
+@dataclass(frozen=True)
+class ArrayGrid:
+    """What a caller tells of an array, which has no grid of its own."""
+
+    spacing: Sequence[float] | None = None
+    origin: Sequence[float] | None = None
+    direction: Any | None = None
+    axes: str | None = None
+    coordinates: str | None = None
+    scaling: tuple[float, float] | None = None
+
+    def refuse(self, kind: str) -> None:
+        """Raises when something was told of an image that knows it by itself."""
+        told = [name for name, value in vars(self).items() if value is not None]
+        if told:
+            raise TypeError(f"{', '.join(told)} can't be passed with {kind}, which has its own")
+
+
+def image_of(image: Any, told: ArrayGrid) -> Image:
+    """The kind of an image; a list or tuple holds one image for each channel."""
+    if isinstance(image, (list, tuple)):
+        if not image:
+            raise ValueError("the list of channels is empty")
+        members = [image_of(channel, told) for channel in image]
+        return members[0] if len(members) == 1 else Channels(members)
+    if all(hasattr(image, name) for name in ("GetSpacing", "GetOrigin", "GetDirection", "GetPixelIDValue")):
+        told.refuse("a SimpleITK image")
+        return SimpleItkImage(image)
+    if hasattr(image, "affine") and hasattr(image, "dataobj"):
+        told.refuse("a nibabel image")
+        return NibabelImage(image)
+    return ArrayImage(np.asarray(image), told)
+
+
+class ArrayImage:
+    """An array in memory; the caller tells the rest."""
+
+    def __init__(self, array: Array, told: ArrayGrid) -> None:
+        axes = told.axes or {3: "zyx", 4: "czyx"}.get(array.ndim, "zyx")
+        if sorted(axes) not in (sorted("xyz"), sorted("cxyz")):
+            expected = "the letters x, y and z in any order, and c for channels"
+            raise ValueError(f"axes is {axes!r}, expected {expected}")
+        if array.ndim != len(axes):
+            raise ValueError(f"the array has shape {array.shape}, expected {len(axes)} axes ({axes})")
+        self.channels = _channels(array, axes)
+        self._axes = axes.replace("c", "")
+        if told.spacing is None:
+            raise TypeError("an array has no spacing of its own: pass spacing=(x, y, z) in millimetres")
+        if told.coordinates not in (None, "LPS", "RAS"):
+            raise ValueError(f"coordinates is {told.coordinates!r}, expected 'LPS' or 'RAS'")
+        self.grid = Grid(
+            _numbers("spacing", told.spacing, 3),
+            _numbers("origin", (0, 0, 0) if told.origin is None else told.origin, 3),
+            _numbers("direction", np.eye(3) if told.direction is None else told.direction, 9).reshape(3, 3),
+            told.coordinates == "RAS",
+            (1.0, 0.0) if told.scaling is None else told.scaling,
+        )
+
+    def output(self, dtype: Any) -> tuple[Any, Array]:
+        voxels = _empty(self.channels[0].shape, dtype)
+        return voxels.transpose(["xyz".index(axis) for axis in self._axes]), voxels
+
+    def voxels_of(self, output: Array) -> Array:
+        return output.transpose([self._axes.index(axis) for axis in "xyz"])
+
+
+class SimpleItkImage:
+    """A SimpleITK.Image."""
+
+    def __init__(self, image: Any) -> None:
+        if image.GetDimension() != 3:
+            raise ValueError(f"the SimpleITK image has {image.GetDimension()} dimensions, expected 3")
+        # Whoever has such an image has imported its package.
+        self._package = sys.modules[type(image).__module__.partition(".")[0]]
+        self._image = image
+        array = self._package.GetArrayViewFromImage(image)
+        self.channels = _channels(array, "zyxc" if array.ndim == 4 else "zyx")
+        direction = np.reshape(image.GetDirection(), (3, 3))
+        self.grid = Grid(np.array(image.GetSpacing()), np.array(image.GetOrigin()), direction)
+
+    def output(self, dtype: Any) -> tuple[Any, Array]:
+        package: Any = self._package
+        kind = {"u": "UInt", "f": "Float"}[dtype.kind]
+        image = package.Image(self._image.GetSize(), getattr(package, f"sitk{kind}{8 * dtype.itemsize}"))
+        image.CopyInformation(self._image)
+        # NumPy's view is read-only since images share memory when copied; this one is new and has its own.
+        return image, package.GetArrayViewFromImage(image).transpose()
+
+    def voxels_of(self, output: Array) -> Array:
+        return output.transpose()
+
+
+class NibabelImage:
+    """An image of nibabel with three axes, or four where the last one counts channels."""
+
+    def __init__(self, image: Any) -> None:
+        data = image.dataobj
+        # A file's own numbers need neither a copy in memory nor 8 bytes a voxel.
+        stored = hasattr(data, "get_unscaled")
+        array = data.get_unscaled() if stored else np.asanyarray(data)
+        if array.ndim not in (3, 4):
+            raise ValueError(f"the image has shape {array.shape}, expected 3 axes, or 4 with channels last")
+        self.channels = _channels(array, "xyzc" if array.ndim == 4 else "xyz")
+        self._image = image
+        affine = np.array(image.affine, dtype=np.float64)
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        if not np.all(np.isfinite(affine)) or not np.all(lengths > 0):
+            raise ValueError(f"the image's affine is {affine.tolist()}, expected three axes")
+        # As ITK, whose reading of these files is the reference, takes spacing from pixdim and not from the affine.
+        zooms = np.array(image.header.get_zooms()[:3], dtype=np.float64)
+        spacing = zooms if np.all(zooms > 0) else lengths
+        scaling = (float(data.slope), float(data.inter)) if stored else (1.0, 0.0)
+        self.grid = Grid(spacing, affine[:3, 3], affine[:3, :3] / lengths, True, scaling)
+
+    def output(self, dtype: Any) -> tuple[Any, Array]:
+        voxels = _empty(self.channels[0].shape, dtype)
+        header = self._image.header.copy()
+        header.set_data_dtype(dtype)
+        for field in ("cal_min", "cal_max"):
+            # The window that a viewer should show the image in is not one for its labels.
+            if field in getattr(header, "keys", tuple)():
+                header[field] = 0
+        return type(self._image)(voxels, self._image.affine, header), voxels
+
+    def voxels_of(self, output: Array) -> Array:
+        return output
+
+
+class Channels:
+    """Several images of one channel each, on one grid; results are of the first one's kind."""
+
+    def __init__(self, members: Sequence[Image]) -> None:
+        first = members[0]
+        for number, member in enumerate(members):
+            count = len(member.channels)
+            if count != 1:
+                raise ValueError(f"image {number} of the list has {count} channels, expected 1")
+            if member.channels[0].shape != first.channels[0].shape or not member.grid.is_like(first.grid):
+                raise ValueError(f"image {number} of the list is not on the grid of the first")
+        self.grid, self.channels = first.grid, [member.channels[0] for member in members]
+        self.output, self.voxels_of = first.output, first.voxels_of
+        layouts = {(m.channels[0].dtype.str, m.channels[0].strides, m.grid.scaling) for m in members}
+        if len(layouts) > 1:
+            # The library takes one type and layout for all channels: only then intensities are computed here.
+            self.channels = [_intensities(member) for member in members]
+            self.grid = Grid(first.grid.spacing, first.grid.origin, first.grid.direction, first.grid.ras)
+
+
+def _channels(array: Array, axes: str) -> list[Array]:
+    whole = array.transpose([axes.index(axis) for axis in ("cxyz" if "c" in axes else "xyz")])
+    return list(whole) if "c" in axes else [whole]
+
+
+def _intensities(image: Image) -> Array:
+    slope, intercept = image.grid.scaling
+    voxels = _empty(image.channels[0].shape, np.dtype(np.float32))
+    voxels[...] = image.channels[0].astype(np.float64) * slope + intercept
+    return voxels
+
+
+def _empty(shape: Sequence[int], dtype: Any) -> Array:
+    """An array indexed [x, y, z] whose x lies densest, as in every file format of this field."""
+    return np.empty(tuple(shape), dtype, order="F")
+
+
+def _numbers(name: str, value: Any, count: int) -> Array:
+    numbers = np.asarray(value, dtype=np.float64)
+    if numbers.size != count:
+        raise ValueError(f"{name} is {value!r}, expected {count} numbers")
+    return numbers

@@ -1,0 +1,252 @@
+"""A model on a device, and running it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import _constants
+from ._buffers import overlap, place_channels, place_output
+from ._errors import Error, call
+from ._handle import Handle
+from ._images import ArrayGrid, Image, image_of
+from ._model import Label, Model
+from ._native import ffi, lib
+from ._progress import Cancel, Receiver, Watch
+from ._runtime import seek_runtime
+from ._segmentation import RunReport, Segmentation
+from ._structures import initialised, keep
+from ._text import text
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """What a run will need, known before it is made."""
+
+    device: str
+    """What runs the network."""
+    precision: str
+    """The type that it computes in."""
+    threads: int
+    """Threads that a run may use."""
+    network_shape: tuple[int, int, int]
+    """Size of the image that the network sees, (x, y, z)."""
+    tiles: int
+    """Tiles that networks compute, those of all folds, stages and members included."""
+    network_runs: int
+    """Times that the network runs: tiles times mirrorings."""
+    host_peak_bytes: int
+    """Bytes that the run needs at its peak, weights included, the caller's arrays not."""
+    device_peak_bytes: int
+    """As above in the device's own memory; 0 for a CPU."""
+    weight_bytes: int
+    """Bytes of weights, all networks together; part of `host_peak_bytes`."""
+
+
+class Plan(Handle):
+    """A model on a device. One run at a time: a second one gets `Busy`. Many plans run at once, in threads.
+
+    A plan doesn't survive `fork`: make it in the process that uses it, or start processes by "spawn".
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: str = "cpu",
+        precision: str = "auto",
+        threads: int | None = None,
+        step: float | None = None,
+        mirroring: bool = True,
+        blending: str = "gaussian",
+        memory_budget: int | None = None,
+        postprocess: bool = False,
+    ) -> None:
+        """Compiles the model's network for a device; `voxseg.devices()` lists them.
+
+        `threads`, `step` (distance between tiles as a share of their size) and `memory_budget` (bytes that a run may
+        need) are the machine's or the model's own where they are None. `mirroring=False` is faster by 2 to the number
+        of axes that the model mirrors along. `postprocess` applies what comes with the model.
+        """
+        options = initialised("vxs_plan_options")
+        options.device = _constants.number("DEVICE", device)
+        options.precision = _constants.number("PRECISION", precision)
+        options.blending = _constants.number("BLENDING", blending)
+        options.mirroring = lib.VXS_MIRRORING_MODEL if mirroring else lib.VXS_MIRRORING_OFF
+        options.postprocess = lib.VXS_POSTPROCESS_MODEL if postprocess else lib.VXS_POSTPROCESS_OFF
+        for name, value in (("threads", threads), ("step", step), ("memory_budget", memory_budget)):
+            if value is not None:
+                if value <= 0:
+                    raise ValueError(f"{name} is {value}, expected more than 0, or None")
+                setattr(options, name, value)
+        seek_runtime()
+        made = ffi.new("vxs_plan **")
+        call(lib.vxs_plan_create, model._get(), options, made)
+        super().__init__(made[0], lib.vxs_plan_free)
+        self._labels = model.labels
+
+    def describe(self) -> dict[str, Any]:
+        """What runs where: device, engine and its version, precision, operators."""
+        described: dict[str, Any] = json.loads(text(lib.vxs_plan_describe(self._get())))
+        return described
+
+    def report(
+        self,
+        image: Any,
+        spacing: Sequence[float] | None = None,
+        *,
+        origin: Sequence[float] | None = None,
+        direction: Any | None = None,
+        axes: str | None = None,
+        coordinates: str | None = None,
+    ) -> PlanReport:
+        """What a segmentation of `image` will need; in place of an array its shape will do."""
+        if isinstance(image, tuple) and all(isinstance(size, (int, np.integer)) for size in image):
+            image = np.broadcast_to(np.uint8(0), image)
+        found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates))
+        report = initialised("vxs_plan_report")
+        call(lib.vxs_plan_report_for, self._here(), _volume(found), report)
+        return PlanReport(
+            _constants.name("DEVICE", report.device),
+            _constants.name("PRECISION", report.precision),
+            report.threads,
+            tuple(report.network_shape),
+            report.tiles,
+            report.network_runs,
+            report.host_peak_bytes,
+            report.device_peak_bytes,
+            report.weight_bytes,
+        )
+
+    def segment(
+        self,
+        image: Any,
+        spacing: Sequence[float] | None = None,
+        *,
+        origin: Sequence[float] | None = None,
+        direction: Any | None = None,
+        axes: str | None = None,
+        coordinates: str | None = None,
+        scaling: tuple[float, float] | None = None,
+        progress: None | bool | Receiver = None,
+        cancel: Cancel | None = None,
+        labels_out: Any | None = None,
+        probabilities: Sequence[int | str | Label] = (),
+        margin: bool = False,
+        entropy: bool = False,
+    ) -> Segmentation:
+        """Segments an image on its own grid. Blocks; other Python threads run on.
+
+        `image` is a SimpleITK image, a nibabel image, or an array; or a list with one of them for each channel.
+        Arrays are indexed [z, y, x], or [c, z, y, x] with channels, unless `axes` says another order, such as "xyz".
+        They may have any strides, either byte order, and integers up to 32 bits or floats; they are not copied.
+
+        An array needs `spacing` in millimetres, and may have `origin`, `direction` (3×3, column a is axis a), all in
+        the order x, y, z whatever `axes` is; `coordinates` "LPS" (default, as DICOM and ITK) or "RAS"; `scaling`
+        (slope, intercept) from stored numbers to intensities.
+
+        `progress` is True for tqdm's bar or a callable that gets a `Progress` and returns False to cancel. An
+        exception in it, Ctrl-C included, cancels within one tile and is raised here. `labels_out` is an integer array
+        to write the labels into, in the order of the image's axes; on any failure it is untouched. `probabilities`
+        are labels by value or name.
+        """
+        found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates, scaling))
+        raw = _volume(found)
+        place_channels(raw, found.channels)
+        outputs = _Outputs(found, self._labels)
+        labels, into = outputs.labels(labels_out)
+        wanted = {_key(label): self._value_of(label) for label in probabilities}
+        maps = {key: outputs.map(lib.VXS_MAP_PROBABILITY, _FLOAT32, value) for key, value in wanted.items()}
+        margin_map = outputs.map(lib.VXS_MAP_MARGIN, np.dtype(np.uint8)) if margin else None
+        entropy_map = outputs.map(lib.VXS_MAP_ENTROPY, _FLOAT32) if entropy else None
+
+        options, report = initialised("vxs_run_options"), initialised("vxs_run_report")
+        pointers = ffi.new("vxs_map *[]", keep(options, outputs.maps))
+        options.maps, options.map_count = keep(options, pointers), len(outputs.maps)
+        if cancel is not None:
+            options.cancel = keep(options, cancel._get())
+        watch = Watch(progress)
+        options.progress = watch.callback
+        try:
+            call(lib.vxs_segment, self._here(), raw, into, options, report)
+        except Error:
+            if watch.exception is None:
+                raise
+        finally:
+            watch.close()
+        watch.rethrow()
+        return Segmentation(labels, maps, margin_map, entropy_map, RunReport.of(report))
+
+    def _here(self) -> Any:
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "the plan was made before this process was forked and can't run in it: make it here, or start "
+                'processes by multiprocessing.get_context("spawn")'
+            )
+        return self._get()
+
+    def _value_of(self, asked: int | str | Label) -> int:
+        for label in self._labels:
+            if asked in (label, label.value, label.name):
+                return label.value
+        raise ValueError(f"probabilities asks for {asked!r}, expected values or names of the model's labels")
+
+
+def _key(label: int | str | Label) -> int | str:
+    return label.name if isinstance(label, Label) else label
+
+
+def _volume(image: Image) -> Any:
+    """The grid of an image, without its voxels."""
+    raw = initialised("vxs_volume")
+    grid = image.grid
+    raw.dtype = lib.VXS_DTYPE_F32
+    raw.shape = image.channels[0].shape
+    raw.spacing, raw.origin = grid.spacing.tolist(), grid.origin.tolist()
+    raw.direction = grid.direction.ravel().tolist()
+    raw.slope, raw.intercept = grid.scaling
+    raw.flags = lib.VXS_VOLUME_RAS if grid.ras else 0
+    return raw
+
+
+class _Outputs:
+    """The arrays that a run writes."""
+
+    def __init__(self, image: Image, labels: Sequence[Label]) -> None:
+        self._image = image
+        self._dtype = np.min_scalar_type(max(label.value for label in labels))
+        self.maps: list[Any] = []
+
+    def labels(self, own: Any | None) -> tuple[Any, Any]:
+        """What the caller gets, and the vxs_labels that is written."""
+        image, voxels = self._image.output(self._dtype) if own is None else (own, self._check(own))
+        raw = initialised("vxs_labels")
+        place_output(raw, voxels)
+        return image, raw
+
+    def map(self, kind: int, dtype: Any, label: int = 0) -> Any:
+        """What the caller gets; the vxs_map that is written joins `maps`."""
+        image, voxels = self._image.output(dtype)
+        raw = initialised("vxs_map")
+        raw.kind, raw.label = kind, label
+        place_output(raw, voxels)
+        self.maps.append(raw)
+        return image
+
+    def _check(self, own: Any) -> Any:
+        if not isinstance(own, np.ndarray) or own.ndim != 3 or not own.flags.writeable:
+            raise TypeError("labels_out must be a NumPy array with three axes that can be written")
+        voxels = self._image.voxels_of(own)
+        shape = self._image.channels[0].shape
+        if voxels.shape != shape:
+            raise ValueError(f"labels_out has the sizes {voxels.shape} along x, y, z, expected {shape}")
+        if any(overlap(voxels, channel) for channel in self._image.channels):
+            raise ValueError("labels_out lies in the memory of the image")
+        return voxels

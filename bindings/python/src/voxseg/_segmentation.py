@@ -1,0 +1,51 @@
+"""What a run gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did."""
+
+    tiles: int
+    """Tiles that the network computed, folds included."""
+    voxels: int
+    """Voxels of the label map."""
+    near_ties: int
+    """Voxels whose two best classes differ in probability by at most 0.01."""
+    preprocess_seconds: float
+    """Seconds spent on reading, cropping, normalising and resampling the image."""
+    network_seconds: float
+    """Seconds spent in the network."""
+    blend_seconds: float
+    """Seconds spent on cutting and blending tiles."""
+    restore_seconds: float
+    """Seconds spent on bringing the labels onto the image's grid."""
+    total_seconds: float
+    """Seconds from the call to its return."""
+    process_peak_bytes: int
+    """Most memory that the whole process ever had resident; 0 where the system doesn't tell."""
+
+    @classmethod
+    def of(cls, raw: Any) -> RunReport:
+        """From a vxs_run_report."""
+        return cls(**{field.name: getattr(raw, field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Labels, and the maps that were asked for: each of the same kind as the image and on its grid."""
+
+    labels: Any
+    """One label a voxel; the caller's own array where one was passed."""
+    probabilities: dict[int | str, Any]
+    """The probability (float32) of each label that was asked for, by value or name as it was asked."""
+    margin: Any | None
+    """By how many thousandths the highest probability is over the second highest, at most 255 (uint8)."""
+    entropy: Any | None
+    """Entropy of the probabilities in nats (float32)."""
+    report: RunReport
+    """What the run did."""

@@ -1,0 +1,183 @@
+"""Arrays in and out: any strides, either byte order, any order of axes, and no copies."""
+
+from __future__ import annotations
+
+import unittest
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+import voxseg
+from fixture import SMALL, SPACING, ct, expected, model, plan
+from voxseg._buffers import place_channels
+from voxseg._images import ArrayGrid, image_of
+from voxseg._native import ffi
+from voxseg._structures import initialised
+
+
+def segment(array: Any, **options: Any) -> Any:
+    return plan().segment(array, SPACING, **options).labels
+
+
+class Inputs(unittest.TestCase):
+    def test_the_model_finds_something(self) -> None:
+        self.assertGreater(len(np.unique(expected())), 2)
+        self.assertEqual((expected().dtype, expected().shape), (np.uint8, SMALL))
+        self.assertTrue(expected().flags.c_contiguous)
+
+    def test_strides(self) -> None:
+        array = ct()
+        apart = np.zeros((20, 12, 48), np.int16)
+        apart[::2, :, ::3] = array
+        unaligned = np.zeros(array.nbytes + 1, np.uint8)[1:].view(np.int16).reshape(array.shape)
+        unaligned[...] = array
+        read_only = array.copy()
+        read_only.flags.writeable = False
+        for other in (
+            np.asfortranarray(array),
+            apart[::2, :, ::3],
+            array[::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1],
+            unaligned,
+            read_only,
+        ):
+            np.testing.assert_array_equal(other, array)
+            np.testing.assert_array_equal(segment(other), expected())
+
+    def test_types(self) -> None:
+        array = ct()
+        for dtype in ("<i2", ">i2", "<i4", ">i4", "<f4", ">f4", "<f8", ">f8", ">f2"):
+            np.testing.assert_array_equal(segment(array.astype(dtype)), expected(), dtype)
+        raised = (array + 1024).astype(">u2")
+        np.testing.assert_array_equal(segment(raised, scaling=(1, -1024)), expected())
+        np.testing.assert_array_equal(segment(array > 100), segment((array > 100).astype(np.uint8)))
+        for dtype in ("i8", "c8", "S3", "O"):
+            with self.assertRaisesRegex(TypeError, "expected integers of 8 to 32 bits"):
+                segment(array.astype(dtype))
+
+    def test_one_value_everywhere(self) -> None:
+        same = np.broadcast_to(np.int16(40), SMALL)
+        np.testing.assert_array_equal(segment(same), segment(np.full(SMALL, 40, np.int16)))
+        one = segment(np.int16([[[40]]]))
+        self.assertEqual(one.shape, (1, 1, 1))
+
+    def test_axes(self) -> None:
+        for order in permutations("zyx"):
+            axes = "".join(order)
+            turned = ct().transpose(["zyx".index(axis) for axis in axes])
+            labels = segment(turned, axes=axes)
+            self.assertEqual(labels.shape, turned.shape)
+            np.testing.assert_array_equal(labels.transpose([axes.index(axis) for axis in "zyx"]), expected())
+        for axes in ("xy", "xyy", "xyzt", "XYZ"):
+            with self.assertRaisesRegex(ValueError, "axes is"):
+                segment(ct(), axes=axes)
+        for wrong in (ct()[0], ct()[None, None], np.int16(3)):
+            with self.assertRaisesRegex(ValueError, "the array has shape"):
+                segment(wrong)
+
+    def test_axes_that_are_not_alike(self) -> None:
+        uneven = plan().segment(ct(), (3, 4, 6)).labels
+        turned = plan().segment(ct().transpose(), (3, 4, 6), axes="xyz").labels
+        np.testing.assert_array_equal(turned.transpose(), uneven)
+        self.assertFalse(np.array_equal(uneven, plan().segment(ct(), (6, 4, 3)).labels))
+
+    def test_channels(self) -> None:
+        array = ct()
+        np.testing.assert_array_equal(segment(array[None]), expected())
+        np.testing.assert_array_equal(segment(array[..., None], axes="zyxc"), expected())
+        np.testing.assert_array_equal(segment([array]), expected())
+        with self.assertRaises(voxseg.ArgumentError) as caught:
+            segment([array, array])
+        self.assertEqual((caught.exception.status, caught.exception.details["found"][:1]), (106, "2"))
+        mixed = image_of([array, array.astype("f8") * 2], ArrayGrid(SPACING)).channels
+        np.testing.assert_array_equal(mixed[1], array.transpose() * 2.0)
+        self.assertEqual({channel.dtype.str for channel in mixed}, {np.dtype("f4").str})
+        for wrong in ([], [array, array[1:]], [array[None].repeat(2, 0), array]):
+            with self.assertRaises(ValueError):
+                segment(wrong)
+
+    def test_grid(self) -> None:
+        array = ct()
+        np.testing.assert_array_equal(segment(array, origin=(1, 2, 3), direction=np.eye(3)), expected())
+        lps = segment(array, direction=np.diag([-1, 1, 1]).ravel(), coordinates="LPS")
+        ras = segment(array, direction=np.diag([1, -1, 1]), coordinates="RAS")
+        np.testing.assert_array_equal(ras, lps)
+        with self.assertRaisesRegex(TypeError, "pass spacing"):
+            plan().segment(array)
+        for options in ({"origin": (1, 2)}, {"direction": np.eye(4)}, {"coordinates": "lps"}):
+            with self.assertRaises(ValueError):
+                segment(array, **options)
+        with self.assertRaises(voxseg.ArgumentError) as caught:
+            segment(array, direction=[1, 1, 0, 0, 1, 0, 0, 0, 1])
+        self.assertEqual(caught.exception.status, 104)
+        for spacing in ((0, 1, 1), (1, 1, float("nan"))):
+            with self.assertRaises(voxseg.ArgumentError):
+                plan().segment(array, spacing)
+        with self.assertRaises(voxseg.ArgumentError):
+            segment(np.zeros((0, 3, 3), np.int16))
+
+    def test_nothing_is_copied(self) -> None:
+        array = ct()[::-1, :, ::2]
+        image = image_of(array, ArrayGrid(SPACING))
+        raw = initialised("vxs_volume")
+        place_channels(raw, image.channels)
+        start = int(ffi.cast("uintptr_t", raw.channel_data[0]))
+        bounds = np.lib.array_utils.byte_bounds if hasattr(np.lib, "array_utils") else np.byte_bounds
+        self.assertEqual((start, start + raw.data_size), bounds(array))
+        self.assertEqual(start + raw.offset, array.__array_interface__["data"][0])
+
+
+class Outputs(unittest.TestCase):
+    def test_own_labels(self) -> None:
+        for dtype in ("u1", "i2", "u2", "i4", "u4", "i1"):
+            apart = np.full((20, 12, 32), 90, dtype)
+            own = apart[::-2, :, ::2]
+            self.assertIs(segment(ct(), labels_out=own), own)
+            np.testing.assert_array_equal(own, expected())
+            self.assertTrue((apart[::2] == 90).all() and (apart[:, :, 1::2] == 90).all())
+        turned = np.zeros(SMALL[::-1], np.uint8)
+        segment(ct().transpose(), axes="xyz", labels_out=turned)
+        np.testing.assert_array_equal(turned.transpose(), expected())
+
+    def test_refused_labels(self) -> None:
+        read_only = np.zeros(SMALL, np.uint8)
+        read_only.flags.writeable = False
+        shared = ct()
+        repeated = np.lib.stride_tricks.as_strided(np.zeros(500, np.uint8), SMALL, (0, 16, 1))
+        for kind, own in (
+            (TypeError, read_only),
+            (TypeError, [[[0]]]),
+            (TypeError, np.zeros(SMALL[1:], np.uint8)),
+            (TypeError, np.zeros(SMALL, np.int64)),
+            (ValueError, np.zeros((10, 12, 17), np.uint8)),
+            (ValueError, np.zeros(SMALL, ">u2")),
+            (ValueError, shared),
+            (voxseg.ArgumentError, np.zeros(SMALL, np.float32)),
+            (voxseg.ArgumentError, repeated),
+        ):
+            with self.assertRaises(kind):
+                segment(shared, labels_out=own)
+        np.testing.assert_array_equal(shared, ct())
+
+    def test_maps(self) -> None:
+        labels = model().labels
+        asked = [0, "spleen", labels[2]]
+        result = plan().segment(ct(), SPACING, probabilities=asked, margin=True, entropy=True)
+        np.testing.assert_array_equal(result.labels, expected())
+        self.assertEqual(list(result.probabilities), [0, "spleen", labels[2].name])
+        background = result.probabilities[0]
+        self.assertEqual((background.dtype, background.shape), (np.float32, SMALL))
+        self.assertTrue(((background >= 0) & (background <= 1)).all())
+        self.assertTrue((result.labels[background > 0.5] == 0).all())
+        self.assertEqual((result.margin.dtype, result.entropy.dtype), (np.uint8, np.float32))
+        self.assertTrue((result.entropy >= 0).all() and result.margin.max() > 0)
+        self.assertEqual(result.report.voxels, expected().size)
+        plain = plan().segment(ct(), SPACING)
+        self.assertEqual((plain.probabilities, plain.margin, plain.entropy), ({}, None, None))
+        for wrong in (999, "no such organ"):
+            with self.assertRaisesRegex(ValueError, "probabilities asks for"):
+                plan().segment(ct(), SPACING, probabilities=[wrong])
+
+
+if __name__ == "__main__":
+    unittest.main()

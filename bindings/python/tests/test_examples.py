@@ -1,0 +1,78 @@
+"""The examples are programs: they are run as a user runs them."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+from fixture import MODEL, REPOSITORY, SPACING, ct, expected
+
+try:
+    import nibabel
+except ImportError:
+    nibabel = None
+
+
+@unittest.skipUnless(nibabel, "nibabel isn't installed")
+class Examples(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.image = self.folder / "ct.nii.gz"
+        nibabel.Nifti1Image(ct().transpose(), np.diag([-3, -3, 3, 1])).to_filename(self.image)
+
+    def run_example(self, name: str, *arguments: object, status: int = 0) -> str:
+        program = REPOSITORY / "examples/python" / name
+        command = [sys.executable, str(program), *map(str, arguments)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+        words = done.stdout.decode()
+        self.assertEqual(done.returncode, status, words)
+        return words
+
+    def check(self, labels: Path) -> None:
+        written = nibabel.load(labels)
+        np.testing.assert_array_equal(np.asarray(written.dataobj).transpose(), expected())
+        self.assertEqual(written.header.get_zooms(), SPACING)
+
+    @unittest.skipUnless(importlib.util.find_spec("tqdm"), "tqdm isn't installed")
+    def test_segment_nifti(self) -> None:
+        labels = self.folder / "labels.nii.gz"
+        words = self.run_example("segment_nifti.py", MODEL, self.image, labels)
+        self.check(labels)
+        self.assertIn("1 tiles in ", words)
+        self.assertIn(" ml", words)
+        words = self.run_example("segment_nifti.py", MODEL, self.image, self.image, labels, status=1)
+        self.assertIn("segment_nifti: ", words)
+        self.assertIn("channel", words)
+
+    def test_compare_models(self) -> None:
+        words = self.run_example("compare_models.py", MODEL, MODEL, self.image).split()
+        self.assertEqual(set(words[1::2]), {"1.0000"})
+        self.assertEqual(len(words[::2]), len(np.unique(expected())) - 1)
+
+    @unittest.skipUnless(importlib.util.find_spec("ray"), "ray isn't installed")
+    def test_ray_batch(self) -> None:
+        images = []
+        for number in range(3):
+            images.append(self.folder / f"case{number}.nii.gz")
+            images[-1].write_bytes(self.image.read_bytes())
+        broken = self.folder / "broken.nii.gz"
+        broken.write_bytes(b"not a NIfTI file")
+        out = self.folder / "out"
+        options = ("--workers", 2, "--threads", 1)
+        words = self.run_example("ray_batch.py", *options, MODEL, out, *images, broken, status=1)
+        for image in images:
+            self.check(out / image.name)
+            self.assertIn(f"{image.name}: ", words)
+        self.assertIn("broken.nii.gz: ", words)
+        self.assertEqual(len(list(out.iterdir())), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,166 @@
+"""SimpleITK's and nibabel's images: the same labels as from an array, and the same kind of image back."""
+
+from __future__ import annotations
+
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import voxseg
+from fixture import SPACING, ct, expected, plan
+from voxseg._images import ArrayGrid, image_of
+
+try:
+    import SimpleITK
+except ImportError:
+    SimpleITK = None
+try:
+    import nibabel
+except ImportError:
+    nibabel = None
+
+# A quarter turn in the axial plane, as rows, in LPS.
+TURNED = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+def channels(image: Any) -> list[Any]:
+    """The arrays that the library reads."""
+    return image_of(image, ArrayGrid()).channels
+
+
+@unittest.skipUnless(SimpleITK, "SimpleITK isn't installed")
+class FromSimpleItk(unittest.TestCase):
+    def image(self, array: Any) -> Any:
+        image = SimpleITK.GetImageFromArray(array)
+        image.SetSpacing(SPACING)
+        image.SetOrigin((-10.0, 20.0, 30.5))
+        image.SetDirection(TURNED.ravel())
+        return image
+
+    def test_labels(self) -> None:
+        image = self.image(ct())
+        result = plan().segment(image, margin=True, entropy=True, probabilities=[1])
+        np.testing.assert_array_equal(SimpleITK.GetArrayViewFromImage(result.labels), expected())
+        self.assertEqual(result.labels.GetPixelIDTypeAsString(), "8-bit unsigned integer")
+        for output in (result.labels, result.margin, result.entropy, result.probabilities[1]):
+            self.assertTrue(output.IsSameImageGeometryAs(image))
+        entropy = plan().segment(ct(), SPACING, entropy=True).entropy
+        np.testing.assert_array_equal(SimpleITK.GetArrayViewFromImage(result.entropy), entropy)
+
+    def test_nothing_is_copied(self) -> None:
+        image = self.image(ct())
+        self.assertTrue(np.shares_memory(channels(image)[0], SimpleITK.GetArrayViewFromImage(image)))
+
+    def test_own_labels(self) -> None:
+        own = np.zeros(expected().shape, np.int32)
+        self.assertIs(plan().segment(self.image(ct()), labels_out=own).labels, own)
+        np.testing.assert_array_equal(own, expected())
+
+    def test_channels(self) -> None:
+        image = self.image(ct())
+        vector = SimpleITK.Compose(image, image * 2)
+        np.testing.assert_array_equal(channels(vector)[1], ct().transpose() * 2)
+        self.assertEqual(len(channels([image, image])), 2)
+        elsewhere = self.image(ct())
+        elsewhere.SetOrigin((0.0, 0.0, 0.0))
+        with self.assertRaisesRegex(ValueError, "image 1 of the list is not on the grid of the first"):
+            plan().segment([image, elsewhere])
+
+    def test_refused(self) -> None:
+        image = self.image(ct())
+        with self.assertRaisesRegex(TypeError, "spacing, axes can't be passed with a SimpleITK image"):
+            plan().segment(image, SPACING, axes="zyx")
+        with self.assertRaisesRegex(ValueError, "2 dimensions, expected 3"):
+            plan().segment(image[:, :, 0])
+        with self.assertRaisesRegex(TypeError, "voxels are int64"):
+            plan().segment(SimpleITK.Cast(image, SimpleITK.sitkInt64))
+
+    def test_report(self) -> None:
+        self.assertEqual(plan().report(self.image(ct())), plan().report(ct().shape, SPACING))
+
+
+@unittest.skipUnless(nibabel, "nibabel isn't installed")
+class FromNibabel(unittest.TestCase):
+    def image(self, array: Any) -> Any:
+        # nibabel's coordinates are RAS: x and y of the LPS grid above with the other sign.
+        affine = np.eye(4)
+        affine[:3, :3] = np.diag([-1, -1, 1]) @ TURNED * SPACING
+        affine[:3, 3] = (10.0, -20.0, 30.5)
+        return nibabel.Nifti1Image(array.transpose(), affine)
+
+    def test_labels(self) -> None:
+        image = self.image(ct())
+        image.header["cal_max"] = 400
+        result = plan().segment(image, margin=True)
+        self.assertIs(type(result.labels), nibabel.Nifti1Image)
+        np.testing.assert_array_equal(np.asarray(result.labels.dataobj).transpose(), expected())
+        np.testing.assert_array_equal(result.labels.affine, image.affine)
+        header = result.labels.header
+        self.assertEqual((header.get_data_dtype(), float(header["cal_max"])), (np.uint8, 0.0))
+        self.assertEqual(float(image.header["cal_max"]), 400.0)
+
+    def test_from_a_file(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "ct.nii")
+            stored = self.image((ct() + 1024).astype(">i2"))
+            header = nibabel.Nifti1Header(endianness=">")
+            header.set_data_dtype(">i2")
+            header.set_slope_inter(1, -1024)
+            nibabel.Nifti1Image(ct().transpose().astype(float), stored.affine, header).to_filename(path)
+            image = nibabel.load(path)
+            array = channels(image)[0]
+            self.assertEqual((array.dtype.str, array.flags.owndata), (">i2", False))
+            self.assertIsInstance(array, np.memmap)
+            result = plan().segment(image)
+            result.labels.to_filename(Path(folder, "labels.nii.gz"))
+            written = nibabel.load(Path(folder, "labels.nii.gz"))
+            np.testing.assert_array_equal(np.asarray(written.dataobj).transpose(), expected())
+            self.assertEqual(written.get_data_dtype(), np.uint8)
+            del array, image
+
+    def test_nothing_is_copied(self) -> None:
+        array = ct()
+        self.assertTrue(np.shares_memory(channels(self.image(array))[0], array))
+
+    def test_same_grid_as_simpleitk(self) -> None:
+        if SimpleITK is None:
+            self.skipTest("SimpleITK isn't installed")
+        from voxseg._plan import _volume
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder, "ct.nii"))
+            self.image(ct()).to_filename(path)
+            mine = image_of(nibabel.load(path), ArrayGrid()).grid
+            its = image_of(SimpleITK.ReadImage(path), ArrayGrid()).grid
+        lps = np.diag([-1.0, -1.0, 1.0])
+        np.testing.assert_array_equal(mine.spacing, its.spacing)
+        np.testing.assert_allclose(lps @ mine.origin, its.origin, atol=1e-5)
+        np.testing.assert_allclose(lps @ mine.direction, its.direction, atol=1e-6)
+        self.assertTrue(mine.ras and not its.ras and _volume(image_of(self.image(ct()), ArrayGrid())).flags)
+
+    def test_channels(self) -> None:
+        array = np.stack([ct(), ct() * 2]).transpose()
+        image = nibabel.Nifti1Image(array, np.diag([*SPACING, 1]))
+        self.assertEqual(len(channels(image)), 2)
+        np.testing.assert_array_equal(channels(image)[1], ct().transpose() * 2)
+        one = nibabel.Nifti1Image(array[..., :1], np.diag([*SPACING, 1]))
+        labels = plan().segment(one).labels
+        self.assertEqual(labels.shape, ct().shape[::-1])
+
+    def test_refused(self) -> None:
+        with self.assertRaisesRegex(TypeError, "spacing can't be passed with a nibabel image"):
+            plan().segment(self.image(ct()), SPACING)
+        with self.assertRaisesRegex(ValueError, "expected 3 axes"):
+            plan().segment(nibabel.Nifti1Image(ct()[0], np.eye(4)))
+        sheared = self.image(ct())
+        sheared.affine[0, 0] += 1
+        with self.assertRaises(voxseg.ArgumentError) as caught:
+            plan().segment(sheared)
+        self.assertEqual(caught.exception.status, 104)
+
+
+if __name__ == "__main__":
+    unittest.main()

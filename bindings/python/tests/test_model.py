@@ -1,0 +1,150 @@
+"""Models: what they say, how they are opened, and what is said when they can't be."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+import voxseg
+from fixture import MODEL, SMALL, SPACING, ct, expected, model, plan
+
+
+class Opened(unittest.TestCase):
+    def test_what_it_says(self) -> None:
+        opened = model()
+        self.assertEqual(opened.name, "Dataset901_TorsoCT")
+        self.assertEqual(opened.channels, ("CT",))
+        self.assertEqual((opened.spacing, opened.patch), ((3.0, 3.0, 3.0), (96, 80, 64)))
+        self.assertEqual(len(opened.identity), 64)
+        values = [label.value for label in opened.labels]
+        self.assertEqual(values, sorted(set(values)))
+        self.assertEqual((opened.labels[0].value, opened.labels[0].name), (0, "background"))
+        self.assertTrue(all(0 <= part <= 255 for label in opened.labels for part in label.color))
+        self.assertEqual(opened.describe()["identity"], opened.identity)
+        self.assertIn(opened.name, repr(opened))
+
+    def test_options(self) -> None:
+        dataset = MODEL.parent
+        for path, options in (
+            (str(MODEL), {"folds": [0]}),
+            (MODEL, {"checkpoint": "checkpoint_final.pth"}),
+            (dataset, {"configuration": "3d_fullres"}),
+        ):
+            with voxseg.Model.open(path, **options) as opened:
+                self.assertEqual(opened.identity, model().identity)
+
+    def test_from_memory(self) -> None:
+        paths = [path for path in MODEL.rglob("*") if path.is_file()]
+        files: dict[str, Any] = {path.relative_to(MODEL).as_posix(): path.read_bytes() for path in paths}
+        files["plans.json"] = memoryview(bytearray(files["plans.json"]))
+        self.assertEqual(voxseg.Model.open_memory(files).identity, model().identity)
+
+    def test_ensemble_of_a_model_with_itself(self) -> None:
+        first, second = voxseg.Model.open(MODEL), voxseg.Model.open(MODEL)
+        both = voxseg.Model.ensemble(member for member in (first, second))
+        first.close()
+        second.close()
+        self.assertNotEqual(both.identity, model().identity)
+        labels = voxseg.Plan(both).segment(ct(), SPACING).labels
+        np.testing.assert_array_equal(labels, expected())
+
+    def test_closed(self) -> None:
+        with voxseg.Model.open(MODEL) as opened:
+            own = voxseg.Plan(opened)
+        opened.close()
+        with self.assertRaisesRegex(ValueError, "Model is closed"):
+            opened.describe()
+        with self.assertRaisesRegex(ValueError, "Model is closed"), opened:
+            pass
+        self.assertIn("closed", repr(opened))
+        np.testing.assert_array_equal(own.segment(ct(), SPACING).labels, expected())
+        own.close()
+        with self.assertRaisesRegex(ValueError, "Plan is closed"):
+            own.segment(ct(), SPACING)
+
+    def test_not_copied(self) -> None:
+        for duplicate in (copy.deepcopy, pickle.dumps):
+            with self.assertRaises(TypeError):
+                duplicate(plan())
+
+
+class Refused(unittest.TestCase):
+    def refused(self, kind: type[voxseg.Error], status: int, call: Callable[[], Any]) -> voxseg.Error:
+        with self.assertRaises(kind) as caught:
+            call()
+        error = caught.exception
+        self.assertEqual(error.status, status)
+        self.assertGreater(len(str(error)), 10)
+        copied = pickle.loads(pickle.dumps(error))
+        self.assertEqual((type(copied), copied.details), (kind, error.details))
+        return error
+
+    def test_models(self) -> None:
+        missing = Path("/nowhere/at/all")
+        error = self.refused(voxseg.ModelError, 201, lambda: voxseg.Model.open(missing))
+        self.assertIn(str(missing), error.details["path"])
+        error = self.refused(voxseg.ModelError, 202, lambda: voxseg.Model.open(MODEL, checkpoint="none.pth"))
+        self.assertIn("none.pth", error.details["reason"])
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "dataset.json").write_text("{", encoding="utf-8")
+            Path(folder, "plans.json").write_text("{}", encoding="utf-8")
+            error = self.refused(voxseg.ModelError, 203, lambda: voxseg.Model.open(folder))
+            self.assertIn("dataset.json", error.details["file"])
+        with self.assertRaisesRegex(voxseg.ModelError, "7"):
+            voxseg.Model.open(MODEL, folds=[7])
+
+    def test_arguments(self) -> None:
+        error = self.refused(voxseg.ArgumentError, 101, lambda: voxseg.Model.open("\udcff"))
+        self.assertEqual(error.details["argument"], "path")
+        self.assertIsInstance(error, ValueError)
+        self.refused(voxseg.ArgumentError, 101, lambda: voxseg.Model.ensemble([]))
+        for wrong in (lambda: voxseg.Model.open("a\0b"), lambda: voxseg.Model.open(MODEL, folds=[])):
+            with self.assertRaises(ValueError):
+                wrong()
+        with self.assertRaisesRegex(ValueError, "folds is '0'"):
+            voxseg.Model.open(MODEL, folds="0")
+        with self.assertRaises(OverflowError):
+            voxseg.Model.open(MODEL, folds=[-1])
+
+    def test_plans(self) -> None:
+        with self.assertRaisesRegex(ValueError, "device is 'abacus', expected one of 'cpu', 'ort-cpu'"):
+            voxseg.Plan(model(), device="abacus")
+        with self.assertRaisesRegex(ValueError, "threads is 0"):
+            voxseg.Plan(model(), threads=0)
+        self.refused(voxseg.ArgumentError, 101, lambda: voxseg.Plan(model(), step=1.5))
+        error = self.refused(voxseg.MemoryBudgetError, 403, lambda: voxseg.Plan(model(), memory_budget=1000))
+        self.assertEqual(error.details["budget"], "1000")
+        self.assertIsInstance(error, MemoryError)
+        budget = plan().report(SMALL, SPACING).host_peak_bytes - 1
+        small = voxseg.Plan(model(), memory_budget=budget)
+        self.refused(voxseg.MemoryBudgetError, 403, lambda: small.segment(ct(), SPACING))
+
+
+class Planned(unittest.TestCase):
+    def test_report(self) -> None:
+        own = voxseg.Plan(model(), device="ort-cpu", precision="f32", threads=1, step=0.5, mirroring=False)
+        report = own.report(SMALL, SPACING)
+        self.assertEqual((report.device, report.precision, report.threads), ("ort-cpu", "f32", 1))
+        self.assertEqual((report.network_shape, report.tiles), ((16, 12, 10), 1))
+        self.assertGreater(report.host_peak_bytes, report.weight_bytes)
+        self.assertEqual(own.report(ct(), SPACING), report)
+        self.assertEqual(own.report((16, 10, 12), SPACING, axes="xzy"), report)
+        self.assertIn("device", own.describe())
+        np.testing.assert_array_equal(own.segment(ct(), SPACING).labels, expected())
+
+    def test_devices(self) -> None:
+        devices = voxseg.devices()
+        self.assertEqual([device.name for device in devices][:1], ["cpu"])
+        self.assertTrue(all(device.usable == (device.reason == "") for device in devices))
+        self.assertTrue(voxseg.runtime_version().startswith("1."))
+        self.assertTrue(Path(voxseg.runtime_path()).is_file())
+
+
+if __name__ == "__main__":
+    unittest.main()
