@@ -30,6 +30,16 @@
 
 
 /**
+ * By name; case doesn't matter, and spaces, hyphens and underscores are the same.
+ */
+#define VXS_MATCH_NAME 0
+
+/**
+ * By the codes of property type and modifier.
+ */
+#define VXS_MATCH_TERMS 1
+
+/**
  * The fastest CPU engine of this build.
  */
 #define VXS_DEVICE_CPU 1
@@ -407,6 +417,11 @@ typedef struct Range Range;
 typedef struct vxs_cancel vxs_cancel;
 
 /**
+ * The comparisons of two label maps.
+ */
+typedef struct vxs_comparison_list vxs_comparison_list;
+
+/**
  * The devices that were found. Immutable: any thread may read it.
  */
 typedef struct vxs_device_list vxs_device_list;
@@ -433,6 +448,189 @@ typedef struct vxs_plan vxs_plan;
  * device, 4xx the run, 9xx a defect of this library. A number never changes its meaning.
  */
 typedef int32_t vxs_status;
+
+/**
+ * A label of one map and the one of another that means the same.
+ */
+typedef struct vxs_label_pair {
+    /**
+     * Its value in the first map.
+     */
+    uint32_t first;
+    /**
+     * Its value in the second map.
+     */
+    uint32_t second;
+} vxs_label_pair;
+
+/**
+ * What to compare. Fill it by `vxs_compare_options_init` first.
+ */
+typedef struct vxs_compare_options {
+    /**
+     * Set by `vxs_compare_options_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Threads that work, the calling one included. 0 (default): all processors of this process.
+     */
+    uint32_t threads;
+    /**
+     * The labels to compare. NULL (default): each value but 0 that occurs, with the same value.
+     */
+    const struct vxs_label_pair *pairs;
+    /**
+     * Number of entries in `pairs`.
+     */
+    uint64_t pair_count;
+    /**
+     * For surfaces and their distances: the tolerance of surface Dice in millimetres, from 0. Less than 0 (default):
+     * surfaces are left out, which is faster.
+     */
+    double tolerance;
+} vxs_compare_options;
+
+/**
+ * How a label of the first map and one of the second agree. Numbers that aren't defined are NaN: overlaps of labels
+ * that don't occur, and distances where they weren't asked for; distances to a label that doesn't occur are infinite.
+ * Fill it by `vxs_comparison_init` first.
+ */
+typedef struct vxs_comparison {
+    /**
+     * Set by `vxs_comparison_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * The labels.
+     */
+    struct vxs_label_pair pair;
+    /**
+     * Voxels of each, on the first map's grid.
+     */
+    uint64_t voxels[2];
+    /**
+     * Voxels that have both.
+     */
+    uint64_t both;
+    /**
+     * Volume of each in millilitres.
+     */
+    double milliliters[2];
+    /**
+     * The Dice coefficient.
+     */
+    double dice;
+    /**
+     * The largest distance from an element of either surface to the other, in millimetres.
+     */
+    double hausdorff;
+    /**
+     * The distance that 95 % of a surface's area keep within, of that surface for which it is larger.
+     */
+    double hausdorff_95;
+    /**
+     * The mean distance over the elements of both surfaces.
+     */
+    double mean_distance;
+    /**
+     * The share of both surfaces' area that is within the tolerance of the other surface.
+     */
+    double surface_dice;
+} vxs_comparison;
+
+/**
+ * How labels of two models are matched: one of `VXS_MATCH_*`.
+ */
+typedef int32_t vxs_match;
+
+/**
+ * The type of a voxel: one of `VXS_DTYPE_*`, in the machine's byte order unless `VXS_VOLUME_SWAPPED` is set.
+ */
+typedef int32_t vxs_dtype;
+
+/**
+ * An image to segment: one or several channels on one grid. The library only reads it, during the call that
+ * it is passed to. Fill it by `vxs_volume_init` first.
+ *
+ * The grid: voxel (i, j, k) lies at `origin + direction · (i·spacing[0], j·spacing[1], k·spacing[2])`, and
+ * in memory at `data + offset + i·strides[0] + j·strides[1] + k·strides[2]`.
+ */
+typedef struct vxs_volume {
+    /**
+     * Set by `vxs_volume_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Type of a voxel.
+     */
+    vxs_dtype dtype;
+    /**
+     * The voxels. Not needed when `channel_data` is set.
+     */
+    const void *data;
+    /**
+     * Size of the buffer at `data`, or of each buffer in `channel_data`, in bytes. Nothing outside is read.
+     */
+    uint64_t data_size;
+    /**
+     * Number of voxels along each axis.
+     */
+    uint64_t shape[3];
+    /**
+     * Distance in bytes between neighbours along each axis, negative when an axis runs backwards. All zero
+     * (default): axis 0 is the fastest and nothing lies between the voxels.
+     */
+    int64_t strides[3];
+    /**
+     * Where voxel (0, 0, 0) lies in the buffer, in bytes. 0 by default.
+     */
+    uint64_t offset;
+    /**
+     * Number of channels, in the order that the model names them. 1 by default.
+     */
+    uint64_t channels;
+    /**
+     * Distance in bytes between the channels in `data`; 0 (default): each channel follows the one before.
+     */
+    int64_t channel_stride;
+    /**
+     * NULL (default), or `channels` pointers to one buffer a channel, all with the same type and layout.
+     */
+    const void *const *channel_data;
+    /**
+     * Distance between neighbours along each axis in millimetres. 1 by default.
+     */
+    double spacing[3];
+    /**
+     * Position of voxel (0, 0, 0) in millimetres. 0 by default.
+     */
+    double origin[3];
+    /**
+     * Row-major 3×3 matrix: column a is the unit vector in patient coordinates along which axis a runs.
+     * Columns are orthogonal; either handedness. Identity by default.
+     */
+    double direction[9];
+    /**
+     * Intensity = stored value · slope + intercept. 1 and 0 by default.
+     */
+    double slope;
+    /**
+     * See `slope`.
+     */
+    double intercept;
+    /**
+     * `VXS_VOLUME_*` together, or 0.
+     */
+    uint32_t flags;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+} vxs_volume;
 
 /**
  * What runs the network: one of `VXS_DEVICE_*`.
@@ -468,11 +666,6 @@ typedef struct vxs_device_info {
      */
     const char *reason;
 } vxs_device_info;
-
-/**
- * The type of a voxel: one of `VXS_DTYPE_*`, in the machine's byte order unless `VXS_VOLUME_SWAPPED` is set.
- */
-typedef int32_t vxs_dtype;
 
 /**
  * Where the labels go: the caller's own buffer, on the volume's grid, so without a shape of its own. It is
@@ -771,86 +964,6 @@ typedef struct vxs_plan_report {
 } vxs_plan_report;
 
 /**
- * An image to segment: one or several channels on one grid. The library only reads it, during the call that
- * it is passed to. Fill it by `vxs_volume_init` first.
- *
- * The grid: voxel (i, j, k) lies at `origin + direction · (i·spacing[0], j·spacing[1], k·spacing[2])`, and
- * in memory at `data + offset + i·strides[0] + j·strides[1] + k·strides[2]`.
- */
-typedef struct vxs_volume {
-    /**
-     * Set by `vxs_volume_init`.
-     */
-    uint32_t struct_size;
-    /**
-     * Type of a voxel.
-     */
-    vxs_dtype dtype;
-    /**
-     * The voxels. Not needed when `channel_data` is set.
-     */
-    const void *data;
-    /**
-     * Size of the buffer at `data`, or of each buffer in `channel_data`, in bytes. Nothing outside is read.
-     */
-    uint64_t data_size;
-    /**
-     * Number of voxels along each axis.
-     */
-    uint64_t shape[3];
-    /**
-     * Distance in bytes between neighbours along each axis, negative when an axis runs backwards. All zero
-     * (default): axis 0 is the fastest and nothing lies between the voxels.
-     */
-    int64_t strides[3];
-    /**
-     * Where voxel (0, 0, 0) lies in the buffer, in bytes. 0 by default.
-     */
-    uint64_t offset;
-    /**
-     * Number of channels, in the order that the model names them. 1 by default.
-     */
-    uint64_t channels;
-    /**
-     * Distance in bytes between the channels in `data`; 0 (default): each channel follows the one before.
-     */
-    int64_t channel_stride;
-    /**
-     * NULL (default), or `channels` pointers to one buffer a channel, all with the same type and layout.
-     */
-    const void *const *channel_data;
-    /**
-     * Distance between neighbours along each axis in millimetres. 1 by default.
-     */
-    double spacing[3];
-    /**
-     * Position of voxel (0, 0, 0) in millimetres. 0 by default.
-     */
-    double origin[3];
-    /**
-     * Row-major 3×3 matrix: column a is the unit vector in patient coordinates along which axis a runs.
-     * Columns are orthogonal; either handedness. Identity by default.
-     */
-    double direction[9];
-    /**
-     * Intensity = stored value · slope + intercept. 1 and 0 by default.
-     */
-    double slope;
-    /**
-     * See `slope`.
-     */
-    double intercept;
-    /**
-     * `VXS_VOLUME_*` together, or 0.
-     */
-    uint32_t flags;
-    /**
-     * Must be 0.
-     */
-    uint32_t reserved;
-} vxs_volume;
-
-/**
  * What a run is at: one of `VXS_STAGE_*`.
  */
 typedef int32_t vxs_stage;
@@ -1017,6 +1130,84 @@ VXS_API void vxs_cancel_reset(const struct vxs_cancel *cancel);
  * `cancel` is NULL or a live flag that no other call uses.
  */
 VXS_API void vxs_cancel_free(struct vxs_cancel *cancel);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_compare_options)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `options` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_compare_options_init(struct vxs_compare_options *options, uint64_t size);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_comparison)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `comparison` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_comparison_init(struct vxs_comparison *comparison, uint64_t size);
+
+/**
+ * Finds the labels of two models that mean the same. Writes up to `capacity` pairs, in the order of the first model's
+ * labels, and how many there are; with a capacity of 0 only their number. Any thread.
+ *
+ * The caller guarantees:
+ * `first` and `second` are NULL or live models; `pairs` is valid for writes of `capacity` entries, or NULL with a
+ * capacity of 0; `count` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_match_labels(const struct vxs_model *first,
+                            const struct vxs_model *second,
+                            vxs_match by,
+                            struct vxs_label_pair *pairs,
+                            uint64_t capacity,
+                            uint64_t *count,
+                            struct vxs_error **error);
+
+/**
+ * Compares two label maps, volumes with one channel of an integer type. A second map on another grid is brought to
+ * the first one's, each voxel to the nearest in the patient's space. Free the list with `vxs_comparison_list_free`.
+ * Any thread.
+ *
+ * The caller guarantees:
+ * `first` and `second` are NULL or filled structures whose buffers are valid for their stated sizes; `options` is NULL
+ * (defaults) or a filled structure; `list` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_compare(const struct vxs_volume *first,
+                       const struct vxs_volume *second,
+                       const struct vxs_compare_options *options,
+                       struct vxs_comparison_list **list,
+                       struct vxs_error **error);
+
+/**
+ * Number of comparisons; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list.
+ */
+VXS_API uint64_t vxs_comparison_list_count(const struct vxs_comparison_list *list);
+
+/**
+ * Tells one comparison, in the order of the pairs that were asked for, or of the first map's values. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list; `comparison` is NULL or was filled by `vxs_comparison_init`; `error` is NULL or
+ * writable.
+ */
+VXS_API
+vxs_status vxs_comparison_list_get(const struct vxs_comparison_list *list,
+                                   uint64_t index,
+                                   struct vxs_comparison *comparison,
+                                   struct vxs_error **error);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list that no other call uses.
+ */
+VXS_API void vxs_comparison_list_free(struct vxs_comparison_list *list);
 
 /**
  * Writes the defaults; `size` is `sizeof(vxs_device_info)` as the caller's header has it.

@@ -80,6 +80,7 @@ struct Free {
     void operator()(vxs_plan *handle) const noexcept { vxs_plan_free(handle); }
     void operator()(vxs_cancel *handle) const noexcept { vxs_cancel_free(handle); }
     void operator()(vxs_device_list *handle) const noexcept { vxs_device_list_free(handle); }
+    void operator()(vxs_comparison_list *handle) const noexcept { vxs_comparison_list_free(handle); }
 };
 
 template <class Handle> using Owner = std::unique_ptr<Handle, Free>;
@@ -440,6 +441,45 @@ public:
         return *this;
     }
 };
+
+/** The labels of two models that mean the same; `by` is one of VXS_MATCH_*. */
+inline std::vector<vxs_label_pair> match_labels(const Model &first, const Model &second,
+                                                vxs_match by = VXS_MATCH_NAME) {
+    std::uint64_t count = 0;
+    std::vector<vxs_label_pair> pairs(vxs_model_label_count(first.get()));
+    detail::call([&](vxs_error **error) {
+        return vxs_match_labels(first.get(), second.get(), by, pairs.data(), pairs.size(), &count, error);
+    });
+    pairs.resize(count);
+    return pairs;
+}
+
+/**
+ * How two label maps agree: volumes of labels, also on different grids. Without pairs each value that occurs is compared
+ * with itself; with a tolerance in millimetres, from 0, surfaces are compared too.
+ */
+inline std::vector<vxs_comparison> compare(const VolumeView &first, const VolumeView &second,
+                                           const std::vector<vxs_label_pair> *pairs = nullptr,
+                                           double tolerance = -1) {
+    vxs_compare_options options;
+    detail::check(vxs_compare_options_init(&options, sizeof options));
+    static const vxs_label_pair none{};
+    if (pairs) {
+        options.pairs = pairs->empty() ? &none : pairs->data();
+        options.pair_count = pairs->size();
+    }
+    options.tolerance = tolerance;
+    vxs_comparison_list *raw = nullptr;
+    detail::call([&](vxs_error **error) { return vxs_compare(&first, &second, &options, &raw, error); });
+    const detail::Owner<vxs_comparison_list> list(raw);
+    std::vector<vxs_comparison> found(vxs_comparison_list_count(raw));
+    for (std::size_t i = 0; i < found.size(); i++) {
+        detail::check(vxs_comparison_init(&found[i], sizeof(vxs_comparison)));
+        detail::call(
+            [&](vxs_error **error) { return vxs_comparison_list_get(raw, i, &found[i], error); });
+    }
+    return found;
+}
 
 /** A flag that stops a run within one tile. */
 class Cancel {

@@ -31,7 +31,13 @@ fn size_of_field<S, F>(_: impl Fn(&S) -> *const F) -> usize {
 #[test]
 fn c_and_rust_agree() {
     let mut rust = layout! {
+        vxs_compare_options { struct_size, threads, pairs, pair_count, tolerance }
+        vxs_comparison {
+            struct_size, reserved, pair, voxels, both, milliliters, dice, hausdorff, hausdorff_95,
+            mean_distance, surface_dice,
+        }
         vxs_device_info { struct_size, device, usable, reserved, name, reason }
+        vxs_label_pair { first, second }
         vxs_label_info { struct_size, value, name, color, reserved }
         vxs_labels { struct_size, dtype, data, data_size, strides, offset }
         vxs_map { struct_size, kind, label, dtype, data, data_size, strides, offset }

@@ -7,6 +7,7 @@
 mod args;
 mod boundary;
 mod cancel;
+mod compare;
 mod device;
 mod error;
 mod labels;
@@ -23,6 +24,7 @@ mod volume;
 pub(crate) use platform::{library_folder, peak_memory, physical_memory};
 
 pub use cancel::*;
+pub use compare::*;
 pub use device::*;
 pub use error::*;
 pub use labels::*;

@@ -21,6 +21,24 @@
 
 /* Every structure that crosses the interface, field by field. */
 #define TABLE(S, F)                                                                                          \
+    S(vxs_compare_options)                                                                                   \
+    F(vxs_compare_options, struct_size)                                                                      \
+    F(vxs_compare_options, threads)                                                                          \
+    F(vxs_compare_options, pairs)                                                                            \
+    F(vxs_compare_options, pair_count)                                                                       \
+    F(vxs_compare_options, tolerance)                                                                        \
+    S(vxs_comparison)                                                                                        \
+    F(vxs_comparison, struct_size)                                                                           \
+    F(vxs_comparison, reserved)                                                                              \
+    F(vxs_comparison, pair)                                                                                  \
+    F(vxs_comparison, voxels)                                                                                \
+    F(vxs_comparison, both)                                                                                  \
+    F(vxs_comparison, milliliters)                                                                           \
+    F(vxs_comparison, dice)                                                                                  \
+    F(vxs_comparison, hausdorff)                                                                             \
+    F(vxs_comparison, hausdorff_95)                                                                          \
+    F(vxs_comparison, mean_distance)                                                                         \
+    F(vxs_comparison, surface_dice)                                                                          \
     S(vxs_device_info)                                                                                       \
     F(vxs_device_info, struct_size)                                                                          \
     F(vxs_device_info, device)                                                                               \
@@ -28,6 +46,9 @@
     F(vxs_device_info, reserved)                                                                             \
     F(vxs_device_info, name)                                                                                 \
     F(vxs_device_info, reason)                                                                               \
+    S(vxs_label_pair)                                                                                        \
+    F(vxs_label_pair, first)                                                                                 \
+    F(vxs_label_pair, second)                                                                                \
     S(vxs_label_info)                                                                                        \
     F(vxs_label_info, struct_size)                                                                           \
     F(vxs_label_info, value)                                                                                 \

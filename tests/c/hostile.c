@@ -296,9 +296,9 @@ static vxs_status segment_with_map(const vxs_map *map, vxs_error **error) {
 }
 
 static void maps(void) {
-    vxs_error *error = NULL;
     vxs_map map;
     SIZES(vxs_map, init_map, segment_with_map(value, &error));
+    vxs_error *error = NULL;
     const vxs_volume volume = volume_of(&small);
     const vxs_labels labels = labels_of(canary, small.count);
     vxs_run_options options;
@@ -333,6 +333,64 @@ static void maps(void) {
         sure += canary[at] > 100;
     }
     CHECK(sure > small.count / 2);
+    still_right();
+}
+
+/* ---------------------------------------------------------------------------- terms and comparisons */
+
+static vxs_status term_of(vxs_term *term, vxs_error **error) {
+    return vxs_model_label_term(model, 1, VXS_TERM_TYPE, term, error);
+}
+
+static void comparisons(void) {
+    vxs_term term;
+    SIZES(vxs_term, vxs_term_init, term_of(value, &error));
+    vxs_error *error = NULL;
+    CHECK(vxs_term_init(&term, sizeof term) == VXS_OK);
+    FAILS(VXS_INVALID_ARGUMENT, vxs_model_label_term(model, UINT64_MAX, VXS_TERM_TYPE, &term, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_model_label_term(model, 1, 5, &term, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_model_label_term(model, 1, -1, &term, &error));
+    FAILS(VXS_NULL_POINTER, vxs_model_label_term(NULL, 1, VXS_TERM_TYPE, &term, &error));
+    OK(vxs_model_label_term(model, 0, VXS_TERM_TYPE, &term, &error));
+    CHECK(!term.scheme && !term.code && !term.meaning); /* the background is nothing */
+    OK(vxs_model_label_term(model, 1, VXS_TERM_TYPE, &term, &error));
+    CHECK(term.code && strcmp(term.scheme, "SCT") == 0 && strlen(term.meaning) > 0);
+
+    vxs_label_pair pairs[64];
+    uint64_t count = 0;
+    FAILS(VXS_NULL_POINTER, vxs_match_labels(model, NULL, VXS_MATCH_NAME, pairs, 64, &count, &error));
+    FAILS(VXS_NULL_POINTER, vxs_match_labels(model, model, VXS_MATCH_NAME, NULL, 64, &count, &error));
+    FAILS(VXS_NULL_POINTER, vxs_match_labels(model, model, VXS_MATCH_NAME, pairs, 64, NULL, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_match_labels(model, model, 7, pairs, 64, &count, &error));
+    OK(vxs_match_labels(model, model, VXS_MATCH_NAME, NULL, 0, &count, &error));
+    CHECK(count == vxs_model_label_count(model) - 1);
+    OK(vxs_match_labels(model, model, VXS_MATCH_NAME, pairs, 1, &count, &error));
+    CHECK(count == vxs_model_label_count(model) - 1 && pairs[0].first == pairs[0].second);
+
+    vxs_volume labels = volume_of(&small);
+    labels.dtype = VXS_DTYPE_U8;
+    labels.data = expected;
+    labels.data_size = small.count;
+    vxs_compare_options options;
+    vxs_comparison_list *list = NULL;
+    CHECK(vxs_compare_options_init(&options, sizeof options) == VXS_OK);
+    FAILS(VXS_NULL_POINTER, vxs_compare(NULL, &labels, NULL, &list, &error));
+    FAILS(VXS_NULL_POINTER, vxs_compare(&labels, &labels, NULL, NULL, &error));
+    options.tolerance = NAN;
+    FAILS(VXS_INVALID_ARGUMENT, vxs_compare(&labels, &labels, &options, &list, &error));
+    options.tolerance = 1;
+    options.threads = 5000;
+    FAILS(VXS_INVALID_ARGUMENT, vxs_compare(&labels, &labels, &options, &list, &error));
+    options.threads = 2;
+    OK(vxs_compare(&labels, &labels, &options, &list, &error));
+    CHECK(vxs_comparison_list_count(list) > 0 && vxs_comparison_list_count(NULL) == 0);
+    vxs_comparison found;
+    CHECK(vxs_comparison_init(&found, sizeof found) == VXS_OK);
+    FAILS(VXS_INVALID_ARGUMENT, vxs_comparison_list_get(list, UINT64_MAX, &found, &error));
+    OK(vxs_comparison_list_get(list, 0, &found, &error));
+    CHECK(found.dice == 1 && found.hausdorff == 0 && found.surface_dice == 1 && found.both == found.voxels[1]);
+    vxs_comparison_list_free(list);
+    vxs_comparison_list_free(NULL);
     still_right();
 }
 
@@ -1020,6 +1078,7 @@ int main(int argc, char **argv) {
     null_pointers();
     struct_sizes();
     maps();
+    comparisons();
     ensembles();
     wrong_volumes();
     wrong_labels();
