@@ -751,7 +751,7 @@ static void wrong_models(void) {
     options.checkpoint = "\xff.pth";
     FAILS(VXS_INVALID_ARGUMENT, open_and_free(&options, &error));
     CHECK(vxs_model_options_init(&options, sizeof options) == VXS_OK);
-    options.reserved = 1;
+    options.foreground_crop = 2;
     FAILS(VXS_INVALID_ARGUMENT, open_and_free(&options, &error));
 
     /* What is wrong with a runtime is said, and the one that runs stays. */
