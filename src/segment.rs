@@ -3,14 +3,15 @@
 use std::time::Instant;
 
 use half::f16;
-use ndarray::{Array3, Array4, Axis};
+use ndarray::{Array3, Array4, Axis, s};
 
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::plan::Plan;
+use crate::preprocess::crop::Box3;
 use crate::preprocess::{Prepared, Way, preprocess};
 use crate::progress::{Run, Stage};
-use crate::recipe::{Back, Cleanup, Recipe, Sums};
+use crate::recipe::{Back, Cleanup, Decision, Recipe, Sums};
 use crate::restore::components::keep_largest;
 use crate::restore::{Field, Map, MapBuffer, NEAR_TIE_MARK, Restored, Restorer, activate, back};
 use crate::tiling::{Blend, Mirrored, Score, cut};
@@ -95,6 +96,9 @@ fn segment_in<S: Score>(
     if matches!(recipe.back, Back::Labels | Back::InterpolatedLabels) {
         restored = bring_back(restored.labels, &way, recipe.back, threads);
         start = [0; 3];
+    } else if let Some(label) = outside(&recipe) {
+        restored.labels = surrounded(restored.labels, &way, label);
+        start = [0; 3];
     }
     for cleanup in recipe.cleanup.iter().filter(|cleanup| !cleanup.on_network_grid) {
         run.check()?;
@@ -174,6 +178,27 @@ fn bring_back(labels: Array3<u16>, way: &Way, how: Back, threads: usize) -> Rest
         _ => back::nearest(labels, way, 0, threads),
     };
     Restored { labels, near_ties }
+}
+
+/// The label of what was cut away, where it isn't 0: scores that are brought back are 0 there, which is a probability
+/// of one half.
+fn outside(recipe: &Recipe) -> Option<u16> {
+    match (&recipe.decision, recipe.back) {
+        (Decision::Regions { regions, at_half: true }, Back::Scores) => Some(regions.last()?.label),
+        _ => None,
+    }
+}
+
+/// Labels of the part that was kept, in the whole volume.
+fn surrounded(labels: Array3<u16>, way: &Way, outside: u16) -> Array3<u16> {
+    let Box3 { start, end } = way.kept();
+    if start == [0; 3] && end == way.grid.shape {
+        return labels;
+    }
+    let mut whole = Array3::from_elem(way.grid.shape, outside);
+    let [z, y, x] = [0, 1, 2].map(|axis| start[axis]..end[axis]);
+    whole.slice_mut(s![z, y, x]).assign(&labels);
+    whole
 }
 
 /// Applies a rule to labels, whose marks of near ties stay.

@@ -155,10 +155,12 @@ fn overlaps(a: &LabelMap, b: &LabelMap, threads: usize) -> BTreeMap<Pair, Overla
         }
         found
     };
-    gather(planes, threads, work, |all, part| {
-        all.voxels += part.voxels;
-        all.extent = all.extent.union(&part.extent);
-    })
+    let add = |all: Overlap, piece: Overlap| Overlap {
+        voxels: all.voxels + piece.voxels,
+        extent: all.extent.union(&piece.extent),
+    };
+    let found = gather(planes, threads, work).into_iter();
+    found.filter_map(|(pair, pieces)| Some((pair, pieces.into_iter().reduce(add)?))).collect()
 }
 
 /// All voxels of each label of one map.

@@ -21,6 +21,14 @@ pub struct LabelDose {
 }
 
 impl LabelDose {
+    fn of(label: u32, pieces: &[Received]) -> Self {
+        let mut doses = Vec::with_capacity(pieces.iter().map(|piece| piece.doses.len()).sum());
+        pieces.iter().for_each(|piece| doses.extend_from_slice(&piece.doses));
+        let mean = doses.iter().map(|&dose| f64::from(dose)).sum::<f64>() / doses.len() as f64;
+        doses.sort_unstable_by(f32::total_cmp);
+        LabelDose { label, outside: pieces.iter().map(|piece| piece.outside).sum(), mean, doses }
+    }
+
     /// Voxels of the label.
     pub fn voxels(&self) -> u64 {
         self.doses.len() as u64
@@ -91,28 +99,20 @@ pub fn dose(labels: &Volume, dose: &Volume, threads: usize) -> Result<Vec<LabelD
         }
         found
     };
-    let found = gather(map.shape[0], threads, work, |all, part| {
-        all.outside += part.outside;
-        all.doses.extend(part.doses);
-    });
+    let found = gather(map.shape[0], threads, work);
     map.check(found.keys(), "labels")?;
-    let mut doses: Vec<LabelDose> =
-        found.into_iter().map(|(label, received)| received.finish(label)).collect();
-    parallel::for_each(threads, doses.iter_mut(), |dose| dose.doses.sort_unstable_by(f32::total_cmp));
-    Ok(doses)
+    let mut doses: Vec<_> = found.into_iter().map(|(label, pieces)| (label, pieces, None)).collect();
+    parallel::for_each(threads, doses.iter_mut(), |(label, pieces, dose)| {
+        *dose = Some(LabelDose::of(*label, pieces));
+    });
+    Ok(doses.into_iter().filter_map(|(_, _, dose)| dose).collect())
 }
 
+/// Doses of some of a label's voxels.
 #[derive(Default)]
 struct Received {
     outside: u64,
     doses: Vec<f32>,
-}
-
-impl Received {
-    fn finish(self, label: u32) -> LabelDose {
-        let mean = self.doses.iter().map(|&dose| f64::from(dose)).sum::<f64>() / self.doses.len() as f64;
-        LabelDose { label, outside: self.outside, mean, doses: self.doses }
-    }
 }
 
 /// The dose volume as an array.

@@ -1,7 +1,6 @@
 //! A label map, read plane by plane in the order of its memory.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use crate::error::{Error, Result};
 use crate::parallel;
@@ -98,26 +97,20 @@ impl Extent {
     }
 }
 
-/// Runs `work` on pieces of planes, from one to before another, and adds up what it finds, in the order of the
-/// planes.
+/// Runs `work` on pieces of planes, from one to before another, and puts together what it finds for each key, in the
+/// order of the planes.
 pub(super) fn gather<K: Ord, V, F: IntoIterator<Item = (K, V)> + Send>(
     planes: usize,
     threads: usize,
     work: impl Fn(usize, usize) -> F + Sync,
-    add: impl Fn(&mut V, V),
-) -> BTreeMap<K, V> {
-    let mut parts: Vec<Option<F>> = (0..planes.div_ceil(PLANES)).map(|_| None).collect();
-    parallel::for_each(threads, parts.iter_mut().enumerate(), |(n, part)| {
-        *part = Some(work(n * PLANES, ((n + 1) * PLANES).min(planes)));
+) -> BTreeMap<K, Vec<V>> {
+    let mut pieces: Vec<Option<F>> = (0..planes.div_ceil(PLANES)).map(|_| None).collect();
+    parallel::for_each(threads, pieces.iter_mut().enumerate(), |(n, piece)| {
+        *piece = Some(work(n * PLANES, ((n + 1) * PLANES).min(planes)));
     });
-    let mut all = BTreeMap::new();
-    for (key, value) in parts.into_iter().flatten().flatten() {
-        match all.entry(key) {
-            Entry::Vacant(place) => {
-                place.insert(value);
-            }
-            Entry::Occupied(mut place) => add(place.get_mut(), value),
-        }
+    let mut all = BTreeMap::<K, Vec<V>>::new();
+    for (key, value) in pieces.into_iter().flatten().flatten() {
+        all.entry(key).or_default().push(value);
     }
     all
 }

@@ -89,17 +89,17 @@ pub fn statistics(
     }
     let areas = surfels::areas(map.grid().spacing);
     let work = |start, end| piece(&map, image, &areas, start, end);
-    let found = gather(map.shape[0], threads, work, Found::add);
+    let found = gather(map.shape[0], threads, work);
     map.check(found.keys(), "labels")?;
-    let mut found: Vec<_> = found.into_iter().map(|(label, found)| (label, found, None)).collect();
-    if image.is_some() {
-        parallel::for_each(threads, found.iter_mut(), |(_, found, intensities)| {
-            *intensities = Intensities::of(&mut found.intensities);
-        });
-    }
-    let statistics =
-        found.into_iter().map(|(label, found, intensities)| found.finish(label, &map, intensities));
-    Ok(statistics.collect())
+    let mut statistics: Vec<_> = found.into_iter().map(|(label, pieces)| (label, pieces, None)).collect();
+    parallel::for_each(threads, statistics.iter_mut(), |(label, pieces, statistics)| {
+        let mut values: Vec<f32> =
+            Vec::with_capacity(pieces.iter().map(|piece| piece.intensities.len()).sum());
+        pieces.iter().for_each(|piece| values.extend_from_slice(&piece.intensities));
+        let found = pieces.drain(..).fold(Found::default(), Found::add);
+        *statistics = Some(found.finish(*label, &map, Intensities::of(&mut values)));
+    });
+    Ok(statistics.into_iter().filter_map(|(_, _, statistics)| statistics).collect())
 }
 
 /// What is known about a label while planes pass by.
@@ -119,12 +119,15 @@ impl Default for Found {
 }
 
 impl Found {
-    fn add(&mut self, other: Found) {
-        self.voxels += other.voxels;
-        self.sums = [0, 1, 2].map(|axis| self.sums[axis] + other.sums[axis]);
-        self.extent = self.extent.union(&other.extent);
-        self.area += other.area;
-        self.intensities.extend(other.intensities);
+    /// Both together, without their intensities.
+    fn add(self, other: Found) -> Found {
+        Found {
+            voxels: self.voxels + other.voxels,
+            sums: [0, 1, 2].map(|axis| self.sums[axis] + other.sums[axis]),
+            extent: self.extent.union(&other.extent),
+            area: self.area + other.area,
+            intensities: Vec::new(),
+        }
     }
 
     fn add_run(&mut self, [z, y]: [usize; 2], from: usize, to: usize) {
@@ -164,20 +167,20 @@ impl Intensities {
     /// `None` for no values, which are left in another order.
     fn of(values: &mut [f32]) -> Option<Self> {
         let count = values.len();
-        let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count as f64;
-        let variance =
-            values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count as f64;
-        let (min, max) = values
-            .iter()
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), &value| (min.min(value), max.max(value)));
         if count == 0 {
             return None;
         }
+        let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count as f64;
+        let squares = values.iter().map(|&value| (f64::from(value) - mean).powi(2));
+        let std = (squares.sum::<f64>() / count as f64).sqrt();
+        let (min, max) = values
+            .iter()
+            .fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), &value| (min.min(value), max.max(value)));
         let (below, &mut middle, _) = values.select_nth_unstable_by(count / 2, f32::total_cmp);
         let other =
             if count % 2 == 1 { middle } else { below.iter().copied().fold(f32::NEG_INFINITY, f32::max) };
         let median = (f64::from(middle) + f64::from(other)) / 2.0;
-        Some(Intensities { mean, std: variance.sqrt(), median, min: min.into(), max: max.into() })
+        Some(Intensities { mean, std, median, min: min.into(), max: max.into() })
     }
 }
 

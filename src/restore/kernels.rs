@@ -252,7 +252,7 @@ pub(super) fn octets(between: &[[usize; 2]], weights: &[f32], inputs: usize) -> 
         .chunks_exact(8)
         .zip(weights.chunks_exact(8))
         .map(|(between, weights)| {
-            let start = between[0][0].min(inputs - 8);
+            let start = between[0][0].min(between[0][1]).min(inputs - 8);
             let near = between.iter().flatten().all(|input| (start..start + 8).contains(input));
             let place = |which: usize| std::array::from_fn(|k| between[k][which].wrapping_sub(start) as i32);
             near.then(|| Octet {

@@ -71,6 +71,13 @@ impl Taps {
                 continue;
             }
             let ([low, high], [first, second]) = (taps.between[input], taps.weights[input]);
+            // Beside zeros, even a rounding error's share of an input decides between classes, as in double
+            // precision: it must not vanish beside 1.
+            if first > 0.0 && second as f32 == 1.0 {
+                between.push([high, low]);
+                weights.push(first as f32);
+                continue;
+            }
             // Weights of inputs outside are missing from their sum.
             let lost = 1.0 - (first + second) > 1e-6;
             between.push([
@@ -149,6 +156,28 @@ impl Taps {
         let rest = out.iter_mut().zip(&self.between).zip(&self.weights).skip(done);
         for ((out, &[low, high]), &weight) in rest {
             *out = line[low] + weight * (line[high] - line[low]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rounding_errors_share_is_kept() {
+        for (first, second) in [(1e-15, 1.0 - 1e-15), (1.0 - 1e-15, 1e-15)] {
+            let taps = AxisTaps { between: vec![[0, 1]; 9], weights: vec![[first, second]; 9] };
+            let taps = Taps::identity(9).through(&taps, 9);
+            let mixed = |line: [f32; 10]| {
+                let mut out = [0.0; 9];
+                taps.interpolate(&line, &mut out);
+                out
+            };
+            let [mut low, mut high] = [[0.0; 10]; 2];
+            (low[0], high[1]) = (1.0, 1.0);
+            assert_eq!(mixed(low), [first as f32; 9]);
+            assert_eq!(mixed(high), [second as f32; 9]);
         }
     }
 }

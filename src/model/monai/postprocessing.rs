@@ -106,6 +106,11 @@ pub(super) fn read(file: &str, chain: &[Component], preprocessing: &str) -> Resu
     let Some(decision) = state.decision else {
         return Err(Error::unsupported(format!("{file}: a postprocessing without AsDiscrete: no labels")));
     };
+    if state.sigmoid && decision == Decision::Highest && state.back == Some(Back::Probabilities) {
+        let what =
+            format!("{file}: the highest of sigmoids that are interpolated; softmax is supported there");
+        return Err(Error::unsupported(what));
+    }
     // Without an inversion the labels would stay on the network's grid; here they are on the volume's.
     Ok(End { back: state.back.unwrap_or(Back::Labels), decision, cleanup: state.cleanup })
 }
