@@ -1,5 +1,6 @@
 //! The Python binding: its wheel, and its tests on every CPython that is here.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,14 @@ impl Interpreter {
         let mut pip = command(&self.python);
         pip.args(["-m", "pip", verb, "--quiet", "--disable-pip-version-check"]);
         pip
+    }
+
+    /// The search path with the environment's own programs first.
+    fn path(&self) -> Result<OsString> {
+        let bin = self.python.parent().map(Path::to_path_buf);
+        let outside = std::env::var_os("PATH").unwrap_or_default();
+        std::env::join_paths(bin.into_iter().chain(std::env::split_paths(&outside)))
+            .map_err(|error| format!("PATH: {error}"))
     }
 
     /// Runs test modules of `bindings/python/tests`.
@@ -85,6 +94,8 @@ pub fn wheel(with: &Interpreter) -> Result<PathBuf> {
     say("building the wheel (release)");
     let mut pip = with.pip("wheel");
     pip.args(["--no-deps", "--no-build-isolation", "--wheel-dir"]).arg(&wheels);
+    // maturin's Python side starts its program by name.
+    pip.env("PATH", with.path()?);
     // In a folder of its own: cargo would build the crate anew after each build with other crate types.
     pip.arg(root().join("bindings/python")).env("CARGO_TARGET_DIR", cargo_target().join("wheel"));
     pip.env("CARGO_ENCODED_RUSTFLAGS", build::remapped());

@@ -73,6 +73,7 @@ assert (plan().segment(ct(), SPACING).labels == before).all()
     def test_interrupted(self) -> None:
         program = """
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def progress(now):
     if now.stage == "network":
         os.kill(os.getpid(), signal.SIGINT)

@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import gc
 import io
+import signal
 import threading
 import time
 import unittest
@@ -131,6 +132,9 @@ class Stopped(unittest.TestCase):
             gc.enable()
 
     def test_by_ctrl_c(self) -> None:
+        # Python leaves the signal alone where it was started without it, as in the background of a shell.
+        former = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, former)
         for progress in (None, lambda _: None):
             start = time.monotonic()
             timer = threading.Timer(0.05, _thread.interrupt_main)
