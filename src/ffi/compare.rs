@@ -117,7 +117,10 @@ pub struct vxs_comparison_list(Vec<Comparison>);
 /// # Safety
 /// `options` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_compare_options_init(options: *mut vxs_compare_options, size: u64) -> vxs_status {
+pub unsafe extern "C" fn vxs_compare_options_init(
+    options: *mut vxs_compare_options,
+    size: u64,
+) -> vxs_status {
     // SAFETY: passed on.
     unsafe { boundary(std::ptr::null_mut(), || init(options, size, "options")) }
 }
@@ -243,9 +246,8 @@ pub unsafe extern "C" fn vxs_comparison_list_get(
             let Some(found) = usize::try_from(index).ok().and_then(|index| list.get(index)) else {
                 return Err(Error::argument("index", index, format!("less than {}", list.len())));
             };
-            let distance = |of: fn(&crate::labels::SurfaceDistances) -> f64| {
-                found.surface.as_ref().map_or(f64::NAN, of)
-            };
+            let distance =
+                |of: fn(&crate::labels::SurfaceDistances) -> f64| found.surface.as_ref().map_or(f64::NAN, of);
             let filled = vxs_comparison {
                 pair: vxs_label_pair { first: found.pair.first, second: found.pair.second },
                 voxels: found.voxels,

@@ -2,8 +2,8 @@
 //! how two label maps agree, what a label map says about an image and a dose.
 
 mod buffer;
-pub(crate) mod coded;
 mod by_label;
+pub(crate) mod coded;
 mod compare;
 mod distance;
 mod dose;

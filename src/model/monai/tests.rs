@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::model::files::Files;
 use crate::reference;
 
+mod forms;
 mod fuzz;
 
 fn files(list: &[(&str, &[u8])]) -> Files {

@@ -1,0 +1,151 @@
+//! One network in each form that its weights may come in, which all make the same model.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
+use crate::model::{Model, ModelOptions};
+use crate::reference;
+
+/// A bundle's config, and with `channels` and `labels` the description of a file of weights.
+const CONFIG: &str = r#"{
+    "network_def": {"_target_": "UNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 2,
+        "channels": [2, 3], "strides": [2]},
+    "preprocessing": {"_target_": "Compose", "transforms": [
+        {"_target_": "LoadImaged", "keys": "image"},
+        {"_target_": "ScaleIntensityRanged", "keys": "image", "a_min": -57, "a_max": 164, "b_min": 0.0,
+         "b_max": 0.1, "clip": true}]},
+    "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [16, 16, 8], "overlap": 0.7},
+    "postprocessing": {"_target_": "Compose", "transforms": [
+        {"_target_": "Invertd", "keys": "pred", "transform": "@preprocessing", "nearest_interp": false},
+        {"_target_": "AsDiscreted", "keys": "pred", "argmax": true}]},
+    "channels": ["CT"], "labels": {"0": "background", "1": "spleen"}
+}"#;
+
+type Entries<'a> = &'a [(&'a str, &'a [u8])];
+
+fn open(files: Entries) -> Result<Model> {
+    let owned = files.iter().map(|(name, bytes)| ((*name).to_owned(), (*bytes).into()));
+    Model::from_files(owned.collect(), &ModelOptions::default())
+}
+
+fn refused(files: Entries, part: &str) {
+    let error = open(files).unwrap_err().to_string();
+    assert!(error.contains(part), "{error}");
+}
+
+/// A safetensors file with the tensors' values.
+fn safetensors(tensors: &[(&str, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, shape, values) in tensors {
+        let start = data.len();
+        values.iter().for_each(|value| data.extend(value.to_le_bytes()));
+        let entry = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]});
+        header.insert((*name).to_owned(), entry);
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat()
+}
+
+/// The weights of [`CONFIG`]'s network.
+fn weights(first: f32) -> Vec<u8> {
+    let shapes: [(&str, &[usize]); 8] = [
+        ("model.0.conv.weight", &[2, 1, 3, 3, 3]),
+        ("model.0.conv.bias", &[2]),
+        ("model.0.adn.A.weight", &[1]),
+        ("model.1.submodule.conv.weight", &[3, 2, 3, 3, 3]),
+        ("model.1.submodule.conv.bias", &[3]),
+        ("model.1.submodule.adn.A.weight", &[1]),
+        ("model.2.conv.weight", &[5, 2, 3, 3, 3]),
+        ("model.2.conv.bias", &[2]),
+    ];
+    let tensor = |(name, shape): (&'static str, &[usize])| {
+        let count: usize = shape.iter().product();
+        (name, shape.to_vec(), (0..count).map(|n| first + n as f32).collect())
+    };
+    safetensors(&shapes.map(tensor))
+}
+
+#[test]
+fn safetensors_stand_in_a_checkpoints_place_or_beside_a_description() {
+    let (config, file) = (CONFIG.as_bytes(), &weights(1.0)[..]);
+    let bundle = open(&[("configs/inference.json", config), ("models/model.safetensors", file)]).unwrap();
+    let single = open(&[("spleen.safetensors", file), ("spleen.json", config)]).unwrap();
+    assert_eq!(bundle.identity(), single.identity());
+    assert_eq!(single.channels(), ["CT"]);
+    assert_eq!(single.labels()[1].name, "spleen");
+    let named = CONFIG.replacen('{', r#"{"ckpt_path": "models/own.safetensors", "#, 1);
+    let files = [("configs/inference.json", named.as_bytes()), ("models/own.safetensors", file)];
+    assert_eq!(open(&files).unwrap().identity(), bundle.identity());
+    let other = weights(2.0);
+    let other = open(&[("spleen.safetensors", &other), ("spleen.json", config)]).unwrap();
+    assert_ne!(other.identity(), bundle.identity());
+}
+
+#[test]
+fn what_a_file_of_weights_lacks_is_named() {
+    let (config, file) = (CONFIG.as_bytes(), &weights(1.0)[..]);
+    refused(&[("x.safetensors", &safetensors(&[])), ("x.json", config)], "it has no tensors");
+    let wider = CONFIG.replace("[2, 3]", "[2, 4]");
+    refused(&[("x.safetensors", file), ("x.json", wider.as_bytes())], "model.1.submodule.conv.weight");
+    let none = CONFIG.replace("network_def", "x");
+    refused(&[("x.safetensors", file), ("x.json", none.as_bytes())], "there is no item `network_def`");
+    refused(
+        &[("x.onnx", b"x"), ("x.json", none.replace("labels", "y").as_bytes())],
+        "`channels` and `labels`",
+    );
+    let label = CONFIG.replace(r#""1": "spleen""#, r#""one": "spleen""#);
+    refused(&[("x.onnx", b"x"), ("x.json", label.as_bytes())], "label `one`, expected a number");
+}
+
+/// MONAI Label keeps a network's weights alone in a file.
+#[test]
+fn a_checkpoint_is_the_same_in_a_bundle_alone_and_as_safetensors() {
+    let folder = "monai/public/bundle_spleen_unet/bundle";
+    let file = |name: &str| reference::file(&format!("{folder}/{name}"));
+    let Some(config) = file("configs/inference.json") else { return };
+    let checkpoint = file("models/model.pt").unwrap();
+    let bundle = [("configs/inference.json", &config[..]), ("models/model.pt", &checkpoint)];
+    let bundle = open(&bundle).unwrap();
+    let single = open(&[("spleen.pt", &checkpoint), ("spleen.json", &config)]).unwrap();
+    assert_eq!(single.identity(), bundle.identity());
+
+    let read = Checkpoint::from_bytes("model.pt", checkpoint.into()).unwrap();
+    let stored = read.root().items().map(|(key, value)| (key.as_str().unwrap(), value.as_tensor().unwrap()));
+    let copied: Vec<_> =
+        stored.map(|(name, tensor)| (name, tensor.shape.clone(), read.read_f32(&tensor).unwrap())).collect();
+    let safe = safetensors(&copied);
+    let safe = open(&[("spleen.safetensors", &safe), ("spleen.json", &config)]).unwrap();
+    assert_eq!(safe.identity(), bundle.identity());
+}
+
+#[test]
+fn an_nnunet_in_a_bundle_is_the_folder_without_mirroring() {
+    const WRAPPER: &str = r#"{
+        "bundle_root": ".", "fold": 0,
+        "network_def": {"_target_": "monai.apps.nnunet.nnunet_bundle.get_nnunet_monai_predictor",
+            "model_folder": "$@bundle_root + '/models/fold_' + str(@fold)", "model_name": "model.pt"},
+        "preprocessing": {"_target_": "Compose", "transforms": [{"_target_": "LoadImaged", "keys": "image"}]},
+        "inferer": {"_target_": "SimpleInferer"},
+        "postprocessing": {"_target_": "Compose", "transforms": [{"_target_": "SaveImaged", "keys": "pred"}]}
+    }"#;
+    let name = "nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres";
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models/Dataset901_TorsoCT").join(name);
+    let file = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let (plans, dataset, checkpoint) =
+        (file("plans.json"), file("dataset.json"), file("fold_0/checkpoint_final.pth"));
+    let bundle = open(&[
+        ("configs/inference.json", WRAPPER.as_bytes()),
+        ("models/plans.json", &plans),
+        ("models/dataset.json", &dataset),
+        ("models/nnunet_checkpoint.pth", &checkpoint),
+        ("models/fold_0/model.pt", &checkpoint),
+    ]);
+    let bundle = bundle.unwrap();
+    let own = Model::open(&folder, &ModelOptions::default()).unwrap();
+    // This model's trainer never mirrors.
+    assert_eq!(bundle.identity(), own.identity());
+    assert_eq!((bundle.channels(), bundle.labels()), (own.channels(), own.labels()));
+}
