@@ -13,6 +13,7 @@ SimpleITK's getters return it. Only arrays have an order of their own, which `ax
 otherwise.
 """
 
+from ._compare import Comparison, compare, match_labels
 from ._errors import (
     ArgumentError,
     Busy,
@@ -37,6 +38,7 @@ __all__ = [
     "Busy",
     "Cancel",
     "Cancelled",
+    "Comparison",
     "Device",
     "DeviceError",
     "Error",
@@ -51,7 +53,9 @@ __all__ = [
     "RunError",
     "RunReport",
     "Segmentation",
+    "compare",
     "devices",
+    "match_labels",
     "open_runtime",
     "runtime_path",
     "runtime_version",
