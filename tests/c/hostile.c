@@ -323,8 +323,14 @@ static void maps(void) {
     BAD_MAP(VXS_BUFFER_TOO_SMALL, map.offset = 1);
     BAD_MAP(VXS_INVALID_ARGUMENT, map.data_size = UINT64_MAX);
     BAD_MAP(VXS_INVALID_ARGUMENT, map.strides[0] = map.strides[1] = map.strides[2] = 1);
-    BAD_MAP(VXS_INVALID_ARGUMENT, (map.kind = VXS_MAP_PROBABILITY, map.dtype = VXS_DTYPE_F32, map.label = 77));
-    BAD_MAP(VXS_INVALID_ARGUMENT, (map.kind = VXS_MAP_PROBABILITY, map.dtype = VXS_DTYPE_F32, map.label = 70000));
+    float *wide = malloc(small.count * sizeof *wide);
+    CHECK(wide);
+#define PROBABILITY(which)                                                                                   \
+    (map.kind = VXS_MAP_PROBABILITY, map.dtype = VXS_DTYPE_F32, map.label = which, map.data = wide,          \
+     map.data_size = small.count * sizeof *wide)
+    BAD_MAP(VXS_INVALID_ARGUMENT, PROBABILITY(77));
+    BAD_MAP(VXS_INVALID_ARGUMENT, PROBABILITY(70000));
+    free(wide);
     /* A good one. */
     CHECK(init_map(&map, sizeof map) == VXS_OK);
     OK(segment_with_map(&map, &error));

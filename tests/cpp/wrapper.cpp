@@ -162,7 +162,8 @@ void run(const arguments &given) {
     CHECK(again == labels);
     for (std::size_t i = 0; i < again.size(); i++) {
         CHECK(probability[i] >= 0.f && probability[i] <= 1.f && entropy[i] >= 0.f);
-        CHECK(margin[i] < 20 || (again[i] == 0) == (probability[i] > 0.5f || probability[i] > 1.f / 25));
+        CHECK(probability[i] <= 0.5f || again[i] == 0);
+        CHECK(again[i] != 0 || 1000 * probability[i] + 1 >= margin[i]);
     }
     throws(VXS_INVALID_ARGUMENT, [] { voxseg::Model::ensemble({}); });
 
