@@ -391,26 +391,6 @@
 #define VXS_VOLUME_SWAPPED 2
 
 /**
- * Set in labels of voxels that nearly tie, while they are on the network's grid.
- */
-#define NEAR_TIE_MARK (1 << 15)
-
-/**
- * The oldest ONNX Runtime that has all that is used: its minor version.
- */
-#define OLDEST 24
-
-/**
- * The usual standard deviation of the weights, as a share of the window.
- */
-#define SIGMA_SCALE 0.125
-
-/**
- * An inclusive range that results are clipped to. NaN passes through, as it does through NumPy's `clip`.
- */
-typedef struct Range Range;
-
-/**
  * A flag that stops a segmentation within one tile. Any thread may request it at any time; one flag may
  * serve several runs.
  */

@@ -65,7 +65,7 @@ class Plan(Handle):
         threads: int | None = None,
         step: float | None = None,
         mirroring: bool = True,
-        blending: str = "gaussian",
+        blending: str = "model",
         memory_budget: int | None = None,
         postprocess: bool = False,
     ) -> None:
