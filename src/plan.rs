@@ -7,6 +7,7 @@ use half::f16;
 use ndarray::Array3;
 use serde_json::json;
 
+use crate::engine::cpu::CpuOptions;
 use crate::engine::{self, Device, Engine};
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
@@ -70,6 +71,8 @@ pub struct PlanOptions {
     /// Whether to apply the postprocessing that comes with the model; where none does, nothing happens.
     /// nnU-Net's own predictions are without it.
     pub postprocess: bool,
+    /// How our own CPU engine computes.
+    pub cpu: CpuOptions,
 }
 
 impl Default for PlanOptions {
@@ -83,6 +86,7 @@ impl Default for PlanOptions {
             blending: Blending::default(),
             memory_budget: None,
             postprocess: false,
+            cpu: CpuOptions::default(),
         }
     }
 }
@@ -153,7 +157,7 @@ impl Plan {
         let engines = model
             .networks
             .iter()
-            .map(|network| engine::create(options.device, network, tile, precision, threads))
+            .map(|network| engine::create(options.device, network, tile, precision, threads, options.cpu))
             .collect::<Result<_>>()?;
         Self::with_engines(model, options, engines, precision, threads)
     }

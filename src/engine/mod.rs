@@ -1,10 +1,13 @@
 //! What runs a network on one tile. An engine is made for one network, one tile size and one device.
 
+pub mod cpu;
 #[cfg(test)]
 pub(crate) mod fake;
 mod ort;
 
 use std::sync::Arc;
+
+use cpu::{CpuEngine, CpuOptions};
 
 use crate::error::{Error, Result};
 use crate::network::Network;
@@ -30,7 +33,8 @@ pub trait Engine: Send {
 /// What a plan can run on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
-    /// The fastest CPU engine of this build.
+    /// Our own engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files) and
+    /// half precision are left to ONNX Runtime.
     #[default]
     Cpu,
     /// ONNX Runtime on the CPU.
@@ -86,8 +90,12 @@ pub(crate) fn create(
     tile: [usize; 3],
     precision: Precision,
     threads: usize,
+    cpu: CpuOptions,
 ) -> Result<Box<dyn Engine>> {
     match device {
+        Device::Cpu if precision != Precision::F16 && CpuEngine::supports(network) => {
+            Ok(Box::new(CpuEngine::new(network, tile, threads, cpu)?))
+        }
         Device::Cpu | Device::OrtCpu => {
             let runtime = runtime::open(None)?;
             Ok(match network.onnx_file() {

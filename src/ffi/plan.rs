@@ -157,6 +157,7 @@ fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
         return Err(Error::argument("options.reserved", options.reserved, "0"));
     }
     Ok(PlanOptions {
+        cpu: Default::default(),
         device: device(options.device, "options.device")?,
         precision: match options.precision {
             VXS_PRECISION_AUTO => Precision::Auto,

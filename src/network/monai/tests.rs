@@ -34,7 +34,7 @@ fn floats(path: &Path) -> Vec<f32> {
 }
 
 fn run(network: &Arc<Network>, tile: [usize; 3], precision: Precision, image: &[f32]) -> Vec<f32> {
-    let mut engine = engine::create(Device::OrtCpu, network, tile, precision, 2).unwrap();
+    let mut engine = engine::create(Device::OrtCpu, network, tile, precision, 2, Default::default()).unwrap();
     let mut scores = vec![f32::NAN; network.output_channels() * tile.iter().product::<usize>()];
     engine.run(image, &mut scores).unwrap();
     scores
