@@ -6,6 +6,7 @@
 mod bench;
 mod bless;
 mod build;
+mod csharp;
 mod demo;
 mod fetch;
 mod install;
@@ -26,7 +27,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo              segment a real CT from C, with a table and a picture
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, Python
   bench             the numerics beside nnU-Net's own (fetches PyTorch, about 3 GB)
-  bless             write include/voxseg.h and include/voxseg.symbols anew
+  bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
   setup             only fetch what the commands above need";
