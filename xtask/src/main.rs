@@ -25,7 +25,7 @@ type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo              segment a real CT from C, with a table and a picture
-  test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, Python
+  test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
   bench             the numerics beside nnU-Net's own (fetches PyTorch, about 3 GB)
   bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
@@ -42,6 +42,9 @@ fn main() -> ExitCode {
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["wheel"] => python::run(),
+        ["tmp-cs", lib] => {
+            csharp::toolchain::runtimes().and_then(|it| csharp::test::run(Path::new(lib), &it))
+        }
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };

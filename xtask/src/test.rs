@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{as_a_host, model};
 use crate::{
-    Result, at, build, cargo, command, demo, execute, execute_quietly, install, python, root, say, setup,
-    work,
+    Result, at, build, cargo, command, csharp, demo, execute, execute_quietly, install, python, root, say,
+    setup, work,
 };
 
 enum Outcome {
@@ -67,6 +67,7 @@ const CTEST: &str = "C and C++ against the shared library";
 const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
 const VALGRIND: &str = "C and C++ under valgrind";
 const CONSUMER: &str = "find_package and pkg-config from a moved prefix";
+const CSHARP: &str = "C# on Mono and .NET 8";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
@@ -82,7 +83,7 @@ pub fn run() -> ExitCode {
     let library = report.lane("build the shared library", build::staged);
     match &library {
         None => {
-            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, CONSUMER] {
+            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, CONSUMER, CSHARP] {
                 report.skip(name, "the library wasn't built");
             }
         }
@@ -113,6 +114,12 @@ fn against(library: &Path, report: &mut Report) {
         }
     }
     report.lane(CONSUMER, consumer);
+    match csharp::toolchain::runtimes() {
+        Ok(runtimes) => {
+            report.lane(CSHARP, || csharp::test::run(library, &runtimes));
+        }
+        Err(reason) => report.skip(CSHARP, &reason),
+    }
 }
 
 /// The lanes that need a CPython, maturin and NumPy.

@@ -1,7 +1,9 @@
-//! The C# binding: its generated declarations.
+//! The C# binding: its generated declarations, its tests.
 
 mod generate;
 mod header;
+pub mod test;
+pub mod toolchain;
 
 use std::fs;
 use std::path::PathBuf;
