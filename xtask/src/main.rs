@@ -1,4 +1,4 @@
-//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `wheel`, `setup`.
+//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `wheel`, `nuget`, `setup`.
 //!
 //! Each command fetches what it lacks, says in one line what it does, and does nothing twice. Everything lands
 //! under `target/`; the library knows nothing of this program.
@@ -30,6 +30,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
+  nuget [PLATFORM=FOLDER ...]  the NuGet package, in target/xtask/csharp; with natives built elsewhere
   setup             only fetch what the commands above need";
 
 fn main() -> ExitCode {
@@ -42,9 +43,7 @@ fn main() -> ExitCode {
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["wheel"] => python::run(),
-        ["tmp-cs", lib] => {
-            csharp::toolchain::runtimes().and_then(|it| csharp::test::run(Path::new(lib), &it))
-        }
+        ["nuget", others @ ..] => csharp::nuget::run(others),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };

@@ -68,6 +68,7 @@ const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
 const VALGRIND: &str = "C and C++ under valgrind";
 const CONSUMER: &str = "find_package and pkg-config from a moved prefix";
 const CSHARP: &str = "C# on Mono and .NET 8";
+const PACKAGE: &str = "the NuGet package, and C# examples from it";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
@@ -83,7 +84,7 @@ pub fn run() -> ExitCode {
     let library = report.lane("build the shared library", build::staged);
     match &library {
         None => {
-            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, CONSUMER, CSHARP] {
+            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, CONSUMER, CSHARP, PACKAGE] {
                 report.skip(name, "the library wasn't built");
             }
         }
@@ -114,11 +115,27 @@ fn against(library: &Path, report: &mut Report) {
         }
     }
     report.lane(CONSUMER, consumer);
-    match csharp::toolchain::runtimes() {
-        Ok(runtimes) => {
-            report.lane(CSHARP, || csharp::test::run(library, &runtimes));
+    with_csharp(library, &image, report);
+}
+
+/// The lanes that need Mono, and .NET 8 where there is one.
+fn with_csharp(library: &Path, image: &Path, report: &mut Report) {
+    let runtimes = match csharp::toolchain::runtimes() {
+        Ok(runtimes) => runtimes,
+        Err(reason) => {
+            for name in [CSHARP, PACKAGE] {
+                report.skip(name, &reason);
+            }
+            return;
         }
-        Err(reason) => report.skip(CSHARP, &reason),
+    };
+    report.lane(CSHARP, || csharp::test::run(library, &runtimes));
+    match csharp::toolchain::xbuild() {
+        Err(reason) => report.skip(PACKAGE, &reason),
+        Ok(()) if !image.exists() => report.skip(PACKAGE, "no raw CT: the demo failed before it"),
+        Ok(()) => {
+            report.lane(PACKAGE, || csharp::examples::run(library, image, &runtimes));
+        }
     }
 }
 

@@ -1,7 +1,9 @@
-//! The C# binding: its generated declarations, its tests.
+//! The C# binding: its generated declarations, its tests, its package.
 
+pub mod examples;
 mod generate;
 mod header;
+pub mod nuget;
 pub mod test;
 pub mod toolchain;
 

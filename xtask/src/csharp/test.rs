@@ -15,8 +15,8 @@ pub fn run(library: &Path, runtimes: &[Runtime]) -> Result<()> {
     copy_tree(library, &bin)?;
     let tests = source("Voxseg.Tests");
     let program = bin.join("Voxseg.Tests.exe");
-    compile(&[tests.clone(), tests.join("Standin")], &["Voxseg.dll"], &program)?;
-    compile(&[tests.join("Probe")], &["Voxseg.dll"], &bin.join("Probe.exe"))?;
+    compile(&[tests.clone(), tests.join("Standin")], &["Voxseg.Net.dll"], &program)?;
+    compile(&[tests.join("Probe")], &["Voxseg.Net.dll"], &bin.join("Probe.exe"))?;
     let probes = probes(&bin, library)?;
     for runtime in runtimes {
         say(&format!("testing on {}", runtime.name));
@@ -31,7 +31,7 @@ pub fn run(library: &Path, runtimes: &[Runtime]) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the binding itself into a folder.
+/// Compiles the binding itself into a folder. On Windows Voxseg.dll would be the same name as the native voxseg.dll.
 pub fn binding(folder: &Path) -> Result<()> {
     // The SDK writes this by itself.
     let about = work().join("csharp/about");
@@ -41,7 +41,7 @@ pub fn binding(folder: &Path) -> Result<()> {
     let text =
         concat!("[assembly: System.Reflection.AssemblyVersion(\"", env!("CARGO_PKG_VERSION"), ".0\")]\n");
     fs::write(&version, text).map_err(at("write", &version))?;
-    compile(&[source("Voxseg"), about], &[], &folder.join("Voxseg.dll"))
+    compile(&[source("Voxseg"), about], &[], &folder.join("Voxseg.Net.dll"))
 }
 
 /// Folders with the same program beside different native libraries, and what it must say there.
@@ -50,7 +50,7 @@ fn probes(bin: &Path, library: &Path) -> Result<Vec<(PathBuf, Vec<&'static str>)
         let folder = folder().join(name);
         let _ = fs::remove_dir_all(&folder);
         create_folder(&folder)?;
-        for file in ["Voxseg.dll", "Probe.exe", "Probe.runtimeconfig.json"] {
+        for file in ["Voxseg.Net.dll", "Probe.exe", "Probe.runtimeconfig.json"] {
             copy(&bin.join(file), &folder.join(file))?;
         }
         Ok(folder)
@@ -62,14 +62,14 @@ fn probes(bin: &Path, library: &Path) -> Result<Vec<(PathBuf, Vec<&'static str>)
     copy(&library.join(&shared), &half.join(&shared))?;
     Ok(vec![
         (bin.into(), vec!["Info: ONNX Runtime 1.", "a plan was made"]),
-        (alone, vec!["DllNotFoundException: the native library voxseg was not found", "Voxseg.dll"]),
+        (alone, vec!["DllNotFoundException: the native library voxseg was not found", "Voxseg.Net.dll"]),
         (other, vec!["NotSupportedException: this assembly needs interface ", "(release 7.1.2) offers 7.1"]),
         (half, vec!["DeviceException: ", "onnxruntime"]),
     ])
 }
 
 /// Copies files and folders, links as what they point to.
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     create_folder(to)?;
     for entry in fs::read_dir(from).map_err(at("read", from))?.flatten() {
         let (path, target) = (entry.path(), to.join(entry.file_name()));
@@ -78,10 +78,12 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn source(name: &str) -> PathBuf {
+/// A folder or file of the binding.
+pub fn source(name: &str) -> PathBuf {
     root().join("bindings/csharp").join(name)
 }
 
-fn folder() -> PathBuf {
+/// Where what is built of C# goes.
+pub fn folder() -> PathBuf {
     work().join("csharp")
 }

@@ -33,6 +33,11 @@ pub fn runtimes() -> Result<Vec<Runtime>> {
     Ok(found)
 }
 
+/// The builder of projects of the old form; or what is missing.
+pub fn xbuild() -> Result<()> {
+    setup::system_package("xbuild", "mono-xbuild")
+}
+
 /// Compiles folders of sources into a program or, with a name that ends so, a library. References are the libraries
 /// that lie beside it.
 pub fn compile(sources: &[PathBuf], references: &[&str], assembly: &Path) -> Result<()> {
@@ -42,11 +47,7 @@ pub fn compile(sources: &[PathBuf], references: &[&str], assembly: &Path) -> Res
     if library {
         mcs.arg("-target:library").arg(format!("-doc:{}", assembly.with_extension("xml").display()));
     } else {
-        let config = r#"{"runtimeOptions": {
-    "framework": {"name": "Microsoft.NETCore.App", "version": "8.0.0"},
-    "configProperties": {"System.Globalization.Invariant": true}}}"#;
-        let path = assembly.with_extension("runtimeconfig.json");
-        fs::write(&path, config).map_err(at("write", &path))?;
+        write_runtime_config(assembly)?;
     }
     for reference in references {
         mcs.arg(format!("-reference:{}", assembly.with_file_name(reference).display()));
@@ -60,4 +61,13 @@ pub fn compile(sources: &[PathBuf], references: &[&str], assembly: &Path) -> Res
         mcs.args(files);
     }
     execute_quietly(&mut mcs).map(|_| ())
+}
+
+/// Tells .NET which version of it a program runs on.
+pub fn write_runtime_config(program: &Path) -> Result<()> {
+    let config = r#"{"runtimeOptions": {
+    "framework": {"name": "Microsoft.NETCore.App", "version": "8.0.0"},
+    "configProperties": {"System.Globalization.Invariant": true}}}"#;
+    let path = program.with_extension("runtimeconfig.json");
+    fs::write(&path, config).map_err(at("write", &path))
 }
