@@ -12,6 +12,7 @@ mod install;
 mod python;
 mod setup;
 mod test;
+mod toolkits;
 
 use std::env;
 use std::ffi::OsStr;

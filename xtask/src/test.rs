@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::demo::{as_a_host, model};
 use crate::{
     Result, at, build, cargo, command, demo, execute, execute_quietly, install, python, root, say, setup,
-    work,
+    toolkits, work,
 };
 
 enum Outcome {
@@ -66,6 +66,7 @@ const DEMO: &str = "the demo from C, and its picture";
 const CTEST: &str = "C and C++ against the shared library";
 const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
 const VALGRIND: &str = "C and C++ under valgrind";
+const TOOLKITS: &str = "C++ with ITK and VTK, the DICOM example";
 const CONSUMER: &str = "find_package and pkg-config from a moved prefix";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
@@ -82,7 +83,7 @@ pub fn run() -> ExitCode {
     let library = report.lane("build the shared library", build::staged);
     match &library {
         None => {
-            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, CONSUMER] {
+            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, TOOLKITS, CONSUMER] {
                 report.skip(name, "the library wasn't built");
             }
         }
@@ -97,18 +98,30 @@ fn against(library: &Path, report: &mut Report) {
     report.lane(DEMO, demo::run);
     let image = root().join("target/demo/ct.mhd");
     if image.exists() {
-        report.lane(CTEST, || ctest("tests", library, &image, &[]));
+        report.lane(CTEST, || ctest("tests", "tests", library, &image, &[]));
         report.lane(SANITIZERS, || {
-            ctest("tests-sanitized", library, &image, &["-DVOXSEG_SANITIZE=address,undefined".into()])
+            ctest(
+                "tests",
+                "tests-sanitized",
+                library,
+                &image,
+                &["-DVOXSEG_SANITIZE=address,undefined".into()],
+            )
         });
         match setup::system_tool("valgrind") {
             Ok(()) => {
-                report.lane(VALGRIND, || ctest("tests-valgrind", library, &image, &[launcher()]));
+                report.lane(VALGRIND, || ctest("tests", "tests-valgrind", library, &image, &[launcher()]));
             }
             Err(reason) => report.skip(VALGRIND, &reason),
         }
+        match toolkits::headers() {
+            Ok(definitions) => {
+                report.lane(TOOLKITS, || ctest("tests/toolkits", "toolkits", library, &image, &definitions));
+            }
+            Err(reason) => report.skip(TOOLKITS, &reason),
+        }
     } else {
-        for name in [CTEST, SANITIZERS, VALGRIND] {
+        for name in [CTEST, SANITIZERS, VALGRIND, TOOLKITS] {
             report.skip(name, "no raw CT: the demo failed before it");
         }
     }
@@ -133,8 +146,8 @@ fn with_python(report: &mut Report) {
     }
 }
 
-/// Builds and runs `tests/CMakeLists.txt` in a folder of its own.
-fn ctest(name: &str, library: &Path, image: &Path, definitions: &[String]) -> Result<()> {
+/// Builds and runs the tests of a folder with a `CMakeLists.txt` in `target/xtask/<name>`.
+fn ctest(source: &str, name: &str, library: &Path, image: &Path, definitions: &[String]) -> Result<()> {
     let build = work().join(name);
     let mut all = vec![
         format!("-DVOXSEG_LIBRARY_DIR={}", library.display()),
@@ -142,7 +155,7 @@ fn ctest(name: &str, library: &Path, image: &Path, definitions: &[String]) -> Re
         format!("-DVOXSEG_CT={}", image.display()),
     ];
     all.extend_from_slice(definitions);
-    install::configure(&root().join("tests"), &build, &all)?;
+    install::configure(&root().join(source), &build, &all)?;
     execute_quietly(command(setup::cmake()?).arg("--build").arg(&build))?;
     run_ctest(&build)
 }
