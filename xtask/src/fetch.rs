@@ -90,6 +90,36 @@ const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
 )))]
 const ONNXRUNTIME: Option<Source> = None;
 
+/// The last version that voxseg refuses: what the host of plug-ins in the examples has for itself.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const OTHER_ONNXRUNTIME: Option<Source> = Some(Source {
+    name: "onnxruntime 1.23.2 (17 MB), beside which voxseg has to work",
+    requirement: "onnxruntime==1.23.2",
+    sha256: "da44b99206e77734c5819aa2142c69e64f3b46edc3bd314f6a45a932defc0b3e",
+    options: wheel!("manylinux_2_28_x86_64", "manylinux_2_27_x86_64"),
+    folder: "other-onnxruntime",
+    files: &[(
+        "onnxruntime/capi/libonnxruntime.so.1.23.2",
+        "libonnxruntime.so.1.23.2",
+        "718c3fb0785d5ea06061b92c32ce4ad35be1bd4c71ae6192efe06f1ab21f0f8a",
+    )],
+});
+#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+const OTHER_ONNXRUNTIME: Option<Source> = Some(Source {
+    name: "onnxruntime 1.23.2 (15 MB), beside which voxseg has to work",
+    requirement: "onnxruntime==1.23.2",
+    sha256: "bbfd2fca76c855317568c1b36a885ddea2272c13cb0e395002c402f2360429a6",
+    options: wheel!("manylinux_2_28_aarch64", "manylinux_2_27_aarch64"),
+    folder: "other-onnxruntime",
+    files: &[(
+        "onnxruntime/capi/libonnxruntime.so.1.23.2",
+        "libonnxruntime.so.1.23.2",
+        "ab8c4363e06ac80b3d1279ea55ebea44e906c5b131ba783ff684a067540c0e94",
+    )],
+});
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+const OTHER_ONNXRUNTIME: Option<Source> = None;
+
 const IMAGES: Source = Source {
     name: "the demo's CT, from TotalSegmentator 2.18.0's tests (38 MB, Apache-2.0)",
     requirement: "TotalSegmentator==2.18.0",
@@ -126,6 +156,12 @@ pub fn onnxruntime() -> Result<PathBuf> {
         "no ONNX Runtime wheel is known for this platform: set VOXSEG_ORT_LIBRARY to its shared library, 1.24 or newer",
     )?;
     take(&source)
+}
+
+/// The library of another ONNX Runtime; `None` where the example that needs it hasn't been tried.
+pub fn other_onnxruntime() -> Result<Option<PathBuf>> {
+    let Some(source) = OTHER_ONNXRUNTIME else { return Ok(None) };
+    Ok(Some(take(&source)?.join(source.files[0].1)))
 }
 
 /// The folder that holds `ct_abdomen.nii.gz`, `ct_bench.nii.gz` and `ct_dicom`, slices of a third CT.

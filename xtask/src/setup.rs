@@ -9,6 +9,7 @@ const NINJA: &str = "ninja==1.11.1.4";
 
 pub fn run() -> Result<()> {
     fetch::onnxruntime()?;
+    fetch::other_onnxruntime()?;
     fetch::images()?;
     cmake()?;
     ninja()?;

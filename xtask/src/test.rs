@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{as_a_host, model};
 use crate::{
-    Result, at, build, cargo, command, demo, execute, execute_quietly, install, python, root, say, setup,
-    toolkits, work,
+    Result, at, build, cargo, command, demo, execute, execute_quietly, fetch, install, python, root, say,
+    setup, toolkits, work,
 };
 
 enum Outcome {
@@ -98,7 +98,11 @@ fn against(library: &Path, report: &mut Report) {
     report.lane(DEMO, demo::run);
     let image = root().join("target/demo/ct.mhd");
     if image.exists() {
-        report.lane(CTEST, || ctest("tests", "tests", library, &image, &[]));
+        report.lane(CTEST, || {
+            let other = fetch::other_onnxruntime()?.unwrap_or_default();
+            let definition = format!("-DVOXSEG_OTHER_ONNXRUNTIME={}", other.display());
+            ctest("tests", "tests", library, &image, &[definition])
+        });
         report.lane(SANITIZERS, || {
             ctest(
                 "tests",
