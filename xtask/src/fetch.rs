@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{Result, at, command, create_folder, execute_quietly, say, setup, work};
 
+/// The version that is fetched and shipped.
+pub const ONNXRUNTIME_VERSION: &str = "1.28.0";
+
 /// What is taken from one archive.
 struct Source {
     /// What it is called on the terminal.

@@ -1,4 +1,4 @@
-//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `wheel`, `setup`.
+//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `wheel`, `dist`, `setup`.
 //!
 //! Each command fetches what it lacks, says in one line what it does, and does nothing twice. Everything lands
 //! under `target/`; the library knows nothing of this program.
@@ -7,9 +7,11 @@ mod bench;
 mod bless;
 mod build;
 mod demo;
+mod dist;
 mod fetch;
 mod install;
 mod python;
+mod sbom;
 mod setup;
 mod test;
 mod toolkits;
@@ -30,6 +32,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bless             write include/voxseg.h and include/voxseg.symbols anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
+  dist              what users download, in target/xtask/dist: the archive for C and C++, the wheel
   setup             only fetch what the commands above need";
 
 fn main() -> ExitCode {
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["wheel"] => python::run(),
+        ["dist"] => dist::run(),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };
@@ -113,6 +117,10 @@ fn at<'a>(what: &'a str, path: &'a Path) -> impl Fn(std::io::Error) -> String + 
 
 fn create_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(at("create", path))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() { std::fs::remove_dir_all(folder).map_err(at("remove", folder)) } else { Ok(()) }
 }
 
 /// Copies a file unless the copy is there already.

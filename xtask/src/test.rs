@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{as_a_host, model};
 use crate::{
-    Result, at, build, cargo, command, demo, execute, execute_quietly, fetch, install, python, root, say,
-    setup, toolkits, work,
+    Result, at, build, cargo, command, demo, dist, execute, execute_quietly, fetch, install, python, remove,
+    root, say, setup, toolkits, work,
 };
 
 enum Outcome {
@@ -67,7 +67,7 @@ const CTEST: &str = "C and C++ against the shared library";
 const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
 const VALGRIND: &str = "C and C++ under valgrind";
 const TOOLKITS: &str = "C++ with ITK and VTK, the DICOM example";
-const CONSUMER: &str = "find_package and pkg-config from a moved prefix";
+const CONSUMER: &str = "find_package and pkg-config from the archive";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
@@ -183,14 +183,16 @@ fn launcher() -> String {
     )
 }
 
-/// Installs, moves the result, and builds a stranger's project from where it now is.
+/// Unpacks the archive, moves the result, and builds a stranger's project from where it now is.
 fn consumer() -> Result<()> {
-    let (first, moved) = (work().join("prefix"), work().join("moved prefix"));
+    let (first, moved) = (work().join("unpacked"), work().join("moved prefix"));
     for old in [&first, &moved] {
         remove(old)?;
     }
-    install::run(&first)?;
-    fs::rename(&first, &moved).map_err(at("move", &first))?;
+    let unpacked = dist::unpack(&dist::archive()?, &first)?;
+    fs::rename(&unpacked, &moved).map_err(at("move", &unpacked))?;
+    say("checking the list of what is inside against CycloneDX's schema");
+    dist::validate(&moved)?;
 
     let build = work().join("consumer");
     remove(&build)?;
@@ -213,8 +215,4 @@ fn consumer() -> Result<()> {
     let script = source.join("build.sh");
     let out: PathBuf = build.join("pkg-config");
     execute(as_a_host(command("bash").arg(script).arg(&plain).arg(out).arg(model())))
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    if folder.exists() { fs::remove_dir_all(folder).map_err(at("remove", folder)) } else { Ok(()) }
 }
