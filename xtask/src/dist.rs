@@ -95,10 +95,8 @@ fn wheel() -> Result<PathBuf> {
         copy(&installed().join(from), &to)?;
     }
     let mut import = newest.python();
-    execute_quietly(import.env("PYTHONPATH", &tree).args(["-c", "import voxseg; voxseg.devices()"]))?;
-    for cache in entries(&tree.join("voxseg"))?.iter().filter(|path| path.ends_with("__pycache__")) {
-        remove(cache)?;
-    }
+    import.env("PYTHONPATH", &tree).env("PYTHONDONTWRITEBYTECODE", "1");
+    execute_quietly(import.args(["-c", "import voxseg; voxseg.devices()"]))?;
     let mut wheel = newest.python();
     execute_quietly(wheel.args(["-m", "wheel", "pack", "--dest-dir"]).arg(folder()).arg(&tree))?;
     remove(&unpacked)?;

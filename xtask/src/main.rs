@@ -10,6 +10,7 @@ mod demo;
 mod dist;
 mod fetch;
 mod install;
+mod orthanc;
 mod python;
 mod sbom;
 mod setup;

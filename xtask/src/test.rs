@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{as_a_host, model};
 use crate::{
-    Result, at, build, cargo, command, demo, dist, execute, execute_quietly, fetch, install, python, remove,
-    root, say, setup, toolkits, work,
+    Result, at, build, cargo, command, demo, dist, execute, execute_quietly, fetch, install, orthanc, python,
+    remove, root, say, setup, toolkits, work,
 };
 
 enum Outcome {
@@ -68,6 +68,7 @@ const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
 const VALGRIND: &str = "C and C++ under valgrind";
 const TOOLKITS: &str = "C++ with ITK and VTK, the DICOM example";
 const CONSUMER: &str = "find_package and pkg-config from the archive";
+const ORTHANC: &str = "a plug-in in the Orthanc server";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
@@ -83,7 +84,7 @@ pub fn run() -> ExitCode {
     let library = report.lane("build the shared library", build::staged);
     match &library {
         None => {
-            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, TOOLKITS, CONSUMER] {
+            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, TOOLKITS, CONSUMER, ORTHANC] {
                 report.skip(name, "the library wasn't built");
             }
         }
@@ -129,7 +130,18 @@ fn against(library: &Path, report: &mut Report) {
             report.skip(name, "no raw CT: the demo failed before it");
         }
     }
-    report.lane(CONSUMER, consumer);
+    let Some(prefix) = report.lane(CONSUMER, consumer) else {
+        return report.skip(ORTHANC, "the archive's library isn't there");
+    };
+    if !image.exists() {
+        return report.skip(ORTHANC, "no raw CT: the demo failed before it");
+    }
+    match orthanc::definitions(&prefix) {
+        Ok(definitions) => {
+            report.lane(ORTHANC, || ctest("tests/orthanc", "orthanc", library, &image, &definitions));
+        }
+        Err(reason) => report.skip(ORTHANC, &reason),
+    }
 }
 
 /// The lanes that need a CPython, maturin and NumPy.
@@ -183,8 +195,8 @@ fn launcher() -> String {
     )
 }
 
-/// Unpacks the archive, moves the result, and builds a stranger's project from where it now is.
-fn consumer() -> Result<()> {
+/// Unpacks the archive, moves the result, and builds a stranger's project from where it now is. Gives that place.
+fn consumer() -> Result<PathBuf> {
     let (first, moved) = (work().join("unpacked"), work().join("moved prefix"));
     for old in [&first, &moved] {
         remove(old)?;
@@ -214,5 +226,6 @@ fn consumer() -> Result<()> {
     fs::rename(&moved, &plain).map_err(at("move", &moved))?;
     let script = source.join("build.sh");
     let out: PathBuf = build.join("pkg-config");
-    execute(as_a_host(command("bash").arg(script).arg(&plain).arg(out).arg(model())))
+    execute(as_a_host(command("bash").arg(script).arg(&plain).arg(out).arg(model())))?;
+    Ok(plain)
 }
