@@ -126,6 +126,9 @@ impl Task {
             return unsuited(format!("{} channels", opened.channels().len()));
         }
         let largest = opened.labels().iter().map(|label| label.value).max().unwrap_or(0) as usize;
+        if largest > 255 {
+            return unsuited(format!("{largest} labels"));
+        }
         let values = (0..=largest).map(|value| self.value_of(model, value)).collect();
         Ok(Part { path, options, values, identity: opened.identity().to_owned() })
     }
