@@ -13,6 +13,7 @@ use ort::operator::Attribute;
 use ort::value::{Outlet, TensorElementType};
 
 use super::failed;
+use super::lower::Dialect;
 use crate::error::{Error, Result};
 use crate::network::{Network, Weight};
 
@@ -32,7 +33,7 @@ const SMALL: usize = 127;
 
 pub(super) struct Builder {
     graph: Graph,
-    pub half: bool,
+    pub dialect: Dialect,
     weights: Weights,
     shared: BTreeSet<String>,
 }
@@ -48,12 +49,12 @@ pub(super) fn list(name: &str, values: &[usize]) -> Result<Attribute> {
 }
 
 impl Builder {
-    pub(super) fn new(half: bool, input: Outlet, output: Outlet) -> Result<Self> {
+    pub(super) fn new(dialect: Dialect, input: Outlet, output: Outlet) -> Result<Self> {
         let set_up = failed::<()>;
         let mut graph = Graph::new().map_err(failed("create a graph"))?;
         graph.set_inputs([input]).map_err(set_up("set the graph's input"))?;
         graph.set_outputs([output]).map_err(set_up("set the graph's output"))?;
-        Ok(Builder { graph, half, weights: Weights::default(), shared: BTreeSet::new() })
+        Ok(Builder { graph, dialect, weights: Weights::default(), shared: BTreeSet::new() })
     }
 
     /// The model, and what has to outlive its session.
@@ -113,7 +114,7 @@ impl Builder {
 
     /// As [`Builder::weight`], in a shape of as many values.
     pub(super) fn weight_as(&mut self, node: usize, weight: &Weight, shape: &[usize]) -> Result<String> {
-        if !self.half {
+        if !self.dialect.half {
             return self.single_weight(node, weight, shape);
         }
         let name = format!("{node}.{}", weight.name);
@@ -136,7 +137,7 @@ impl Builder {
         shape: &[usize],
         make: impl FnOnce() -> Vec<f32>,
     ) -> Result<String> {
-        if !self.half {
+        if !self.dialect.half {
             return self.single_values(name, shape, make);
         }
         if self.shared.insert(name.to_owned()) {
