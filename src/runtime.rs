@@ -254,10 +254,15 @@ fn candidates(place: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Why a library can't be loaded, in the system's words.
+pub(crate) fn why_not_loaded(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
 /// Asks a library for its version without starting anything in it.
 fn probe(file: &Path) -> std::result::Result<String, String> {
     // SAFETY: running its initialisers is what loading means; the path names the library that the host chose.
-    let library = unsafe { libloading::Library::new(file) }.map_err(|error| error.to_string())?;
+    let library = unsafe { libloading::Library::new(file) }.map_err(|error| why_not_loaded(&error))?;
     type GetApiBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
     // SAFETY: ONNX Runtime has exported this function with this signature since its first version.
     let base = unsafe { library.get::<GetApiBase>(b"OrtGetApiBase\0") };

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use libloading::Library;
 
+use crate::runtime::why_not_loaded;
+
 /// What a failed call says.
 pub(in crate::engine) type Result<T> = std::result::Result<T, String>;
 
@@ -77,7 +79,7 @@ impl Driver {
     fn open() -> Result<Driver> {
         // SAFETY: running the driver's initialisers is what loading means; the name is that of NVIDIA's driver.
         let library = unsafe { Library::new(LIBRARY) }
-            .map_err(|error| format!("NVIDIA's driver isn't installed: {error}"))?;
+            .map_err(|error| format!("NVIDIA's driver can't be loaded: {}", why_not_loaded(&error)))?;
         let driver = Driver { functions: Functions::load(&library)?, _library: library };
         // SAFETY: the flags must be 0.
         driver.check("cuInit", unsafe { (driver.functions.init)(0) })?;

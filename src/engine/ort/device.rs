@@ -15,7 +15,7 @@ use crate::engine::cuda::Driver;
 use crate::engine::{Device, DeviceInfo, DeviceOptions, Provider};
 use crate::error::{Error, Result};
 use crate::plan::Precision;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, why_not_loaded};
 
 /// What an engine runs on, and how.
 #[derive(Clone, Copy)]
@@ -216,7 +216,7 @@ fn lacking(runtime: &Runtime, provider: Provider, index: u32) -> String {
     // SAFETY: the system's Vulkan loader, which the provider opens by the same name; nothing in it is called.
     let opened = library.map(|name| unsafe { libloading::Library::new(name) });
     if let Some(Err(error)) = opened {
-        reason.push_str(&format!("; {error}"));
+        reason.push_str(&format!("; {}", why_not_loaded(&error)));
     }
     reason
 }

@@ -9,7 +9,7 @@ use super::graph::{Builder, Weights, attribute, list};
 use super::{INPUT, OUTPUT, Target, normalize, transpose, window_attention};
 use crate::engine::Provider;
 use crate::error::{Error, Result};
-use crate::network::{Network, Node, Op};
+use crate::network::{Network, Node, Op, Weight};
 use crate::plan::Precision;
 
 /// Which operators a provider is given.
@@ -21,6 +21,9 @@ pub(super) struct Dialect {
     pub transposed: bool,
     /// How statistics of a channel are summed.
     pub norm: InstanceNorm,
+    /// Whether its convolutions of half precision sum in half too, which costs two of three digits: between tensors
+    /// in half precision they then compute in single.
+    pub sums_in_half: bool,
 }
 
 /// How an instance normalisation is expressed.
@@ -45,6 +48,7 @@ impl Dialect {
             half: target.precision == Precision::F16,
             transposed: target.provider() != Some(Provider::WebGpu),
             norm,
+            sums_in_half: target.provider() == Some(Provider::WebGpu),
         }
     }
 }
@@ -110,6 +114,14 @@ pub(super) fn scratch_bytes(network: &Network, tile: [usize; 3], width: usize) -
     Ok(network.nodes().iter().map(values).max().unwrap_or(0) * width as u64)
 }
 
+/// A weight's shape for three axes: kernels of two-dimensional networks are one voxel thick.
+fn volume_shape(weight: &Weight) -> Vec<usize> {
+    match weight.shape[..] {
+        [out, input, rows, columns] => vec![out, input, 1, rows, columns],
+        _ => weight.shape.clone(),
+    }
+}
+
 /// A node on its way into the graph.
 pub(super) struct Step<'a> {
     pub id: usize,
@@ -160,12 +172,8 @@ impl Step<'_> {
                 ("Conv", vec![list("kernel_shape", kernel)?, list("strides", stride)?, list("pads", &pads)?])
             }
             Op::ConvTranspose { weight, bias, kernel, stride, padding } if !builder.dialect.transposed => {
-                return transpose::lower(
-                    builder,
-                    self,
-                    [Some(weight), bias.as_ref()],
-                    [*kernel, *stride, *padding],
-                );
+                let geometry = [*kernel, *stride, *padding];
+                return transpose::lower(builder, self, weight, bias.as_ref(), geometry);
             }
             Op::ConvTranspose { kernel, stride, padding, .. } => {
                 let pads = [*padding, *padding].concat();
@@ -225,8 +233,16 @@ impl Step<'_> {
                 return slice(builder, input, &self.result, [0; 3], ends, 1);
             }
         };
+        if operator == "Conv" && builder.dialect.sums_in_half {
+            inputs[0] = builder.in_single(&inputs[0])?;
+            for weight in self.node.op.weights() {
+                inputs.push(builder.single_weight(self.id, weight, &volume_shape(weight))?);
+            }
+            builder.node(operator, &inputs, &builder.single_name(&self.result), attributes)?;
+            return builder.end_single(&self.result);
+        }
         for weight in self.node.op.weights() {
-            inputs.push(builder.weight(self.id, weight)?);
+            inputs.push(builder.weight_as(self.id, weight, &volume_shape(weight))?);
         }
         builder.node(operator, &inputs, &self.result, attributes)
     }

@@ -222,3 +222,6 @@ impl Engine for OrtEngine {
         self.tiles_in_single
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use ort::value::TensorElementType;
-
 use super::graph::{Builder, attribute};
 use super::lower::{InstanceNorm, Step};
 use crate::error::Result;
@@ -21,7 +19,7 @@ pub(super) fn group(
 ) -> Result<()> {
     let (channels, [depth, rows, columns]) = (step.channels, step.size);
     let (planes, plane) = (channels / groups * depth, rows * columns);
-    let [input, result] = begin_in_single(builder, step)?;
+    let (input, result) = (builder.in_single(&step.inputs[0])?, builder.single_name(&step.result));
     let part = |name: &str| step.part(name);
     let (_, variance) = statistics(builder, step, &input, [groups, planes, plane])?;
     let epsilon = builder.single_values(&format!("number {epsilon:e}"), &[1], || vec![epsilon])?;
@@ -35,25 +33,7 @@ pub(super) fn group(
     builder.node("Mul", &[part("volume"), part("factor")], &part("scaled"), Vec::new())?;
     let shift = builder.single_weight(step.id, shift, &[channels, 1, 1, 1])?;
     builder.node("Add", &[part("scaled"), shift], &result, Vec::new())?;
-    end_in_single(builder, step, &result)
-}
-
-/// Names of the input and the result in single precision.
-fn begin_in_single(builder: &mut Builder, step: &Step) -> Result<[String; 2]> {
-    if !builder.dialect.half {
-        return Ok([step.inputs[0].clone(), step.result.clone()]);
-    }
-    let input = step.part("single");
-    builder.cast(&step.inputs[0], &input, TensorElementType::Float32)?;
-    Ok([input, step.part("normed")])
-}
-
-/// Brings the result into the graph's precision.
-fn end_in_single(builder: &mut Builder, step: &Step, result: &str) -> Result<()> {
-    match builder.dialect.half {
-        true => builder.cast(result, &step.result, TensorElementType::Float16),
-        false => Ok(()),
-    }
+    builder.end_single(&step.result)
 }
 
 /// As [`group`] for groups of one channel: the statistics are those of a batch normalisation, which applies them in
@@ -72,7 +52,7 @@ pub(super) fn instance(
             [step.inputs[0].clone(), builder.weight(step.id, scale)?, builder.weight(step.id, shift)?];
         return builder.node("InstanceNormalization", &inputs, &step.result, epsilon);
     }
-    let [input, result] = begin_in_single(builder, step)?;
+    let (input, result) = (builder.in_single(&step.inputs[0])?, builder.single_name(&step.result));
     let scale = builder.single_weight(step.id, scale, &[channels])?;
     let shift = builder.single_weight(step.id, shift, &[channels])?;
     if builder.dialect.norm == InstanceNorm::Own {
@@ -84,7 +64,7 @@ pub(super) fn instance(
         let inputs = [input, scale, shift, part("channel means"), part("channel variances")];
         builder.node("BatchNormalization", &inputs, &result, epsilon)?;
     }
-    end_in_single(builder, step, &result)
+    builder.end_single(&step.result)
 }
 
 /// Mean and variance of each group of planes [groups, planes, plane]; what is left of the input without its mean is
