@@ -80,7 +80,8 @@ fn floats(path: &Path) -> Vec<f32> {
 
 /// The network of that name, as `cpu_peers.py` makes it.
 fn network(name: &str, folder: &Path) -> Network {
-    let file = SafeTensors::from_bytes("weights.safetensors", read(&folder.join("weights.safetensors")).into());
+    let file =
+        SafeTensors::from_bytes("weights.safetensors", read(&folder.join("weights.safetensors")).into());
     let file = file.expect("weights");
     let weights = StateDict::of_safetensors(&file).expect("weights");
     let conv = ConvBlock {

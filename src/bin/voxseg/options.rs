@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use voxseg::engine::Device;
+use voxseg::engine::cpu::Isa;
 use voxseg::model::Fold;
 use voxseg::plan::Precision;
 
@@ -59,6 +60,15 @@ pub fn threads() -> usize {
 /// The name of a device.
 pub fn device(text: &str) -> Result<Device, String> {
     Device::from_name(text).map_err(|error| error.to_string())
+}
+
+/// The name of an instruction set.
+pub fn instructions(text: &str) -> Result<Isa, String> {
+    let all = || std::iter::once(Isa::Auto).chain(Isa::ALL);
+    all().find(|isa| isa.name() == text).ok_or_else(|| {
+        let names: Vec<&str> = all().map(Isa::name).collect();
+        format!("`{text}` is no instruction set; write {}", names.join(" or "))
+    })
 }
 
 /// The name of a precision.

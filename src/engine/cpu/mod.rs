@@ -31,7 +31,7 @@ use super::Engine;
 use crate::error::{Error, Result};
 use crate::network::Network;
 use program::Program;
-pub use simd::Isa;
+pub use simd::{Isa, widest};
 
 /// How convolutions are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

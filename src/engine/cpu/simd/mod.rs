@@ -62,12 +62,15 @@ impl Isa {
     /// The one that runs: the widest for [`Isa::Auto`].
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for one that this machine lacks.
+    /// [`Error::Device`] for one that this machine lacks.
     pub(super) fn resolve(self) -> Result<Isa> {
         match self {
-            Isa::Auto => Ok(Isa::ALL.into_iter().find(|isa| isa.available()).unwrap_or(Isa::Portable)),
+            Isa::Auto => Ok(widest()),
             isa if isa.available() => Ok(isa),
-            isa => Err(Error::unsupported(format!("{} instructions, which this machine lacks", isa.name()))),
+            isa => Err(Error::Device {
+                device: "cpu".into(),
+                reason: format!("the machine lacks the instructions {}", isa.name()),
+            }),
         }
     }
 
@@ -78,6 +81,11 @@ impl Isa {
             _ => 1,
         }
     }
+}
+
+/// The widest instructions that this machine has.
+pub fn widest() -> Isa {
+    Isa::ALL.into_iter().find(|isa| isa.available()).unwrap_or(Isa::Portable)
 }
 
 /// Operations on sixteen numbers.
@@ -103,7 +111,6 @@ pub(super) trait Simd: Copy + Sized {
     /// c − a · b.
     unsafe fn fnma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
 }
 
 /// Work that is compiled for each instruction set.
