@@ -49,10 +49,10 @@ fn main() {
     let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     let differences = scores.iter().zip(&expected).map(|(a, b)| (a - b).abs());
     let deviation = differences.fold(0.0, f32::max) / largest;
-    let (workspace, weights) = (engine.workspace_bytes(), 4 * network.parameters());
+    let (workspace, forms) = (engine.workspace_bytes(), engine.weight_bytes());
     println!(
         "{}",
-        json!({"peak_bytes": peak(), "deviation": deviation, "workspace_bytes": workspace, "weight_bytes": weights})
+        json!({"peak_bytes": peak(), "deviation": deviation, "workspace_bytes": workspace, "weight_forms_bytes": forms})
     );
 }
 

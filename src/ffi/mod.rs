@@ -21,7 +21,7 @@ mod segment;
 mod version;
 mod volume;
 
-pub(crate) use platform::{library_folder, peak_memory, physical_memory};
+pub(crate) use platform::{library_folder, peak_memory, physical_memory, prefer_huge_pages};
 
 pub use cancel::*;
 pub use compare::*;

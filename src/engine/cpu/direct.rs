@@ -79,6 +79,8 @@ pub(super) struct Direct {
     rows: [usize; 2],
     /// Into how many tasks the output channels are divided.
     panel_groups: usize,
+    /// Planes of the output's buffer: fewer than the output has when a reader follows closely.
+    ring: usize,
     name: String,
 }
 
@@ -119,6 +121,7 @@ impl Direct {
             statistics: None,
             rows: [1, 1],
             panel_groups: 1,
+            ring: output_size[0],
             name,
         };
         // Rows, then planes, as long as the copy stays small and there are tasks enough.
@@ -155,6 +158,37 @@ impl Direct {
 
     pub(super) fn spatial_tasks(&self) -> usize {
         self.count[0].div_ceil(self.rows[0]) * self.count[1].div_ceil(self.rows[1])
+    }
+
+    /// The image's blocks.
+    pub(super) fn inputs(&self) -> &[Block] {
+        match &self.input {
+            Input::Image(_) => &[],
+            Input::Blocks(blocks) => blocks,
+        }
+    }
+
+    pub(super) fn buffer(&self) -> Option<BufferId> {
+        match self.output {
+            Output::Buffer(buffer) => Some(buffer),
+            Output::Scores => None,
+        }
+    }
+
+    /// Planes of output that come of one plane of results of each kind.
+    pub(super) fn planes_at_once(&self) -> usize {
+        self.reach.out_step[0]
+    }
+
+    /// Makes a task of each plane and writes to a buffer of so many planes, round and round.
+    pub(super) fn write_round(&mut self, ring: usize) {
+        self.rows[0] = 1;
+        self.ring = ring;
+    }
+
+    /// Tasks of each plane.
+    pub(super) fn tasks_of_plane(&self) -> usize {
+        self.count[1].div_ceil(self.rows[1]) * self.panel_groups
     }
 
     fn blocks(&self) -> usize {
@@ -264,7 +298,7 @@ impl Task<'_> {
     unsafe fn copy_block<S: Simd, L: Load<S>>(&self, load: L, index: usize, block: &Block) {
         let ([planes, rows, columns], corner) = (self.layer.copy_size(), self.corner());
         let (size, depth) = (self.layer.input_size, self.layer.input.depth());
-        let values = self.context.block(block, size.iter().product());
+        let values = self.context.block(block);
         let [in_z, in_y, in_x] = [(0, planes), (1, rows), (2, columns)]
             .map(|(axis, length)| inside(corner[axis], length, size[axis]));
         // SAFETY: see `Kernel::run`; only voxels inside the image are read.
@@ -300,17 +334,16 @@ impl Task<'_> {
             for y in self.rows.clone() {
                 let from =
                     (z - self.planes.start) * reach.step[0] * rows + (y - self.rows.start) * reach.step[1];
-                let row = (z * reach.out_step[0] + class.start[0]) * height
-                    + y * reach.out_step[1]
-                    + class.start[1];
+                let plane = (z * reach.out_step[0] + class.start[0]) % layer.ring;
+                let row = plane * height + y * reach.out_step[1] + class.start[1];
                 let to = row * width + class.start[2];
                 // SAFETY: see `Kernel::run`; the scratch has room for a row of two blocks behind the copy.
                 unsafe {
                     let (c, c_step, c_block) = match layer.output {
                         Output::Buffer(buffer) => (
-                            self.context.buffer(buffer).add((first * voxels + to) * LANES),
+                            self.context.output(buffer, first).add(to * LANES),
                             reach.out_step[2] * LANES,
-                            voxels * LANES,
+                            self.context.stride(buffer),
                         ),
                         Output::Scores => (self.context.scratch.add(self.copy_floats()), 2 * LANES, LANES),
                     };
@@ -329,13 +362,40 @@ impl Task<'_> {
                     });
                     if let Output::Scores = layer.output {
                         let channels = (layer.output_channels - first * LANES).min(blocks * LANES);
-                        for channel in 0..channels {
-                            let scores = self.context.output.add((first * LANES + channel) * voxels + to);
-                            for x in 0..layer.count[2] {
-                                *scores.add(x * reach.out_step[2]) = *c.add(x * c_step + channel);
-                            }
+                        for first_lane in (0..channels).step_by(LANES) {
+                            let scores = self.context.output.add((first * LANES + first_lane) * voxels + to);
+                            let lanes = LANES.min(channels - first_lane);
+                            self.leave::<S>(c.add(first_lane), c_step, scores, voxels, lanes);
                         }
                     }
+                }
+            }
+        }
+    }
+
+    /// Brings a row of a block's results to the caller's scores.
+    ///
+    /// # Safety
+    /// As [`Kernel::run`].
+    #[inline(always)]
+    unsafe fn leave<S: Simd>(
+        &self,
+        from: *const f32,
+        step: usize,
+        to: *mut f32,
+        to_step: usize,
+        lanes: usize,
+    ) {
+        let (count, apart) = (self.layer.count[2], self.layer.reach.out_step[2]);
+        let whole = if apart == 1 { count / LANES * LANES } else { 0 };
+        // SAFETY: see `Kernel::run`.
+        unsafe {
+            for x in (0..whole).step_by(LANES) {
+                S::transpose(from.add(x * step), step, to.add(x), to_step, lanes);
+            }
+            for x in whole..count {
+                for lane in 0..lanes {
+                    *to.add(lane * to_step + x * apart) = *from.add(x * step + lane);
                 }
             }
         }
@@ -354,14 +414,13 @@ impl Task<'_> {
         let (layer, context) = (self.layer, self.context);
         let Output::Buffer(buffer) = layer.output else { return };
         let [_, height, width] = layer.output_size;
-        let voxels = layer.output_size.iter().product::<usize>();
         let [out_z, out_y, _] = layer.reach.out_step;
         // SAFETY: see `Kernel::run`; residuals were written by earlier steps.
         unsafe {
-            let values = context.buffer(buffer).add(block * voxels * LANES);
+            let values = context.output(buffer, block);
             let residual = layer.residual.get(block).map(|block| {
                 let table = context.reader(block);
-                (context.block(block, voxels), table)
+                (context.block(block), table)
             });
             let mut sums = Gather::<S>::new();
             for z in self.planes.start * out_z..self.planes.end * out_z {

@@ -89,8 +89,8 @@ impl Kernel for Task<'_> {
         let block = &layer.inputs[self.block];
         // SAFETY: a task writes its own voxels of its own block, and reads what earlier steps wrote.
         unsafe {
-            let from = context.block(block, voxels);
-            let to = context.buffer(layer.output).add(self.block * voxels * LANES);
+            let from = context.block(block);
+            let to = context.output(layer.output, self.block);
             let mut sums = Gather::<S>::new();
             let table = context.reader(block);
             let other = layer.others.get(self.block);
@@ -98,7 +98,7 @@ impl Kernel for Task<'_> {
                 let value = read::<S>(from.add(at * LANES), table);
                 let value = match (&layer.function, other) {
                     (Function::Add, Some(other)) => {
-                        let second = context.block(other, voxels).add(at * LANES);
+                        let second = context.block(other).add(at * LANES);
                         S::add(value, read::<S>(second, context.reader(other)))
                     }
                     (Function::Multiply(size), Some(other)) => {
@@ -106,7 +106,7 @@ impl Kernel for Task<'_> {
                         let place = [at / (rows * columns), at / columns % rows, at % columns];
                         let [z, y, x]: [usize; 3] =
                             std::array::from_fn(|axis| if size[axis] == 1 { 0 } else { place[axis] });
-                        let second = context.block(other, size.iter().product());
+                        let second = context.block(other);
                         let second = second.add(((z * size[1] + y) * size[2] + x) * LANES);
                         S::mul(value, read::<S>(second, context.reader(other)))
                     }
@@ -195,7 +195,7 @@ impl Step for Enter {
         for at in start..(start + CHUNK).min(self.voxels) {
             // SAFETY: a task writes its own voxels of its own block; the image has these channels.
             unsafe {
-                let to = context.buffer(self.output).add((block * self.voxels + at) * LANES);
+                let to = context.output(self.output, block).add(at * LANES);
                 for lane in 0..LANES {
                     let from = context.input.add((block * LANES + lane) * self.voxels + at);
                     *to.add(lane) = if lane < channels { *from } else { 0.0 };
@@ -246,7 +246,7 @@ impl Kernel for LeaveTask<'_> {
         let first: usize = layer.inputs[..self.block].iter().map(|block| block.lanes).sum();
         // SAFETY: a task writes its own voxels of its own channels, which the scores have.
         unsafe {
-            let (from, table) = (context.block(block, layer.voxels), context.reader(block));
+            let (from, table) = (context.block(block), context.reader(block));
             let mut lanes = [0.0; LANES];
             for at in self.start..(self.start + CHUNK).min(layer.voxels) {
                 S::store(lanes.as_mut_ptr(), read::<S>(from.add(at * LANES), table));

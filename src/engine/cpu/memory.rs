@@ -25,7 +25,10 @@ impl Memory {
         // SAFETY: the layout isn't empty.
         let start = layout.and_then(|layout| NonNull::new(unsafe { alloc_zeroed(layout) }.cast::<f32>()));
         match (start, layout) {
-            (Some(start), Some(layout)) => Ok(Memory { start, layout }),
+            (Some(start), Some(layout)) => {
+                crate::ffi::prefer_huge_pages(start.as_ptr().cast(), bytes);
+                Ok(Memory { start, layout })
+            }
             _ => Err(Error::Runtime {
                 action: "allocate memory for a network".into(),
                 reason: format!("the system has no {bytes} bytes left"),

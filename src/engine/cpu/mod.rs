@@ -57,7 +57,12 @@ pub struct CpuOptions {
 struct Settings {
     mode: Mode,
     threads: usize,
+    /// Floats of a tensor whose memory is worth sharing.
+    large: usize,
 }
+
+/// As measured: smaller tensors cost more in waiting threads than they save.
+const LARGE: usize = 1 << 20;
 
 /// A network lowered for tiles of one size.
 pub struct CpuEngine {
@@ -79,11 +84,25 @@ impl CpuEngine {
         threads: usize,
         options: CpuOptions,
     ) -> Result<Self> {
-        let settings = Settings { mode: options.mode, threads };
+        Self::with(network, tile, options, Settings { mode: options.mode, threads, large: LARGE })
+    }
+
+    fn with(
+        network: &Arc<Network>,
+        tile: [usize; 3],
+        options: CpuOptions,
+        settings: Settings,
+    ) -> Result<Self> {
         let program = lower::lower(network, tile, options.isa.resolve()?, &settings)?;
         let voxels = tile.iter().product::<usize>();
         let ends = [network.input_channels() * voxels, network.output_channels() * voxels];
         Ok(CpuEngine { program, mode: options.mode, ends })
+    }
+
+    /// Bytes of weights in the engine's own forms: the part of [`Engine::workspace_bytes`] that stays the same for any
+    /// tile.
+    pub fn weight_bytes(&self) -> u64 {
+        self.program.weight_bytes()
     }
 
     /// Whether the engine has all operators of a network.

@@ -52,7 +52,7 @@ pub(super) trait Step: Send + Sync {
 pub(super) struct Context<'a> {
     pub isa: Isa,
     arena: *mut f32,
-    offsets: &'a [usize],
+    places: &'a [Place],
     pub tables: *mut f32,
     pub input: *const f32,
     pub output: *mut f32,
@@ -64,13 +64,23 @@ impl Context<'_> {
     /// Start of a buffer. Steps write only what their tasks own, and read only what steps or phases before wrote.
     pub(super) fn buffer(&self, id: BufferId) -> *mut f32 {
         // SAFETY: offsets lie within the arena.
-        unsafe { self.arena.add(self.offsets[id]) }
+        unsafe { self.arena.add(self.places[id].offset) }
     }
 
-    /// Start of a block whose tensor has so many voxels.
-    pub(super) fn block(&self, block: &Block, voxels: usize) -> *const f32 {
+    /// Start of a block of a buffer.
+    pub(super) fn output(&self, id: BufferId, index: usize) -> *mut f32 {
         // SAFETY: the block lies within its buffer.
-        unsafe { self.buffer(block.buffer).add(block.index * voxels * LANES) }
+        unsafe { self.buffer(id).add(index * self.places[id].stride) }
+    }
+
+    /// Floats between a buffer's blocks.
+    pub(super) fn stride(&self, id: BufferId) -> usize {
+        self.places[id].stride
+    }
+
+    /// Start of a block.
+    pub(super) fn block(&self, block: &Block) -> *const f32 {
+        self.output(block.buffer, block.index)
     }
 
     /// How a block's values are read.
@@ -139,41 +149,91 @@ impl<S: Simd> Load<S> for Activated<S> {
 
 /// A buffer while the program is written: its size and the steps that need it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lifetime {
-    pub floats: usize,
+pub(super) struct Buffer {
+    pub blocks: usize,
+    pub planes: usize,
+    /// Floats of a plane of a block.
+    pub plane: usize,
     pub first: usize,
     pub last: usize,
+    /// Another buffer of as many blocks and planes whose memory this one takes over plane by plane, so many planes
+    /// behind the step that reads the other one.
+    pub over: Option<(BufferId, usize)>,
+}
+
+impl Buffer {
+    /// Memory without a shape.
+    pub(super) fn floats(floats: usize, step: usize) -> Self {
+        Buffer { blocks: 1, planes: 1, plane: floats, first: step, last: step, over: None }
+    }
+}
+
+/// Where a buffer is in the arena, and the floats between its blocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    offset: usize,
+    stride: usize,
 }
 
 /// Places buffers so that those alive at the same step don't overlap: the largest first, each as low as it fits.
-/// Returns their offsets and the arena's size.
-pub(super) fn place(buffers: &[Lifetime]) -> (Vec<usize>, usize) {
-    let mut order: Vec<usize> = (0..buffers.len()).collect();
-    order.sort_by_key(|&id| std::cmp::Reverse(buffers[id].floats));
+/// Returns their places and the arena's size.
+pub(super) fn place(buffers: &[Buffer]) -> (Vec<Place>, usize) {
+    let root = |mut id: BufferId| {
+        while let Some((other, _)) = buffers[id].over {
+            id = other;
+        }
+        id
+    };
+    // A buffer and those that take it over are one, with room for their distances.
+    let mut whole = buffers.to_vec();
+    for (id, buffer) in buffers.iter().enumerate() {
+        if let Some((_, distance)) = buffer.over {
+            let first = &mut whole[root(id)];
+            first.planes += distance;
+            first.last = first.last.max(buffer.last);
+        }
+    }
+    let floats = |id: BufferId| {
+        let Buffer { blocks, planes, plane, .. } = whole[id];
+        (blocks * planes * plane).next_multiple_of(LANES)
+    };
+    let mut order: Vec<usize> = (0..buffers.len()).filter(|&id| buffers[id].over.is_none()).collect();
+    order.sort_by_key(|&id| std::cmp::Reverse(floats(id)));
     let mut offsets = vec![0; buffers.len()];
     let mut placed: Vec<usize> = Vec::new();
     let mut end = 0;
     for id in order {
-        let buffer = buffers[id];
-        let size = buffer.floats.next_multiple_of(LANES);
+        let buffer = whole[id];
         let mut taken: Vec<(usize, usize)> = placed
             .iter()
-            .filter(|&&other| buffers[other].first <= buffer.last && buffer.first <= buffers[other].last)
-            .map(|&other| (offsets[other], offsets[other] + buffers[other].floats.next_multiple_of(LANES)))
+            .filter(|&&other| whole[other].first <= buffer.last && buffer.first <= whole[other].last)
+            .map(|&other| (offsets[other], offsets[other] + floats(other)))
             .collect();
         taken.sort_unstable();
         let mut offset = 0;
         for (start, stop) in taken {
-            if offset + size <= start {
+            if offset + floats(id) <= start {
                 break;
             }
             offset = offset.max(stop);
         }
         offsets[id] = offset;
-        end = end.max(offset + size);
+        end = end.max(offset + floats(id));
         placed.push(id);
     }
-    (offsets, end)
+    let places = (0..buffers.len()).map(|id| {
+        let first = root(id);
+        let Buffer { planes, plane, .. } = whole[first];
+        // The last one to take over starts where the memory starts.
+        let (mut behind, mut at) = (0, id);
+        while let Some((other, distance)) = buffers[at].over {
+            behind += distance;
+            at = other;
+        }
+        let start = planes - buffers[first].planes - behind;
+        Place { offset: offsets[first] + start * plane, stride: planes * plane }
+    });
+    (places.collect(), end)
 }
 
 /// A network ready to run.
@@ -182,7 +242,7 @@ pub(super) struct Program {
     pub steps: Vec<Box<dyn Step>>,
     pub threads: usize,
     arena: Memory,
-    offsets: Vec<usize>,
+    places: Vec<Place>,
     tables: Memory,
     scratch: Memory,
     /// Floats of one thread's scratch.
@@ -197,10 +257,10 @@ impl Program {
         isa: Isa,
         threads: usize,
         steps: Vec<Box<dyn Step>>,
-        buffers: &[Lifetime],
+        buffers: &[Buffer],
         table_values: &[f32],
     ) -> Result<Self> {
-        let (offsets, floats) = place(buffers);
+        let (places, floats) = place(buffers);
         let mut tables = Memory::zeroed(table_values.len())?;
         tables.slice_mut()[..table_values.len()].copy_from_slice(table_values);
         let (mut phases, mut order) = (Vec::new(), Vec::new());
@@ -218,7 +278,7 @@ impl Program {
             scratch: Memory::zeroed(own * threads)?,
             steps,
             threads,
-            offsets,
+            places,
             tables,
             own,
             phases,
@@ -240,7 +300,7 @@ impl Program {
         Context {
             isa: self.isa,
             arena: self.arena.pointer(),
-            offsets: &self.offsets,
+            places: &self.places,
             tables: self.tables.pointer(),
             input,
             output,
@@ -287,7 +347,7 @@ mod tests {
 
     #[test]
     fn buffers_that_live_together_lie_apart() {
-        let life = |floats, first, last| Lifetime { floats, first, last };
+        let life = |floats, first, last| Buffer { last, ..Buffer::floats(floats, first) };
         let buffers = [
             life(100, 0, 2),
             life(60, 1, 3),
@@ -296,16 +356,29 @@ mod tests {
             life(200, 4, 6),
             life(1, 2, 2),
         ];
-        let (offsets, end) = place(&buffers);
+        let (places, end) = place(&buffers);
         for (a, x) in buffers.iter().enumerate() {
-            assert!(offsets[a] % LANES == 0 && offsets[a] + x.floats <= end);
+            assert!(places[a].offset % LANES == 0 && places[a].offset + x.plane <= end);
             for (b, y) in buffers.iter().enumerate().filter(|&(b, _)| b != a) {
                 let together = x.first <= y.last && y.first <= x.last;
-                let apart = offsets[a] + x.floats <= offsets[b] || offsets[b] + y.floats <= offsets[a];
+                let apart = places[a].offset + x.plane <= places[b].offset
+                    || places[b].offset + y.plane <= places[a].offset;
                 assert!(!together || apart, "{a} and {b}");
             }
         }
         // The most that is alive at a time, each rounded to whole blocks: steps 4 and 5.
         assert_eq!(end, 208 + 112 + 16);
+    }
+
+    #[test]
+    fn buffers_take_others_over() {
+        let tensor = |first, last, over| Buffer { blocks: 2, planes: 10, plane: 16, first, last, over };
+        let buffers =
+            [tensor(0, 3, None), tensor(3, 5, Some((0, 5))), tensor(5, 6, Some((1, 3))), tensor(4, 4, None)];
+        let (places, end) = place(&buffers);
+        let planes = |id: usize| (places[id].offset / 16, places[id].stride / 16);
+        assert_eq!([planes(0), planes(1), planes(2)], [(8, 18), (3, 18), (0, 18)]);
+        assert_eq!(planes(3), (36, 10));
+        assert_eq!(end, (36 + 20) * 16);
     }
 }

@@ -70,11 +70,11 @@ impl Task<'_> {
     unsafe fn plane<S: Simd, L: Load<S>>(&self, load: L) {
         let (layer, context) = (self.layer, self.context);
         let [depth, height, width] = layer.input_size;
-        let [planes, rows, columns] = layer.output_size;
-        let from = context.block(&layer.inputs[self.block], depth * height * width);
+        let [_, rows, columns] = layer.output_size;
+        let from = context.block(&layer.inputs[self.block]);
         // SAFETY: see `Kernel::run`; places stay inside the input.
         unsafe {
-            let to = context.buffer(layer.output).add(self.block * planes * rows * columns * LANES);
+            let to = context.output(layer.output, self.block);
             let at = |z: usize, y: usize, x: usize| ((z * height + y) * width + x) * LANES;
             for y in 0..rows {
                 for x in 0..columns {

@@ -73,4 +73,10 @@ impl Simd for Avx2 {
     unsafe fn fnma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         unsafe { [_mm256_fnmadd_ps(a[0], b[0], c[0]), _mm256_fnmadd_ps(a[1], b[1], c[1])] }
     }
+
+    #[inline(always)]
+    fn prefetch(from: *const f32) {
+        // SAFETY: a prefetch reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
 }

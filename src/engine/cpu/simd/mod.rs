@@ -111,6 +111,21 @@ pub(super) trait Simd: Copy + Sized {
     /// c − a · b.
     unsafe fn fnma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+
+    /// Turns sixteen rows, `step` floats apart, into columns: `to[lane · to_step + row]`.
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, step: usize, to: *mut f32, to_step: usize, lanes: usize) {
+        for lane in 0..lanes {
+            for row in 0..LANES {
+                // SAFETY: within the rows and columns that the caller states.
+                unsafe { *to.add(lane * to_step + row) = *from.add(row * step + lane) };
+            }
+        }
+    }
+
+    /// Asks for a cache line that will be read soon; any address will do.
+    #[inline(always)]
+    fn prefetch(_: *const f32) {}
 }
 
 /// Work that is compiled for each instruction set.

@@ -2,6 +2,13 @@
 
 use crate::network::{Network, Op, Weight};
 
+/// All positions of a box.
+fn places(size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+    let [_, rows, columns] = size;
+    (0..size.iter().product())
+        .map(move |index| [index / (rows * columns), index / columns % rows, index % columns])
+}
+
 /// A tensor, row-major.
 #[derive(Clone, Debug)]
 pub(super) struct Tensor {
@@ -28,10 +35,10 @@ impl Tensor {
     /// Fills every voxel of every channel.
     fn fill(channels: usize, size: [usize; 3], f: impl Fn(usize, [usize; 3]) -> f64) -> Self {
         let mut result = Tensor::zeros(channels, size);
-        let places: Vec<_> = super::super::lower::places(size).collect();
+        let all: Vec<_> = places(size).collect();
         for channel in 0..channels {
-            for (index, &place) in places.iter().enumerate() {
-                result.values[channel * places.len() + index] = f(channel, place);
+            for (index, &place) in all.iter().enumerate() {
+                result.values[channel * all.len() + index] = f(channel, place);
             }
         }
         result
@@ -70,7 +77,7 @@ fn erf(x: f64) -> f64 {
 
 fn interpolated(input: &Tensor, factor: [usize; 3], align: bool, channel: usize, place: [usize; 3]) -> f64 {
     let mut sum = 0.0;
-    for corner in super::super::lower::places([2; 3]) {
+    for corner in places([2; 3]) {
         let (mut weight, mut at) = (1.0, [0; 3]);
         for axis in 0..3 {
             let (size, results) = (input.size[axis], input.size[axis] * factor[axis]);
@@ -99,7 +106,7 @@ pub(super) fn run(network: &Network, image: &Tensor) -> Vec<Tensor> {
             Op::Input => image.clone(),
             Op::Conv { weight, bias, kernel, stride, padding } => {
                 let input = input(0);
-                let taps: Vec<_> = super::super::lower::places(*kernel).collect();
+                let taps: Vec<_> = places(*kernel).collect();
                 Tensor::fill(node.channels, size, |out, place| {
                     let mut sum = bias.as_ref().map_or(0.0, |bias| f64::from(bias.data[out]));
                     for channel in 0..input.channels {
@@ -116,11 +123,11 @@ pub(super) fn run(network: &Network, image: &Tensor) -> Vec<Tensor> {
             }
             Op::ConvTranspose { weight, bias, kernel, stride, padding } => {
                 let input = input(0);
-                let taps: Vec<_> = super::super::lower::places(*kernel).collect();
+                let taps: Vec<_> = places(*kernel).collect();
                 let mut result = Tensor::fill(node.channels, size, |out, _| {
                     bias.as_ref().map_or(0.0, |bias| f64::from(bias.data[out]))
                 });
-                for place in super::super::lower::places(input.size) {
+                for place in places(input.size) {
                     for (index, tap) in taps.iter().enumerate() {
                         let at: [isize; 3] = std::array::from_fn(|axis| {
                             (place[axis] * stride[axis] + tap[axis]) as isize - padding[axis] as isize
@@ -179,7 +186,7 @@ pub(super) fn run(network: &Network, image: &Tensor) -> Vec<Tensor> {
                 let input = input(0);
                 let average = matches!(node.op, Op::AveragePool { .. });
                 Tensor::fill(node.channels, size, |channel, place| {
-                    let values = super::super::lower::places(*block).map(|tap| {
+                    let values = places(*block).map(|tap| {
                         input.at(channel, std::array::from_fn(|axis| place[axis] * block[axis] + tap[axis]))
                     });
                     match average {
@@ -198,7 +205,7 @@ pub(super) fn run(network: &Network, image: &Tensor) -> Vec<Tensor> {
                 let input = input(0);
                 let span = std::array::from_fn(|axis| if axes[axis] { input.size[axis] } else { 1 });
                 Tensor::fill(node.channels, size, |channel, place| {
-                    let values = super::super::lower::places(span)
+                    let values = places(span)
                         .map(|tap| input.at(channel, std::array::from_fn(|axis| place[axis] + tap[axis])));
                     values.sum::<f64>() / span.iter().product::<usize>() as f64
                 })

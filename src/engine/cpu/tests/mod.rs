@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use double::Tensor;
 
-use super::{CpuEngine, CpuOptions, Isa, Mode};
+use super::{CpuEngine, CpuOptions, Isa, LARGE, Mode, Settings};
 use crate::engine::Engine;
 use crate::network::{Network, NodeId, Op, Weight};
 
@@ -104,9 +104,9 @@ fn isas() -> impl Iterator<Item = Isa> {
     Isa::ALL.into_iter().filter(|isa| isa.available())
 }
 
-fn run(network: &Arc<Network>, image: &Tensor, threads: usize, mode: Mode, isa: Isa) -> Vec<f32> {
-    let options = CpuOptions { mode, isa };
-    let mut engine = CpuEngine::new(network, image.size, threads, options).unwrap();
+fn run(network: &Arc<Network>, image: &Tensor, settings: Settings, isa: Isa) -> Vec<f32> {
+    let options = CpuOptions { mode: settings.mode, isa };
+    let mut engine = CpuEngine::with(network, image.size, options, settings).unwrap();
     let input: Vec<f32> = image.values.iter().map(|&x| x as f32).collect();
     let mut output = vec![f32::NAN; network.output_channels() * image.size.iter().product::<usize>()];
     engine.run(&input, &mut output).unwrap();
@@ -140,12 +140,15 @@ fn check(network: Network, size: [usize; 3]) {
     let image = image(network.input_channels(), size);
     let expected = double::run(&network, &image).pop().unwrap().values;
     for isa in isas() {
-        for (mode, bound) in [(Mode::Exact, 5e-6), (Mode::Fast, 1e-5)] {
-            let found = run(&network, &image, 1, mode, isa);
+        // Sharing memory is tried on tensors of any size too.
+        for (mode, large, bound) in
+            [(Mode::Exact, LARGE, 5e-6), (Mode::Fast, LARGE, 1e-5), (Mode::Fast, 0, 1e-5)]
+        {
+            let found = run(&network, &image, Settings { mode, threads: 1, large }, isa);
             let error = error(&found, &expected);
             assert!(error < bound, "{isa:?} {mode:?} {size:?}: {error:e}");
             for threads in [2, 3] {
-                let again = run(&network, &image, threads, mode, isa);
+                let again = run(&network, &image, Settings { mode, threads, large }, isa);
                 let same = found.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits());
                 assert!(same, "{isa:?} {mode:?} with {threads} threads");
             }
@@ -285,7 +288,10 @@ fn a_large_mean_costs_no_digits() {
     let expected = double::run(&network, &image).pop().unwrap().values;
     for isa in isas() {
         // Values near 1000 are rounded by up to 3e-5 for each of 27 terms, beside a deviation of about 0.3.
-        let error = error(&run(&network, &image, 2, Mode::Fast, isa), &expected);
+        let error = error(
+            &run(&network, &image, Settings { mode: Mode::Fast, threads: 2, large: LARGE }, isa),
+            &expected,
+        );
         assert!(error < 1e-3, "{isa:?}: {error:e}");
     }
 }
@@ -326,6 +332,39 @@ fn pools_interpolation_and_means() {
         let sum = builder.add(Op::Add, &[gated, first]);
         builder.conv(sum, 2, [1; 3], [1; 3]);
         check(builder.network, [5, 6, 9]);
+    }
+}
+
+#[test]
+fn memory_is_shared_along_a_small_unet() {
+    for (strides, size) in [([[2; 3], [1, 2, 2]], [20, 24, 12]), ([[1, 2, 2], [2; 3]], [6, 28, 20])] {
+        let mut builder = Builder::new(1);
+        let block = |builder: &mut Builder, input, out, kernel, stride| {
+            let conv = builder.conv(input, out, kernel, stride);
+            let norm = builder.instance(conv);
+            builder.leaky(norm)
+        };
+        let mut last = block(&mut builder, 0, 17, [3; 3], [1; 3]);
+        let top = block(&mut builder, last, 17, [3; 3], [1; 3]);
+        last = block(&mut builder, top, 30, [3; 3], strides[0]);
+        let middle = block(&mut builder, last, 30, [1, 3, 3], [1; 3]);
+        last = block(&mut builder, middle, 40, [3; 3], strides[1]);
+        last = block(&mut builder, last, 40, [3; 3], [1; 3]);
+        for (skip, stride) in [(middle, strides[1]), (top, strides[0])] {
+            let out = builder.network.channels(skip);
+            last = builder.transposed(last, out, stride, stride);
+            last = builder.add(Op::Concat, &[last, skip]);
+            last = block(&mut builder, last, out, [3; 3], [1; 3]);
+            last = block(&mut builder, last, out, [3; 3], [1; 3]);
+        }
+        builder.conv(last, 5, [1; 3], [1; 3]);
+        let network = Arc::new(builder.network);
+        let engine = |large| {
+            let settings = Settings { mode: Mode::Fast, threads: 1, large };
+            CpuEngine::with(&network, size.map(|size| 4 * size), CpuOptions::default(), settings).unwrap()
+        };
+        assert!(engine(0).workspace_bytes() < engine(LARGE).workspace_bytes());
+        check(Arc::unwrap_or_clone(network), size);
     }
 }
 

@@ -30,6 +30,7 @@ pub(in super::super) enum Axis {
 
 impl Axis {
     /// Products, and image samples, of a tile.
+    #[inline(always)]
     pub(in super::super) fn points(self) -> usize {
         match self {
             Axis::One => 1,
@@ -41,6 +42,7 @@ impl Axis {
     }
 
     /// Results of a tile.
+    #[inline(always)]
     pub(in super::super) fn results(self) -> usize {
         match self {
             Axis::One => 1,
@@ -50,6 +52,7 @@ impl Axis {
     }
 
     /// Distance between the tiles' image samples.
+    #[inline(always)]
     pub(in super::super) fn step(self) -> usize {
         match self {
             Axis::S22 | Axis::S42 => 2 * self.results(),
@@ -58,6 +61,7 @@ impl Axis {
     }
 
     /// Samples before the first result's.
+    #[inline(always)]
     pub(in super::super) fn padding(self) -> usize {
         usize::from(self != Axis::One)
     }

@@ -5,6 +5,7 @@
 mod axis;
 mod transform;
 
+use super::direct::Direct;
 use super::memory::Memory;
 use super::product::{Product, multiply};
 use super::program::{Activated, Block, BufferId, Context, Load, Plain, Step};
@@ -19,6 +20,10 @@ use transform::{Image, LINE, TILE};
 const COLUMNS: usize = 12;
 /// Floats of a group's factors and products: what a core's second-level cache holds, and a little more, as measured.
 const GROUP: usize = 400_000;
+/// Cycles that a byte of weights should save.
+const PRICE: f64 = 2.0;
+/// Tasks that a slab should have, so that threads seldom wait for its end.
+const SLAB_TASKS: usize = 24;
 
 /// A convolution by minimal filtering.
 pub(super) struct Winograd {
@@ -37,7 +42,16 @@ pub(super) struct Winograd {
     /// Buffers for all factors and all products, when the points are shared out instead of the tiles: right for
     /// large weights that serve few tiles, which are then read once.
     pub whole: Option<[BufferId; 2]>,
+    pub slabs: Option<Slabs>,
     pub name: String,
+}
+
+/// Layers of tiles, one slab after the other: what lies behind is no longer read, what lies ahead needn't be there yet.
+pub(super) struct Slabs {
+    /// Layers of tiles in a slab.
+    layers: usize,
+    /// A step that writes one of the inputs just ahead of each slab, and the planes of that input's buffer.
+    feeder: Option<(Box<Direct>, usize)>,
 }
 
 /// Transformed weights: [panel][point][in][block][lane].
@@ -128,8 +142,13 @@ pub(super) struct Cost {
     pub whole: bool,
 }
 
+#[inline(always)]
 fn tiles(axes: [Axis; 3], size: [usize; 3]) -> [usize; 3] {
-    std::array::from_fn(|axis| size[axis].div_ceil(axes[axis].results()))
+    [
+        size[0].div_ceil(axes[0].results()),
+        size[1].div_ceil(axes[1].results()),
+        size[2].div_ceil(axes[2].results()),
+    ]
 }
 
 /// Tiles of a group.
@@ -147,9 +166,20 @@ pub(super) fn cost(axes: [Axis; 3], size: [usize; 3], input_blocks: usize, outpu
     let products = count.next_multiple_of(2) as f64 * points * inputs * outputs * LANES as f64;
     let transforms = count as f64 * points * (inputs * 10.0 + outputs * 8.0);
     let (weights, both) = (4.0 * points * inputs * outputs * 256.0, 4.0 * points * (inputs + outputs) * 16.0);
-    let (by_group, by_point) = (weights * count.div_ceil(group) as f64, weights + 2.0 * both * count as f64);
-    let bytes = by_group.min(by_point);
-    Cost { cycles: products * 1.15 + transforms + bytes / 8.0, whole: by_point < by_group && count < 200 }
+    // Weights beyond the caches come at a fraction of the caches' rate.
+    let rate = match weights {
+        small if small <= 1e6 => 16.0,
+        medium if medium <= 8e6 => 8.0,
+        _ => 3.0,
+    };
+    let by_group = weights * count.div_ceil(group) as f64 / rate;
+    let by_point = weights / 4.0 + 2.0 * both * count as f64 / 3.0;
+    // Memory has its price too: what the weights take is there for as long as the plan.
+    let memory = PRICE * weights;
+    Cost {
+        cycles: products * 1.15 + transforms + by_group.min(by_point) + memory,
+        whole: by_point < by_group && count < 200,
+    }
 }
 
 impl Winograd {
@@ -171,7 +201,14 @@ impl Winograd {
     }
 
     pub(super) fn groups(&self) -> usize {
-        self.tile_count().div_ceil(self.group())
+        match &self.slabs {
+            None => self.tile_count().div_ceil(self.group()),
+            Some(slabs) => self.slab_count(slabs) * self.groups_of_slab(slabs.layers),
+        }
+    }
+
+    fn slab_count(&self, slabs: &Slabs) -> usize {
+        self.tiles()[0].div_ceil(slabs.layers)
     }
 
     /// Floats between points of the factors and of the products of so many tiles. An odd number of lines, so that
@@ -186,20 +223,66 @@ impl Winograd {
         (tiles(axes, size).iter().product::<usize>() * blocks | 1) * LANES * points
     }
 
+    /// Layers of tiles in a slab with enough tasks for threads.
+    fn layers(&self) -> usize {
+        let [layers, rows, columns] = self.tiles();
+        (SLAB_TASKS * self.group()).div_ceil(rows * columns).clamp(1, layers)
+    }
+
+    /// Planes by which results may follow the input that they are written over.
+    pub(super) fn distance(&self) -> usize {
+        self.layers() * self.axes[0].results() + self.axes[0].padding()
+    }
+
+    /// Runs slab by slab from now on.
+    pub(super) fn by_slabs(&mut self) {
+        let layers = self.layers();
+        self.slabs.get_or_insert(Slabs { layers, feeder: None });
+    }
+
+    /// Planes of a buffer that a step may write just ahead, `at_once` planes together.
+    pub(super) fn ring(&self, at_once: usize) -> usize {
+        let ring = self.layers() * self.axes[0].step() + 2 * self.axes[0].padding() + at_once;
+        ring.min(self.input_size[0])
+    }
+
+    /// Lets a step write one of the inputs ahead of each slab.
+    pub(super) fn feed(&mut self, mut feeder: Box<Direct>) {
+        let ring = self.ring(feeder.planes_at_once());
+        feeder.write_round(ring);
+        let layers = self.layers();
+        self.slabs = Some(Slabs { layers, feeder: Some((feeder, ring)) });
+    }
+
+    /// Groups of tiles of a slab.
+    fn groups_of_slab(&self, layers: usize) -> usize {
+        let [_, rows, columns] = self.tiles();
+        (layers * rows * columns).div_ceil(self.group())
+    }
+
+    /// Planes of results of the feeder that are there before a slab runs, in its own count.
+    fn fed(&self, slab: usize, slabs: &Slabs, feeder: &Direct) -> usize {
+        let read = (slab + 1) * slabs.layers * self.axes[0].step() + self.axes[0].padding();
+        read.min(self.input_size[0]).div_ceil(feeder.planes_at_once())
+    }
+
     /// First voxel of a tile's results.
     fn corner(&self, tile: usize) -> [usize; 3] {
         let [_, rows, columns] = self.tiles();
-        let at = [tile / (rows * columns), tile / columns % rows, tile % columns];
-        std::array::from_fn(|axis| at[axis] * self.axes[axis].results())
+        let [z, y, x] = self.axes;
+        [
+            tile / (rows * columns) * z.results(),
+            tile / columns % rows * y.results(),
+            tile % columns * x.results(),
+        ]
     }
 
     /// First voxel of the image that a tile reads.
     fn start(&self, tile: usize) -> [isize; 3] {
         let [_, rows, columns] = self.tiles();
-        let at = [tile / (rows * columns), tile / columns % rows, tile % columns];
-        std::array::from_fn(|axis| {
-            (at[axis] * self.axes[axis].step()) as isize - self.axes[axis].padding() as isize
-        })
+        let first = |axis: Axis, at: usize| (at * axis.step()) as isize - axis.padding() as isize;
+        let [z, y, x] = self.axes;
+        [first(z, tile / (rows * columns)), first(y, tile / columns % rows), first(x, tile % columns)]
     }
 }
 
@@ -247,9 +330,13 @@ impl Task<'_> {
     #[inline(always)]
     unsafe fn transform_image<S: Simd, L: Load<S>>(&self, load: L, input: usize) {
         let layer = self.layer;
-        let voxels = layer.input_size.iter().product();
-        let image =
-            Image { values: self.context.block(&layer.inputs[input], voxels), size: layer.input_size };
+        let block = &layer.inputs[input];
+        let fed = layer.slabs.as_ref().and_then(|slabs| slabs.feeder.as_ref());
+        let ring = match fed {
+            Some((feeder, ring)) if feeder.buffer() == Some(block.buffer) => *ring,
+            _ => layer.input_size[0],
+        };
+        let image = Image { values: self.context.block(block), size: layer.input_size, ring };
         for (index, tile) in self.tiles.clone().enumerate() {
             // SAFETY: the scratch has a tile and a line; the factors have room for these tiles and inputs.
             unsafe {
@@ -298,21 +385,22 @@ impl Task<'_> {
     #[inline(always)]
     unsafe fn transform_products<S: Simd>(&self, output: usize) {
         let (layer, context) = (self.layer, self.context);
-        let [depth, height, width] = layer.output_size;
-        let voxels = depth * height * width;
+        let [_, height, width] = layer.output_size;
         // SAFETY: results of these tiles are this task's alone; residuals were written by earlier steps.
         unsafe {
-            let to = context.buffer(layer.output).add(output * voxels * LANES);
+            let to = context.output(layer.output, output);
             let bias = S::load(layer.bias.pointer().add(output * LANES));
             let residual = layer.residual.get(output).map(|block| {
                 let table = context.reader(block);
-                (context.block(block, voxels), table)
+                (context.block(block), table)
             });
             let line = self.tile.add(TILE);
+            let next = layer.output_blocks * LANES;
+            let gathers = layer.statistics.is_some();
             let mut sums = Gather::<S>::new();
             for (index, tile) in self.tiles.clone().enumerate() {
                 let from = self.products.0.add((index * layer.output_blocks + output) * LANES);
-                transform::products::<S>(layer.axes, (from, self.products.1), self.tile);
+                transform::products::<S>(layer.axes, (from, self.products.1, next), self.tile);
                 let corner = layer.corner(tile);
                 let until =
                     |axis: usize| layer.axes[axis].results().min(layer.output_size[axis] - corner[axis]);
@@ -321,19 +409,17 @@ impl Task<'_> {
                     for y in 0..rows {
                         transform::row::<S>(layer.axes, self.tile, z, y, line);
                         let at = ((corner[0] + z) * height + corner[1] + y) * width + corner[2];
+                        let to = to.add(at * LANES);
                         for x in 0..columns {
-                            let mut value = S::add(S::load(line.add(x * LANES)), bias);
-                            if let Some((values, table)) = residual {
-                                let from = values.add((at + x) * LANES);
-                                let other = match table.is_null() {
-                                    true => S::load(from),
-                                    false => Activated::<S>::new(table).get(from),
-                                };
-                                value = S::add(value, other);
-                            }
-                            S::store(to.add((at + x) * LANES), value);
-                            if layer.statistics.is_some() {
-                                sums.add(value);
+                            let value = S::add(S::load(line.add(x * LANES)), bias);
+                            S::store(to.add(x * LANES), value);
+                        }
+                        if let Some((values, table)) = residual {
+                            add_row::<S>(to, values.add(at * LANES), table, columns);
+                        }
+                        if gathers {
+                            for x in 0..columns {
+                                sums.add(S::load(to.add(x * LANES)));
                             }
                         }
                     }
@@ -346,12 +432,44 @@ impl Task<'_> {
     }
 }
 
+/// Adds a row of other values to a row of results.
+///
+/// # Safety
+/// As [`Simd`]; the rows have so many blocks.
+#[inline(always)]
+unsafe fn add_row<S: Simd>(to: *mut f32, from: *const f32, table: *const f32, count: usize) {
+    // SAFETY: passed on.
+    unsafe {
+        for x in 0..count {
+            let other = match table.is_null() {
+                true => S::load(from.add(x * LANES)),
+                false => Activated::<S>::new(table).get(from.add(x * LANES)),
+            };
+            S::store(to.add(x * LANES), S::add(S::load(to.add(x * LANES)), other));
+        }
+    }
+}
+
 impl Step for Winograd {
     fn phases(&self) -> Vec<usize> {
-        match self.whole {
-            None => vec![self.groups()],
-            Some(_) => {
+        match (&self.slabs, self.whole) {
+            (None, None) => vec![self.groups()],
+            (None, Some(_)) => {
                 vec![self.groups() * self.inputs.len(), self.points(), self.groups() * self.output_blocks]
+            }
+            (Some(slabs), _) => {
+                let groups = self.groups_of_slab(slabs.layers);
+                let mut phases = Vec::new();
+                let mut fed = 0;
+                for slab in 0..self.slab_count(slabs) {
+                    if let Some((feeder, _)) = &slabs.feeder {
+                        let until = self.fed(slab, slabs, feeder);
+                        phases.push((until - fed) * feeder.tasks_of_plane());
+                        fed = until;
+                    }
+                    phases.push(groups);
+                }
+                phases
             }
         }
     }
@@ -359,16 +477,37 @@ impl Step for Winograd {
     fn scratch(&self) -> usize {
         let [factors, products] = self.planes(self.group());
         let group = if self.whole.is_some() { 0 } else { self.points() * (factors + products) };
-        group + TILE + LINE
+        let feeder = self.slabs.as_ref().and_then(|slabs| slabs.feeder.as_ref());
+        (group + TILE + LINE).max(feeder.map_or(0, |(feeder, _)| feeder.scratch()))
     }
 
     fn weight_bytes(&self) -> u64 {
-        self.weights.memory.bytes() + self.bias.bytes()
+        let feeder = self.slabs.as_ref().and_then(|slabs| slabs.feeder.as_ref());
+        self.weights.memory.bytes()
+            + self.bias.bytes()
+            + feeder.map_or(0, |(feeder, _)| feeder.weight_bytes())
     }
 
     fn run(&self, phase: usize, task: usize, context: &Context) {
         let (count, size) = (self.tile_count(), self.group());
-        let tiles_of = |group: usize| group * size..((group + 1) * size).min(count);
+        let (mut slot, mut tiles_of) = (task, task * size..((task + 1) * size).min(count));
+        if let Some(slabs) = &self.slabs {
+            let slab = match &slabs.feeder {
+                Some((feeder, _)) if phase % 2 == 0 => {
+                    let slab = phase / 2;
+                    let fed = if slab == 0 { 0 } else { self.fed(slab - 1, slabs, feeder) };
+                    return feeder.run(0, fed * feeder.tasks_of_plane() + task, context);
+                }
+                Some(_) => phase / 2,
+                None => phase,
+            };
+            let [_, rows, columns] = self.tiles();
+            let of_slab = slabs.layers * rows * columns;
+            let (first, end) = (slab * of_slab, ((slab + 1) * of_slab).min(count));
+            tiles_of = (first + tiles_of.start).min(end)..(first + (task + 1) * size).min(end);
+            slot += slab * self.groups_of_slab(slabs.layers);
+        }
+        let tiles_of_group = |group: usize| group * size..((group + 1) * size).min(count);
         let (inputs, points, outputs) = (0..self.inputs.len(), 0..self.points(), 0..self.output_blocks);
         let one = |index: usize| index..index + 1;
         let task = match self.whole {
@@ -380,14 +519,14 @@ impl Step for Winograd {
                 // SAFETY: as above.
                 let products = unsafe { factors.add(self.points() * factor_plane) };
                 let (factors, products) = ((factors, factor_plane), (products, product_plane));
-                let (tiles, slot) = (tiles_of(task), task);
+                let tiles = tiles_of;
                 Task { layer: self, context, tiles, inputs, points, outputs, slot, factors, products, tile }
             }
             Some([factors, products]) => {
                 let [factor_plane, product_plane] = self.planes(count);
                 let blocks = if phase == 0 { self.inputs.len() } else { self.output_blocks };
                 let (group, block) = (task / blocks, task % blocks);
-                let tiles = if phase == 1 { 0..count } else { tiles_of(group) };
+                let tiles = if phase == 1 { 0..count } else { tiles_of_group(group) };
                 // SAFETY: the buffers have room for all tiles.
                 let (factors, products) = unsafe {
                     (

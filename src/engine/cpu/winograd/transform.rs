@@ -14,6 +14,8 @@ pub(super) const LINE: usize = 9 * LANES;
 pub(super) struct Image {
     pub values: *const f32,
     pub size: [usize; 3],
+    /// Planes of the buffer that holds it: fewer than the image has when it is written just ahead of the reader.
+    pub ring: usize,
 }
 
 /// Factors of one tile: `to[point · plane]`, sixteen channels each. Voxels outside the image are zeros.
@@ -30,11 +32,12 @@ pub(super) unsafe fn image<S: Simd, L: Load<S>>(
     (tile, line): (*mut f32, *mut f32),
     (to, plane): (*mut f32, usize),
 ) {
-    let [planes, rows, columns] = axes.map(Axis::points);
+    let [planes, rows, columns] = [axes[0].points(), axes[1].points(), axes[2].points()];
     let (depth, height, width) = (image.size[0] as isize, image.size[1] as isize, image.size[2] as isize);
     let from = (-start[2]).clamp(0, columns as isize);
     let until = (width - start[2]).clamp(from, columns as isize);
     let whole = from == 0 && until == columns as isize;
+    let step = axes[2].step();
     // SAFETY: voxels within the image's size are read; what is written lies in `tile`, `line` and `to`.
     unsafe {
         with_filter!(axes[2], F => {
@@ -48,7 +51,13 @@ pub(super) unsafe fn image<S: Simd, L: Load<S>>(
                         }
                         continue;
                     }
-                    let row = image.values.offset(((at_z * height + at_y) * width + start[2]) * LANES as isize);
+                    let plane = if image.ring < image.size[0] { at_z % image.ring as isize } else { at_z };
+                    let row =
+                        image.values.offset(((plane * height + at_y) * width + start[2]) * LANES as isize);
+                    // The next tile's voxels, while this one's are worked on.
+                    for x in columns..columns + step {
+                        S::prefetch(row.wrapping_add(x * LANES));
+                    }
                     if whole {
                         F::image::<S, L>(load, row, LANES, to, LANES);
                         continue;
@@ -82,18 +91,25 @@ pub(super) unsafe fn image<S: Simd, L: Load<S>>(
 }
 
 /// Results of one tile, on the way along the last axis: afterwards row (z, y) of the tile holds the products of its
-/// results. `from[point · plane]` are the products.
+/// results. `from[point · plane]` are the products; those of the tile that follows are `next` floats away.
 ///
 /// # Safety
 /// As [`image`].
 #[inline(always)]
-pub(super) unsafe fn products<S: Simd>(axes: [Axis; 3], (from, plane): (*const f32, usize), tile: *mut f32) {
-    let [_, rows, columns] = axes.map(Axis::points);
+pub(super) unsafe fn products<S: Simd>(
+    axes: [Axis; 3],
+    (from, plane, next): (*const f32, usize, usize),
+    tile: *mut f32,
+) {
+    let [planes, rows, columns] = [axes[0].points(), axes[1].points(), axes[2].points()];
     let area = rows * columns;
     // SAFETY: passed on.
     unsafe {
         with_filter!(axes[0], F => {
             for at in 0..area {
+                for z in 0..planes {
+                    S::prefetch(from.wrapping_add((z * area + at) * plane + next));
+                }
                 F::results::<S>(from.add(at * plane), area * plane, tile.add(at * LANES), area * LANES);
             }
         });
@@ -116,7 +132,7 @@ pub(super) unsafe fn products<S: Simd>(axes: [Axis; 3], (from, plane): (*const f
 /// As [`image`].
 #[inline(always)]
 pub(super) unsafe fn row<S: Simd>(axes: [Axis; 3], tile: *const f32, z: usize, y: usize, line: *mut f32) {
-    let [_, rows, columns] = axes.map(Axis::points);
+    let (rows, columns) = (axes[1].points(), axes[2].points());
     // SAFETY: passed on.
     unsafe {
         let row = tile.add((z * rows + y) * columns * LANES);

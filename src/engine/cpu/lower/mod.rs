@@ -4,19 +4,20 @@
 //! becomes part of its weights; a concatenation is a list of blocks; a sum is done by the convolution that makes one of
 //! its terms.
 
+mod arrange;
+mod convolution;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::direct::{self, Direct, Input, Kind, Output, Reach};
+use super::Settings;
+use super::direct::Direct;
 use super::map::{Enter, Function, Leave, Map};
-use super::memory::Memory;
-use super::product::Panels;
-use super::program::{Block, BufferId, Lifetime, Program, Step, TABLE};
+use super::program::{Block, Buffer, BufferId, Program, Step, TABLE};
 use super::sample::{Sample, Sampling, linear};
 use super::simd::{Isa, LANES};
 use super::statistics::{Finish, PARTIAL, Partials};
-use super::winograd::{self, Axis, Winograd};
-use super::{Mode, Settings};
+use super::winograd::Winograd;
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeId, Op, Weight};
 
@@ -35,17 +36,20 @@ enum Draft {
     Map(Box<Map>),
     Finish(Box<Finish>),
     Other(Box<dyn Step>),
+    /// A step that became a part of another.
+    Fed,
 }
 
 impl Draft {
-    fn finish(self) -> Box<dyn Step> {
-        match self {
+    fn finish(self) -> Option<Box<dyn Step>> {
+        Some(match self {
             Draft::Winograd(step) => step,
             Draft::Direct(step) => step,
             Draft::Map(step) => step,
             Draft::Finish(step) => step,
             Draft::Other(step) => step,
-        }
+            Draft::Fed => return None,
+        })
     }
 
     /// Where it may leave statistics, and how many slots these have.
@@ -63,7 +67,7 @@ impl Draft {
                 let (slots, blocks) = (step.chunks(), step.inputs.len());
                 Some((&mut step.statistics, slots, blocks))
             }
-            Draft::Finish(_) | Draft::Other(_) => None,
+            Draft::Finish(_) | Draft::Other(_) | Draft::Fed => None,
         }
     }
 }
@@ -79,9 +83,11 @@ struct Lowering<'a> {
     /// The image in blocks, once something needed it so.
     entered: Option<Vec<Block>>,
     drafts: Vec<Draft>,
-    buffers: Vec<Lifetime>,
+    buffers: Vec<Buffer>,
     /// Which step writes a buffer.
     writers: BTreeMap<BufferId, usize>,
+    /// Which steps read a buffer.
+    readers: BTreeMap<BufferId, Vec<usize>>,
     tables: Vec<f32>,
     /// Which step fills a table.
     fillers: BTreeMap<usize, usize>,
@@ -107,6 +113,7 @@ pub(super) fn lower(network: &Network, tile: [usize; 3], isa: Isa, settings: &Se
         drafts: Vec::new(),
         buffers: Vec::new(),
         writers: BTreeMap::new(),
+        readers: BTreeMap::new(),
         tables: Vec::new(),
         fillers: BTreeMap::new(),
     };
@@ -114,7 +121,8 @@ pub(super) fn lower(network: &Network, tile: [usize; 3], isa: Isa, settings: &Se
         lowering.node(id)?;
     }
     lowering.leave()?;
-    let steps = lowering.drafts.into_iter().map(Draft::finish).collect();
+    lowering.arrange();
+    let steps = lowering.drafts.into_iter().filter_map(Draft::finish).collect();
     Program::new(isa, settings.threads, steps, &lowering.buffers, &lowering.tables)
 }
 
@@ -146,45 +154,6 @@ fn channels(blocks: &[Block]) -> Vec<Option<usize>> {
         first += block.lanes;
     }
     result
-}
-
-/// A value for each lane of a tensor's blocks.
-fn lanes(values: impl ExactSizeIterator<Item = f32>) -> Result<Memory> {
-    let mut memory = Memory::zeroed(values.len().next_multiple_of(LANES))?;
-    memory.slice_mut().iter_mut().zip(values).for_each(|(lane, value)| *lane = value);
-    Ok(memory)
-}
-
-/// A convolution on its way to a step.
-struct Convolution<'a> {
-    id: NodeId,
-    weight: &'a Weight,
-    /// Factor and summand of each result, from the bias and a batch normalisation behind it.
-    factors: Vec<f64>,
-    bias: Vec<f32>,
-    kernel: [usize; 3],
-    stride: [usize; 3],
-    padding: [usize; 3],
-    residual: Vec<Block>,
-}
-
-impl Convolution<'_> {
-    fn value(&self, index: usize, out: usize) -> f32 {
-        match self.factors[out] {
-            1.0 => self.weight.data[index],
-            factor => (f64::from(self.weight.data[index]) * factor) as f32,
-        }
-    }
-
-    fn name(&self, network: &Network, sizes: &[[usize; 3]]) -> String {
-        let node = &network.nodes()[self.id];
-        let kind = if matches!(node.op, Op::ConvTranspose { .. }) { "transposed conv" } else { "conv" };
-        let (inputs, size) = (network.channels(node.inputs[0]), sizes[self.id]);
-        format!(
-            "{kind} {inputs} to {} at {size:?}, kernel {:?}, stride {:?}",
-            node.channels, self.kernel, self.stride
-        )
-    }
 }
 
 impl Lowering<'_> {
@@ -252,21 +221,31 @@ impl Lowering<'_> {
         self.drafts.push(draft);
         for block in reads.iter().copied().flatten() {
             self.buffers[block.buffer].last = step;
+            let readers = self.readers.entry(block.buffer).or_default();
+            if readers.last() != Some(&step) {
+                readers.push(step);
+            }
         }
     }
 
-    /// A buffer that the next step writes.
-    fn buffer(&mut self, floats: usize) -> BufferId {
+    /// A buffer for a tensor that the next step writes.
+    fn tensor(&mut self, blocks: usize, [planes, rows, columns]: [usize; 3]) -> BufferId {
         let step = self.drafts.len();
-        self.buffers.push(Lifetime { floats, first: step, last: step });
+        let plane = rows * columns * LANES;
+        self.buffers.push(Buffer { blocks, planes, plane, first: step, last: step, over: None });
         self.writers.insert(self.buffers.len() - 1, step);
         self.buffers.len() - 1
     }
 
     /// A buffer for a node's result, that the next step writes.
     fn result(&mut self, id: NodeId) -> BufferId {
-        let voxels = self.sizes[id].iter().product::<usize>();
-        self.buffer(self.network.channels(id).div_ceil(LANES) * voxels * LANES)
+        self.tensor(self.network.channels(id).div_ceil(LANES), self.sizes[id])
+    }
+
+    /// Memory that only the next step uses.
+    fn memory(&mut self, floats: usize) -> BufferId {
+        self.buffers.push(Buffer::floats(floats, self.drafts.len()));
+        self.buffers.len() - 1
     }
 
     /// A node's result in blocks.
@@ -309,7 +288,7 @@ impl Lowering<'_> {
         others: Vec<Block>,
         size: [usize; 3],
     ) -> Result<Value> {
-        let output = self.buffer(inputs.len() * size.iter().product::<usize>() * LANES);
+        let output = self.tensor(inputs.len(), size);
         let blocks = inputs
             .iter()
             .enumerate()
@@ -325,7 +304,7 @@ impl Lowering<'_> {
         let input = self.network.nodes()[id].inputs[0];
         let inputs = self.blocks(input)?;
         let (input_size, output_size) = (self.sizes[input], self.sizes[id]);
-        let output = self.buffer(inputs.len() * output_size.iter().product::<usize>() * LANES);
+        let output = self.tensor(inputs.len(), output_size);
         let blocks = inputs
             .iter()
             .enumerate()
@@ -384,7 +363,7 @@ impl Lowering<'_> {
                 let buffer = self.buffers.len();
                 let partials = Partials { buffer, slots, blocks: count };
                 *none = Some(partials);
-                self.buffers.push(Lifetime { floats: slots * count * PARTIAL, first: writer, last: step });
+                self.buffers.push(Buffer { last: step, ..Buffer::floats(slots * count * PARTIAL, writer) });
                 partials
             }
         };
@@ -482,239 +461,6 @@ impl Lowering<'_> {
         }
     }
 
-    fn convolution(&mut self, id: NodeId) -> Result<()> {
-        let network = self.network;
-        let node = &network.nodes()[id];
-        let (weight, bias, kernel, stride, padding, transposed) = match &node.op {
-            Op::Conv { weight, bias, kernel, stride, padding } => {
-                (weight, bias, kernel, stride, padding, false)
-            }
-            Op::ConvTranspose { weight, bias, kernel, stride, padding } => {
-                (weight, bias, kernel, stride, padding, true)
-            }
-            op => return Err(Error::unsupported(format!("the operator {} as a convolution", op.settings()))),
-        };
-        let mut last = id;
-        let mut factors = vec![1.0; node.channels];
-        let mut summands: Vec<f64> = bias
-            .as_ref()
-            .map_or(vec![0.0; node.channels], |bias| bias.data.iter().map(|&x| x.into()).collect());
-        if let Some(user) =
-            self.only_user(last).filter(|&user| matches!(network.nodes()[user].op, Op::BatchNorm { .. }))
-        {
-            let (factor, summand) = batch_norm(&network.nodes()[user].op);
-            for channel in 0..node.channels {
-                factors[channel] = factor[channel];
-                summands[channel] = summands[channel] * factor[channel] + summand[channel];
-            }
-            last = user;
-        }
-        let mut residual = Vec::new();
-        if let Some(user) = self.only_user(last).filter(|&user| matches!(network.nodes()[user].op, Op::Add)) {
-            let [a, b] = [network.nodes()[user].inputs[0], network.nodes()[user].inputs[1]];
-            let other = if a == last { b } else { a };
-            if let Some(Value::Blocks(blocks)) = &self.values[other] {
-                let own = blocks_of(0, node.channels);
-                let fits =
-                    blocks.len() == own.len() && blocks.iter().zip(&own).all(|(a, b)| a.lanes == b.lanes);
-                if fits && self.sizes[other] == self.sizes[last] {
-                    residual = blocks.clone();
-                    last = user;
-                }
-            }
-        }
-        let input = match &self.values[node.inputs[0]] {
-            Some(Value::Image) => None,
-            _ => Some(self.blocks(node.inputs[0])?),
-        };
-        let convolution = Convolution {
-            id,
-            weight,
-            factors,
-            bias: summands.iter().map(|&value| value as f32).collect(),
-            kernel: *kernel,
-            stride: *stride,
-            padding: *padding,
-            residual,
-        };
-        let final_scores = last == network.nodes().len() - 1;
-        let value = match self.axes(&convolution, transposed, input.as_deref(), final_scores) {
-            Some((axes, whole)) => self.winograd(convolution, axes, whole, input.unwrap_or_default())?,
-            None => self.direct(convolution, transposed, input, final_scores)?,
-        };
-        for id in [id, last] {
-            self.values[id] = Some(value.clone());
-        }
-        // A batch normalisation between the two.
-        if let Some(user) = self.only_user(id).filter(|&user| user < last) {
-            self.values[user] = Some(value);
-        }
-        Ok(())
-    }
-
-    /// Filters along the axes, where they are faster than the sum itself.
-    fn axes(
-        &self,
-        convolution: &Convolution,
-        transposed: bool,
-        input: Option<&[Block]>,
-        final_scores: bool,
-    ) -> Option<([Axis; 3], bool)> {
-        let blocks = input?.len();
-        if transposed || final_scores || self.settings.mode == Mode::Exact {
-            return None;
-        }
-        let size = self.sizes[convolution.id];
-        let outputs = self.network.channels(convolution.id).div_ceil(LANES);
-        let mut candidates: Vec<Vec<Axis>> = Vec::new();
-        for axis in 0..3 {
-            let options =
-                match (convolution.kernel[axis], convolution.stride[axis], convolution.padding[axis]) {
-                    (1, 1, 0) => vec![Axis::One],
-                    (3, 1, 1) => vec![Axis::F43, Axis::F23],
-                    (3, 2, 1) => vec![Axis::S42, Axis::S22],
-                    _ => return None,
-                };
-            candidates.push(options);
-        }
-        if convolution.kernel == [1; 3] {
-            return None;
-        }
-        let taps = convolution.kernel.iter().product();
-        let mut best = (direct::cycles(size, taps, blocks, outputs), None);
-        for &z in &candidates[0] {
-            for &y in &candidates[1] {
-                for &x in &candidates[2] {
-                    let cost = winograd::cost([z, y, x], size, blocks, outputs);
-                    if cost.cycles < best.0 {
-                        best = (cost.cycles, Some(([z, y, x], cost.whole)));
-                    }
-                }
-            }
-        }
-        best.1
-    }
-
-    fn winograd(
-        &mut self,
-        convolution: Convolution,
-        axes: [Axis; 3],
-        whole: bool,
-        inputs: Vec<Block>,
-    ) -> Result<Value> {
-        let (network, id) = (self.network, convolution.id);
-        let (out, size) = (network.channels(id), self.sizes[id]);
-        let blocks = out.div_ceil(LANES);
-        let lanes_of = channels(&inputs);
-        let kernel_size = convolution.kernel.iter().product::<usize>();
-        let of = convolution.weight.shape[1];
-        let weights = winograd::Weights::new(
-            axes,
-            (blocks, inputs.len() * LANES),
-            self.isa.panel_blocks(),
-            self.settings.threads,
-            |output, input, kernel| {
-                kernel.fill(0.0);
-                if let (true, Some(channel)) = (output < out, lanes_of[input]) {
-                    for (at, value) in kernel[..kernel_size].iter_mut().enumerate() {
-                        *value = convolution.value((output * of + channel) * kernel_size + at, output);
-                    }
-                }
-            },
-        )?;
-        let output = self.result(id);
-        let whole = match whole {
-            true => {
-                let floats = [inputs.len(), blocks].map(|blocks| Winograd::whole_floats(axes, size, blocks));
-                Some([self.buffer(floats[0]), self.buffer(floats[1])])
-            }
-            false => None,
-        };
-        let reads = (inputs.clone(), convolution.residual.clone());
-        let step = Winograd {
-            axes,
-            input_size: self.sizes[network.nodes()[id].inputs[0]],
-            inputs,
-            output,
-            output_blocks: blocks,
-            output_size: size,
-            weights,
-            bias: lanes(convolution.bias.iter().copied())?,
-            name: convolution.name(network, &self.sizes),
-            residual: convolution.residual,
-            statistics: None,
-            whole,
-        };
-        self.step(Draft::Winograd(Box::new(step)), &[&reads.0, &reads.1]);
-        Ok(Value::Blocks(blocks_of(output, out)))
-    }
-
-    fn direct(
-        &mut self,
-        convolution: Convolution,
-        transposed: bool,
-        input: Option<Vec<Block>>,
-        final_scores: bool,
-    ) -> Result<Value> {
-        let (network, id) = (self.network, convolution.id);
-        let (out, size) = (network.channels(id), self.sizes[id]);
-        let source = network.nodes()[id].inputs[0];
-        let lanes_of = match &input {
-            Some(blocks) => channels(blocks),
-            None => (0..network.channels(source)).map(Some).collect(),
-        };
-        let reads = (input.clone().unwrap_or_default(), convolution.residual.clone());
-        let input = match input {
-            Some(blocks) => Input::Blocks(blocks),
-            None => Input::Image(network.channels(source)),
-        };
-        let (reach, kinds) = match transposed {
-            false => forward(&convolution),
-            true => backward(&convolution),
-        };
-        let kernel = convolution.kernel;
-        let taps_of = kernel.iter().product::<usize>();
-        let shape = &convolution.weight.shape;
-        let panel_blocks = self.isa.panel_blocks();
-        let mut finished = Vec::new();
-        for (start, taps) in kinds {
-            let panels = Panels::new(out, taps.len(), lanes_of.len(), panel_blocks, |output, values| {
-                for (tap, (place, _)) in taps.iter().enumerate() {
-                    let at = (place[0] * kernel[1] + place[1]) * kernel[2] + place[2];
-                    for (lane, channel) in lanes_of.iter().enumerate() {
-                        let value = channel.map_or(0.0, |channel| {
-                            let pair = match transposed {
-                                false => output * shape[1] + channel,
-                                true => channel * shape[1] + output,
-                            };
-                            convolution.value(pair * taps_of + at, output)
-                        });
-                        values[tap * lanes_of.len() + lane] = value;
-                    }
-                }
-            })?;
-            finished.push(Kind { start, taps: taps.iter().map(|&(_, offset)| offset).collect(), panels });
-        }
-        // Only plain results can go straight to the caller.
-        let scores = final_scores && convolution.residual.is_empty();
-        let output = if scores { Output::Scores } else { Output::Buffer(self.result(id)) };
-        let step = Direct::new(
-            (input, self.sizes[source]),
-            reach,
-            finished,
-            (output, out, size),
-            lanes(convolution.bias.iter().copied())?,
-            convolution.residual.clone(),
-            convolution.name(network, &self.sizes),
-        );
-        self.step(Draft::Direct(Box::new(step)), &[&reads.0, &reads.1]);
-        Ok(match output {
-            Output::Buffer(buffer) => Value::Blocks(blocks_of(buffer, out)),
-            // Nothing reads it, and nothing is left to write.
-            Output::Scores => Value::Blocks(Vec::new()),
-        })
-    }
-
     /// Writes the last node's result to the caller, unless its step has done so.
     fn leave(&mut self) -> Result<()> {
         let last = self.network.nodes().len() - 1;
@@ -744,55 +490,4 @@ fn batch_norm(op: &Op) -> (Vec<f64>, Vec<f64>) {
             (factor, of(shift) - of(mean) * factor)
         })
         .unzip()
-}
-
-/// Place of a weight in the kernel, and of the voxel that it meets from the first that any result reads.
-type Tap = ([usize; 3], [usize; 3]);
-
-/// All positions of a box.
-pub(super) fn places(size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
-    let [_, rows, columns] = size;
-    (0..size.iter().product())
-        .map(move |index| [index / (rows * columns), index / columns % rows, index % columns])
-}
-
-fn forward(convolution: &Convolution) -> (Reach, Vec<([usize; 3], Vec<Tap>)>) {
-    let reach = Reach {
-        step: convolution.stride,
-        first: convolution.padding.map(|padding| -(padding as isize)),
-        span: convolution.kernel,
-        out_step: [1; 3],
-    };
-    (reach, vec![([0; 3], places(convolution.kernel).map(|place| (place, place)).collect())])
-}
-
-/// Result o · stride + r of a transposed convolution takes weight k from voxel o + (r + padding − k) / stride, where
-/// that is a whole number.
-fn backward(convolution: &Convolution) -> (Reach, Vec<([usize; 3], Vec<Tap>)>) {
-    let Convolution { kernel, stride, padding, .. } = convolution;
-    let offset = |axis: usize, start: usize, weight: usize| {
-        let distance = (start + padding[axis]) as isize - weight as isize;
-        let stride = stride[axis] as isize;
-        (distance.rem_euclid(stride) == 0).then(|| distance.div_euclid(stride))
-    };
-    let all = |axis: usize| {
-        (0..stride[axis])
-            .flat_map(move |start| (0..kernel[axis]).filter_map(move |weight| offset(axis, start, weight)))
-    };
-    let first: [isize; 3] = std::array::from_fn(|axis| all(axis).min().unwrap_or(0));
-    let last: [isize; 3] = std::array::from_fn(|axis| all(axis).max().unwrap_or(0));
-    let span = std::array::from_fn(|axis| (last[axis] - first[axis]) as usize + 1);
-    let kinds = places(*stride)
-        .map(|start| {
-            let taps = places(*kernel).filter_map(|place| {
-                let mut at = [0; 3];
-                for axis in 0..3 {
-                    at[axis] = (offset(axis, start[axis], place[axis])? - first[axis]) as usize;
-                }
-                Some((place, at))
-            });
-            (start, taps.collect())
-        })
-        .collect();
-    (Reach { step: [1; 3], first, span, out_step: *stride }, kinds)
 }
