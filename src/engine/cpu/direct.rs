@@ -1,7 +1,6 @@
 //! Convolutions and transposed convolutions as sums over kernel positions: any kernel, stride and padding.
 //!
-//! A task copies the image rows that it needs to its own memory, all channels of a voxel together, normalised, activated
-//! and framed with zeros; after that each row of results is a matrix product whose terms lie at fixed distances. A
+//! A task copies the image rows that it needs to its own memory, normalised, activated and framed with zeros; after that each row of results is a matrix product whose terms lie at fixed distances. A
 //! transposed convolution has results of stride³ kinds, each a convolution with the weights that reach it.
 
 use super::memory::Memory;
@@ -31,19 +30,18 @@ pub(super) enum Output {
 }
 
 /// Results that use the same weights: those at `start`, `start + out_step`, ….
-pub(super) struct Class {
-    pub start: [usize; 3],
-    /// Floats from a result's first voxel in the copy to each of its terms.
-    taps: Vec<usize>,
-    panels: Panels,
-}
-
-/// Weights of a class: where they reach in the image, and their values.
 pub(super) struct Kind {
     pub start: [usize; 3],
-    /// Voxels from the first one that any kind of result reads.
+    /// Voxels from the first one that any kind of result reads to the one that each kernel position meets.
     pub taps: Vec<[usize; 3]>,
+    /// [panel][block of channels][tap][channel][block][lane].
     pub panels: Panels,
+}
+
+struct Class {
+    kind: Kind,
+    /// Floats from a result's first voxel in the copy to each of its terms.
+    taps: Vec<usize>,
 }
 
 /// Where the results of a convolution find their terms.
@@ -79,17 +77,27 @@ pub(super) struct Direct {
     rows: [usize; 2],
     /// Into how many tasks the output channels are divided.
     panel_groups: usize,
+    /// Whether each kernel position is summed by itself.
+    by_tap: bool,
     /// Planes of the output's buffer: fewer than the output has when a reader follows closely.
     ring: usize,
     name: String,
 }
 
 impl Input {
-    /// Channels of a voxel in the copy.
+    /// Channels that lie together in the copy.
     pub(super) fn depth(&self) -> usize {
         match self {
             Input::Image(channels) => *channels,
-            Input::Blocks(blocks) => blocks.len() * LANES,
+            Input::Blocks(_) => LANES,
+        }
+    }
+
+    /// How many times there are so many.
+    pub(super) fn blocks(&self) -> usize {
+        match self {
+            Input::Image(_) => 1,
+            Input::Blocks(blocks) => blocks.len(),
         }
     }
 }
@@ -103,10 +111,10 @@ impl Direct {
         (output, output_channels, output_size): (Output, usize, [usize; 3]),
         bias: Memory,
         residual: Vec<Block>,
+        by_tap: bool,
         name: String,
     ) -> Self {
         let count: [usize; 3] = std::array::from_fn(|axis| output_size[axis] / reach.out_step[axis]);
-        let depth = input.depth();
         let mut direct = Direct {
             input,
             input_size,
@@ -121,11 +129,12 @@ impl Direct {
             statistics: None,
             rows: [1, 1],
             panel_groups: 1,
+            by_tap,
             ring: output_size[0],
             name,
         };
         // Rows, then planes, as long as the copy stays small and there are tasks enough.
-        let fits = |direct: &Direct| direct.copy_size().iter().product::<usize>() * depth <= COPY;
+        let fits = |direct: &Direct| direct.copy_floats() <= COPY;
         for axis in [1, 0] {
             loop {
                 direct.rows[axis] += 1;
@@ -138,16 +147,26 @@ impl Direct {
         }
         let panels = kinds.first().map_or(1, |kind| kind.panels.len());
         direct.panel_groups = TASKS.div_ceil(direct.spatial_tasks()).min(panels);
-        let [_, rows, columns] = direct.copy_size();
-        direct.classes = kinds
-            .into_iter()
-            .map(|Kind { start, taps, panels }| Class {
-                start,
-                taps: taps.iter().map(|&[z, y, x]| ((z * rows + y) * columns + x) * depth).collect(),
-                panels,
-            })
-            .collect();
+        direct.classes =
+            kinds.into_iter().map(|kind| Class { taps: direct.offsets(&kind.taps), kind }).collect();
         direct
+    }
+
+    /// Where the terms of a result are in the copy: all kernel positions of a block of channels, then the next block's,
+    /// as oneDNN sums them.
+    fn offsets(&self, taps: &[[usize; 3]]) -> Vec<usize> {
+        let ([planes, rows, columns], depth) = (self.copy_size(), self.input.depth());
+        (0..self.input.blocks())
+            .flat_map(|block| {
+                let block = block * planes * rows * columns;
+                taps.iter().map(move |&[z, y, x]| (block + (z * rows + y) * columns + x) * depth)
+            })
+            .collect()
+    }
+
+    /// Floats of a task's copy.
+    fn copy_floats(&self) -> usize {
+        self.copy_size().iter().product::<usize>() * self.input.depth() * self.input.blocks()
     }
 
     /// Voxels of a task's copy.
@@ -184,6 +203,9 @@ impl Direct {
     pub(super) fn write_round(&mut self, ring: usize) {
         self.rows[0] = 1;
         self.ring = ring;
+        for index in 0..self.classes.len() {
+            self.classes[index].taps = self.offsets(&self.classes[index].kind.taps);
+        }
     }
 
     /// Tasks of each plane.
@@ -238,7 +260,7 @@ impl Kernel for Task<'_> {
             }
             if !self.layer.residual.is_empty() || self.layer.statistics.is_some() {
                 for panel in self.panels.clone() {
-                    let (first, count) = self.layer.classes[0].panels.blocks(panel);
+                    let (first, count) = self.layer.classes[0].kind.panels.blocks(panel);
                     (first..first + count).for_each(|block| self.finish::<S>(block));
                 }
             }
@@ -297,7 +319,7 @@ impl Task<'_> {
     #[inline(always)]
     unsafe fn copy_block<S: Simd, L: Load<S>>(&self, load: L, index: usize, block: &Block) {
         let ([planes, rows, columns], corner) = (self.layer.copy_size(), self.corner());
-        let (size, depth) = (self.layer.input_size, self.layer.input.depth());
+        let size = self.layer.input_size;
         let values = self.context.block(block);
         let [in_z, in_y, in_x] = [(0, planes), (1, rows), (2, columns)]
             .map(|(axis, length)| inside(corner[axis], length, size[axis]));
@@ -305,16 +327,16 @@ impl Task<'_> {
         unsafe {
             for z in 0..planes {
                 for y in 0..rows {
-                    let to = self.context.scratch.add((z * rows + y) * columns * depth + index * LANES);
+                    let to = self.context.scratch.add(((index * planes + z) * rows + y) * columns * LANES);
                     let within = in_z.contains(&z) && in_y.contains(&y);
                     let in_x = if within { in_x.clone() } else { 0..0 };
                     for x in (0..in_x.start).chain(in_x.end..columns) {
-                        S::store(to.add(x * depth), S::zero());
+                        S::store(to.add(x * LANES), S::zero());
                     }
                     let row = (corner[0] + z as isize) * size[1] as isize + corner[1] + y as isize;
                     let from = values.offset((row * size[2] as isize + corner[2]) * LANES as isize);
                     for x in in_x {
-                        S::store(to.add(x * depth), load.get(from.add(x * LANES)));
+                        S::store(to.add(x * LANES), load.get(from.add(x * LANES)));
                     }
                 }
             }
@@ -329,14 +351,14 @@ impl Task<'_> {
         let (depth, reach) = (layer.input.depth(), &layer.reach);
         let ([_, rows, columns], [_, height, width]) = (layer.copy_size(), layer.output_size);
         let voxels = layer.output_size.iter().product::<usize>();
-        let (first, blocks) = class.panels.blocks(panel);
+        let (first, blocks) = class.kind.panels.blocks(panel);
         for z in self.planes.clone() {
             for y in self.rows.clone() {
                 let from =
                     (z - self.planes.start) * reach.step[0] * rows + (y - self.rows.start) * reach.step[1];
-                let plane = (z * reach.out_step[0] + class.start[0]) % layer.ring;
-                let row = plane * height + y * reach.out_step[1] + class.start[1];
-                let to = row * width + class.start[2];
+                let plane = (z * reach.out_step[0] + class.kind.start[0]) % layer.ring;
+                let row = plane * height + y * reach.out_step[1] + class.kind.start[1];
+                let to = row * width + class.kind.start[2];
                 // SAFETY: see `Kernel::run`; the scratch has room for a row of two blocks behind the copy.
                 unsafe {
                     let (c, c_step, c_block) = match layer.output {
@@ -345,20 +367,21 @@ impl Task<'_> {
                             reach.out_step[2] * LANES,
                             self.context.stride(buffer),
                         ),
-                        Output::Scores => (self.context.scratch.add(self.copy_floats()), 2 * LANES, LANES),
+                        Output::Scores => (self.context.scratch.add(layer.copy_floats()), 2 * LANES, LANES),
                     };
                     multiply::<S>(&Product {
                         a: self.context.scratch.add(from * columns * depth),
                         a_step: reach.step[2] * depth,
                         taps: &class.taps,
                         depth,
-                        b: class.panels.pointer(panel),
+                        b: class.kind.panels.pointer(panel),
                         start: layer.bias.pointer().add(first * LANES),
                         c,
                         c_step,
                         c_block,
                         columns: layer.count[2],
                         blocks,
+                        by_tap: layer.by_tap,
                     });
                     if let Output::Scores = layer.output {
                         let channels = (layer.output_channels - first * LANES).min(blocks * LANES);
@@ -401,10 +424,6 @@ impl Task<'_> {
         }
     }
 
-    fn copy_floats(&self) -> usize {
-        self.layer.copy_size().iter().product::<usize>() * self.layer.input.depth()
-    }
-
     /// Adds the residual and gathers statistics, while the results are in the cache.
     ///
     /// # Safety
@@ -427,16 +446,16 @@ impl Task<'_> {
                 for y in self.rows.start * out_y..self.rows.end * out_y {
                     for x in 0..width {
                         let at = ((z * height + y) * width + x) * LANES;
-                        let mut value = S::load(values.add(at));
                         if let Some((other, table)) = residual {
                             let other = match table.is_null() {
                                 true => S::load(other.add(at)),
                                 false => Activated::<S>::new(table).get(other.add(at)),
                             };
-                            value = S::add(value, other);
-                            S::store(values.add(at), value);
+                            S::store(values.add(at), S::add(S::load(values.add(at)), other));
                         }
-                        sums.add(value);
+                    }
+                    if layer.statistics.is_some() {
+                        sums.add(values.add((z * height + y) * width * LANES), width);
                     }
                 }
             }
@@ -457,11 +476,11 @@ impl Step for Direct {
             Output::Buffer(_) => 0,
             Output::Scores => self.count[2] * 2 * LANES,
         };
-        self.copy_size().iter().product::<usize>() * self.input.depth() + row
+        self.copy_floats() + row
     }
 
     fn weight_bytes(&self) -> u64 {
-        self.bias.bytes() + self.classes.iter().map(|class| class.panels.bytes()).sum::<u64>()
+        self.bias.bytes() + self.classes.iter().map(|class| class.kind.panels.bytes()).sum::<u64>()
     }
 
     fn run(&self, _: usize, task: usize, context: &Context) {
@@ -471,7 +490,7 @@ impl Step for Direct {
             let start = index * self.rows[axis];
             start..(start + self.rows[axis]).min(self.count[axis])
         };
-        let panels = self.classes.first().map_or(0, |class| class.panels.len());
+        let panels = self.classes.first().map_or(0, |class| class.kind.panels.len());
         let share = panels.div_ceil(self.panel_groups);
         let task = Task {
             layer: self,

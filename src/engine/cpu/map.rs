@@ -7,6 +7,9 @@ use super::statistics::{Gather, Partials};
 /// Voxels of a task.
 const CHUNK: usize = 8192;
 
+/// Voxels of a run for statistics: few enough to stay in the first-level cache.
+const RUN: usize = 128;
+
 /// What is done with a voxel's values.
 #[derive(Clone, Debug)]
 pub(super) enum Function {
@@ -94,7 +97,8 @@ impl Kernel for Task<'_> {
             let mut sums = Gather::<S>::new();
             let table = context.reader(block);
             let other = layer.others.get(self.block);
-            for at in chunk {
+            let end = chunk.end;
+            for at in chunk.clone() {
                 let value = read::<S>(from.add(at * LANES), table);
                 let value = match (&layer.function, other) {
                     (Function::Add, Some(other)) => {
@@ -129,9 +133,11 @@ impl Kernel for Task<'_> {
                     }
                 };
                 S::store(to.add(at * LANES), value);
-                sums.add(value);
             }
             if let Some(partials) = &layer.statistics {
+                for at in chunk.step_by(RUN) {
+                    sums.add(to.add(at * LANES), RUN.min(end - at));
+                }
                 sums.store(partials.pointer(context, self.chunk, self.block));
             }
         }

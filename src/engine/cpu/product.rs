@@ -24,6 +24,8 @@ pub(super) struct Product<'a> {
     pub columns: usize,
     /// 1 or 2.
     pub blocks: usize,
+    /// Whether each tap is summed by itself before it is added: long sums then lose fewer digits.
+    pub by_tap: bool,
 }
 
 /// # Safety
@@ -32,9 +34,11 @@ pub(super) struct Product<'a> {
 pub(super) unsafe fn multiply<S: Simd>(product: &Product) {
     // SAFETY: passed on.
     unsafe {
-        match product.blocks {
-            2 => columns::<S, 2>(product),
-            _ => columns::<S, 1>(product),
+        match (product.blocks, product.by_tap) {
+            (2, false) => columns::<S, 2, false>(product),
+            (2, true) => columns::<S, 2, true>(product),
+            (_, false) => columns::<S, 1, false>(product),
+            (_, true) => columns::<S, 1, true>(product),
         }
     }
 }
@@ -42,29 +46,31 @@ pub(super) unsafe fn multiply<S: Simd>(product: &Product) {
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-unsafe fn columns<S: Simd, const B: usize>(product: &Product) {
+unsafe fn columns<S: Simd, const B: usize, const T: bool>(product: &Product) {
     let (mut first, end) = (0, product.columns);
+    // Two sums of each result take twice the registers.
+    let most = if T { S::COLUMNS / 2 } else { S::COLUMNS };
     while first < end {
         let left = end - first;
         // SAFETY: passed on; `first` and the kernel's width stay below `columns`.
         unsafe {
-            if S::COLUMNS >= 12 && left >= 12 {
-                kernel::<S, 12, B>(product, first);
+            if most >= 12 && left >= 12 {
+                kernel::<S, 12, B, T>(product, first);
                 first += 12;
-            } else if S::COLUMNS >= 8 && left >= 8 {
-                kernel::<S, 8, B>(product, first);
+            } else if most >= 8 && left >= 8 {
+                kernel::<S, 8, B, T>(product, first);
                 first += 8;
-            } else if S::COLUMNS >= 6 && left >= 6 {
-                kernel::<S, 6, B>(product, first);
+            } else if most >= 6 && left >= 6 {
+                kernel::<S, 6, B, T>(product, first);
                 first += 6;
-            } else if S::COLUMNS >= 4 && left >= 4 {
-                kernel::<S, 4, B>(product, first);
+            } else if most >= 4 && left >= 4 {
+                kernel::<S, 4, B, T>(product, first);
                 first += 4;
-            } else if left >= 2 {
-                kernel::<S, 2, B>(product, first);
+            } else if most >= 2 && left >= 2 {
+                kernel::<S, 2, B, T>(product, first);
                 first += 2;
             } else {
-                kernel::<S, 1, B>(product, first);
+                kernel::<S, 1, B, T>(product, first);
                 first += 1;
             }
         }
@@ -74,7 +80,7 @@ unsafe fn columns<S: Simd, const B: usize>(product: &Product) {
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-unsafe fn kernel<S: Simd, const N: usize, const B: usize>(product: &Product, first: usize) {
+unsafe fn kernel<S: Simd, const N: usize, const B: usize, const T: bool>(product: &Product, first: usize) {
     // SAFETY: every address is one that the product's sizes name.
     unsafe {
         let mut sums = [[S::zero(); B]; N];
@@ -90,6 +96,10 @@ unsafe fn kernel<S: Simd, const N: usize, const B: usize>(product: &Product, fir
         let (mut b, step) = (product.b, product.a_step);
         for &tap in product.taps {
             let mut a = row.add(tap);
+            let whole = sums;
+            if T {
+                sums = [[S::zero(); B]; N];
+            }
             for _ in 0..product.depth {
                 let mut weights = [S::zero(); B];
                 for block in 0..B {
@@ -104,6 +114,13 @@ unsafe fn kernel<S: Simd, const N: usize, const B: usize>(product: &Product, fir
                 a = a.add(1);
                 b = b.add(B * LANES);
             }
+            if T {
+                for column in 0..N {
+                    for block in 0..B {
+                        sums[column][block] = S::add(whole[column][block], sums[column][block]);
+                    }
+                }
+            }
         }
         for column in 0..N {
             for block in 0..B {
@@ -114,7 +131,7 @@ unsafe fn kernel<S: Simd, const N: usize, const B: usize>(product: &Product, fir
     }
 }
 
-/// Weights in panels: [panel][tap][depth][block][lane].
+/// Weights in panels: [panel][term][block][lane].
 pub(super) struct Panels {
     memory: Memory,
     /// First block and start of each panel, and the ends of the last one.
@@ -122,21 +139,20 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    /// `fill(out, values)` gives the weights of an output channel, [tap][depth].
+    /// `fill(out, values)` gives the weights of an output channel, one for each term of its sum.
     pub(super) fn new(
         out: usize,
-        taps: usize,
-        depth: usize,
+        terms: usize,
         panel_blocks: usize,
         mut fill: impl FnMut(usize, &mut [f32]),
     ) -> Result<Self> {
         let blocks = out.div_ceil(LANES);
-        let mut memory = Memory::zeroed(blocks * LANES * taps * depth)?;
+        let mut memory = Memory::zeroed(blocks * LANES * terms)?;
         let values = memory.slice_mut();
-        let mut of_channel = vec![0.0; taps * depth];
+        let mut of_channel = vec![0.0; terms];
         let mut starts = Vec::new();
         for first in (0..blocks).step_by(panel_blocks) {
-            let start = first * LANES * taps * depth;
+            let start = first * LANES * terms;
             starts.push((first, start));
             let width = panel_blocks.min(blocks - first) * LANES;
             for lane in 0..width.min(out - first * LANES) {
@@ -146,7 +162,7 @@ impl Panels {
                 }
             }
         }
-        starts.push((blocks, blocks * LANES * taps * depth));
+        starts.push((blocks, blocks * LANES * terms));
         Ok(Panels { memory, starts })
     }
 

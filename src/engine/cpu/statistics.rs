@@ -1,12 +1,15 @@
 //! Means and variances of channels, gathered while values are written.
 //!
-//! Each task sums differences from the first value that it writes, and their squares, so that a large mean costs no
-//! digits; tasks are put together in double precision, in their order (Chan, Golub and LeVeque, 1979).
+//! A task takes runs of values: each run's mean and squared differences from it, put together with those before (Chan,
+//! Golub and LeVeque, 1979), all as distances from the task's first value. So neither a large mean costs digits, nor a
+//! channel that is constant but for its borders, whose tiny variance the normalisation would magnify. Tasks are put
+//! together in double precision, in their order.
 
 use super::program::{BufferId, Context, Step, TABLE};
 use super::simd::{LANES, Simd};
 
-/// Floats of a task's block: first value, sum and sum of squares a lane each, and the count.
+/// Floats of a task's block: first value, distance of the mean from it and sum of squared differences from the mean, a
+/// lane each, and the count.
 pub(super) const PARTIAL: usize = 4 * LANES;
 
 /// Where a step's tasks leave their sums: [slot][block][[`PARTIAL`]].
@@ -24,10 +27,10 @@ impl Partials {
     }
 }
 
-/// Sums of the values of one block.
+/// Mean and squared differences of the values of one block.
 pub(super) struct Gather<S: Simd> {
     first: S::V,
-    sum: S::V,
+    mean: S::V,
     squares: S::V,
     count: usize,
 }
@@ -38,23 +41,38 @@ impl<S: Simd> Gather<S> {
     #[inline(always)]
     pub(super) unsafe fn new() -> Self {
         // SAFETY: passed on.
-        unsafe { Gather { first: S::zero(), sum: S::zero(), squares: S::zero(), count: 0 } }
+        unsafe { Gather { first: S::zero(), mean: S::zero(), squares: S::zero(), count: 0 } }
     }
 
+    /// Takes a run of voxels.
+    ///
     /// # Safety
-    /// As [`Simd`].
+    /// As [`Simd`]; there are `count` voxels of sixteen floats, and at least one.
     #[inline(always)]
-    pub(super) unsafe fn add(&mut self, value: S::V) {
+    pub(super) unsafe fn add(&mut self, values: *const f32, count: usize) {
         // SAFETY: passed on.
         unsafe {
             if self.count == 0 {
-                self.first = value;
+                self.first = S::load(values);
             }
-            let difference = S::sub(value, self.first);
-            self.sum = S::add(self.sum, difference);
-            self.squares = S::fma(difference, difference, self.squares);
+            let mut sums = [S::zero(); 2];
+            for index in 0..count {
+                let distance = S::sub(S::load(values.add(index * LANES)), self.first);
+                sums[index % 2] = S::add(sums[index % 2], distance);
+            }
+            let mean = S::mul(S::add(sums[0], sums[1]), S::splat(1.0 / count as f32));
+            let mut squares = [S::zero(); 2];
+            for index in 0..count {
+                let distance = S::sub(S::sub(S::load(values.add(index * LANES)), self.first), mean);
+                squares[index % 2] = S::fma(distance, distance, squares[index % 2]);
+            }
+            let total = (self.count + count) as f32;
+            let (apart, share) = (S::sub(mean, self.mean), count as f32 / total);
+            self.mean = S::fma(apart, S::splat(share), self.mean);
+            let between = S::mul(S::mul(apart, apart), S::splat(self.count as f32 * share));
+            self.squares = S::add(self.squares, S::add(S::add(squares[0], squares[1]), between));
         }
-        self.count += 1;
+        self.count += count;
     }
 
     /// # Safety
@@ -64,7 +82,7 @@ impl<S: Simd> Gather<S> {
         // SAFETY: passed on.
         unsafe {
             S::store(to, self.first);
-            S::store(to.add(LANES), self.sum);
+            S::store(to.add(LANES), self.mean);
             S::store(to.add(2 * LANES), self.squares);
             // Tasks have far fewer than 2²⁴ voxels.
             *to.add(3 * LANES) = self.count as f32;
@@ -112,7 +130,7 @@ impl Finish {
         for slot in 0..self.partials.slots {
             let partial = self.partials.pointer(context, slot, block);
             // SAFETY: the step before wrote every slot's floats, and this is the only task.
-            let [first, sum, squares, count] = unsafe {
+            let [first, mean, squares, count] = unsafe {
                 [
                     *partial.add(lane),
                     *partial.add(LANES + lane),
@@ -122,8 +140,7 @@ impl Finish {
             }
             .map(f64::from);
             if count > 0.0 {
-                let mean = sum / count;
-                all.add(Moments { count, mean: first + mean, squares: (squares - sum * mean).max(0.0) });
+                all.add(Moments { count, mean: first + mean, squares });
             }
         }
         all
@@ -142,14 +159,15 @@ impl Step for Finish {
             channels.clone().for_each(|channel| all.add(self.moments(context, channel)));
             let variance = all.squares / all.count;
             for channel in channels {
-                let scale = f64::from(self.scale[channel]) / (variance + f64::from(self.epsilon)).sqrt();
-                let shift = f64::from(self.shift[channel]) - all.mean * scale;
+                // Rounded where PyTorch rounds: a mean far from zero would show it.
+                let scale = (1.0 / (variance + f64::from(self.epsilon)).sqrt()) as f32 * self.scale[channel];
+                let shift = self.shift[channel] - all.mean as f32 * scale;
                 for start in &self.tables {
                     // SAFETY: the table has a block for these channels, and this is the only task.
                     unsafe {
                         let table = context.tables.add(start + channel / LANES * TABLE + channel % LANES);
-                        *table = scale as f32;
-                        *table.add(LANES) = shift as f32;
+                        *table = scale;
+                        *table.add(LANES) = shift;
                     }
                 }
             }

@@ -238,6 +238,7 @@ impl Lowering<'_> {
             Some(blocks) => Input::Blocks(blocks),
             None => Input::Image(network.channels(source)),
         };
+        let depth = input.depth();
         let (reach, kinds) = match transposed {
             false => forward(&convolution),
             true => backward(&convolution),
@@ -248,7 +249,9 @@ impl Lowering<'_> {
         let panel_blocks = self.isa.panel_blocks();
         let mut finished = Vec::new();
         for (start, taps) in kinds {
-            let panels = Panels::new(out, taps.len(), lanes_of.len(), panel_blocks, |output, values| {
+            let of_block = taps.len() * depth;
+            let terms = of_block * lanes_of.len() / depth;
+            let panels = Panels::new(out, terms, panel_blocks, |output, values| {
                 for (tap, (place, _)) in taps.iter().enumerate() {
                     let at = (place[0] * kernel[1] + place[1]) * kernel[2] + place[2];
                     for (lane, channel) in lanes_of.iter().enumerate() {
@@ -259,7 +262,7 @@ impl Lowering<'_> {
                             };
                             convolution.value(pair * taps_of + at, output)
                         });
-                        values[tap * lanes_of.len() + lane] = value;
+                        values[lane / depth * of_block + tap * depth + lane % depth] = value;
                     }
                 }
             })?;
@@ -275,6 +278,7 @@ impl Lowering<'_> {
             (output, out, size),
             lanes(convolution.bias.iter().copied())?,
             convolution.residual.clone(),
+            false,
             convolution.name(network, &self.sizes),
         );
         self.step(Draft::Direct(Box::new(step)), &[&reads.0, &reads.1]);

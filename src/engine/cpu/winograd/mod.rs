@@ -14,7 +14,7 @@ use super::statistics::{Gather, Partials};
 use crate::error::Result;
 use crate::parallel;
 pub(super) use axis::Axis;
-use transform::{Image, LINE, TILE};
+use transform::{Image, LINE, RESULTS, TILE};
 
 /// Columns that a group of tiles is a multiple of: as many as any kernel holds.
 const COLUMNS: usize = 12;
@@ -196,8 +196,18 @@ impl Winograd {
     }
 
     fn group(&self) -> usize {
-        group(self.axes, self.inputs.len(), self.output_blocks)
-            .min(self.tile_count().next_multiple_of(COLUMNS))
+        let most = group(self.axes, self.inputs.len(), self.output_blocks);
+        let tiles = match &self.slabs {
+            None => self.tile_count().next_multiple_of(COLUMNS),
+            Some(slabs) => (slabs.layers * self.layer_tiles() / SLAB_TASKS) / COLUMNS * COLUMNS,
+        };
+        most.min(tiles).max(COLUMNS)
+    }
+
+    /// Tiles of a layer along the first axis.
+    fn layer_tiles(&self) -> usize {
+        let [_, rows, columns] = self.tiles();
+        rows * columns
     }
 
     pub(super) fn groups(&self) -> usize {
@@ -225,8 +235,7 @@ impl Winograd {
 
     /// Layers of tiles in a slab with enough tasks for threads.
     fn layers(&self) -> usize {
-        let [layers, rows, columns] = self.tiles();
-        (SLAB_TASKS * self.group()).div_ceil(rows * columns).clamp(1, layers)
+        (SLAB_TASKS * COLUMNS).div_ceil(self.layer_tiles()).clamp(1, self.tiles()[0])
     }
 
     /// Planes by which results may follow the input that they are written over.
@@ -256,8 +265,7 @@ impl Winograd {
 
     /// Groups of tiles of a slab.
     fn groups_of_slab(&self, layers: usize) -> usize {
-        let [_, rows, columns] = self.tiles();
-        (layers * rows * columns).div_ceil(self.group())
+        (layers * self.layer_tiles()).div_ceil(self.group())
     }
 
     /// Planes of results of the feeder that are there before a slab runs, in its own count.
@@ -375,6 +383,7 @@ impl Task<'_> {
                     c_block: LANES,
                     columns: self.tiles.len(),
                     blocks,
+                    by_tap: false,
                 });
             }
         }
@@ -396,6 +405,7 @@ impl Task<'_> {
             });
             let line = self.tile.add(TILE);
             let next = layer.output_blocks * LANES;
+            let results = line.add(LINE);
             let gathers = layer.statistics.is_some();
             let mut sums = Gather::<S>::new();
             for (index, tile) in self.tiles.clone().enumerate() {
@@ -405,6 +415,7 @@ impl Task<'_> {
                 let until =
                     |axis: usize| layer.axes[axis].results().min(layer.output_size[axis] - corner[axis]);
                 let (planes, rows, columns) = (until(0), until(1), until(2));
+                let mut count = 0;
                 for z in 0..planes {
                     for y in 0..rows {
                         transform::row::<S>(layer.axes, self.tile, z, y, line);
@@ -419,10 +430,14 @@ impl Task<'_> {
                         }
                         if gathers {
                             for x in 0..columns {
-                                sums.add(S::load(to.add(x * LANES)));
+                                S::store(results.add((count + x) * LANES), S::load(to.add(x * LANES)));
                             }
+                            count += columns;
                         }
                     }
+                }
+                if gathers {
+                    sums.add(results, count);
                 }
             }
             if let Some(partials) = &layer.statistics {
@@ -478,7 +493,7 @@ impl Step for Winograd {
         let [factors, products] = self.planes(self.group());
         let group = if self.whole.is_some() { 0 } else { self.points() * (factors + products) };
         let feeder = self.slabs.as_ref().and_then(|slabs| slabs.feeder.as_ref());
-        (group + TILE + LINE).max(feeder.map_or(0, |(feeder, _)| feeder.scratch()))
+        (group + TILE + LINE + RESULTS).max(feeder.map_or(0, |(feeder, _)| feeder.scratch()))
     }
 
     fn weight_bytes(&self) -> u64 {
@@ -501,8 +516,7 @@ impl Step for Winograd {
                 Some(_) => phase / 2,
                 None => phase,
             };
-            let [_, rows, columns] = self.tiles();
-            let of_slab = slabs.layers * rows * columns;
+            let of_slab = slabs.layers * self.layer_tiles();
             let (first, end) = (slab * of_slab, ((slab + 1) * of_slab).min(count));
             tiles_of = (first + tiles_of.start).min(end)..(first + (task + 1) * size).min(end);
             slot += slab * self.groups_of_slab(slabs.layers);
@@ -515,7 +529,7 @@ impl Step for Winograd {
                 let [factor_plane, product_plane] = self.planes(size);
                 let tile = context.scratch;
                 // SAFETY: `scratch` counts these parts.
-                let factors = unsafe { tile.add(TILE + LINE) };
+                let factors = unsafe { tile.add(TILE + LINE + RESULTS) };
                 // SAFETY: as above.
                 let products = unsafe { factors.add(self.points() * factor_plane) };
                 let (factors, products) = ((factors, factor_plane), (products, product_plane));

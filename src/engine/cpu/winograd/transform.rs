@@ -6,6 +6,8 @@ use super::axis::{Axis, F23, F43, Filter, One, S22, S42, with_filter};
 
 /// Floats that a tile of any axes needs on the way.
 pub(super) const TILE: usize = 9 * 9 * 9 * LANES;
+/// Floats of its results.
+pub(super) const RESULTS: usize = 4 * 4 * 4 * LANES;
 /// Floats of a line of it.
 pub(super) const LINE: usize = 9 * LANES;
 
