@@ -8,7 +8,6 @@ use half::f16;
 use ndarray::Array3;
 use serde_json::json;
 
-use crate::engine::cpu::Mode;
 use crate::engine::{self, Asleep, Device, DeviceOptions, Engine};
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
@@ -203,11 +202,8 @@ impl Plan {
         let first_stage = PlanOptions { postprocess: false, ..options.clone() };
         let width = if precision == Precision::F16 { 2 } else { 4 };
         let parameters = |network: &Arc<Network>| (network.parameters() * width) as u64;
-        // Its labels are the second network's input, where a near tie decided otherwise would change all around it.
-        let mut closely = first_stage.clone();
-        closely.device_options.cpu.mode = Mode::Exact;
         let previous =
-            model.previous.as_ref().map(|stage| Plan::new(stage, &closely).map(Box::new)).transpose()?;
+            model.previous.as_ref().map(|stage| Plan::new(stage, &first_stage).map(Box::new)).transpose()?;
         let others: Vec<Plan> =
             model.others().iter().map(|member| Plan::new(member, &first_stage)).collect::<Result<_>>()?;
         let shared_bytes =

@@ -137,13 +137,12 @@ fn compare(folder: &Path, case: &Value, mode: Mode) -> Vec<String> {
     let margins = Image::read(&folder.join(case["margin"].as_str().unwrap()));
     assert_eq!(labels.len(), expected.values.len(), "{name}: shapes differ");
 
-    let (mut different, mut ties) = (0, 0);
-    for ((&label, &right), &margin) in labels.iter().zip(&expected.values).zip(&margins.values) {
-        if f32::from(label) != right {
-            different += 1;
-            ties += usize::from(margin <= NEAR_TIE);
-        }
-    }
+    let differ = |index: &usize| f32::from(labels[*index]) != expected.values[*index];
+    let differing: Vec<usize> = (0..labels.len()).filter(differ).collect();
+    let different = differing.len();
+    let mut unexplained: Vec<usize> =
+        differing.into_iter().filter(|&index| margins.values[index] > NEAR_TIE).collect();
+    let ties = different - unexplained.len();
     let foreground = expected.values.iter().filter(|&&label| label != 0.0).count();
     println!(
         "{name}: {different} of {} voxels differ ({:.1e} of the foreground), {} of them beyond a near tie; \
@@ -174,7 +173,15 @@ fn compare(folder: &Path, case: &Value, mode: Mode) -> Vec<String> {
             wrong.push(format!("{name}: {what}"))
         }
     };
-    let beyond = different - ties;
+    if let Some(stage) = (name == "cascade_fullres").then_some("cascade_lowres") {
+        let reached = reached(folder, stage, mode);
+        unexplained.retain(|&index| !reached[index]);
+        println!(
+            "{name}: {} of them far from where the first stage's near ties were decided otherwise",
+            unexplained.len()
+        );
+    }
+    let beyond = unexplained.len();
     expect(beyond == 0, format!("{beyond} voxels differ beyond near ties"));
     expect(different * 1000 <= foreground, format!("{different} of {foreground} foreground voxels differ"));
     expect(
@@ -188,6 +195,24 @@ fn compare(folder: &Path, case: &Value, mode: Mode) -> Vec<String> {
         assert!(segment(folder, case, 3, mode).labels == labels, "three threads give other labels than two");
     }
     wrong
+}
+
+/// Voxels that the second network of a cascade may see otherwise: those near one that our first stage labels otherwise
+/// than the reference's. That these are near ties is checked by the first stage's own case.
+fn reached(folder: &Path, stage: &str, mode: Mode) -> Vec<bool> {
+    const REACH: usize = 16;
+    let case = cases(folder).into_iter().find(|case| case["name"] == stage).unwrap();
+    let labels = segment(folder, &case, 2, mode).labels;
+    let expected = Image::read(&folder.join(case["expected"].as_str().unwrap()));
+    // In file order, the first axis runs fastest.
+    let shape = expected.geometry.shape;
+    let place = |index: usize| [index % shape[0], index / shape[0] % shape[1], index / (shape[0] * shape[1])];
+    let flips: Vec<[usize; 3]> = (0..labels.len())
+        .filter(|&index| f32::from(labels[index]) != expected.values[index])
+        .map(place)
+        .collect();
+    let near = |a: [usize; 3], b: &[usize; 3]| (0..3).all(|axis| a[axis].abs_diff(b[axis]) <= REACH);
+    (0..labels.len()).map(|index| flips.iter().any(|flip| near(place(index), flip))).collect()
 }
 
 /// The plain sums too: always for two quick cases, for all of them by `VOXSEG_ACCURACY=exact`.

@@ -77,8 +77,6 @@ pub(super) struct Direct {
     rows: [usize; 2],
     /// Into how many tasks the output channels are divided.
     panel_groups: usize,
-    /// Whether each kernel position is summed by itself.
-    by_tap: bool,
     /// Planes of the output's buffer: fewer than the output has when a reader follows closely.
     ring: usize,
     name: String,
@@ -111,7 +109,6 @@ impl Direct {
         (output, output_channels, output_size): (Output, usize, [usize; 3]),
         bias: Memory,
         residual: Vec<Block>,
-        by_tap: bool,
         name: String,
     ) -> Self {
         let count: [usize; 3] = std::array::from_fn(|axis| output_size[axis] / reach.out_step[axis]);
@@ -129,7 +126,6 @@ impl Direct {
             statistics: None,
             rows: [1, 1],
             panel_groups: 1,
-            by_tap,
             ring: output_size[0],
             name,
         };
@@ -375,13 +371,12 @@ impl Task<'_> {
                         taps: &class.taps,
                         depth,
                         b: class.kind.panels.pointer(panel),
-                        start: layer.bias.pointer().add(first * LANES),
+                        bias: layer.bias.pointer().add(first * LANES),
                         c,
                         c_step,
                         c_block,
                         columns: layer.count[2],
                         blocks,
-                        by_tap: layer.by_tap,
                     });
                     if let Output::Scores = layer.output {
                         let channels = (layer.output_channels - first * LANES).min(blocks * LANES);

@@ -8,8 +8,8 @@ use super::memory::Memory;
 use super::simd::{LANES, Simd};
 use crate::error::Result;
 
-/// c[column, block, lane] = start[block, lane] + Σ over taps and depth of a[tap + column · a_step + depth] ·
-/// b[tap, depth, block, lane]; distances in floats.
+/// c[column, block, lane] = Σ over taps and depth of a[tap + column · a_step + depth] · b[tap, depth, block, lane], and
+/// bias[block, lane]; distances in floats.
 pub(super) struct Product<'a> {
     pub a: *const f32,
     pub a_step: usize,
@@ -17,15 +17,13 @@ pub(super) struct Product<'a> {
     pub depth: usize,
     pub b: *const f32,
     /// Null for zeros.
-    pub start: *const f32,
+    pub bias: *const f32,
     pub c: *mut f32,
     pub c_step: usize,
     pub c_block: usize,
     pub columns: usize,
     /// 1 or 2.
     pub blocks: usize,
-    /// Whether each tap is summed by itself before it is added: long sums then lose fewer digits.
-    pub by_tap: bool,
 }
 
 /// # Safety
@@ -34,11 +32,9 @@ pub(super) struct Product<'a> {
 pub(super) unsafe fn multiply<S: Simd>(product: &Product) {
     // SAFETY: passed on.
     unsafe {
-        match (product.blocks, product.by_tap) {
-            (2, false) => columns::<S, 2, false>(product),
-            (2, true) => columns::<S, 2, true>(product),
-            (_, false) => columns::<S, 1, false>(product),
-            (_, true) => columns::<S, 1, true>(product),
+        match product.blocks {
+            2 => columns::<S, 2>(product),
+            _ => columns::<S, 1>(product),
         }
     }
 }
@@ -46,31 +42,29 @@ pub(super) unsafe fn multiply<S: Simd>(product: &Product) {
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-unsafe fn columns<S: Simd, const B: usize, const T: bool>(product: &Product) {
+unsafe fn columns<S: Simd, const B: usize>(product: &Product) {
     let (mut first, end) = (0, product.columns);
-    // Two sums of each result take twice the registers.
-    let most = if T { S::COLUMNS / 2 } else { S::COLUMNS };
     while first < end {
         let left = end - first;
         // SAFETY: passed on; `first` and the kernel's width stay below `columns`.
         unsafe {
-            if most >= 12 && left >= 12 {
-                kernel::<S, 12, B, T>(product, first);
+            if S::COLUMNS >= 12 && left >= 12 {
+                kernel::<S, 12, B>(product, first);
                 first += 12;
-            } else if most >= 8 && left >= 8 {
-                kernel::<S, 8, B, T>(product, first);
+            } else if S::COLUMNS >= 8 && left >= 8 {
+                kernel::<S, 8, B>(product, first);
                 first += 8;
-            } else if most >= 6 && left >= 6 {
-                kernel::<S, 6, B, T>(product, first);
+            } else if S::COLUMNS >= 6 && left >= 6 {
+                kernel::<S, 6, B>(product, first);
                 first += 6;
-            } else if most >= 4 && left >= 4 {
-                kernel::<S, 4, B, T>(product, first);
+            } else if S::COLUMNS >= 4 && left >= 4 {
+                kernel::<S, 4, B>(product, first);
                 first += 4;
-            } else if most >= 2 && left >= 2 {
-                kernel::<S, 2, B, T>(product, first);
+            } else if left >= 2 {
+                kernel::<S, 2, B>(product, first);
                 first += 2;
             } else {
-                kernel::<S, 1, B, T>(product, first);
+                kernel::<S, 1, B>(product, first);
                 first += 1;
             }
         }
@@ -80,26 +74,14 @@ unsafe fn columns<S: Simd, const B: usize, const T: bool>(product: &Product) {
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-unsafe fn kernel<S: Simd, const N: usize, const B: usize, const T: bool>(product: &Product, first: usize) {
+unsafe fn kernel<S: Simd, const N: usize, const B: usize>(product: &Product, first: usize) {
     // SAFETY: every address is one that the product's sizes name.
     unsafe {
         let mut sums = [[S::zero(); B]; N];
-        if !product.start.is_null() {
-            for block in 0..B {
-                let start = S::load(product.start.add(block * LANES));
-                for column in 0..N {
-                    sums[column][block] = start;
-                }
-            }
-        }
         let row = product.a.add(first * product.a_step);
         let (mut b, step) = (product.b, product.a_step);
         for &tap in product.taps {
             let mut a = row.add(tap);
-            let whole = sums;
-            if T {
-                sums = [[S::zero(); B]; N];
-            }
             for _ in 0..product.depth {
                 let mut weights = [S::zero(); B];
                 for block in 0..B {
@@ -114,11 +96,13 @@ unsafe fn kernel<S: Simd, const N: usize, const B: usize, const T: bool>(product
                 a = a.add(1);
                 b = b.add(B * LANES);
             }
-            if T {
+        }
+        // At the end, as oneDNN does it.
+        if !product.bias.is_null() {
+            for block in 0..B {
+                let bias = S::load(product.bias.add(block * LANES));
                 for column in 0..N {
-                    for block in 0..B {
-                        sums[column][block] = S::add(whole[column][block], sums[column][block]);
-                    }
+                    sums[column][block] = S::add(sums[column][block], bias);
                 }
             }
         }

@@ -278,7 +278,6 @@ impl Lowering<'_> {
             (output, out, size),
             lanes(convolution.bias.iter().copied())?,
             convolution.residual.clone(),
-            false,
             convolution.name(network, &self.sizes),
         );
         self.step(Draft::Direct(Box::new(step)), &[&reads.0, &reads.1]);

@@ -377,13 +377,12 @@ impl Task<'_> {
                     taps: &[0],
                     depth: weights.depth,
                     b,
-                    start: std::ptr::null(),
+                    bias: std::ptr::null(),
                     c: self.products.0.add(point * self.products.1 + first * LANES),
                     c_step: layer.output_blocks * LANES,
                     c_block: LANES,
                     columns: self.tiles.len(),
                     blocks,
-                    by_tap: false,
                 });
             }
         }
