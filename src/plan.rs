@@ -7,7 +7,7 @@ use half::f16;
 use ndarray::Array3;
 use serde_json::json;
 
-use crate::engine::{self, Device, Engine};
+use crate::engine::{self, Asleep, Device, Engine};
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
@@ -246,6 +246,18 @@ impl Plan {
             maps.iter_mut().for_each(MapBuffer::clear);
         }
         result
+    }
+
+    /// Bytes of weights, all folds, stages and members together.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        self.weight_bytes
+    }
+
+    /// Forgets the networks with their weights. What the plan tells stays as it is; it can't run any more.
+    pub(crate) fn sleep(&mut self) {
+        let earlier = self.previous.as_deref_mut().into_iter().chain(&mut self.others);
+        earlier.for_each(Plan::sleep);
+        self.engines.iter_mut().for_each(|engine| *engine = Box::new(Asleep::of(&**engine)));
     }
 
     /// The tiles of an image of the network's shape.

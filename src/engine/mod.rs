@@ -1,5 +1,6 @@
 //! What runs a network on one tile. An engine is made for one network, one tile size and one device.
 
+mod asleep;
 #[cfg(test)]
 pub(crate) mod fake;
 mod ort;
@@ -10,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::plan::Precision;
 use crate::runtime;
+
+pub(crate) use asleep::Asleep;
 
 /// Runs one network on tiles of one size. Not shared between threads: a plan owns its engines.
 pub trait Engine: Send {

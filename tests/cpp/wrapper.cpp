@@ -55,6 +55,18 @@ template <class Body> voxseg::Error throws(int status, Body body) {
 
 void run(const arguments &given) {
     voxseg::abi_check();
+    // Loading ONNX Runtime is told to a Log while it lives; what its receiver throws goes nowhere.
+    std::atomic<int> messages{0};
+    {
+        const auto log =
+            voxseg::Log::open(VXS_LOG_INFO, [&messages](vxs_log_level level, const char *message) {
+                messages += level >= VXS_LOG_INFO && message[0] != 0;
+                throw Surprise{1};
+            });
+        voxseg::open_runtime();
+        CHECK(messages > 0 && !voxseg::runtime_path().empty());
+    }
+    const int heard = messages;
     const voxseg::Devices devices;
     CHECK(devices.size() >= 1 && devices[0].device != 0 && !devices[0].name.empty());
     for (const auto &device : devices) {
@@ -110,7 +122,9 @@ void run(const arguments &given) {
     throws(VXS_INVALID_ARGUMENT, [&] { voxseg::Plan(model, options); });
     auto moved = std::move(model);
     voxseg::Plan plan(moved);
-    { const voxseg::Model gone = std::move(moved); }
+    {
+        const voxseg::Model gone = std::move(moved);
+    }
     CHECK(!plan.describe().empty());
 
     const auto volume = voxseg::VolumeView(voxels, shape).with_spacing(spacing);
@@ -233,7 +247,7 @@ void run(const arguments &given) {
     std::fill(again.begin(), again.end(), std::uint8_t{0});
     plan.segment(volume, again, watch);
     CHECK(last == 1 && labels == again);
-    CHECK(!voxseg::runtime_version().empty());
+    CHECK(!voxseg::runtime_version().empty() && messages == heard);
 }
 
 } // namespace
