@@ -34,8 +34,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
-  nuget [PLATFORM=FOLDER ...]  the NuGet package, in target/xtask/csharp; with natives built elsewhere
-  dist              what users download, in target/xtask/dist: the archive for C and C++, the wheel
+  nuget             the NuGet package, in target/xtask/csharp
+  dist [PLATFORM=LIBRARIES ...]  what users download, in target/xtask/dist: the archive for C and C++, the wheel, the
+                    NuGet package, which takes libraries of other platforms too
   setup             only fetch what the commands above need";
 
 fn main() -> ExitCode {
@@ -48,8 +49,8 @@ fn main() -> ExitCode {
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["wheel"] => python::run(),
-        ["nuget", others @ ..] => csharp::nuget::run(others),
-        ["dist"] => dist::run(),
+        ["nuget"] => csharp::nuget::run(),
+        ["dist", natives @ ..] => dist::run(natives),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };

@@ -94,7 +94,10 @@ namespace Voxseg
             }
         }
 
-        /// <summary>As <see cref="Segment"/>, on a thread of its own.</summary>
+        /// <summary>
+        /// As <see cref="Segment"/>, on a thread of its own. Volume, buffers and options stay as they are until the task has
+        /// ended.
+        /// </summary>
         /// <returns>
         /// A task that gives the labels; it is cancelled where <see cref="Segment"/> throws
         /// <see cref="OperationCanceledException"/>.
