@@ -453,11 +453,6 @@
 #define VXS_VOLUME_SWAPPED 2
 
 /**
- * What computes for ONNX Runtime.
- */
-typedef struct Provider Provider;
-
-/**
  * A flag that stops a segmentation within one tile. Any thread may request it at any time; one flag may
  * serve several runs.
  */
