@@ -4,7 +4,7 @@
 //! voxseg runs published 3-D medical segmentation models inside other people's programs. The modules stand in
 //! the order that the data flows: a [`model`] is read from a [`checkpoint`] into a [`network`] and a
 //! [`recipe`]; a [`plan`] makes it ready for an [`engine`]; [`segment`](mod@segment) takes a [`volume`]
-//! through [`preprocess`], [`tiling`] and [`restore`] to [`labels`]. The C interface in [`ffi`] is a thin
+//! through [`preprocess`], [`tiling`] and [`restore`] to [`labels`]; a [`task`] does so with several models. The C interface in [`ffi`] is a thin
 //! layer over the same types.
 //!
 //! ```no_run
@@ -46,6 +46,7 @@ pub mod recipe;
 pub mod restore;
 pub mod runtime;
 pub mod segment;
+pub mod task;
 pub mod tiling;
 pub mod volume;
 

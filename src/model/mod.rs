@@ -6,6 +6,7 @@ mod files;
 mod json;
 mod monai;
 mod nnunet;
+pub mod task;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -326,7 +327,7 @@ impl Model {
     }
 }
 
-fn describe_label(label: &Label) -> serde_json::Value {
+pub(super) fn describe_label(label: &Label) -> serde_json::Value {
     let mut about = json!({"value": label.value, "name": label.name});
     let roles = ["category", "type", "modifier", "region", "region_modifier"];
     for (role, term) in roles.into_iter().zip(label.terms.all()) {
@@ -372,6 +373,6 @@ fn identity(networks: &[Network], recipe: &Recipe, previous: Option<&Model>) -> 
     hexadecimal(hash)
 }
 
-fn hexadecimal(hash: Sha256) -> String {
+pub(super) fn hexadecimal(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,8 @@
 //! Connected components of a label map: runs along rows, joined with those of the rows before them.
 
-use ndarray::{Array3, ArrayView1, ArrayView3, Axis};
+use std::collections::BTreeMap;
+
+use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut3, Axis};
 
 use crate::recipe::KeepLargest;
 
@@ -18,7 +20,7 @@ struct Run {
 struct Plane(Vec<Vec<Run>>);
 
 /// Disjoint sets of runs: the components.
-pub(super) struct Sets {
+pub(crate) struct Sets {
     /// A run of the same set that came earlier; a set's first run has itself.
     parents: Vec<u32>,
     /// Voxels of the set, at its first run.
@@ -77,7 +79,7 @@ impl Plane {
 impl Sets {
     /// The components of each kind of voxels; those of no kind are background. Voxels are neighbours when at
     /// most `hops` steps along axes lead from one to the other, each axis taken once.
-    pub(super) fn find(labels: ArrayView3<u16>, kind: impl Fn(u16) -> Option<u16>, hops: u8) -> Self {
+    pub(crate) fn find(labels: ArrayView3<u16>, kind: impl Fn(u16) -> Option<u16>, hops: u8) -> Self {
         let mut count = 0;
         for row in labels.rows() {
             each_run(row, &kind, |_, _, _| count += 1);
@@ -109,29 +111,60 @@ impl Sets {
 
     /// Gives `background` to the voxels of the components that aren't kept. `keep` is asked for each run with its
     /// component's first run and voxels.
-    pub(super) fn clear(
+    pub(crate) fn clear(
         &mut self,
         labels: &mut Array3<u16>,
         kind: impl Fn(u16) -> Option<u16>,
         background: u16,
         keep: impl Fn(u32, u32) -> bool,
     ) {
+        let lost = |first, voxels| (!keep(first, voxels)).then_some(background);
+        self.relabel(labels.view_mut(), kind, lost);
+    }
+
+    /// Gives the voxels of some components another label. `label` is asked as `keep` by [`Sets::clear`].
+    pub(crate) fn relabel(
+        &mut self,
+        mut labels: ArrayViewMut3<u16>,
+        kind: impl Fn(u16) -> Option<u16>,
+        label: impl Fn(u32, u32) -> Option<u16>,
+    ) {
         let mut id = 0;
-        let mut lost = Vec::new();
+        let mut changes = Vec::new();
         for mut row in labels.rows_mut() {
             each_run(row.view(), &kind, |start, end, _| {
                 let first = self.first(id);
                 id += 1;
-                if !keep(first, self.sizes[first as usize]) {
-                    lost.push(start..end);
-                }
+                changes.extend(label(first, self.sizes[first as usize]).map(|label| (start..end, label)));
             });
-            lost.drain(..).flatten().for_each(|x| row[x] = background);
+            for (run, label) in changes.drain(..) {
+                run.for_each(|x| row[x] = label);
+            }
         }
     }
 
+    /// First run, voxels and mean index along the last axis of each component, in the order of their first voxels.
+    pub(crate) fn centers(
+        &mut self,
+        labels: ArrayView3<u16>,
+        kind: impl Fn(u16) -> Option<u16>,
+    ) -> Vec<(u32, u32, f64)> {
+        let (mut id, mut sums) = (0, BTreeMap::<u32, u64>::new());
+        for row in labels.rows() {
+            each_run(row, &kind, |start, end, _| {
+                *sums.entry(self.first(id)).or_default() += ((start + end - 1) * (end - start)) as u64;
+                id += 1;
+            });
+        }
+        let center = |(first, sum): (u32, u64)| {
+            let voxels = self.sizes[first as usize];
+            (first, voxels, sum as f64 / 2.0 / f64::from(voxels))
+        };
+        sums.into_iter().map(center).collect()
+    }
+
     /// First run, kind and voxels of each component, in the order of their first voxels.
-    pub(super) fn components(
+    pub(crate) fn components(
         &self,
         labels: ArrayView3<u16>,
         kind: impl Fn(u16) -> Option<u16>,

@@ -22,6 +22,12 @@ impl Layout {
         Layout { offset: 0, strides: [size, size * shape[0] as isize, size * (shape[0] * shape[1]) as isize] }
     }
 
+    /// Where a voxel lies.
+    fn position(&self, voxel: [usize; 3]) -> usize {
+        let steps = voxel.iter().zip(&self.strides).map(|(&index, &stride)| index as isize * stride);
+        self.offset.wrapping_add_signed(steps.sum())
+    }
+
     /// The first byte and the end of all voxels; `None` when they don't fit into any buffer.
     fn extent(&self, shape: [usize; 3], size: usize) -> Option<(usize, usize)> {
         let (mut low, mut high) = (self.offset as i128, self.offset as i128);
@@ -131,6 +137,40 @@ impl<'a> Volume<'a> {
         self
     }
 
+    /// The voxels from `start` to before `end` along each axis.
+    pub(crate) fn part(&self, start: [usize; 3], end: [usize; 3]) -> Self {
+        let mut part = self.clone();
+        let Geometry { shape, spacing, origin, direction } = &mut part.geometry;
+        for axis in 0..3 {
+            shape[axis] = end[axis] - start[axis];
+            let skipped = spacing[axis] * start[axis] as f64;
+            origin.iter_mut().zip(&*direction).for_each(|(origin, row)| *origin += row[axis] * skipped);
+        }
+        part.layout.offset = self.layout.position(start);
+        part
+    }
+
+    /// The same voxels with their axes in the order and direction of the array that `map` makes.
+    pub(crate) fn along(&self, map: &AxisMap) -> Self {
+        let shape = self.geometry.shape;
+        let first = [0, 1, 2].map(|axis| {
+            let flipped = (0..3).any(|n| map.axis[n] == axis && map.flip[n]);
+            if flipped { shape[axis] - 1 } else { 0 }
+        });
+        let stride = |n: usize| {
+            let stride = self.layout.strides[map.axis[n]];
+            if map.flip[n] { -stride } else { stride }
+        };
+        let layout = Layout { offset: self.layout.position(first), strides: [0, 1, 2].map(stride) };
+        Volume { geometry: map.grid(&self.geometry), layout, ..self.clone() }
+    }
+
+    /// The same voxels with other distances.
+    pub(crate) fn with_spacing(mut self, spacing: [f64; 3]) -> Self {
+        self.geometry.spacing = spacing;
+        self
+    }
+
     /// Its grid.
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
@@ -158,10 +198,7 @@ impl<'a> Volume<'a> {
 
     /// The bytes of a voxel of the first channel.
     pub(crate) fn stored(&self, voxel: [usize; 3]) -> &'a [u8] {
-        let position = (0..3).fold(self.layout.offset as isize, |position, axis| {
-            position + voxel[axis] as isize * self.layout.strides[axis]
-        });
-        &self.channels[0][position as usize..][..self.dtype.size()]
+        &self.channels[0][self.layout.position(voxel)..][..self.dtype.size()]
     }
 
     /// The map whose array has its last axis along the voxels that lie closest in memory, its first along the

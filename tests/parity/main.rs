@@ -7,6 +7,7 @@
 mod image;
 mod onnx;
 mod probes;
+mod tasks;
 mod transforms;
 
 use std::path::{Path, PathBuf};

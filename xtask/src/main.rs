@@ -1,4 +1,4 @@
-//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `wheel`, `dist`, `setup`.
+//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `wheel`, `nuget`, `dist`, `setup`.
 //!
 //! Each command fetches what it lacks, says in one line what it does, and does nothing twice. Everything lands
 //! under `target/`; the library knows nothing of this program.
@@ -6,6 +6,7 @@
 mod bench;
 mod bless;
 mod build;
+mod csharp;
 mod demo;
 mod dist;
 mod fetch;
@@ -28,11 +29,12 @@ type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo              segment a real CT from C, with a table and a picture
-  test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, Python
+  test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
   bench             the numerics beside nnU-Net's own (fetches PyTorch, about 3 GB)
-  bless             write include/voxseg.h and include/voxseg.symbols anew
+  bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
+  nuget [PLATFORM=FOLDER ...]  the NuGet package, in target/xtask/csharp; with natives built elsewhere
   dist              what users download, in target/xtask/dist: the archive for C and C++, the wheel
   setup             only fetch what the commands above need";
 
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["wheel"] => python::run(),
+        ["nuget", others @ ..] => csharp::nuget::run(others),
         ["dist"] => dist::run(),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),

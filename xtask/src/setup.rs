@@ -64,7 +64,12 @@ pub fn compilers() -> Result<()> {
 
 /// A program of Debian's package of the same name; an error says why there is none.
 pub fn system_tool(name: &str) -> Result<()> {
-    if execute_quietly(command(name).arg("--version")).is_ok() { Ok(()) } else { apt_install(&[name]) }
+    system_package(name, name)
+}
+
+/// As `system_tool`, for a program whose package has another name.
+pub fn system_package(program: &str, package: &str) -> Result<()> {
+    if execute_quietly(command(program).arg("--version")).is_ok() { Ok(()) } else { apt_install(&[package]) }
 }
 
 /// Debian packages, installed where they aren't; an error says why they can't be.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{as_a_host, model};
 use crate::{
-    Result, at, build, cargo, command, demo, dist, execute, execute_quietly, fetch, install, orthanc, python,
-    remove, root, say, setup, toolkits, work,
+    Result, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, install, orthanc,
+    python, remove, root, say, setup, toolkits, work,
 };
 
 enum Outcome {
@@ -69,6 +69,8 @@ const VALGRIND: &str = "C and C++ under valgrind";
 const TOOLKITS: &str = "C++ with ITK and VTK, the DICOM example";
 const CONSUMER: &str = "find_package and pkg-config from the archive";
 const ORTHANC: &str = "a plug-in in the Orthanc server";
+const CSHARP: &str = "C# on Mono and .NET 8";
+const PACKAGE: &str = "the NuGet package, and C# examples from it";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
@@ -84,7 +86,7 @@ pub fn run() -> ExitCode {
     let library = report.lane("build the shared library", build::staged);
     match &library {
         None => {
-            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, TOOLKITS, CONSUMER, ORTHANC] {
+            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, TOOLKITS, CONSUMER, ORTHANC, CSHARP, PACKAGE] {
                 report.skip(name, "the library wasn't built");
             }
         }
@@ -130,6 +132,12 @@ fn against(library: &Path, report: &mut Report) {
             report.skip(name, "no raw CT: the demo failed before it");
         }
     }
+    with_orthanc(library, &image, report);
+    with_csharp(library, &image, report);
+}
+
+/// The archive, and the plug-in that is built from it.
+fn with_orthanc(library: &Path, image: &Path, report: &mut Report) {
     let Some(prefix) = report.lane(CONSUMER, consumer) else {
         return report.skip(ORTHANC, "the archive's library isn't there");
     };
@@ -138,9 +146,30 @@ fn against(library: &Path, report: &mut Report) {
     }
     match orthanc::definitions(&prefix) {
         Ok(definitions) => {
-            report.lane(ORTHANC, || ctest("tests/orthanc", "orthanc", library, &image, &definitions));
+            report.lane(ORTHANC, || ctest("tests/orthanc", "orthanc", library, image, &definitions));
         }
         Err(reason) => report.skip(ORTHANC, &reason),
+    }
+}
+
+/// The lanes that need Mono, and .NET 8 where there is one.
+fn with_csharp(library: &Path, image: &Path, report: &mut Report) {
+    let runtimes = match csharp::toolchain::runtimes() {
+        Ok(runtimes) => runtimes,
+        Err(reason) => {
+            for name in [CSHARP, PACKAGE] {
+                report.skip(name, &reason);
+            }
+            return;
+        }
+    };
+    report.lane(CSHARP, || csharp::test::run(library, &runtimes));
+    match csharp::toolchain::xbuild() {
+        Err(reason) => report.skip(PACKAGE, &reason),
+        Ok(()) if !image.exists() => report.skip(PACKAGE, "no raw CT: the demo failed before it"),
+        Ok(()) => {
+            report.lane(PACKAGE, || csharp::examples::run(library, image, &runtimes));
+        }
     }
 }
 

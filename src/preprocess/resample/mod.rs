@@ -5,6 +5,7 @@
 //! product is computed here one axis after the other, in `f64`, with differences of about 1e-13 before the
 //! final rounding.
 
+pub(crate) mod corners;
 mod labels;
 mod linear;
 mod nearest;
@@ -137,27 +138,41 @@ fn resample_as<S: Sample, D: Sample>(
     let shape: [usize; 3] = image.dim().into();
     let volume = Volume { planes: Planes::new(shape, new_shape, orders.order), threads };
     let [from, to] = [shape[0], new_shape[0]];
-    let every: Vec<usize> = (0..from).collect();
     if separate.is_some() {
+        let every: Vec<usize> = (0..from).collect();
         if orders.order_z == 0 || from == to {
             return volume.slices(image.view(), &nearest::indices(from, to), Clip::Slice);
         }
         let slices: Array3<f64> = volume.slices(image.view(), &every, Clip::Slice);
         return volume.columns(slices.view(), &Pass::new(from, to, orders.order_z), Range::ALL);
     }
-    let along = Pass::new(from, to, orders.order);
     let range = volume.range(image.view());
+    let Planes { down, across } = volume.planes;
+    let along = Pass::new(from, to, orders.order);
+    resample_by([along, down, across], image.view(), range, threads)
+}
+
+/// Resamples along all three axes; results are clipped to `range`.
+fn resample_by<S: Sample, D: Sample>(
+    [along, down, across]: [Pass; 3],
+    image: ArrayView3<S>,
+    range: Range,
+    threads: usize,
+) -> Array3<D> {
+    let ([from, to], rows, columns) = ([along.from, along.to], down.from, across.to);
+    let every: Vec<usize> = (0..from).collect();
     // The smaller of the two possible intermediate volumes takes less memory and less time.
-    let slices_first = from * new_shape[1] * new_shape[2] <= to * shape[1] * shape[2];
+    let slices_first = from * down.to * columns <= to * rows * across.from;
+    let volume = Volume { planes: Planes { down, across }, threads };
     if along.is_identity() {
-        volume.slices(image.view(), &every, Clip::Volume(range))
+        volume.slices(image, &every, Clip::Volume(range))
     } else if volume.planes.are_identity() {
-        volume.columns(image.view(), &along, range)
+        volume.columns(image, &along, range)
     } else if slices_first {
-        let slices: Array3<f64> = volume.slices(image.view(), &every, Clip::Volume(Range::ALL));
+        let slices: Array3<f64> = volume.slices(image, &every, Clip::Volume(Range::ALL));
         volume.columns(slices.view(), &along, range)
     } else {
-        let columns: Array3<f64> = volume.columns(image.view(), &along, Range::ALL);
+        let columns: Array3<f64> = volume.columns(image, &along, Range::ALL);
         let every: Vec<usize> = (0..to).collect();
         volume.slices(columns.view(), &every, Clip::Volume(range))
     }

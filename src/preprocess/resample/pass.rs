@@ -116,6 +116,12 @@ impl Pass {
         Pass { from, to, kernel }
     }
 
+    /// A pass of cubic splines to samples at these coordinates.
+    pub fn through(from: usize, positions: impl Iterator<Item = f64>) -> Pass {
+        let taps = spline::taps_at(positions);
+        Pass { from, to: taps.len(), kernel: Kernel::Cubic(taps) }
+    }
+
     /// Whether the axis keeps its length, in which case every order returns the samples themselves.
     pub fn is_identity(&self) -> bool {
         matches!(self.kernel, Kernel::Identity)

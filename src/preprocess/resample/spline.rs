@@ -40,8 +40,12 @@ pub(super) fn prefilter(line: &mut [Row]) {
 /// The four weights, [`GAIN`] included, of each output sample. Coordinates beyond the outermost voxel centres
 /// are not clamped: there the spline of the extended line is evaluated.
 pub(super) fn taps(from: usize, to: usize) -> Taps<4> {
-    let tap = |index| {
-        let at = coordinate(from, to, index);
+    taps_at((0..to).map(|index| coordinate(from, to, index)))
+}
+
+/// As [`taps`], for output samples at these coordinates.
+pub(super) fn taps_at(positions: impl Iterator<Item = f64>) -> Taps<4> {
+    let tap = |at: f64| {
         let floor = at.floor();
         let (y, z) = (at - floor, 1.0 - (at - floor));
         let w0 = z * z * z / 6.0;
@@ -50,5 +54,5 @@ pub(super) fn taps(from: usize, to: usize) -> Taps<4> {
         let weights = [w0, w1, w2, 1.0 - w0 - w1 - w2].map(|weight| GAIN * weight);
         ((floor + HALO as f64) as usize - 1, weights)
     };
-    (0..to).map(tap).collect()
+    positions.map(tap).collect()
 }

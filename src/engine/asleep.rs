@@ -1,0 +1,30 @@
+//! What stands for an engine whose network isn't in memory.
+
+use super::Engine;
+use crate::error::{Error, Result};
+
+/// Knows what the engine needs, and runs nothing.
+pub(crate) struct Asleep {
+    name: String,
+    workspace: u64,
+}
+
+impl Asleep {
+    pub(crate) fn of(engine: &dyn Engine) -> Self {
+        Asleep { name: engine.name(), workspace: engine.workspace_bytes() }
+    }
+}
+
+impl Engine for Asleep {
+    fn run(&mut self, _: &[f32], _: &mut [f32]) -> Result<()> {
+        Err(Error::Runtime { action: "run a network".into(), reason: "its weights aren't in memory".into() })
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn workspace_bytes(&self) -> u64 {
+        self.workspace
+    }
+}

@@ -1,0 +1,166 @@
+//! Tasks: several published models that answer one question together, as data. A task says which models run on which
+//! grid, on which part of the volume, what their labels are called, and what is done to the labels afterwards.
+//!
+//! TotalSegmentator's tasks come with the library ([`Task::named`]); others are JSON files of the same form
+//! ([`Task::from_json`], docs/models.md).
+
+mod catalogue;
+mod opened;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use super::Fold;
+use crate::error::{Error, Result};
+use crate::labels::Label;
+
+pub use opened::{OpenedTask, Part};
+
+/// A task, as data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    pub(crate) name: String,
+    pub(crate) modality: String,
+    pub(crate) licence: String,
+    pub(crate) labels: Vec<Label>,
+    pub(crate) spacing: Option<[f64; 3]>,
+    pub(crate) step: Option<f64>,
+    pub(crate) models: Vec<TaskModel>,
+    pub(crate) crop: Option<Crop>,
+    pub(crate) rough: Option<Rough>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// One of a task's models.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TaskModel {
+    /// Its folder below that of the weights, with `/` between folders.
+    pub path: String,
+    /// The folds to average; `None`: all.
+    pub folds: Option<Vec<Fold>>,
+    /// What its labels from 1 on are called; `None`: as the model itself calls them.
+    pub labels: Option<Vec<String>>,
+}
+
+/// The part of the volume that a task looks at: a box around what another task found.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Crop {
+    pub task: Arc<Task>,
+    /// Labels of that task.
+    pub labels: Vec<u32>,
+    /// By how much the box is larger, along each of the volume's axes, in millimetres.
+    pub margin: [f64; 3],
+}
+
+/// Names of the tasks that find the box of a subset of the labels. They may be this one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rough {
+    pub task: String,
+    pub robust: String,
+}
+
+/// What is done to the labels.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Rule {
+    /// Of each of these labels the largest piece stays.
+    KeepLargest(Vec<u32>),
+    /// Of each of these labels pieces of at most so many cubic millimetres go.
+    RemoveSmall { labels: Vec<u32>, volume: f64 },
+    /// Vertebrae that touch are told apart by their pieces and counted anew; pieces under so many cubic millimetres
+    /// go.
+    SeparateVertebrae { smallest: f64 },
+    /// Each label grows by so many millimetres into the background.
+    Dilate(f64),
+    /// What is further than so many millimetres from these labels of the cropping task goes.
+    RemoveOutside { labels: Vec<u32>, distance: f64 },
+}
+
+/// How to run a task.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskOptions {
+    /// The labels that are wanted, by name; none: all. A rough segmentation finds where they are first, and only the
+    /// models that know them run there. Only for whole-body tasks.
+    pub subset: Vec<String>,
+    /// Whether the rough segmentation for a subset is a finer one that misses less.
+    pub robust_crop: bool,
+    /// Pieces of a label of at most so many cubic millimetres are removed. TotalSegmentator removes those up to 200.
+    pub remove_small: Option<f64>,
+    /// How the volume comes to the networks' grid.
+    pub resampling: TaskResampling,
+    /// Whether the volume is cut into three overlapping parts along the body, which otherwise happens to large ones
+    /// only.
+    pub split: bool,
+}
+
+/// How a volume comes to the grid of a task's networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskResampling {
+    /// By linear interpolation, rounded towards zero, and the labels back to the nearest: TotalSegmentator from 2.16.
+    #[default]
+    Linear,
+    /// By cubic splines, otherwise the same: TotalSegmentator before 2.16.
+    Cubic,
+    /// By each network's own resampling, so that scores and not labels are brought back.
+    Network,
+}
+
+impl Task {
+    /// One of TotalSegmentator's tasks: `total`, `total_fast` (3 mm), `total_fastest` (6 mm), `total_mr`,
+    /// `lung_vessels` and so on.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] with the names that there are.
+    pub fn named(name: &str) -> Result<Self> {
+        catalogue::find(name)
+    }
+
+    /// The names of all of TotalSegmentator's tasks.
+    pub fn names() -> Vec<String> {
+        catalogue::names()
+    }
+
+    /// A task that a JSON text describes (docs/models.md). `file` stands for it in error texts.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], which names the entry.
+    pub fn from_json(json: &[u8], file: &str) -> Result<Self> {
+        let value =
+            serde_json::from_slice(json).map_err(|error| Error::malformed(file, error.to_string()))?;
+        read::task(None, &super::json::Json::new(file, &value), &|name| catalogue::find(name))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its images are: `CT` or `MR`.
+    pub fn modality(&self) -> &str {
+        &self.modality
+    }
+
+    /// Under which licence its weights are published.
+    pub fn licence(&self) -> &str {
+        &self.licence
+    }
+
+    /// Its labels in ascending order of their values, the background first.
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// The spacing in millimetres that the volume is brought to, along the patient's axes; `None` where each model
+    /// does that by itself.
+    pub fn spacing(&self) -> Option<[f64; 3]> {
+        self.spacing
+    }
+
+    /// The value of a label.
+    fn value(&self, name: &str) -> Result<u32> {
+        let label = self.labels.iter().find(|label| label.value > 0 && label.name == name);
+        let expected = || format!("one of the labels of {}", self.name);
+        label.map(|label| label.value).ok_or_else(|| Error::argument("labels", name, expected()))
+    }
+}

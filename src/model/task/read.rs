@@ -1,0 +1,141 @@
+//! Task files.
+
+use std::sync::Arc;
+
+use super::{Crop, Rough, Rule, Task, TaskModel};
+use crate::error::{Error, Result};
+use crate::labels::{Label, Terms, colors};
+use crate::model::Fold;
+use crate::model::json::Json;
+
+/// Finds the tasks that others name.
+pub(super) type Find<'a> = &'a dyn Fn(&str) -> Result<Task>;
+
+/// Reads a task; without a name from outside it has one itself.
+pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> {
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => json.get("name")?.text()?.to_owned(),
+    };
+    let text = |key: &str, default: &str| {
+        json.find(key).map_or(Ok(default.to_owned()), |text| text.text().map(str::to_owned))
+    };
+    let named = json.get("labels")?;
+    // A task of the same family has the same labels.
+    let labels = if named.is_list() { table(&names(&named)?) } else { find(named.text()?)?.labels };
+    let mut task = Task {
+        name,
+        modality: text("modality", "")?,
+        licence: text("licence", "not stated")?,
+        labels,
+        spacing: json.find("spacing").map(|spacing| spacing.axes(1.0, positive)).transpose()?,
+        step: json.find("step").map(|step| share(&step)).transpose()?,
+        models: json.get("models")?.list()?.iter().map(model).collect::<Result<_>>()?,
+        crop: None,
+        rough: None,
+        rules: Vec::new(),
+    };
+    if task.models.is_empty() {
+        return Err(json.get("models")?.wrong("one model or more"));
+    }
+    if let Some(crop) = json.find("crop") {
+        let other = Arc::new(find(crop.get("task")?.text()?)?);
+        let labels = values(&crop.get("labels")?, &other)?;
+        let margin = crop.get("margin")?.axes(0.0, not_negative)?;
+        task.crop = Some(Crop { task: other, labels, margin });
+    }
+    if let Some(rough) = json.find("rough") {
+        let other = |key: &str| Ok::<_, Error>(rough.get(key)?.text()?.to_owned());
+        task.rough = Some(Rough { task: other("task")?, robust: other("robust")? });
+    }
+    if let Some(rules) = json.find("after") {
+        task.rules = rules.list()?.iter().map(|json| rule(json, &task)).collect::<Result<_>>()?;
+    }
+    Ok(task)
+}
+
+fn names(list: &Json) -> Result<Vec<String>> {
+    list.list()?.iter().map(|name| name.text().map(str::to_owned)).collect()
+}
+
+/// Labels with these names from 1 on, and the background.
+fn table(names: &[String]) -> Vec<Label> {
+    let all = std::iter::once("background").chain(names.iter().map(String::as_str));
+    let label = |((value, name), color): ((u32, &str), [u8; 3])| Label {
+        value,
+        name: name.into(),
+        color,
+        terms: Terms::of_structure(name),
+    };
+    (0..).zip(all).zip(colors(names.len() + 1)).map(label).collect()
+}
+
+/// The values of labels of a task.
+fn values(list: &Json, task: &Task) -> Result<Vec<u32>> {
+    let value = |name: &Json| {
+        let expected = format!("one of the labels of {}", task.name);
+        task.value(name.text()?).map_err(|_| name.wrong(&expected))
+    };
+    list.list()?.iter().map(value).collect()
+}
+
+fn model(json: &Json) -> Result<TaskModel> {
+    let path = json.get("path")?;
+    let inside = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':']);
+    // Weights are looked for below the folder that the caller gives and nowhere else.
+    if !path.text()?.split('/').all(inside) {
+        return Err(path.wrong("a path below the folder of the weights, with `/` between folders"));
+    }
+    let folds = match json.find("folds") {
+        None => Some(vec![Fold::Number(0)]),
+        Some(folds) if folds.is_list() => {
+            let number = |fold: &Json| Ok(Fold::Number(fold.count()? as u32));
+            Some(folds.list()?.iter().map(number).collect::<Result<_>>()?)
+        }
+        Some(all) if all.text()? == "all" => None,
+        Some(other) => return Err(other.wrong("numbers in a list, or \"all\"")),
+    };
+    let labels = json.find("labels").map(|labels| names(&labels)).transpose()?;
+    Ok(TaskModel { path: path.text()?.into(), folds, labels })
+}
+
+fn rule(json: &Json, task: &Task) -> Result<Rule> {
+    let [(kind, argument), ..] = &json.members()?[..] else { return Err(json.wrong("a rule")) };
+    let cropping = || match &task.crop {
+        Some(crop) => values(argument, &crop.task),
+        None => Err(json.wrong("a rule of a task with `crop`")),
+    };
+    Ok(match *kind {
+        "keep_largest" => Rule::KeepLargest(values(argument, task)?),
+        "remove_small" => {
+            Rule::RemoveSmall { labels: values(argument, task)?, volume: positive(&json.get("volume")?)? }
+        }
+        "separate_vertebrae" => Rule::SeparateVertebrae { smallest: positive(argument)? },
+        "dilate" => Rule::Dilate(positive(argument)?),
+        "remove_outside" => {
+            Rule::RemoveOutside { labels: cropping()?, distance: positive(&json.get("distance")?)? }
+        }
+        _ => {
+            return Err(json.wrong(
+                "keep_largest, remove_small, separate_vertebrae, dilate or remove_outside as the first entry",
+            ));
+        }
+    })
+}
+
+fn positive(json: &Json) -> Result<f64> {
+    json.number()
+        .and_then(|number| if number > 0.0 { Ok(number) } else { Err(json.wrong("a positive number")) })
+}
+
+fn not_negative(json: &Json) -> Result<f64> {
+    json.number()
+        .and_then(|number| if number >= 0.0 { Ok(number) } else { Err(json.wrong("a number from 0")) })
+}
+
+fn share(json: &Json) -> Result<f64> {
+    match json.number()? {
+        share if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err(json.wrong("a number over 0 and up to 1")),
+    }
+}

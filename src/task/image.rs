@@ -1,0 +1,154 @@
+//! The image that the networks of a task share: the volume along the patient's axes, at the task's spacing.
+//!
+//! TotalSegmentator 2.18's `nnUNet_predict_image` up to its networks. Spacings pass through NIfTI headers there, so
+//! they have single precision. Where the spacing is the task's already, nothing is done at all; a part that is cut
+//! out is rounded towards zero in any case.
+
+use ndarray::{Array3, ArrayView3};
+
+use crate::error::{Error, Result};
+use crate::model::task::TaskResampling;
+use crate::preprocess::crop::Box3;
+use crate::preprocess::resample::corners;
+use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
+
+/// An image along the patient's axes: x to the right, y to the front, z to the head.
+pub(super) struct Image<'a> {
+    /// The part of the volume that it shows, along those axes.
+    part: Volume<'a>,
+    /// What the networks see, where that is another grid or other values.
+    made: Option<Made>,
+}
+
+struct Made {
+    grid: Geometry,
+    dtype: DType,
+    bytes: Vec<u8>,
+}
+
+/// The part of a volume's grid along the patient's axes, with spacings of single precision.
+pub(super) fn canonical(part: &Geometry) -> Geometry {
+    let mut grid = AxisMap::closest_canonical(part).grid(part);
+    grid.spacing = grid.spacing.map(single);
+    grid
+}
+
+fn single(length: f64) -> f64 {
+    f64::from(length as f32)
+}
+
+/// The grid that the networks see, for a part of a volume.
+pub(super) fn network_grid(part: &Geometry, spacing: Option<[f64; 3]>) -> Result<Geometry> {
+    let mut grid = canonical(part);
+    let Some(target) = spacing.filter(|target| *target != grid.spacing) else { return Ok(grid) };
+    let (shape, before) = (grid.shape, grid.spacing);
+    grid.shape = corners::shape(shape, before, target);
+    if grid.shape.contains(&0) {
+        let found = format!("{shape:?} voxels of {before:?} mm");
+        return Err(Error::VolumeMismatch {
+            expected: format!("at least half a voxel of {target:?} mm"),
+            found,
+        });
+    }
+    let exact = AxisMap::closest_canonical(part).apply(part.spacing);
+    grid.spacing = [0, 1, 2].map(|axis| single(exact[axis] / (before[axis] / target[axis])));
+    Ok(grid)
+}
+
+/// Bytes that the image needs beside the volume.
+pub(super) fn bytes(part: &Geometry, spacing: Option<[f64; 3]>, resampling: TaskResampling) -> Result<u64> {
+    let grid = network_grid(part, spacing)?;
+    let (voxels, before) = (grid.voxels() as u64, part.voxels() as u64);
+    Ok(match resampling {
+        // With both arrays in double precision on the way.
+        TaskResampling::Cubic if spacing.is_some() => 4 * voxels + 8 * voxels.max(before) + 4 * before,
+        _ => 4 * voxels,
+    })
+}
+
+impl<'a> Image<'a> {
+    /// Of the voxels of a box of the volume, `None` for all.
+    pub(super) fn new(
+        volume: &Volume<'a>,
+        part: Option<Box3>,
+        spacing: Option<[f64; 3]>,
+        resampling: TaskResampling,
+        threads: usize,
+    ) -> Result<Self> {
+        let cut = match part {
+            Some(Box3 { start, end }) => volume.part(start, end),
+            None => volume.clone(),
+        };
+        let grid = network_grid(cut.geometry(), spacing)?;
+        let canonical = canonical(cut.geometry());
+        let whole = whole_numbers(&cut);
+        let seen = cut.along(&AxisMap::closest_canonical(cut.geometry())).with_spacing(canonical.spacing);
+        let changed = grid.shape != canonical.shape || grid.spacing != canonical.spacing;
+        let made = match resampling {
+            _ if !changed && (part.is_none() || whole.is_some()) => None,
+            TaskResampling::Cubic if changed => Some((DType::I32, cubic(&seen, grid.shape, threads))),
+            _ => Some(match whole {
+                Some(DType::I16) => {
+                    (DType::I16, linear(&seen, grid.shape, threads, |v| (v as i16).to_ne_bytes()))
+                }
+                _ => (DType::I32, linear(&seen, grid.shape, threads, |v| (v as i32).to_ne_bytes())),
+            }),
+        };
+        let made = made.map(|(dtype, bytes)| Made { grid, dtype, bytes });
+        Ok(Image { part: seen, made })
+    }
+
+    /// As a volume.
+    pub(super) fn volume(&self) -> Result<Volume<'_>> {
+        match &self.made {
+            None => Ok(self.part.clone()),
+            Some(Made { grid, dtype, bytes }) => {
+                Volume::new(grid.clone(), *dtype, Layout::dense(grid.shape, *dtype), vec![bytes])
+            }
+        }
+    }
+
+    /// Labels [z, y, x] of the networks' grid on that of the part.
+    pub(super) fn back(&self, labels: Array3<u16>) -> Array3<u16> {
+        match &self.made {
+            None => labels,
+            Some(_) => corners::nearest(labels.view(), reversed(self.part.geometry().shape)),
+        }
+    }
+}
+
+/// The type that holds all intensities where those are whole numbers.
+fn whole_numbers(volume: &Volume) -> Option<DType> {
+    match volume.dtype() {
+        _ if !volume.is_unscaled() => None,
+        DType::I8 | DType::U8 | DType::I16 => Some(DType::I16),
+        DType::U16 | DType::I32 | DType::U32 => Some(DType::I32),
+        DType::F16 | DType::F32 | DType::F64 => None,
+    }
+}
+
+pub(super) fn reversed<T: Copy>([x, y, z]: [T; 3]) -> [T; 3] {
+    [z, y, x]
+}
+
+fn linear<const N: usize>(
+    volume: &Volume,
+    to: [usize; 3],
+    threads: usize,
+    store: impl Fn(f64) -> [u8; N] + Sync,
+) -> Vec<u8> {
+    let axes = AxisMap::identity().transposed([2, 1, 0]);
+    let from = reversed(volume.geometry().shape);
+    let plane = |z: usize, out: &mut [f32]| volume.read(0, &axes, [z, 0, 0], [1, from[1], from[2]], out, 1);
+    corners::linear(from, reversed(to), threads, plane, store)
+}
+
+fn cubic(volume: &Volume, to: [usize; 3], threads: usize) -> Vec<u8> {
+    let axes = AxisMap::identity().transposed([2, 1, 0]);
+    let from = reversed(volume.geometry().shape);
+    let mut values = vec![0.0; volume.geometry().voxels()];
+    volume.read(0, &axes, [0; 3], from, &mut values, threads);
+    let image = ArrayView3::from_shape(from, &values).unwrap_or_else(|_| unreachable!("made for this shape"));
+    let resampled = corners::cubic(image, reversed(to), threads);
+    resampled.iter().flat_map(|value| (value.trunc() as i32).to_ne_bytes()).collect()
+}

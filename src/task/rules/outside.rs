@@ -1,0 +1,46 @@
+//! Labels far from where they belong.
+
+use ndarray::{Array3, ArrayViewMut1, Axis};
+
+/// Removes labels whose way to the nearest voxel of `inside` is longer than so many steps along the axes: what so
+/// many dilations by a voxel's faces don't reach.
+pub(in crate::task) fn remove_outside(array: &mut Array3<u16>, inside: &Array3<bool>, steps: usize) {
+    let far = u32::MAX / 2;
+    let mut ways = inside.mapv(|inside| if inside { 0 } else { far });
+    for axis in 0..3 {
+        ways.lanes_mut(Axis(axis)).into_iter().for_each(sweep);
+    }
+    array.zip_mut_with(&ways, |label, &way| {
+        if way as usize > steps {
+            *label = 0;
+        }
+    });
+}
+
+/// Lets ways go on along a line, in both directions.
+fn sweep(mut line: ArrayViewMut1<u32>) {
+    for n in 1..line.len() {
+        line[n] = line[n].min(line[n - 1] + 1);
+    }
+    for n in (1..line.len()).rev() {
+        line[n - 1] = line[n - 1].min(line[n] + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_follow_the_axes() {
+        let mut array = Array3::from_elem((3, 3, 4), 7);
+        let mut inside = Array3::from_elem((3, 3, 4), false);
+        inside[[1, 1, 0]] = true;
+        remove_outside(&mut array, &inside, 2);
+        for ((z, y, x), &label) in array.indexed_iter() {
+            assert_eq!(label == 7, z.abs_diff(1) + y.abs_diff(1) + x <= 2, "{z} {y} {x}");
+        }
+        remove_outside(&mut array, &Array3::from_elem((3, 3, 4), false), 1000);
+        assert!(array.iter().all(|&label| label == 0));
+    }
+}

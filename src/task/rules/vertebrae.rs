@@ -1,0 +1,136 @@
+//! Vertebrae of a model that was trained on labels made smaller, so that they never touch: each piece is one.
+
+use ndarray::Array3;
+
+use super::voxel_volume;
+use crate::restore::components::Sets;
+
+/// Where different labels touch, each piece of at least `smallest` cubic millimetres becomes one vertebra: from the
+/// lowest upwards, counted down from the last label that occurs; where the first label of the task occurs and the
+/// last doesn't, from the uppermost downwards, counted up from the first.
+pub(super) fn separate(array: &mut Array3<u16>, labels: &[u32], smallest: f64, spacing: [f64; 3]) {
+    if !touch(array) {
+        return;
+    }
+    let any = |label: u16| (label > 0).then_some(0);
+    let volume = f64::from(voxel_volume(spacing));
+    // With z as the last axis, along which the pieces are put in order.
+    let mut sets = Sets::find(array.t(), any, 1);
+    let mut pieces = sets.centers(array.t(), any);
+    pieces.retain(|&(_, voxels, _)| f64::from(voxels) * volume >= smallest);
+    let kept: Vec<u32> = pieces.iter().map(|&(first, ..)| first).collect();
+    let gone = |first, _| kept.binary_search(&first).is_err().then_some(0);
+    sets.relabel(array.view_mut().reversed_axes(), any, gone);
+    let (Some(&first), Some(&last)) = (labels.iter().min(), labels.iter().max()) else { return };
+    let mut present: Vec<u32> =
+        array.iter().map(|&label| label.into()).filter(|label| labels.contains(label)).collect();
+    present.sort_unstable();
+    present.dedup();
+    let Some(&lowest) = present.last() else { return };
+    let downwards = !present.contains(&last) && present.contains(&first);
+    let mut order: Vec<usize> = (0..pieces.len()).collect();
+    let height = |&piece: &usize| pieces[piece].2;
+    order.sort_by(
+        |a, b| if downwards { height(b).total_cmp(&height(a)) } else { height(a).total_cmp(&height(b)) },
+    );
+    let values: Vec<u32> =
+        if downwards { (first..=last).collect() } else { (first..=lowest).rev().collect() };
+    let mut given = vec![0; pieces.len()];
+    order.iter().zip(values).for_each(|(&piece, value)| given[piece] = value as u16);
+    // The small ones are gone, so that the first voxels of the others have other numbers, in the same order.
+    let mut sets = Sets::find(array.t(), any, 1);
+    let firsts: Vec<u32> = sets.centers(array.t(), any).into_iter().map(|(first, ..)| first).collect();
+    let value = |first: u32, _| firsts.binary_search(&first).ok().map(|piece| given[piece]);
+    sets.relabel(array.view_mut().reversed_axes(), any, value);
+}
+
+/// Whether voxels of different labels share a face.
+fn touch(array: &Array3<u16>) -> bool {
+    (0..3).any(|axis| {
+        let (before, after) = (
+            array.slice_axis(ndarray::Axis(axis), (..-1).into()),
+            array.slice_axis(ndarray::Axis(axis), (1..).into()),
+        );
+        before.iter().zip(after).any(|(&a, &b)| a > 0 && b > 0 && a != b)
+    })
+}
+
+/// Each label grows into the background by an ellipsoid of `distance` millimetres, in ascending order. The ellipsoid
+/// is sampled from one of its ends in steps of a voxel, so that it isn't symmetric where its radius isn't whole.
+pub(super) fn dilate(array: &mut Array3<u16>, labels: &[u32], distance: f64, spacing: [f64; 3]) {
+    let radii = spacing.map(|length| distance / length);
+    let steps = radii.map(|radius| {
+        let count = (2.0 * radius + 1.0).ceil() as isize;
+        (0..count).map(|n| (n - count / 2, ((n as f64 - radius) / radius).powi(2))).collect::<Vec<_>>()
+    });
+    let mut ellipsoid = Vec::new();
+    for &(x, a) in &steps[0] {
+        for &(y, b) in &steps[1] {
+            ellipsoid.extend(steps[2].iter().filter(|(_, c)| a + b + c <= 1.0).map(|&(z, _)| [z, y, x]));
+        }
+    }
+    let shape = array.dim();
+    let inside =
+        |at: usize, step: isize, length: usize| at.checked_add_signed(step).filter(|&at| at < length);
+    let before = array.clone();
+    let mut labels = labels.to_vec();
+    labels.sort_unstable();
+    for label in labels {
+        for ((z, y, x), _) in before.indexed_iter().filter(|(_, found)| u32::from(**found) == label) {
+            for [dz, dy, dx] in &ellipsoid {
+                let at = (inside(z, *dz, shape.0), inside(y, *dy, shape.1), inside(x, *dx, shape.2));
+                if let (Some(z), Some(y), Some(x)) = at
+                    && array[[z, y, x]] == 0
+                {
+                    array[[z, y, x]] = label as u16;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LABELS: [u32; 5] = [1, 2, 3, 4, 5];
+
+    fn column(labels: &[u16]) -> Array3<u16> {
+        Array3::from_shape_vec((labels.len(), 1, 1), labels.to_vec()).unwrap()
+    }
+
+    fn separated(labels: &[u16]) -> Vec<u16> {
+        let mut array = column(labels);
+        separate(&mut array, &LABELS, 2.0, [1.0; 3]);
+        array.into_iter().collect()
+    }
+
+    #[test]
+    fn labels_that_do_not_touch_stay() {
+        assert_eq!(separated(&[5, 0, 5, 0, 1, 1]), [5, 0, 5, 0, 1, 1]);
+    }
+
+    #[test]
+    fn pieces_are_counted_upwards_from_the_lowest() {
+        // The last piece is too small, and its label doesn't count any more.
+        assert_eq!(separated(&[4, 4, 3, 0, 3, 3, 0, 3, 2, 0, 5]), [4, 4, 4, 0, 3, 3, 0, 2, 2, 0, 0]);
+    }
+
+    #[test]
+    fn pieces_are_counted_downwards_in_a_head() {
+        assert_eq!(separated(&[3, 3, 0, 3, 3, 0, 2, 1]), [3, 3, 0, 2, 2, 0, 1, 1]);
+    }
+
+    #[test]
+    fn labels_grow_into_the_background() {
+        let mut array = column(&[0, 0, 0, 2, 0, 0, 1, 0]);
+        dilate(&mut array, &LABELS, 2.0, [1.0; 3]);
+        assert_eq!(array, column(&[0, 2, 2, 2, 1, 1, 1, 1]));
+        // The radius is 1.5 voxels: sampled at -1.5, -0.5, 0.5 and 1.5, the middle is the third.
+        let mut array = column(&[0, 0, 0, 2, 0, 0, 0, 0]);
+        dilate(&mut array, &LABELS, 3.0, [1.0, 1.0, 2.0]);
+        assert_eq!(array[[0, 0, 0]], 0);
+        let grown: Vec<bool> = array.iter().map(|&label| label == 2).collect();
+        assert_eq!(grown, [false, true, true, true, true, false, false, false]);
+    }
+}

@@ -1,0 +1,74 @@
+//! The plans of a task's models, of which at most two have their weights in memory: the one that runs, and the next,
+//! which is loaded meanwhile.
+
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::model::task::Part;
+use crate::plan::{Plan, PlanOptions};
+
+/// A model's plan, with or without weights.
+pub(super) struct Slot {
+    pub(super) part: Part,
+    pub(super) plan: Plan,
+    options: PlanOptions,
+    awake: bool,
+}
+
+impl Slot {
+    pub(super) fn new(part: &Part, options: &PlanOptions) -> Result<Self> {
+        let plan = load(part, options)?;
+        Ok(Slot { part: part.clone(), plan, options: options.clone(), awake: true })
+    }
+
+    pub(super) fn sleep(&mut self) {
+        self.plan.sleep();
+        self.awake = false;
+    }
+}
+
+/// Runs the plan of one slot while the next one's weights are loaded.
+pub(super) fn run<T>(
+    slots: &mut [Slot],
+    index: usize,
+    work: impl FnOnce(&mut Plan) -> Result<T>,
+) -> Result<T> {
+    let many = slots.len() > 2;
+    let (before, after) = slots.split_at_mut(index + 1);
+    let slot = &mut before[index];
+    if !slot.awake {
+        slot.plan = load(&slot.part, &slot.options)?;
+        slot.awake = true;
+    }
+    let next = after.first_mut().filter(|next| !next.awake);
+    let (found, loaded) = std::thread::scope(|scope| {
+        let loading = next.as_ref().map(|next| {
+            let (part, options) = (&next.part, &next.options);
+            scope.spawn(move || load(part, options))
+        });
+        let found = work(&mut slot.plan);
+        let loaded = loading.map(|loading| match loading.join() {
+            Ok(loaded) => loaded,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        (found, loaded)
+    });
+    if many {
+        slot.sleep();
+    }
+    let found = found?;
+    if let (Some(next), Some(loaded)) = (next, loaded) {
+        next.plan = loaded?;
+        next.awake = true;
+    }
+    Ok(found)
+}
+
+/// Opens a model again and makes its plan.
+fn load(part: &Part, options: &PlanOptions) -> Result<Plan> {
+    let model = Model::open(&part.path, &part.options)?;
+    if model.identity() != part.identity {
+        let reason = format!("{} has changed since the task was opened", part.path.display());
+        return Err(Error::NotAModel { reason });
+    }
+    Plan::new(&model, options)
+}

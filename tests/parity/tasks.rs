@@ -1,0 +1,99 @@
+//! Whole tasks against TotalSegmentator's own runs on small networks: crops, part models, rules, the way back.
+//! Few of those have margins, so that a label may differ only in as many voxels as we report near ties, and in at most
+//! one of 1,000 foreground voxels.
+
+use std::path::Path;
+
+use serde_json::Value;
+use voxseg::labels::LabelBuffer;
+use voxseg::model::task::{Task, TaskOptions, TaskResampling};
+use voxseg::plan::PlanOptions;
+use voxseg::progress::Run;
+use voxseg::segment::RunReport;
+use voxseg::task::TaskPlan;
+use voxseg::volume::{DType, Layout, Volume};
+
+use crate::image::Image;
+
+/// Runs a task on one of the reference's images.
+fn segment(folder: &Path, name: &str, image: &Image, options: &TaskOptions) -> (Vec<u8>, RunReport) {
+    let task = Task::named(name).unwrap().open(&folder.join("weights"), options).unwrap();
+    let mut plan = TaskPlan::new(&task, &PlanOptions { threads: 2, ..PlanOptions::default() }).unwrap();
+    let grid = image.geometry.clone();
+    let layout = Layout::dense(grid.shape, DType::F32);
+    let volume = Volume::new(grid.clone(), DType::F32, layout, vec![&image.bytes]).unwrap();
+    let mut bytes = vec![255; grid.voxels()];
+    let layout = Layout::dense(grid.shape, DType::U8);
+    let mut labels = LabelBuffer::new(&grid, DType::U8, layout, &mut bytes).unwrap();
+    let mut last = 0.0;
+    let mut run = Run::default().with_progress(|progress| {
+        assert!(progress.fraction >= last && progress.fraction <= 1.0, "{progress:?} after {last}");
+        last = progress.fraction;
+        true
+    });
+    let report = plan.segment(&volume, &mut labels, &mut run).unwrap();
+    drop(run);
+    assert_eq!(last, 1.0);
+    (bytes, report)
+}
+
+fn check(case: &str) {
+    let Some(folder) = crate::reference().map(|folder| folder.join("totalseg")) else { return };
+    let place = folder.join("cases").join(case);
+    let log: Value = serde_json::from_slice(&std::fs::read(place.join("case.json")).unwrap()).unwrap();
+    let given = &log["options"];
+    let flag = |name: &str| given[name] == true;
+    let list = |name: &str| -> Vec<String> {
+        given[name].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let robust_crop = !given["roi_subset_robust"].is_null();
+    let options = TaskOptions {
+        subset: list(if robust_crop { "roi_subset_robust" } else { "roi_subset" }),
+        robust_crop,
+        remove_small: flag("remove_small_blobs").then_some(200.0),
+        resampling: match &given["resampling_order"] {
+            _ if flag("higher_order_resampling") => TaskResampling::Network,
+            order if *order == 3 => TaskResampling::Cubic,
+            _ => TaskResampling::Linear,
+        },
+        split: false,
+    };
+    let speed = if flag("fast") {
+        "_fast"
+    } else if flag("fastest") {
+        "_fastest"
+    } else {
+        ""
+    };
+    let task = format!("{}{speed}", log["task"].as_str().unwrap());
+    let image = Image::read(&folder.join(log["image"].as_str().unwrap()));
+    let (labels, report) = segment(&folder, &task, &image, &options);
+    let expected = Image::read(&place.join("segmentation.nii.gz")).values;
+    assert_eq!(labels.len(), expected.len());
+    let different =
+        labels.iter().zip(&expected).filter(|(label, right)| f32::from(**label) != **right).count();
+    let foreground = expected.iter().filter(|&&label| label != 0.0).count();
+    println!(
+        "{case}: {different} of {} voxels differ ({foreground} in the foreground); {} near ties of {} tiles, {:.1} s",
+        labels.len(),
+        report.near_ties,
+        report.tiles,
+        report.total_seconds,
+    );
+    assert!(different <= report.near_ties.max(1), "{case}: {different} voxels differ");
+    assert!(different * 1000 <= foreground, "{case}: {different} of {foreground} foreground voxels differ");
+}
+
+macro_rules! cases {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            check(stringify!($name));
+        }
+    )*};
+}
+cases! {
+    a_total_fast b_total_fastest c_total d_total_roi e2_statistics_native f_body g1_fast_remove_small_blobs
+    g4_fast_order3 h_liver_vessels i_empty_crop j_kidney_cysts k_vertebrae_pp l_lung_vessels
+    n_total_roi_robust_fast o_effusion_2folds
+}
