@@ -778,9 +778,13 @@ public:
     Devices() : Devices(open()) {}
 #endif
 
+    /** How many there are. */
     std::size_t size() const noexcept { return devices_.size(); }
+    /** One of them; `index` is less than size(). */
     const Device &operator[](std::size_t index) const { return devices_[index]; }
+    /** The first. */
     std::vector<Device>::const_iterator begin() const noexcept { return devices_.begin(); }
+    /** Past the last. */
     std::vector<Device>::const_iterator end() const noexcept { return devices_.end(); }
 
 private:

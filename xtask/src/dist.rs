@@ -1,5 +1,5 @@
-//! `cargo xtask dist`: what users download, from one build of the library: an archive for C and C++, and the Python
-//! wheel. Both hold the same library, byte for byte, whose size and needs are checked.
+//! `cargo xtask dist`: what users download, from one build of the library: an archive for C and C++, the Python wheel
+//! and the NuGet package. All hold the same library, byte for byte, whose size and needs are checked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::sbom::Contents;
 use crate::{
-    Result, at, command, copy, create_folder, execute_quietly, fetch, install, python, remove, root, say,
-    setup, work,
+    Result, at, build, command, copy, create_folder, csharp, execute_quietly, fetch, install, python, remove,
+    root, say, setup, work,
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -22,9 +22,12 @@ const LICENCES: &str = "share/licenses/voxseg/THIRD-PARTY.txt";
 const NEEDED: [&str; 4] = ["libc.so.", "libm.so.", "ld-linux", "libgcc_s.so.1"];
 
 pub fn run() -> Result<()> {
-    let archive = archive()?;
-    let wheel = wheel()?;
-    for package in [archive, wheel] {
+    let mut packages = vec![archive()?, wheel()?];
+    match csharp::toolchain::runtimes() {
+        Ok(_) => packages.push(nuget()?),
+        Err(reason) => say(&format!("leaving the NuGet package out: {reason}")),
+    }
+    for package in packages {
         say(&format!("{} ({})", package.display(), sha256(&package)?));
     }
     Ok(())
@@ -101,6 +104,14 @@ fn wheel() -> Result<PathBuf> {
     execute_quietly(wheel.args(["-m", "wheel", "pack", "--dest-dir"]).arg(folder()).arg(&tree))?;
     remove(&unpacked)?;
     Ok(folder().join(file_name(&made)))
+}
+
+/// The NuGet package for this platform; others are added by `cargo xtask nuget`.
+fn nuget() -> Result<PathBuf> {
+    let made = csharp::nuget::pack(&build::staged()?, Vec::new())?;
+    let package = folder().join(file_name(&made));
+    copy(&made, &package)?;
+    Ok(package)
 }
 
 /// Unpacks an archive and gives the folder in it.

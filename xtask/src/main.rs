@@ -35,7 +35,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
   nuget [PLATFORM=FOLDER ...]  the NuGet package, in target/xtask/csharp; with natives built elsewhere
-  dist              what users download, in target/xtask/dist: the archive for C and C++, the wheel
+  dist              what users download, in target/xtask/dist: the archive for C and C++, the wheel, NuGet
   setup             only fetch what the commands above need";
 
 fn main() -> ExitCode {
