@@ -62,6 +62,8 @@ impl Report {
     }
 }
 
+const RUSTDOC: &str = "Rust documentation without warnings";
+const DOXYGEN: &str = "C and C++ documentation without warnings";
 const DEMO: &str = "the demo from C, and its picture";
 const CTEST: &str = "C and C++ against the shared library";
 const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
@@ -83,6 +85,15 @@ pub fn run() -> ExitCode {
         execute(cargo().args(targets))
     });
     report.lane("Rust tests", || execute(cargo().args(["test", "--workspace", "--features", "cli"])));
+    report.lane(RUSTDOC, || {
+        let documents = ["doc", "--package", "voxseg", "--package", "voxseg-cxx", "--no-deps"];
+        execute(cargo().args(documents).env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    match setup::system_tool("doxygen") {
+        // Its settings make a warning an error.
+        Ok(()) => drop(report.lane(DOXYGEN, || execute(command("doxygen").arg("docs/Doxyfile")))),
+        Err(reason) => report.skip(DOXYGEN, &reason),
+    }
     let library = report.lane("build the shared library", build::staged);
     match &library {
         None => {
