@@ -7,6 +7,10 @@
 //! number of threads: tasks are cut the same way for any (`team`).
 
 #![allow(
+    clippy::needless_range_loop,
+    reason = "counted loops over registers and lanes are unrolled; iterators over them aren't always"
+)]
+#![allow(
     unsafe_code,
     reason = "kernels that address memory by themselves and need SIMD; each block says why it may"
 )]

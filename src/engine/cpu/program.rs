@@ -271,7 +271,8 @@ impl Program {
         let most = phases.iter().copied().max().unwrap_or(1);
         let threads = threads.clamp(1, most.max(1));
         // An odd number of lines apart, so that two threads' data fall on other sets of the cache.
-        let own = (steps.iter().map(|step| step.scratch()).max().unwrap_or(0) / LANES + 1) * LANES | LANES;
+        let most_scratch = steps.iter().map(|step| step.scratch()).max().unwrap_or(0);
+        let own = (most_scratch.div_ceil(LANES) | 1) * LANES;
         Ok(Program {
             isa,
             arena: Memory::zeroed(floats)?,

@@ -18,11 +18,10 @@ impl Lowering<'_> {
             for &input in &inputs {
                 self.feed(step, input);
             }
-            if let Some(input) = inputs.into_iter().find(|&input| self.over(step, input, result, residual)) {
-                if let Draft::Winograd(winograd) = &mut self.drafts[step] {
-                    winograd.by_slabs();
-                    self.buffers[result].over = Some((input, winograd.distance()));
-                }
+            let input = inputs.into_iter().find(|&input| self.over(step, input, result, residual));
+            if let (Some(input), Draft::Winograd(winograd)) = (input, &mut self.drafts[step]) {
+                winograd.by_slabs();
+                self.buffers[result].over = Some((input, winograd.distance()));
             }
             self.recount(step);
         }
@@ -69,10 +68,11 @@ impl Lowering<'_> {
         let partials = *partials;
         self.buffers[partials.buffer].plane = slots * blocks * PARTIAL;
         for draft in &mut self.drafts {
-            if let Draft::Finish(finish) = draft {
-                if finish.partials.buffer == partials.buffer {
+            match draft {
+                Draft::Finish(finish) if finish.partials.buffer == partials.buffer => {
                     finish.partials = partials;
                 }
+                _ => {}
             }
         }
     }

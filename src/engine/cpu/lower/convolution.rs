@@ -292,6 +292,9 @@ impl Lowering<'_> {
 /// Place of a weight in the kernel, and of the voxel that it meets from the first that any result reads.
 type Tap = ([usize; 3], [usize; 3]);
 
+/// First result of a kind, and its weights.
+type Reached = ([usize; 3], Vec<Tap>);
+
 /// All positions of a box.
 fn places(size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     let [_, rows, columns] = size;
@@ -299,7 +302,7 @@ fn places(size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
         .map(move |index| [index / (rows * columns), index / columns % rows, index % columns])
 }
 
-fn forward(convolution: &Convolution) -> (Reach, Vec<([usize; 3], Vec<Tap>)>) {
+fn forward(convolution: &Convolution) -> (Reach, Vec<Reached>) {
     let reach = Reach {
         step: convolution.stride,
         first: convolution.padding.map(|padding| -(padding as isize)),
@@ -311,7 +314,7 @@ fn forward(convolution: &Convolution) -> (Reach, Vec<([usize; 3], Vec<Tap>)>) {
 
 /// Result o · stride + r of a transposed convolution takes weight k from voxel o + (r + padding − k) / stride, where
 /// that is a whole number.
-fn backward(convolution: &Convolution) -> (Reach, Vec<([usize; 3], Vec<Tap>)>) {
+fn backward(convolution: &Convolution) -> (Reach, Vec<Reached>) {
     let Convolution { kernel, stride, padding, .. } = convolution;
     let offset = |axis: usize, start: usize, weight: usize| {
         let distance = (start + padding[axis]) as isize - weight as isize;

@@ -275,7 +275,8 @@ impl Lowering<'_> {
         };
         // Two lists of other widths hold the same channels in other lanes.
         let same = |(a, b): (&Block, &Block)| a.lanes == b.lanes;
-        if !others.is_empty() && !(inputs.len() == others.len() && inputs.iter().zip(&others).all(same)) {
+        let fits = inputs.len() == others.len() && inputs.iter().zip(&others).all(same);
+        if !(fits || others.is_empty()) {
             return Err(Error::unsupported("a sum or product of concatenated channels"));
         }
         self.map(function, inputs, others, self.sizes[id])
@@ -414,7 +415,7 @@ impl Lowering<'_> {
         let slopes: Vec<f32> = all.iter().map(|channel| channel.map_or(0.0, slope)).collect();
         let active =
             |table: usize| self.tables[table + 2 * LANES..table + TABLE].iter().any(|&slope| slope != 1.0);
-        if slopes.iter().any(|&slope| !(slope <= 1.0)) {
+        if !slopes.iter().all(|&slope| slope <= 1.0) {
             return self.map(Function::Slopes(slopes), blocks, Vec::new(), self.sizes[id]);
         }
         if blocks.iter().any(|block| block.table.is_some_and(active)) {

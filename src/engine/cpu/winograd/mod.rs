@@ -224,13 +224,13 @@ impl Winograd {
     /// Floats between points of the factors and of the products of so many tiles. An odd number of lines, so that
     /// the points don't fall on the same sets of the cache.
     fn planes(&self, tiles: usize) -> [usize; 2] {
-        [self.inputs.len(), self.output_blocks].map(|blocks| (tiles * blocks | 1) * LANES)
+        [self.inputs.len(), self.output_blocks].map(|blocks| ((tiles * blocks) | 1) * LANES)
     }
 
     /// Floats of the buffers that [`Winograd::whole`] needs.
     pub(super) fn whole_floats(axes: [Axis; 3], size: [usize; 3], blocks: usize) -> usize {
         let points = axes.iter().map(|axis| axis.points()).product::<usize>();
-        (tiles(axes, size).iter().product::<usize>() * blocks | 1) * LANES * points
+        ((tiles(axes, size).iter().product::<usize>() * blocks) | 1) * LANES * points
     }
 
     /// Layers of tiles in a slab with enough tasks for threads.
@@ -507,7 +507,7 @@ impl Step for Winograd {
         let (mut slot, mut tiles_of) = (task, task * size..((task + 1) * size).min(count));
         if let Some(slabs) = &self.slabs {
             let slab = match &slabs.feeder {
-                Some((feeder, _)) if phase % 2 == 0 => {
+                Some((feeder, _)) if phase.is_multiple_of(2) => {
                     let slab = phase / 2;
                     let fed = if slab == 0 { 0 } else { self.fed(slab - 1, slabs, feeder) };
                     return feeder.run(0, fed * feeder.tasks_of_plane() + task, context);
