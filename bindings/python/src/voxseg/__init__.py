@@ -28,7 +28,7 @@ from ._errors import (
 from ._model import Label, Model
 from ._plan import Plan, PlanReport
 from ._progress import Cancel, Progress
-from ._runtime import Device, devices, open_runtime, runtime_path, runtime_version, version
+from ._runtime import Device, add_runtime_plugin, devices, open_runtime, runtime_path, runtime_version, version
 from ._segmentation import RunReport, Segmentation
 
 __version__ = version()
@@ -53,6 +53,7 @@ __all__ = [
     "RunError",
     "RunReport",
     "Segmentation",
+    "add_runtime_plugin",
     "compare",
     "devices",
     "match_labels",
