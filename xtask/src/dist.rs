@@ -25,10 +25,12 @@ const NEEDED: [&str; 4] = ["libc.so.", "libm.so.", "ld-linux", "libgcc_s.so.1"];
 /// `natives` are `PLATFORM=FOLDER`: libraries that were built elsewhere, for the NuGet package.
 pub fn run(natives: &[&str]) -> Result<()> {
     let natives: Vec<Native> = natives.iter().map(|text| Native::parse(text)).collect::<Result<_>>()?;
-    let archive = archive()?;
-    let wheel = wheel()?;
-    let nuget = nuget(&natives)?;
-    for package in [archive, wheel, nuget] {
+    let mut packages = vec![archive()?, wheel()?];
+    match csharp::toolchain::runtimes() {
+        Ok(_) => packages.push(nuget(&natives)?),
+        Err(reason) => say(&format!("leaving the NuGet package out: {reason}")),
+    }
+    for package in packages {
         say(&format!("{} ({})", package.display(), sha256(&package)?));
     }
     Ok(())
@@ -109,7 +111,6 @@ fn wheel() -> Result<PathBuf> {
 
 /// The NuGet package with the archive's own library in it.
 fn nuget(natives: &[Native]) -> Result<PathBuf> {
-    csharp::toolchain::runtimes()?;
     let documents = [(LICENCES, "licenses/voxseg/THIRD-PARTY.txt"), (SBOM, "voxseg.cdx.json")]
         .map(|(from, to)| (installed().join(from), to));
     let native = installed().join(if cfg!(windows) { "bin" } else { "lib" });

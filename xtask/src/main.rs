@@ -17,6 +17,7 @@ mod sbom;
 mod setup;
 mod test;
 mod toolkits;
+mod vulkan;
 
 use std::env;
 use std::ffi::OsStr;
@@ -30,6 +31,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo              segment a real CT from C, with a table and a picture
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
+  test gpu          only the tests on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in)
   bench             the numerics beside nnU-Net's own (fetches PyTorch, about 3 GB)
   bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(),
         ["test"] => return test::run(),
+        ["test", "gpu"] => return test::gpu(),
         ["bench"] => bench::run(),
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
