@@ -220,22 +220,6 @@ namespace Voxseg
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate int vxs_progress_callback(void* user_data, vxs_progress* progress);
 
-    internal sealed class ProviderHandle : SafeHandle
-    {
-        public ProviderHandle() : base(IntPtr.Zero, true) { }
-
-        public override bool IsInvalid
-        {
-            get { return handle == IntPtr.Zero; }
-        }
-
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.Provider_free(handle);
-            return true;
-        }
-    }
-
     internal sealed class CancelHandle : SafeHandle
     {
         public CancelHandle() : base(IntPtr.Zero, true) { }
