@@ -326,6 +326,22 @@
 #define VXS_STAGE_RESTORE 3
 
 /**
+ * Bring the volume to the networks' grid by linear interpolation, rounded towards zero, and the labels back to the
+ * nearest: TotalSegmentator from 2.16.
+ */
+#define VXS_RESAMPLING_LINEAR 0
+
+/**
+ * By cubic splines, otherwise the same: TotalSegmentator before 2.16.
+ */
+#define VXS_RESAMPLING_CUBIC 1
+
+/**
+ * By each network's own resampling, so that scores and not labels are brought back.
+ */
+#define VXS_RESAMPLING_NETWORK 2
+
+/**
  * Major version of the C interface: grows when something that worked stops working. Part of the soname.
  */
 #define VXS_ABI_MAJOR 0
@@ -1065,6 +1081,43 @@ typedef struct vxs_run_report {
     uint64_t process_peak_bytes;
 } vxs_run_report;
 
+/**
+ * How to run a task. Fill it by `vxs_task_options_init` first.
+ */
+typedef struct vxs_task_options {
+    /**
+     * Set by `vxs_task_options_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * `VXS_RESAMPLING_LINEAR` by default.
+     */
+    int32_t resampling;
+    /**
+     * Names of the labels that are wanted. A rough segmentation finds where they are first, and only the models that
+     * know them run there. Only for whole-body tasks ("total" and its kin). NULL (default): all labels.
+     */
+    const char *const *subset;
+    /**
+     * Number of entries in `subset`.
+     */
+    uint64_t subset_count;
+    /**
+     * 1: the rough segmentation for a subset is a finer one that misses less. 0 by default.
+     */
+    int32_t robust_crop;
+    /**
+     * 1: cut every volume into three overlapping parts along the body, as otherwise only large ones are. 0 by
+     * default.
+     */
+    int32_t split;
+    /**
+     * Pieces of a label of at most so many cubic millimetres are removed; TotalSegmentator removes those up to 200.
+     * 0 (default): none.
+     */
+    double remove_small;
+} vxs_task_options;
+
 
 
 #ifdef __cplusplus
@@ -1468,7 +1521,8 @@ vxs_status vxs_model_label_term(const struct vxs_model *model,
 
 /**
  * The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a
- * volume whose axis 0 is x); 0 where the volume's own spacing is kept. Any thread.
+ * volume whose axis 0 is x); 0 where the volume's own spacing is kept. A task's is along the patient's axes. Any
+ * thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model; `spacing` is NULL or holds three values; `error` is NULL or writable.
@@ -1479,12 +1533,15 @@ vxs_status vxs_model_spacing(const struct vxs_model *model,
                              struct vxs_error **error);
 
 /**
- * The size of a tile in voxels, in the order of a volume's axes. Any thread.
+ * The size of a tile in voxels, in the order of a volume's axes; 0 for a task, whose models have their own. Any thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model; `patch` is NULL or holds three values; `error` is NULL or writable.
  */
-VXS_API vxs_status vxs_model_patch(const struct vxs_model *model, uint64_t *patch, struct vxs_error **error);
+VXS_API
+vxs_status vxs_model_patch(const struct vxs_model *model,
+                           uint64_t *patch,
+                           struct vxs_error **error);
 
 /**
  * Writes the defaults; `size` is `sizeof(vxs_plan_options)` as the caller's header has it.
@@ -1606,6 +1663,45 @@ vxs_status vxs_segment(struct vxs_plan *plan,
                        const struct vxs_run_options *options,
                        struct vxs_run_report *report,
                        struct vxs_error **error);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_task_options)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `options` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_task_options_init(struct vxs_task_options *options, uint64_t size);
+
+/**
+ * Number of TotalSegmentator's tasks, which the library knows. Any thread.
+ */
+VXS_API uint64_t vxs_task_count(void);
+
+/**
+ * The name of one of them, such as "total", "total_fast" (3 mm), "total_mr", "lung_vessels"; NULL when there is no such
+ * task. Lives for ever. Any thread.
+ */
+VXS_API
+const char *vxs_task_name(uint64_t index);
+
+/**
+ * Opens a task, which is then used as any model: plans, labels, `vxs_segment` with one progress and one cancelling.
+ * `task` is one of TotalSegmentator's names (`vxs_task_name`), or the path of a task file, which ends in ".json"
+ * (docs/models.md). `weights` is the folder that holds its models as TotalSegmentator stores them,
+ * `Dataset291_…/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres/fold_0/…`; one that is missing is named with its
+ * licence (`VXS_NOT_A_MODEL`). Nothing is ever fetched. Each model is opened once, one after the other; plans hold
+ * the weights of two at most. Maps aren't for tasks. Free it with `vxs_model_free`. Any thread.
+ *
+ * The caller guarantees:
+ * `task` and `weights` are NULL or NUL-terminated UTF-8 strings; `options` is NULL (defaults) or a filled structure;
+ * `model` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_model_open_task(const char *task,
+                               const char *weights,
+                               const struct vxs_task_options *options,
+                               struct vxs_model **model,
+                               struct vxs_error **error);
 
 /**
  * The version of the interface that the loaded library implements: `major << 16 | minor`.

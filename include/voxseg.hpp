@@ -176,6 +176,20 @@ struct ModelOptions {
     std::int32_t foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
 };
 
+/** How to run a task. */
+struct TaskOptions {
+    /** Names of the labels that are wanted, for whole-body tasks. Empty: all. */
+    std::vector<std::string> subset;
+    /** Whether the rough segmentation for a subset is a finer one that misses less. */
+    bool robust_crop = false;
+    /** Pieces of a label of at most so many cubic millimetres are removed; 0: none. */
+    double remove_small = 0;
+    /** VXS_RESAMPLING_*. */
+    std::int32_t resampling = VXS_RESAMPLING_LINEAR;
+    /** Whether every volume is cut into three overlapping parts along the body. */
+    bool split = false;
+};
+
 /** One file of a model that is in memory; it is only read during Model::open_memory(). */
 struct ModelFile {
     std::string name; /**< Path in the model folder with '/': "fold_0/checkpoint_final.pth". */
@@ -206,6 +220,31 @@ public:
         vxs_model *handle = nullptr;
         detail::call([&](vxs_error **error) {
             return vxs_model_open_memory(list.data(), list.size(), &raw, &handle, error);
+        });
+        return Model(handle);
+    }
+
+    /**
+     * Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose path
+     * ends in ".json". `weights` is the folder that holds its models as TotalSegmentator stores them. Both are UTF-8.
+     */
+    static Model open_task(const std::string &task, const std::string &weights, const TaskOptions &options = {}) {
+        abi_check();
+        vxs_task_options raw;
+        detail::check(vxs_task_options_init(&raw, sizeof raw));
+        std::vector<const char *> subset;
+        for (const std::string &name : options.subset) {
+            subset.push_back(name.c_str());
+        }
+        raw.subset = subset.empty() ? nullptr : subset.data();
+        raw.subset_count = subset.size();
+        raw.robust_crop = options.robust_crop ? 1 : 0;
+        raw.remove_small = options.remove_small;
+        raw.resampling = options.resampling;
+        raw.split = options.split ? 1 : 0;
+        vxs_model *handle = nullptr;
+        detail::call([&](vxs_error **error) {
+            return vxs_model_open_task(task.c_str(), weights.c_str(), &raw, &handle, error);
         });
         return Model(handle);
     }
@@ -300,6 +339,15 @@ private:
 
     detail::Owner<vxs_model> handle_;
 };
+
+/** The names of TotalSegmentator's tasks. */
+inline std::vector<std::string> tasks() {
+    std::vector<std::string> names;
+    for (std::uint64_t i = 0; i < vxs_task_count(); i++) {
+        names.push_back(detail::text(vxs_task_name(i)));
+    }
+    return names;
+}
 
 /** The caller's voxels and their grid: a vxs_volume that fills itself. Borrows the voxels. */
 class VolumeView : public vxs_volume {

@@ -57,6 +57,7 @@ fn c_and_rust_agree() {
             struct_size, reserved, tiles, voxels, near_ties, preprocess_seconds, network_seconds,
             blend_seconds, restore_seconds, total_seconds, process_peak_bytes,
         }
+        vxs_task_options { struct_size, resampling, subset, subset_count, robust_crop, split, remove_small }
         vxs_term { struct_size, reserved, scheme, code, meaning }
         vxs_volume {
             struct_size, dtype, data, data_size, shape, strides, offset, channels, channel_stride,

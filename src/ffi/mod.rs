@@ -18,6 +18,7 @@ mod plan;
 mod platform;
 mod runtime;
 mod segment;
+mod task;
 mod version;
 mod volume;
 
@@ -34,5 +35,6 @@ pub use model::*;
 pub use plan::*;
 pub use runtime::*;
 pub use segment::*;
+pub use task::*;
 pub use version::*;
 pub use volume::*;

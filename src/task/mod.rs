@@ -2,6 +2,7 @@
 //!
 //! The conventions are TotalSegmentator 2.18's (`nnUNet_predict_image` and `python_api`): see docs/numerics.md.
 
+mod any;
 mod image;
 mod rules;
 mod slots;
@@ -24,6 +25,8 @@ use crate::segment::RunReport;
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 use image::{Image, reversed};
 use slots::Slot;
+
+pub use any::{AnyModel, AnyPlan};
 
 /// A task on a device. One segmentation at a time; many run at once. At most two of its models have their weights in
 /// memory.

@@ -130,6 +130,14 @@
     F(vxs_run_report, restore_seconds)                                                                       \
     F(vxs_run_report, total_seconds)                                                                         \
     F(vxs_run_report, process_peak_bytes)                                                                    \
+    S(vxs_task_options)                                                                                      \
+    F(vxs_task_options, struct_size)                                                                         \
+    F(vxs_task_options, resampling)                                                                          \
+    F(vxs_task_options, subset)                                                                              \
+    F(vxs_task_options, subset_count)                                                                        \
+    F(vxs_task_options, robust_crop)                                                                         \
+    F(vxs_task_options, split)                                                                               \
+    F(vxs_task_options, remove_small)                                                                        \
     S(vxs_term)                                                                                              \
     F(vxs_term, struct_size)                                                                                 \
     F(vxs_term, reserved)                                                                                    \

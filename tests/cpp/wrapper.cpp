@@ -101,6 +101,17 @@ void run(const arguments &given) {
         std::free(file.data);
     }
 
+    // Tasks: known by name; weights that are missing are named with their licence.
+    const auto tasks = voxseg::tasks();
+    CHECK(std::count(tasks.begin(), tasks.end(), "total") == 1 && vxs_task_name(tasks.size()) == nullptr);
+    voxseg::TaskOptions liver;
+    liver.subset = {"liver"};
+    const auto weights = throws(VXS_NOT_A_MODEL, [&] { voxseg::Model::open_task("total", "/nowhere", liver); });
+    CHECK(std::string(weights.what()).find("Apache-2.0") != std::string::npos);
+    liver.subset = {"liver", "tail"};
+    throws(VXS_INVALID_ARGUMENT, [&] { voxseg::Model::open_task("total", "/nowhere", liver); });
+    throws(VXS_INVALID_ARGUMENT, [] { voxseg::Model::open_task("no such task", "/nowhere"); });
+
     // Plans: options with their defaults, moves, the model may go first.
     voxseg::PlanOptions options;
     CHECK(options.struct_size == sizeof(vxs_plan_options) && options.device == VXS_DEVICE_CPU);

@@ -12,7 +12,29 @@ from typing import Any, Callable
 import numpy as np
 
 import voxseg
-from fixture import MODEL, SMALL, SPACING, ct, expected, model, plan
+from fixture import MODEL, REPOSITORY, SMALL, SPACING, ct, expected, model, plan
+
+
+class Tasks(unittest.TestCase):
+    def test_a_task_is_used_as_a_model(self) -> None:
+        self.assertIn("total", voxseg.tasks())
+        file = REPOSITORY / "examples/models/organs.task.json"
+        opened = voxseg.Model.open_task(file, REPOSITORY / "examples/models")
+        self.assertEqual([label.name for label in opened.labels], ["background", "liver", "spleen", "kidneys"])
+        found = voxseg.Plan(opened).segment(ct(), SPACING)
+        self.assertEqual(found.report.tiles, 1)
+        # What the model calls liver is the task's first label; small pieces and other labels are gone.
+        values = {label.name: label.value for label in model().labels}
+        self.assertTrue(np.all(expected()[found.labels == 1] == values["liver"]))
+        self.assertLess(set(np.unique(found.labels)), {0, 1, 2, 3, 4})
+
+    def test_what_is_missing_is_named(self) -> None:
+        with self.assertRaisesRegex(voxseg.ModelError, "Dataset291.*Apache-2.0"):
+            voxseg.Model.open_task("total", "no/such/folder", subset=["liver"])
+        with self.assertRaisesRegex(voxseg.ArgumentError, "tail"):
+            voxseg.Model.open_task("total", "no/such/folder", subset=["tail"])
+        with self.assertRaises(ValueError):
+            voxseg.Model.open_task("total", "no/such/folder", resampling="best")
 
 
 class Opened(unittest.TestCase):

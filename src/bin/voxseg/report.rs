@@ -1,9 +1,9 @@
 //! The report of a run as JSON, for machines.
 
 use serde_json::{Value, json};
-use voxseg::model::Model;
-use voxseg::plan::{Plan, PlanReport};
+use voxseg::plan::PlanReport;
 use voxseg::segment::RunReport;
+use voxseg::task::{AnyModel, AnyPlan};
 use voxseg::volume::Geometry;
 
 use crate::counts::Count;
@@ -11,8 +11,8 @@ use crate::options::precision_name;
 
 /// All that is known after a run.
 pub fn report(
-    model: &Model,
-    plan: &Plan,
+    model: &AnyModel,
+    plan: &AnyPlan,
     geometry: &Geometry,
     planned: &PlanReport,
     run: &RunReport,

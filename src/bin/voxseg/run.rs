@@ -7,10 +7,11 @@ use std::time::Instant;
 use voxseg::engine::Device;
 use voxseg::labels::LabelBuffer;
 use voxseg::model::Model;
-use voxseg::plan::{Blending, Plan, PlanOptions, PlanReport, Precision};
+use voxseg::plan::{Blending, PlanOptions, PlanReport, Precision};
 use voxseg::progress::Run;
 use voxseg::restore::{Map, MapBuffer};
 use voxseg::segment::RunReport;
+use voxseg::task::AnyModel;
 use voxseg::volume::{DType, Layout};
 
 use crate::counts::{self, Count, count, size, thousands};
@@ -19,14 +20,17 @@ use crate::image_file::{ImageFile, check_folder, check_name};
 use crate::info::Weights;
 use crate::picture::{self, Caption};
 use crate::progress::Bar;
+use crate::tasks::TaskArguments;
 use crate::{options, report};
 
 /// What to segment with what, and where results go.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The model's folder, or its zip archive; several models of one dataset are averaged
-    #[arg(long, value_name = "PATH", required = true)]
+    #[arg(long, value_name = "PATH", required_unless_present = "task", conflicts_with = "task")]
     model: Vec<PathBuf>,
+    #[command(flatten)]
+    task: TaskArguments,
     /// The image (.nii, .nii.gz, .mhd); once for each of the model's channels, in its order
     #[arg(long, value_name = "FILE", required = true)]
     image: Vec<PathBuf>,
@@ -110,9 +114,14 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
     let image = read_channels(&arguments.image)?;
     let read = lap();
-    let open = |path: &PathBuf| Model::open(path, &(&arguments.weights).into());
-    let members: Vec<Model> = arguments.model.iter().map(open).collect::<voxseg::Result<_>>()?;
-    let model = Model::ensemble(&members)?;
+    let model = match arguments.task.open()? {
+        Some(task) => AnyModel::Task(task),
+        None => {
+            let open = |path: &PathBuf| Model::open(path, &(&arguments.weights).into());
+            let members: Vec<Model> = arguments.model.iter().map(open).collect::<voxseg::Result<_>>()?;
+            AnyModel::Model(Model::ensemble(&members)?)
+        }
+    };
     let opened = lap();
     let options = PlanOptions {
         device: arguments.device,
@@ -124,7 +133,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         memory_budget: arguments.memory_budget,
         postprocess: arguments.postprocess,
     };
-    let mut plan = Plan::new(&model, &options)?;
+    let mut plan = model.plan(&options)?;
     let planned = plan.report(&image.geometry)?;
     let mut times = Times { read, model: opened, plan: lap(), write: 0.0 };
 
@@ -170,7 +179,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         std::fs::write(path, format!("{report:#}\n")).map_err(|error| Failure::write(path, error))?;
     }
     if let Some(path) = &arguments.picture {
-        picture::write(path, &image, &values, &counts, &model, &arguments.caption)?;
+        picture::write(path, &image, &values, &counts, model.name(), &arguments.caption)?;
     }
     if !arguments.quiet {
         summary(out, &counts, &planned, &result, &times)?;

@@ -25,7 +25,7 @@ from ._errors import (
     ModelError,
     RunError,
 )
-from ._model import Label, Model
+from ._model import Label, Model, tasks
 from ._plan import Plan, PlanReport
 from ._progress import Cancel, Progress
 from ._runtime import Device, devices, open_runtime, runtime_path, runtime_version, version
@@ -59,5 +59,6 @@ __all__ = [
     "open_runtime",
     "runtime_path",
     "runtime_version",
+    "tasks",
     "version",
 ]
