@@ -81,6 +81,9 @@ struct Free {
     void operator()(vxs_cancel *handle) const noexcept { vxs_cancel_free(handle); }
     void operator()(vxs_device_list *handle) const noexcept { vxs_device_list_free(handle); }
     void operator()(vxs_comparison_list *handle) const noexcept { vxs_comparison_list_free(handle); }
+    void operator()(vxs_statistics_list *handle) const noexcept { vxs_statistics_list_free(handle); }
+    void operator()(vxs_record *handle) const noexcept { vxs_record_free(handle); }
+    void operator()(vxs_dose_list *handle) const noexcept { vxs_dose_list_free(handle); }
 };
 
 template <class Handle> using Owner = std::unique_ptr<Handle, Free>;
@@ -551,6 +554,39 @@ private:
     detail::Owner<vxs_cancel> handle_;
 };
 
+namespace detail {
+
+/** Keeps exceptions of a progress function on this side of the C frames. */
+struct Callback {
+    const std::function<bool(const vxs_progress &)> *progress;
+    std::exception_ptr thrown;
+
+    static std::int32_t call(void *user_data, const vxs_progress *progress) noexcept {
+        auto *self = static_cast<Callback *>(user_data);
+        try {
+            return (*self->progress)(*progress) ? 0 : 1;
+        } catch (...) {
+            self->thrown = std::current_exception();
+            return 1;
+        }
+    }
+
+    /** Calls the library, and throws what the progress function threw, or the library's error. */
+    template <class Body> void watch(Body body) {
+        vxs_error *error = nullptr;
+        const vxs_status status = body(&error);
+        if (thrown) {
+            vxs_error_free(error);
+            std::rethrow_exception(thrown);
+        }
+        if (status != VXS_OK) {
+            throw Error(status, error);
+        }
+    }
+};
+
+} // namespace detail
+
 /** How to run a plan. */
 struct RunOptions {
     /**
@@ -562,6 +598,8 @@ struct RunOptions {
     const Cancel *cancel = nullptr;
     /** What to tell of each voxel beside its label. After a failure maps are as they were, or all zero. */
     std::vector<MapView> maps{};
+    /** Receives the record of a run that succeeds, as JSON; nullptr for none. */
+    std::string *record = nullptr;
 };
 
 /** How to make a plan: a vxs_plan_options with its defaults. Set its fields. */
@@ -594,11 +632,11 @@ public:
     /** Segments `volume` into `labels`, which stay untouched when this throws. */
     vxs_run_report segment(const VolumeView &volume, const LabelView &labels,
                            const RunOptions &options = {}) {
-        Callback callback{&options.progress, nullptr};
+        detail::Callback callback{&options.progress, nullptr};
         vxs_run_options raw;
         detail::check(vxs_run_options_init(&raw, sizeof raw));
         if (options.progress) {
-            raw.progress = &Callback::call;
+            raw.progress = &detail::Callback::call;
             raw.user_data = &callback;
         }
         if (options.cancel) {
@@ -612,14 +650,14 @@ public:
         raw.map_count = maps.size();
         vxs_run_report report;
         detail::check(vxs_run_report_init(&report, sizeof report));
-        vxs_error *error = nullptr;
-        const vxs_status status = vxs_segment(handle_.get(), &volume, &labels, &raw, &report, &error);
-        if (callback.thrown) {
-            vxs_error_free(error);
-            std::rethrow_exception(callback.thrown);
-        }
-        if (status != VXS_OK) {
-            throw Error(status, error);
+        vxs_record *record = nullptr;
+        raw.record = options.record ? &record : nullptr;
+        callback.watch([&](vxs_error **error) {
+            return vxs_segment(handle_.get(), &volume, &labels, &raw, &report, error);
+        });
+        const detail::Owner<vxs_record> owner(record);
+        if (options.record) {
+            *options.record = detail::text(vxs_record_json(record));
         }
         return report;
     }
@@ -628,23 +666,105 @@ public:
     vxs_plan *get() const noexcept { return handle_.get(); }
 
 private:
-    /** Keeps exceptions on this side of the C frames. */
-    struct Callback {
-        const std::function<bool(const vxs_progress &)> *progress;
-        std::exception_ptr thrown;
-
-        static std::int32_t call(void *user_data, const vxs_progress *progress) noexcept {
-            auto *self = static_cast<Callback *>(user_data);
-            try {
-                return (*self->progress)(*progress) ? 0 : 1;
-            } catch (...) {
-                self->thrown = std::current_exception();
-                return 1;
-            }
-        }
-    };
-
     detail::Owner<vxs_plan> handle_;
+};
+
+/** How to measure labels. */
+struct MeasureOptions {
+    /** Threads that work, the calling one included; 0: all processors of this process. */
+    std::uint32_t threads = 0;
+    /** For statistics: which of the image's channels. */
+    std::uint64_t channel = 0;
+    /** As for RunOptions. */
+    std::function<bool(const vxs_progress &)> progress{};
+    /** Stops the work; nullptr for none. */
+    const Cancel *cancel = nullptr;
+};
+
+namespace detail {
+
+/** Measures labels by `body`, which gets the C options and the error's place. */
+template <class Body> void measure(const MeasureOptions &options, Body body) {
+    abi_check();
+    Callback callback{&options.progress, nullptr};
+    vxs_measure_options raw;
+    check(vxs_measure_options_init(&raw, sizeof raw));
+    raw.threads = options.threads;
+    raw.channel = options.channel;
+    if (options.progress) {
+        raw.progress = &Callback::call;
+        raw.user_data = &callback;
+    }
+    if (options.cancel) {
+        raw.cancel = options.cancel->get();
+    }
+    callback.watch([&](vxs_error **error) { return body(&raw, error); });
+}
+
+} // namespace detail
+
+/**
+ * Measures each label but 0 that occurs in a label map, in ascending order, and the intensities of an image on the same
+ * grid; nullptr for no image, whose numbers are then NaN.
+ */
+inline std::vector<vxs_label_statistics> statistics(const VolumeView &labels, const VolumeView *image = nullptr,
+                                                    const MeasureOptions &options = {}) {
+    vxs_statistics_list *list = nullptr;
+    detail::measure(options, [&](const vxs_measure_options *raw, vxs_error **error) {
+        return vxs_statistics(&labels, image, raw, &list, error);
+    });
+    const detail::Owner<vxs_statistics_list> owner(list);
+    std::vector<vxs_label_statistics> found(static_cast<std::size_t>(vxs_statistics_list_count(list)));
+    for (std::size_t i = 0; i < found.size(); i++) {
+        detail::check(vxs_label_statistics_init(&found[i], sizeof found[i]));
+        detail::call([&](vxs_error **error) { return vxs_statistics_list_get(list, i, &found[i], error); });
+    }
+    return found;
+}
+
+/** The dose that each label but 0 receives, in ascending order of the labels. */
+class Doses {
+public:
+    /** Samples `dose`, a volume on any grid, at the centres of the labels' voxels. */
+    Doses(const VolumeView &labels, const VolumeView &dose, const MeasureOptions &options = {}) {
+        vxs_dose_list *list = nullptr;
+        detail::measure(options, [&](const vxs_measure_options *raw, vxs_error **error) {
+            return vxs_dose(&labels, &dose, raw, &list, error);
+        });
+        list_.reset(list);
+    }
+
+    /** How many labels occur. */
+    std::size_t size() const noexcept { return static_cast<std::size_t>(vxs_dose_list_count(list_.get())); }
+
+    /** Voxels, mean, smallest and largest dose of one. */
+    vxs_label_dose operator[](std::size_t index) const {
+        vxs_label_dose found;
+        detail::check(vxs_label_dose_init(&found, sizeof found));
+        detail::call([&](vxs_error **error) { return vxs_dose_list_get(list_.get(), index, &found, error); });
+        return found;
+    }
+
+    /** D95, D2 and so on: the dose that so many per cent of it receive at least. */
+    double dose_to(std::size_t index, double percent) const {
+        double dose = 0;
+        detail::call([&](vxs_error **error) {
+            return vxs_dose_list_doses(list_.get(), index, &percent, 1, &dose, error);
+        });
+        return dose;
+    }
+
+    /** V20 and so on, or the cumulative histogram: the shares, 0 to 1, of it that receive at least these doses. */
+    std::vector<double> shares(std::size_t index, const std::vector<double> &doses) const {
+        std::vector<double> shares(doses.size());
+        detail::call([&](vxs_error **error) {
+            return vxs_dose_list_shares(list_.get(), index, doses.data(), doses.size(), shares.data(), error);
+        });
+        return shares;
+    }
+
+private:
+    detail::Owner<vxs_dose_list> list_;
 };
 
 /** One thing that a plan can run on. */

@@ -45,6 +45,8 @@ pub const VXS_POSTPROCESS_MODEL: i32 = 1;
 pub struct vxs_plan {
     pub(super) plan: Mutex<AnyPlan>,
     description: CString,
+    /// What the model says of itself.
+    pub(super) about: serde_json::Value,
     pub(super) poisoned: OnceLock<()>,
 }
 
@@ -227,7 +229,8 @@ pub unsafe extern "C" fn vxs_plan_create(
             let place = output(plan, "plan")?;
             let plan = model.model.plan(&options)?;
             let description = c_string(&plan.describe().to_string());
-            let handle = vxs_plan { plan: Mutex::new(plan), description, poisoned: OnceLock::new() };
+            let about = model.model.describe();
+            let handle = vxs_plan { plan: Mutex::new(plan), description, about, poisoned: OnceLock::new() };
             *place = Box::into_raw(Box::new(handle));
             Ok(())
         })

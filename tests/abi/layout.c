@@ -46,6 +46,14 @@
     F(vxs_device_info, reserved)                                                                             \
     F(vxs_device_info, name)                                                                                 \
     F(vxs_device_info, reason)                                                                               \
+    S(vxs_label_dose)                                                                                        \
+    F(vxs_label_dose, struct_size)                                                                           \
+    F(vxs_label_dose, label)                                                                                 \
+    F(vxs_label_dose, voxels)                                                                                \
+    F(vxs_label_dose, outside)                                                                               \
+    F(vxs_label_dose, mean)                                                                                  \
+    F(vxs_label_dose, min)                                                                                   \
+    F(vxs_label_dose, max)                                                                                   \
     S(vxs_label_pair)                                                                                        \
     F(vxs_label_pair, first)                                                                                 \
     F(vxs_label_pair, second)                                                                                \
@@ -55,6 +63,22 @@
     F(vxs_label_info, name)                                                                                  \
     F(vxs_label_info, color)                                                                                 \
     F(vxs_label_info, reserved)                                                                              \
+    S(vxs_label_statistics)                                                                                  \
+    F(vxs_label_statistics, struct_size)                                                                     \
+    F(vxs_label_statistics, label)                                                                           \
+    F(vxs_label_statistics, voxels)                                                                          \
+    F(vxs_label_statistics, milliliters)                                                                     \
+    F(vxs_label_statistics, surface_area)                                                                    \
+    F(vxs_label_statistics, first)                                                                           \
+    F(vxs_label_statistics, last)                                                                            \
+    F(vxs_label_statistics, centroid_index)                                                                  \
+    F(vxs_label_statistics, centroid)                                                                        \
+    F(vxs_label_statistics, margin)                                                                          \
+    F(vxs_label_statistics, mean)                                                                            \
+    F(vxs_label_statistics, std)                                                                             \
+    F(vxs_label_statistics, median)                                                                          \
+    F(vxs_label_statistics, min)                                                                             \
+    F(vxs_label_statistics, max)                                                                             \
     S(vxs_labels)                                                                                            \
     F(vxs_labels, struct_size)                                                                               \
     F(vxs_labels, dtype)                                                                                     \
@@ -71,6 +95,13 @@
     F(vxs_map, data_size)                                                                                    \
     F(vxs_map, strides)                                                                                      \
     F(vxs_map, offset)                                                                                       \
+    S(vxs_measure_options)                                                                                   \
+    F(vxs_measure_options, struct_size)                                                                      \
+    F(vxs_measure_options, threads)                                                                          \
+    F(vxs_measure_options, channel)                                                                          \
+    F(vxs_measure_options, progress)                                                                         \
+    F(vxs_measure_options, user_data)                                                                        \
+    F(vxs_measure_options, cancel)                                                                           \
     S(vxs_model_file)                                                                                        \
     F(vxs_model_file, name)                                                                                  \
     F(vxs_model_file, data)                                                                                  \
@@ -118,6 +149,7 @@
     F(vxs_run_options, cancel)                                                                               \
     F(vxs_run_options, maps)                                                                                 \
     F(vxs_run_options, map_count)                                                                            \
+    F(vxs_run_options, record)                                                                               \
     S(vxs_run_report)                                                                                        \
     F(vxs_run_report, struct_size)                                                                           \
     F(vxs_run_report, reserved)                                                                              \

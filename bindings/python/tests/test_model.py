@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import pickle
 import tempfile
 import unittest
@@ -21,12 +22,15 @@ class Tasks(unittest.TestCase):
         file = REPOSITORY / "examples/models/organs.task.json"
         opened = voxseg.Model.open_task(file, REPOSITORY / "examples/models")
         self.assertEqual([label.name for label in opened.labels], ["background", "liver", "spleen", "kidneys"])
-        found = voxseg.Plan(opened).segment(ct(), SPACING)
-        self.assertEqual(found.report.tiles, 1)
-        # What the model calls liver is the task's first label; small pieces and other labels are gone.
+        found = voxseg.Plan(opened).segment(ct(), SPACING, coordinates="RAS")
+        self.assertEqual((found.report.tiles, found.record), (1, None))
+        # The model's values become the task's, other labels and small pieces go.
         values = {label.name: label.value for label in model().labels}
-        self.assertTrue(np.all(expected()[found.labels == 1] == values["liver"]))
-        self.assertLess(set(np.unique(found.labels)), {0, 1, 2, 3, 4})
+        models = {1: ["liver"], 2: ["spleen"], 3: ["kidney_left", "kidney_right"]}
+        self.assertEqual(set(np.unique(found.labels)), {0, *models})
+        for value, names in models.items():
+            inside = np.isin(expected(), [values[name] for name in names])
+            self.assertTrue(np.all(inside[found.labels == value]), names)
 
     def test_what_is_missing_is_named(self) -> None:
         with self.assertRaisesRegex(voxseg.ModelError, "Dataset291.*Apache-2.0"):
@@ -35,6 +39,18 @@ class Tasks(unittest.TestCase):
             voxseg.Model.open_task("total", "no/such/folder", subset=["tail"])
         with self.assertRaises(ValueError):
             voxseg.Model.open_task("total", "no/such/folder", resampling="best")
+
+
+class Records(unittest.TestCase):
+    def test_what_a_run_was(self) -> None:
+        found = plan().segment(ct(), SPACING, record=True)
+        record = found.record
+        assert record is not None
+        self.assertEqual(record["model"]["identity"], model().identity)
+        self.assertEqual(record["run"]["near_ties"], found.report.near_ties)
+        self.assertEqual(record["versions"]["voxseg"], voxseg.version())
+        labels = np.ascontiguousarray(found.labels).astype("<u2").tobytes()
+        self.assertEqual(record["output"]["labels_sha256"], hashlib.sha256(labels).hexdigest())
 
 
 class Opened(unittest.TestCase):

@@ -9,6 +9,7 @@ use voxseg::labels::LabelBuffer;
 use voxseg::model::Model;
 use voxseg::plan::{Blending, PlanOptions, PlanReport, Precision};
 use voxseg::progress::Run;
+use voxseg::record::record;
 use voxseg::restore::{Map, MapBuffer};
 use voxseg::segment::RunReport;
 use voxseg::task::AnyModel;
@@ -161,6 +162,10 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let result = plan.segment(&volume, &mut buffer, &mut maps, &mut Run::default().with_progress(watch));
     bar.clear();
     let result = result?;
+    let record = match &arguments.report {
+        Some(_) => record(&model.describe(), &plan, &volume, &buffer, &result)?,
+        None => serde_json::Value::Null,
+    };
 
     lap();
     let mut labels = image.sibling(dtype, bytes);
@@ -175,7 +180,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let values = labels.labels(&arguments.out)?;
     let counts = count(&values, model.labels(), image.geometry.voxel_volume());
     if let Some(path) = &arguments.report {
-        let report = report::report(&model, &plan, &image.geometry, &planned, &result, &counts);
+        let report = report::report(record, &counts);
         std::fs::write(path, format!("{report:#}\n")).map_err(|error| Failure::write(path, error))?;
     }
     if let Some(path) = &arguments.picture {

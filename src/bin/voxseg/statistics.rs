@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use voxseg::labels::{Label, LabelDose, LabelStatistics, dose as measure_dose, statistics as measure};
 use voxseg::model::{Model, ModelOptions};
+use voxseg::progress::Run;
 
 use crate::counts::thousands;
 use crate::failure::Outcome;
@@ -56,9 +57,9 @@ pub fn statistics(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     };
     let map = labels.volume()?;
     let image = image.as_ref().map(ImageFile::volume).transpose()?;
-    let found = measure(&map, image.as_ref().map(|image| (image, 0)), threads())?;
+    let found = measure(&map, image.as_ref().map(|image| (image, 0)), threads(), &mut Run::default())?;
     let mut doses = match &dose {
-        Some(dose) => measure_dose(&map, &dose.volume()?, threads())?,
+        Some(dose) => measure_dose(&map, &dose.volume()?, threads(), &mut Run::default())?,
         None => Vec::new(),
     }
     .into_iter();

@@ -25,6 +25,7 @@ from ._errors import (
     ModelError,
     RunError,
 )
+from ._measure import Dose, Statistics, dose, statistics
 from ._model import Label, Model, tasks
 from ._plan import Plan, PlanReport
 from ._progress import Cancel, Progress
@@ -41,6 +42,7 @@ __all__ = [
     "Comparison",
     "Device",
     "DeviceError",
+    "Dose",
     "Error",
     "InternalError",
     "Label",
@@ -53,12 +55,15 @@ __all__ = [
     "RunError",
     "RunReport",
     "Segmentation",
+    "Statistics",
     "compare",
     "devices",
+    "dose",
     "match_labels",
     "open_runtime",
     "runtime_path",
     "runtime_version",
+    "statistics",
     "tasks",
     "version",
 ]
