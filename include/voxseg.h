@@ -50,6 +50,47 @@
 #define VXS_DEVICE_ORT_CPU 2
 
 /**
+ * NVIDIA GPUs through CUDA and cuDNN.
+ */
+#define VXS_DEVICE_CUDA 3
+
+/**
+ * NVIDIA GPUs through TensorRT, which compiles a network for minutes.
+ */
+#define VXS_DEVICE_TENSORRT 4
+
+/**
+ * Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (`vxs_runtime_add_plugin`).
+ */
+#define VXS_DEVICE_WEBGPU 5
+
+/**
+ * Any GPU on Windows, through Direct3D 12.
+ */
+#define VXS_DEVICE_DIRECTML 6
+
+/**
+ * Intel processors (index 0) and GPUs (from index 1 on).
+ */
+#define VXS_DEVICE_OPENVINO 7
+
+/**
+ * Apple's GPUs and neural engines.
+ */
+#define VXS_DEVICE_COREML 8
+
+/**
+ * AMD GPUs through ROCm.
+ */
+#define VXS_DEVICE_MIGRAPHX 9
+
+/**
+ * The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that
+ * plays a GPU; else `VXS_DEVICE_CPU`.
+ */
+#define VXS_DEVICE_BEST 100
+
+/**
  * Success.
  */
 #define VXS_OK 0
@@ -261,7 +302,7 @@
 #define VXS_TERM_REGION_MODIFIER 4
 
 /**
- * What suits the device: single precision on a CPU.
+ * What suits the device: single precision on a CPU and for ONNX files, else half.
  */
 #define VXS_PRECISION_AUTO 0
 
@@ -309,6 +350,27 @@
  * Apply the postprocessing that comes with the model; where none does, nothing happens.
  */
 #define VXS_POSTPROCESS_MODEL 1
+
+/**
+ * The device computes everything, or there is an error.
+ */
+#define VXS_FALLBACK_OFF 0
+
+/**
+ * The CPU may compute operators that the device lacks, or everything when the device can't be used;
+ * `vxs_plan_describe` tells.
+ */
+#define VXS_FALLBACK_CPU 1
+
+/**
+ * A tile whose scores overflow half precision runs again in single; the run's report counts them.
+ */
+#define VXS_OVERFLOW_SINGLE 0
+
+/**
+ * Scores that overflow half precision are an error.
+ */
+#define VXS_OVERFLOW_ERROR 1
 
 /**
  * Reading, cropping, normalising and resampling the volume.
@@ -410,6 +472,11 @@
  * Flag of a volume: voxels are in the other byte order than the machine's.
  */
 #define VXS_VOLUME_SWAPPED 2
+
+/**
+ * What computes for ONNX Runtime.
+ */
+typedef struct Provider Provider;
 
 /**
  * A flag that stops a segmentation within one tile. Any thread may request it at any time; one flag may
@@ -670,9 +737,9 @@ typedef struct vxs_device_info {
      */
     int32_t usable;
     /**
-     * Must be 0.
+     * Its number among the provider's devices: what to put into `vxs_plan_options.device_index`.
      */
-    uint32_t reserved;
+    uint32_t index;
     /**
      * Its name. Lives as long as the list.
      */
@@ -681,6 +748,22 @@ typedef struct vxs_device_info {
      * Why it can't be used; an empty string when it can. Lives as long as the list.
      */
     const char *reason;
+    /**
+     * Its driver and the driver's version; an empty string when unknown. Lives as long as the list.
+     */
+    const char *driver;
+    /**
+     * Bytes of its own memory; 0 when unknown or it has none.
+     */
+    uint64_t memory_bytes;
+    /**
+     * 1 when it is hardware of its own, as far as is known; 0 for a CPU, and for software that plays a GPU.
+     */
+    int32_t hardware;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } vxs_device_info;
 
 /**
@@ -1028,9 +1111,31 @@ typedef struct vxs_plan_options {
      */
     int32_t postprocess;
     /**
-     * Must be 0.
+     * Which of the provider's devices, from 0 (default).
      */
-    uint32_t reserved;
+    uint32_t device_index;
+    /**
+     * `VXS_FALLBACK_OFF` by default.
+     */
+    int32_t fallback;
+    /**
+     * `VXS_OVERFLOW_SINGLE` by default.
+     */
+    int32_t overflow;
+    /**
+     * Bytes of the device's own memory that the plan may need. 0 (default): what is free.
+     */
+    uint64_t device_memory_budget;
+    /**
+     * An existing folder (UTF-8) for what TensorRT, OpenVINO and Core ML compile; read during the call. NULL
+     * (default): nothing is kept.
+     */
+    const char *device_cache;
+    /**
+     * A `cudaStream_t` of the device's primary context that CUDA and TensorRT shall compute on, alive as long as the
+     * plan. NULL (default): one of their own.
+     */
+    void *device_stream;
 } vxs_plan_options;
 
 /**
@@ -1042,7 +1147,7 @@ typedef struct vxs_plan_report {
      */
     uint32_t struct_size;
     /**
-     * The device.
+     * The device that runs the network.
      */
     vxs_device device;
     /**
@@ -1078,6 +1183,14 @@ typedef struct vxs_plan_report {
      * Bytes of weights, all networks together; part of `host_peak_bytes`.
      */
     uint64_t weight_bytes;
+    /**
+     * Which of the provider's devices.
+     */
+    uint32_t device_index;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } vxs_plan_report;
 
 /**
@@ -1167,6 +1280,10 @@ typedef struct vxs_run_report {
      * Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't tell.
      */
     uint64_t process_peak_bytes;
+    /**
+     * Runs of the network that overflowed half precision and were repeated in single.
+     */
+    uint64_t tiles_in_single;
 } vxs_run_report;
 
 /**
@@ -1271,6 +1388,8 @@ typedef struct vxs_task_options {
      */
     double remove_small;
 } vxs_task_options;
+
+
 
 
 
@@ -1405,13 +1524,16 @@ VXS_API void vxs_comparison_list_free(struct vxs_comparison_list *list);
 VXS_API vxs_status vxs_device_info_init(struct vxs_device_info *info, uint64_t size);
 
 /**
- * Looks which devices there are. Loads ONNX Runtime when it can be found; when it can't, the devices that
- * need it are listed as unusable. Free the list with `vxs_device_list_free`. Any thread.
+ * Looks which devices there are: the CPU's, then each provider's, and for a provider without one an entry that says
+ * why. Loads ONNX Runtime when it can be found; when it can't, the devices that need it are listed as unusable. To
+ * know whether a provider that ONNX Runtime was built with can be used, its libraries are loaded. Free the list with `vxs_device_list_free`. Any thread.
  *
  * The caller guarantees:
  * `list` is NULL or writable; `error` is NULL or writable.
  */
-VXS_API vxs_status vxs_device_list_open(struct vxs_device_list **list, struct vxs_error **error);
+VXS_API
+vxs_status vxs_device_list_open(struct vxs_device_list **list,
+                                struct vxs_error **error);
 
 /**
  * Number of devices; 0 for NULL. Any thread.
@@ -1824,13 +1946,15 @@ vxs_status vxs_plan_report_for(const struct vxs_plan *plan,
                                struct vxs_error **error);
 
 /**
- * What runs where, as JSON: device, engine and its version, precision, operators. Lives as long as the plan;
+ * What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
+ * ("operators_on_cpu"), why another device runs than was asked for ("fallback"). Lives as long as the plan;
  * NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan.
  */
-VXS_API const char *vxs_plan_describe(const struct vxs_plan *plan);
+VXS_API
+const char *vxs_plan_describe(const struct vxs_plan *plan);
 
 /**
  * Frees a plan that isn't running. NULL is fine.
@@ -1872,6 +1996,20 @@ VXS_API void vxs_record_free(struct vxs_record *record);
  * `path` is NULL or a NUL-terminated string; `error` is NULL or writable.
  */
 VXS_API vxs_status vxs_runtime_open(const char *path, struct vxs_error **error);
+
+/**
+ * Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, so that its devices can be
+ * listed and used; opens ONNX Runtime as `vxs_runtime_open(NULL)` does, if it isn't open. `path` is the library's
+ * file (UTF-8); a library that is registered already is left alone. It stays until the process ends. The
+ * environment variable `VOXSEG_ORT_PLUGIN`, with files separated as in PATH, does the same whenever ONNX Runtime is
+ * opened; what fails there shows in the list of devices. Any thread.
+ *
+ * The caller guarantees:
+ * `path` is NULL or a NUL-terminated string; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_runtime_add_plugin(const char *path,
+                                  struct vxs_error **error);
 
 /**
  * The version of the ONNX Runtime that is loaded, for example "1.28.0"; NULL when none is. Lives as long as

@@ -13,6 +13,12 @@
  *
  * Owners can be moved and not copied. What fails throws voxseg::Error. Nothing here is thread-aware beyond
  * what voxseg.h says: a Model serves any thread, a Plan one call at a time, Cancel::request() any thread.
+ *
+ * Compiled without exceptions, or with VOXSEG_NO_EXCEPTIONS defined, what can fail returns a voxseg::Result
+ * instead, and the constructors that can fail are left out: Plan::create(), Cancel::create() and Devices::open()
+ * serve both ways. The two can be linked into one program.
+ *
+ * voxseg_itk.hpp and voxseg_vtk.hpp make views of itk::Image and vtkImageData.
  */
 #ifndef VOXSEG_HPP
 #define VOXSEG_HPP
@@ -30,12 +36,28 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
+
+#if !defined(VOXSEG_NO_EXCEPTIONS) && !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
+#define VOXSEG_NO_EXCEPTIONS
+#endif
+
+/** @cond internal */
+#ifdef VOXSEG_NO_EXCEPTIONS
+#define VOXSEG_NAMESPACE v0_results
+#else
+#define VOXSEG_NAMESPACE v0
+#endif
+/** @endcond */
 
 namespace voxseg {
 
-/** Names carry the interface's major version: two plug-ins with different ones can share a process. */
-inline namespace v0 {
+/**
+ * Names carry the interface's major version: two plug-ins with different ones can share a process. Likewise how
+ * failures are told.
+ */
+inline namespace VOXSEG_NAMESPACE {
 static_assert(VXS_ABI_MAJOR == 0, "rename the inline namespace together with the interface's major version");
 
 /** Sizes along axes 0, 1 and 2. */
@@ -45,7 +67,7 @@ using Vector = std::array<double, 3>;
 /** Row-major 3x3 matrix: column a is the direction of axis a. */
 using Matrix = std::array<double, 9>;
 
-/** What every failing call throws. Cheap to copy: copies share the underlying vxs_error. */
+/** What every failing call throws, or returns in a Result. Cheap to copy: copies share the underlying vxs_error. */
 class Error : public std::runtime_error {
 public:
     /** Takes ownership of `error`, which may be NULL: then the status' name is the message. */
@@ -53,6 +75,9 @@ public:
         : Error(status, std::shared_ptr<const vxs_error>(error, [](const vxs_error *owned) {
                     vxs_error_free(const_cast<vxs_error *>(owned));
                 })) {}
+
+    /** What this header finds by itself, in words. */
+    Error(vxs_status status, const std::string &message) : std::runtime_error(message), status_(status) {}
 
     /** One of VXS_*: the status that the C function returned. */
     vxs_status status() const noexcept { return status_; }
@@ -72,6 +97,55 @@ private:
     std::shared_ptr<const vxs_error> error_;
 };
 
+#ifdef VOXSEG_NO_EXCEPTIONS
+
+/** What a function that can fail returns where exceptions are off: its value, or an Error. */
+template <class T> class [[nodiscard]] Result {
+public:
+    /** A success. */
+    Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}
+    /** A failure. */
+    Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}
+
+    /** Whether there is a value. */
+    explicit operator bool() const noexcept { return content_.index() == 0; }
+    /** The value; ends the program where there is none. */
+    T &operator*() & { return std::get<0>(content_); }
+    /** The value of a temporary, to be moved out. */
+    T operator*() && { return std::get<0>(std::move(content_)); }
+    /** The value's members. */
+    T *operator->() { return &std::get<0>(content_); }
+    /** The failure; ends the program where there is none. */
+    const Error &error() const { return std::get<1>(content_); }
+
+private:
+    std::variant<T, Error> content_;
+};
+
+/** Nothing, or an Error. */
+template <> class [[nodiscard]] Result<void> {
+public:
+    /** A success. */
+    Result() = default;
+    /** A failure. */
+    Result(Error error) : error_(std::move(error)) {}
+
+    /** Whether it succeeded. */
+    explicit operator bool() const noexcept { return !error_; }
+    /** The failure, where there is one. */
+    const Error &error() const { return *error_; }
+
+private:
+    std::optional<Error> error_;
+};
+
+#else
+
+/** What a function that can fail returns: its value, since failures are thrown. */
+template <class T> using Result = T;
+
+#endif
+
 /** @cond internal */
 namespace detail {
 
@@ -82,26 +156,68 @@ struct Free {
     void operator()(vxs_device_list *handle) const noexcept { vxs_device_list_free(handle); }
     void operator()(vxs_comparison_list *handle) const noexcept { vxs_comparison_list_free(handle); }
     void operator()(vxs_statistics_list *handle) const noexcept { vxs_statistics_list_free(handle); }
-    void operator()(vxs_record *handle) const noexcept { vxs_record_free(handle); }
     void operator()(vxs_dose_list *handle) const noexcept { vxs_dose_list_free(handle); }
+    void operator()(vxs_record *handle) const noexcept { vxs_record_free(handle); }
 };
 
 template <class Handle> using Owner = std::unique_ptr<Handle, Free>;
 
-/** For functions without an error object. */
-inline void check(vxs_status status) {
-    if (status != VXS_OK) {
-        throw Error(status, nullptr);
-    }
+/** Throws a failure, or makes the Result that says so. */
+template <class T> Result<T> failed(Error error) {
+#ifdef VOXSEG_NO_EXCEPTIONS
+    return error;
+#else
+    throw error;
+#endif
 }
 
-/** Calls `function` with a place for its error object; a failure is thrown. */
-template <class Function> void call(Function function) {
+/** What is wrong when the loaded library doesn't offer the interface that the program was compiled with. */
+inline std::optional<Error> mismatch() {
+    const std::uint32_t found = vxs_abi_version();
+    const std::uint32_t major = found >> 16, minor = found & 0xffff;
+    const std::uint32_t need_major = VXS_ABI_MAJOR, need_minor = VXS_ABI_MINOR;
+    if (major == need_major && minor >= need_minor) {
+        return std::nullopt;
+    }
+    const auto version = [](std::uint32_t one, std::uint32_t other) {
+        return std::to_string(one) + "." + std::to_string(other);
+    };
+    return Error(VXS_STRUCT_SIZE, "voxseg: the program needs interface " + version(need_major, need_minor) +
+                                      ", the loaded library " + vxs_version() + " offers " +
+                                      version(major, minor));
+}
+
+/** Calls `function` with a place for its error object, and tells what went wrong. */
+template <class Function> std::optional<Error> failure(Function function) {
+    if (auto wrong = mismatch()) {
+        return wrong;
+    }
     vxs_error *error = nullptr;
     const vxs_status status = function(&error);
-    if (status != VXS_OK) {
-        throw Error(status, error);
+    return status == VXS_OK ? std::nullopt : std::optional<Error>(Error(status, error));
+}
+
+/** Calls `function`, and `make` for the value once it has succeeded. */
+template <class Function, class Make> auto call(Function function, Make make) -> Result<decltype(make())> {
+    if (auto wrong = failure(function)) {
+        return failed<decltype(make())>(std::move(*wrong));
     }
+    return make();
+}
+
+/** Calls a function that makes nothing. */
+template <class Function> Result<void> call(Function function) {
+    if (auto wrong = failure(function)) {
+        return failed<void>(std::move(*wrong));
+    }
+    return Result<void>();
+}
+
+/** A structure with its defaults. Of a size that the library doesn't know it stays zero, and is refused when used. */
+template <class T> T filled(vxs_status (*init)(T *, std::uint64_t)) noexcept {
+    T structure{};
+    init(&structure, sizeof structure);
+    return structure;
 }
 
 inline std::string text(const char *value) { return value ? value : ""; }
@@ -130,28 +246,24 @@ template <class Voxel> constexpr vxs_dtype dtype() {
 /** @endcond */
 
 /**
- * Throws std::runtime_error when the loaded library doesn't offer the interface of the header that this
- * program was compiled with. Model and Devices call it by themselves.
+ * Fails with VXS_STRUCT_SIZE when the loaded library doesn't offer the interface of the header that this program
+ * was compiled with. Every other function here looks by itself.
  */
-inline void abi_check() {
-    const std::uint32_t found = vxs_abi_version();
-    const std::uint32_t major = found >> 16, minor = found & 0xffff;
-    const std::uint32_t need_major = VXS_ABI_MAJOR, need_minor = VXS_ABI_MINOR;
-    if (major != need_major || minor < need_minor) {
-        throw std::runtime_error("voxseg: the program needs interface " + std::to_string(need_major) + "." +
-                                 std::to_string(need_minor) + ", the loaded library " + vxs_version() +
-                                 " offers " + std::to_string(major) + "." + std::to_string(minor));
-    }
+inline Result<void> abi_check() {
+    return detail::call([](vxs_error **) { return VXS_OK; });
 }
 
 /** Loads ONNX Runtime now, from a file or folder (UTF-8), or, for "", from where the library looks. */
-inline void open_runtime(const std::string &path = {}) {
-    detail::call(
+inline Result<void> open_runtime(const std::string &path = {}) {
+    return detail::call(
         [&](vxs_error **error) { return vxs_runtime_open(path.empty() ? nullptr : path.c_str(), error); });
 }
 
 /** The version of the ONNX Runtime that is loaded; empty when none is. */
 inline std::string runtime_version() { return detail::text(vxs_runtime_version()); }
+
+/** The file that it came from; empty when none is loaded. */
+inline std::string runtime_path() { return detail::text(vxs_runtime_path()); }
 
 /** A coded term of a label: DICOM's coding scheme designator, code value and code meaning. */
 struct Term {
@@ -204,64 +316,56 @@ struct ModelFile {
 class Model {
 public:
     /** Opens a model folder. `path` is UTF-8. */
-    static Model open(const std::string &path, const ModelOptions &options = {}) {
-        abi_check();
+    static Result<Model> open(const std::string &path, const ModelOptions &options = {}) {
         const vxs_model_options raw = c_options(options);
-        vxs_model *handle = nullptr;
-        detail::call([&](vxs_error **error) { return vxs_model_open(path.c_str(), &raw, &handle, error); });
-        return Model(handle);
+        return make([&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_open(path.c_str(), &raw, handle, error);
+        });
     }
 
     /** Opens a model folder's files in memory. */
-    static Model open_memory(const std::vector<ModelFile> &files, const ModelOptions &options = {}) {
-        abi_check();
+    static Result<Model> open_memory(const std::vector<ModelFile> &files, const ModelOptions &options = {}) {
         const vxs_model_options raw = c_options(options);
         std::vector<vxs_model_file> list;
         for (const ModelFile &file : files) {
             list.push_back({file.name.c_str(), file.data, file.size});
         }
-        vxs_model *handle = nullptr;
-        detail::call([&](vxs_error **error) {
-            return vxs_model_open_memory(list.data(), list.size(), &raw, &handle, error);
+        return make([&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_open_memory(list.data(), list.size(), &raw, handle, error);
         });
-        return Model(handle);
     }
 
     /**
      * Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose path
      * ends in ".json". `weights` is the folder that holds its models as TotalSegmentator stores them. Both are UTF-8.
      */
-    static Model open_task(const std::string &task, const std::string &weights, const TaskOptions &options = {}) {
-        abi_check();
-        vxs_task_options raw;
-        detail::check(vxs_task_options_init(&raw, sizeof raw));
+    static Result<Model> open_task(const std::string &task, const std::string &weights,
+                                   const TaskOptions &options = {}) {
         std::vector<const char *> subset;
         for (const std::string &name : options.subset) {
             subset.push_back(name.c_str());
         }
+        auto raw = detail::filled(&vxs_task_options_init);
         raw.subset = subset.empty() ? nullptr : subset.data();
         raw.subset_count = subset.size();
         raw.robust_crop = options.robust_crop ? 1 : 0;
         raw.remove_small = options.remove_small;
         raw.resampling = options.resampling;
         raw.split = options.split ? 1 : 0;
-        vxs_model *handle = nullptr;
-        detail::call([&](vxs_error **error) {
-            return vxs_model_open_task(task.c_str(), weights.c_str(), &raw, &handle, error);
+        return make([&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_open_task(task.c_str(), weights.c_str(), &raw, handle, error);
         });
-        return Model(handle);
     }
 
     /** One model of several, whose probabilities are averaged. They may end before it. */
-    static Model ensemble(const std::vector<const Model *> &members) {
+    static Result<Model> ensemble(const std::vector<const Model *> &members) {
         std::vector<const vxs_model *> list;
         for (const Model *member : members) {
             list.push_back(member ? member->get() : nullptr);
         }
-        vxs_model *handle = nullptr;
-        detail::call(
-            [&](vxs_error **error) { return vxs_model_ensemble(list.data(), list.size(), &handle, error); });
-        return Model(handle);
+        return make([&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_ensemble(list.data(), list.size(), handle, error);
+        });
     }
 
     /** Its own name. */
@@ -281,40 +385,46 @@ public:
     }
 
     /** Its labels in ascending order of values, the background included. */
-    std::vector<Label> labels() const {
+    Result<std::vector<Label>> labels() const {
         std::vector<Label> labels;
-        for (std::uint64_t i = 0; i < vxs_model_label_count(get()); i++) {
-            vxs_label_info info;
-            detail::check(vxs_label_info_init(&info, sizeof info));
-            detail::call([&](vxs_error **error) { return vxs_model_label(get(), i, &info, error); });
-            labels.push_back({info.value, detail::text(info.name), info.color});
-        }
-        return labels;
+        return detail::call(
+            [&](vxs_error **error) {
+                vxs_status status = VXS_OK;
+                for (std::uint64_t i = 0; i < vxs_model_label_count(get()) && status == VXS_OK; i++) {
+                    auto info = detail::filled(&vxs_label_info_init);
+                    status = vxs_model_label(get(), i, &info, error);
+                    labels.push_back({info.value, detail::text(info.name), info.color});
+                }
+                return status;
+            },
+            [&] { return std::move(labels); });
     }
 
     /** A coded term of the label at `index` of labels(), `role` one of VXS_TERM_*; nothing where it has none. */
-    std::optional<Term> term(std::uint64_t index, vxs_term_role role) const {
-        vxs_term raw;
-        detail::check(vxs_term_init(&raw, sizeof raw));
-        detail::call([&](vxs_error **error) { return vxs_model_label_term(get(), index, role, &raw, error); });
-        if (!raw.code) {
-            return std::nullopt;
-        }
-        return Term{detail::text(raw.scheme), detail::text(raw.code), detail::text(raw.meaning)};
+    Result<std::optional<Term>> term(std::uint64_t index, vxs_term_role role) const {
+        auto raw = detail::filled(&vxs_term_init);
+        return detail::call(
+            [&](vxs_error **error) { return vxs_model_label_term(get(), index, role, &raw, error); },
+            [&] {
+                return raw.code ? std::optional<Term>({detail::text(raw.scheme), detail::text(raw.code),
+                                                       detail::text(raw.meaning)})
+                                : std::nullopt;
+            });
     }
 
     /** The spacing that the network works at; 0 where the volume's own is kept. */
-    Vector spacing() const {
+    Result<Vector> spacing() const {
         Vector spacing{};
-        detail::call([&](vxs_error **error) { return vxs_model_spacing(get(), spacing.data(), error); });
-        return spacing;
+        return detail::call(
+            [&](vxs_error **error) { return vxs_model_spacing(get(), spacing.data(), error); },
+            [&] { return spacing; });
     }
 
     /** The size of a tile in voxels. */
-    Shape patch() const {
+    Result<Shape> patch() const {
         Shape patch{};
-        detail::call([&](vxs_error **error) { return vxs_model_patch(get(), patch.data(), error); });
-        return patch;
+        return detail::call([&](vxs_error **error) { return vxs_model_patch(get(), patch.data(), error); },
+                            [&] { return patch; });
     }
 
     /** The handle, for functions of voxseg.h. */
@@ -323,9 +433,14 @@ public:
 private:
     explicit Model(vxs_model *handle) : handle_(handle) {}
 
+    template <class Open> static Result<Model> make(Open open) {
+        vxs_model *handle = nullptr;
+        return detail::call([&](vxs_error **error) { return open(&handle, error); },
+                            [&] { return Model(handle); });
+    }
+
     static vxs_model_options c_options(const ModelOptions &options) {
-        vxs_model_options raw;
-        detail::check(vxs_model_options_init(&raw, sizeof raw));
+        auto raw = detail::filled(&vxs_model_options_init);
         raw.foreground_crop = options.foreground_crop;
         if (!options.folds.empty()) {
             raw.folds = options.folds.data();
@@ -356,11 +471,15 @@ inline std::vector<std::string> tasks() {
 class VolumeView : public vxs_volume {
 public:
     /** A grid without voxels, enough for Plan::report(). */
-    explicit VolumeView(Shape size) { fill(VXS_DTYPE_F32, nullptr, 0, size); }
+    explicit VolumeView(Shape size) : VolumeView(VXS_DTYPE_F32, nullptr, 0, size) {}
 
     /** `bytes` bytes of voxels of type `type` (one of VXS_DTYPE_*). */
-    VolumeView(vxs_dtype type, const void *voxels, std::size_t bytes, Shape size) {
-        fill(type, voxels, bytes, size);
+    VolumeView(vxs_dtype type, const void *voxels, std::size_t bytes, Shape size)
+        : vxs_volume(detail::filled(&vxs_volume_init)) {
+        dtype = type;
+        data = voxels;
+        data_size = bytes;
+        copy(size, shape);
     }
 
     /** `count` voxels; their type follows from the pointer's. */
@@ -410,14 +529,6 @@ public:
     }
 
 private:
-    void fill(vxs_dtype type, const void *voxels, std::size_t bytes, Shape size) {
-        detail::check(vxs_volume_init(this, sizeof(vxs_volume)));
-        dtype = type;
-        data = voxels;
-        data_size = bytes;
-        copy(size, shape);
-    }
-
     template <class T, std::size_t N> VolumeView &copy(const std::array<T, N> &from, T (&to)[N]) {
         for (std::size_t i = 0; i < N; i++) {
             to[i] = from[i];
@@ -430,8 +541,8 @@ private:
 class LabelView : public vxs_labels {
 public:
     /** `bytes` bytes for labels of type `type` (an integer VXS_DTYPE_*). */
-    LabelView(vxs_dtype type, void *labels, std::size_t bytes) {
-        detail::check(vxs_labels_init(this, sizeof(vxs_labels)));
+    LabelView(vxs_dtype type, void *labels, std::size_t bytes)
+        : vxs_labels(detail::filled(&vxs_labels_init)) {
         dtype = type;
         data = labels;
         data_size = bytes;
@@ -461,8 +572,8 @@ public:
 class MapView : public vxs_map {
 public:
     /** `bytes` bytes for a map of kind VXS_MAP_*; `which` is the label of VXS_MAP_PROBABILITY. */
-    MapView(vxs_map_kind what, std::uint32_t which, vxs_dtype type, void *values, std::size_t bytes) {
-        detail::check(vxs_map_init(this, sizeof(vxs_map)));
+    MapView(vxs_map_kind what, std::uint32_t which, vxs_dtype type, void *values, std::size_t bytes)
+        : vxs_map(detail::filled(&vxs_map_init)) {
         kind = what;
         label = which;
         dtype = type;
@@ -472,7 +583,8 @@ public:
 
     /** The probability of a label. */
     static MapView probability(std::uint32_t label, std::vector<float> &values) {
-        return MapView(VXS_MAP_PROBABILITY, label, VXS_DTYPE_F32, values.data(), values.size() * sizeof(float));
+        return MapView(VXS_MAP_PROBABILITY, label, VXS_DTYPE_F32, values.data(),
+                       values.size() * sizeof(float));
     }
     /** Thousandths between the two highest probabilities, at most 255. */
     static MapView margin(std::vector<std::uint8_t> &values) {
@@ -494,52 +606,62 @@ public:
 };
 
 /** The labels of two models that mean the same; `by` is one of VXS_MATCH_*. */
-inline std::vector<vxs_label_pair> match_labels(const Model &first, const Model &second,
-                                                vxs_match by = VXS_MATCH_NAME) {
+inline Result<std::vector<vxs_label_pair>> match_labels(const Model &first, const Model &second,
+                                                        vxs_match by = VXS_MATCH_NAME) {
     std::uint64_t count = 0;
     std::vector<vxs_label_pair> pairs(vxs_model_label_count(first.get()));
-    detail::call([&](vxs_error **error) {
-        return vxs_match_labels(first.get(), second.get(), by, pairs.data(), pairs.size(), &count, error);
-    });
-    pairs.resize(count);
-    return pairs;
+    return detail::call(
+        [&](vxs_error **error) {
+            return vxs_match_labels(first.get(), second.get(), by, pairs.data(), pairs.size(), &count, error);
+        },
+        [&] {
+            pairs.resize(count);
+            return std::move(pairs);
+        });
 }
 
 /**
  * How two label maps agree: volumes of labels, also on different grids. Without pairs each value that occurs is compared
  * with itself; with a tolerance in millimetres, from 0, surfaces are compared too.
  */
-inline std::vector<vxs_comparison> compare(const VolumeView &first, const VolumeView &second,
-                                           const std::vector<vxs_label_pair> *pairs = nullptr,
-                                           double tolerance = -1) {
-    vxs_compare_options options;
-    detail::check(vxs_compare_options_init(&options, sizeof options));
+inline Result<std::vector<vxs_comparison>> compare(const VolumeView &first, const VolumeView &second,
+                                                   const std::vector<vxs_label_pair> *pairs = nullptr,
+                                                   double tolerance = -1) {
+    auto options = detail::filled(&vxs_compare_options_init);
     static const vxs_label_pair none{};
     if (pairs) {
         options.pairs = pairs->empty() ? &none : pairs->data();
         options.pair_count = pairs->size();
     }
     options.tolerance = tolerance;
-    vxs_comparison_list *raw = nullptr;
-    detail::call([&](vxs_error **error) { return vxs_compare(&first, &second, &options, &raw, error); });
-    const detail::Owner<vxs_comparison_list> list(raw);
-    std::vector<vxs_comparison> found(vxs_comparison_list_count(raw));
-    for (std::size_t i = 0; i < found.size(); i++) {
-        detail::check(vxs_comparison_init(&found[i], sizeof(vxs_comparison)));
-        detail::call(
-            [&](vxs_error **error) { return vxs_comparison_list_get(raw, i, &found[i], error); });
-    }
-    return found;
+    std::vector<vxs_comparison> found;
+    return detail::call(
+        [&](vxs_error **error) {
+            vxs_comparison_list *raw = nullptr;
+            vxs_status status = vxs_compare(&first, &second, &options, &raw, error);
+            const detail::Owner<vxs_comparison_list> list(raw);
+            for (std::uint64_t i = 0; i < vxs_comparison_list_count(raw) && status == VXS_OK; i++) {
+                found.push_back(detail::filled(&vxs_comparison_init));
+                status = vxs_comparison_list_get(raw, i, &found.back(), error);
+            }
+            return status;
+        },
+        [&] { return std::move(found); });
 }
 
 /** A flag that stops a run within one tile. */
 class Cancel {
 public:
-    Cancel() {
+    /** A flag that isn't set. */
+    static Result<Cancel> create() {
         vxs_cancel *handle = nullptr;
-        detail::call([&](vxs_error **error) { return vxs_cancel_create(&handle, error); });
-        handle_.reset(handle);
+        return detail::call([&](vxs_error **error) { return vxs_cancel_create(&handle, error); },
+                            [&] { return Cancel(handle); });
     }
+#ifndef VOXSEG_NO_EXCEPTIONS
+    /** As create(). */
+    Cancel() : Cancel(create()) {}
+#endif
 
     /** Asks the run to stop. Any thread, also a signal handler. */
     void request() const noexcept { vxs_cancel_request(get()); }
@@ -551,9 +673,12 @@ public:
     const vxs_cancel *get() const noexcept { return handle_.get(); }
 
 private:
+    explicit Cancel(vxs_cancel *handle) : handle_(handle) {}
+
     detail::Owner<vxs_cancel> handle_;
 };
 
+/** @cond internal */
 namespace detail {
 
 /** Keeps exceptions of a progress function on this side of the C frames. */
@@ -563,35 +688,44 @@ struct Callback {
 
     static std::int32_t call(void *user_data, const vxs_progress *progress) noexcept {
         auto *self = static_cast<Callback *>(user_data);
+#ifdef VOXSEG_NO_EXCEPTIONS
+        return (*self->progress)(*progress) ? 0 : 1;
+#else
         try {
             return (*self->progress)(*progress) ? 0 : 1;
         } catch (...) {
             self->thrown = std::current_exception();
             return 1;
         }
+#endif
     }
 
-    /** Calls the library, and throws what the progress function threw, or the library's error. */
-    template <class Body> void watch(Body body) {
-        vxs_error *error = nullptr;
-        const vxs_status status = body(&error);
+    /** Lets the options of a call tell it of progress, and of a wish to stop. */
+    template <class Options, class Flag> void watch(Options &options, const Flag *cancel) {
+        if (*progress) {
+            options.progress = &Callback::call;
+            options.user_data = this;
+        }
+        options.cancel = cancel ? cancel->get() : nullptr;
+    }
+
+    /** Throws what the progress function threw, in the place of the call's own error. */
+    void rethrow(vxs_error *error) const {
         if (thrown) {
             vxs_error_free(error);
             std::rethrow_exception(thrown);
-        }
-        if (status != VXS_OK) {
-            throw Error(status, error);
         }
     }
 };
 
 } // namespace detail
+/** @endcond */
 
 /** How to run a plan. */
 struct RunOptions {
     /**
      * Called on the thread that runs; returns true to go on, false to cancel. It may throw: the run is
-     * cancelled, and the exception comes out of Plan::segment().
+     * cancelled, and the exception comes out of Plan::segment(). With VOXSEG_NO_EXCEPTIONS it must not.
      */
     std::function<bool(const vxs_progress &)> progress;
     /** Stops the run; nullptr for none. */
@@ -604,68 +738,69 @@ struct RunOptions {
 
 /** How to make a plan: a vxs_plan_options with its defaults. Set its fields. */
 struct PlanOptions : vxs_plan_options {
-    PlanOptions() { detail::check(vxs_plan_options_init(this, sizeof(vxs_plan_options))); }
+    PlanOptions() : vxs_plan_options(detail::filled(&vxs_plan_options_init)) {}
 };
 
 /** A model on a device. One call at a time; many plans run at once. */
 class Plan {
 public:
     /** Compiles the model's network for the device. */
-    explicit Plan(const Model &model, const PlanOptions &options = {}) {
+    static Result<Plan> create(const Model &model, const PlanOptions &options = {}) {
         vxs_plan *handle = nullptr;
-        detail::call(
-            [&](vxs_error **error) { return vxs_plan_create(model.get(), &options, &handle, error); });
-        handle_.reset(handle);
+        return detail::call(
+            [&](vxs_error **error) { return vxs_plan_create(model.get(), &options, &handle, error); },
+            [&] { return Plan(handle); });
     }
+#ifndef VOXSEG_NO_EXCEPTIONS
+    /** As create(). */
+    explicit Plan(const Model &model, const PlanOptions &options = {}) : Plan(create(model, options)) {}
+#endif
 
     /** What a segmentation of `volume` will need. Only the grid is looked at. */
-    vxs_plan_report report(const VolumeView &volume) const {
-        vxs_plan_report report;
-        detail::check(vxs_plan_report_init(&report, sizeof report));
-        detail::call([&](vxs_error **error) { return vxs_plan_report_for(get(), &volume, &report, error); });
-        return report;
+    Result<vxs_plan_report> report(const VolumeView &volume) const {
+        auto report = detail::filled(&vxs_plan_report_init);
+        return detail::call(
+            [&](vxs_error **error) { return vxs_plan_report_for(get(), &volume, &report, error); },
+            [&] { return report; });
     }
 
     /** What runs where, as JSON. */
     std::string describe() const { return detail::text(vxs_plan_describe(get())); }
 
-    /** Segments `volume` into `labels`, which stay untouched when this throws. */
-    vxs_run_report segment(const VolumeView &volume, const LabelView &labels,
-                           const RunOptions &options = {}) {
+    /** Segments `volume` into `labels`, which stay untouched when this fails. */
+    Result<vxs_run_report> segment(const VolumeView &volume, const LabelView &labels,
+                                   const RunOptions &options = {}) {
         detail::Callback callback{&options.progress, nullptr};
-        vxs_run_options raw;
-        detail::check(vxs_run_options_init(&raw, sizeof raw));
-        if (options.progress) {
-            raw.progress = &detail::Callback::call;
-            raw.user_data = &callback;
-        }
-        if (options.cancel) {
-            raw.cancel = options.cancel->get();
-        }
+        auto raw = detail::filled(&vxs_run_options_init);
+        callback.watch(raw, options.cancel);
         std::vector<const vxs_map *> maps;
         for (const MapView &map : options.maps) {
             maps.push_back(&map);
         }
         raw.maps = maps.data();
         raw.map_count = maps.size();
-        vxs_run_report report;
-        detail::check(vxs_run_report_init(&report, sizeof report));
         vxs_record *record = nullptr;
         raw.record = options.record ? &record : nullptr;
-        callback.watch([&](vxs_error **error) {
-            return vxs_segment(handle_.get(), &volume, &labels, &raw, &report, error);
-        });
-        const detail::Owner<vxs_record> owner(record);
-        if (options.record) {
-            *options.record = detail::text(vxs_record_json(record));
-        }
-        return report;
+        auto report = detail::filled(&vxs_run_report_init);
+        return detail::call(
+            [&](vxs_error **error) {
+                const vxs_status status = vxs_segment(get(), &volume, &labels, &raw, &report, error);
+                const detail::Owner<vxs_record> owner(record);
+                callback.rethrow(*error);
+                if (record) {
+                    *options.record = detail::text(vxs_record_json(record));
+                }
+                return status;
+            },
+            [&] { return report; });
     }
 
     /** The handle, for functions of voxseg.h. */
     vxs_plan *get() const noexcept { return handle_.get(); }
 
 private:
+    explicit Plan(vxs_plan *handle) : handle_(handle) {}
+
     detail::Owner<vxs_plan> handle_;
 };
 
@@ -681,89 +816,100 @@ struct MeasureOptions {
     const Cancel *cancel = nullptr;
 };
 
+/** @cond internal */
 namespace detail {
 
-/** Measures labels by `body`, which gets the C options and the error's place. */
-template <class Body> void measure(const MeasureOptions &options, Body body) {
-    abi_check();
-    Callback callback{&options.progress, nullptr};
-    vxs_measure_options raw;
-    check(vxs_measure_options_init(&raw, sizeof raw));
+inline vxs_measure_options c_options(const MeasureOptions &options, Callback &callback) {
+    auto raw = filled(&vxs_measure_options_init);
     raw.threads = options.threads;
     raw.channel = options.channel;
-    if (options.progress) {
-        raw.progress = &Callback::call;
-        raw.user_data = &callback;
-    }
-    if (options.cancel) {
-        raw.cancel = options.cancel->get();
-    }
-    callback.watch([&](vxs_error **error) { return body(&raw, error); });
+    callback.watch(raw, options.cancel);
+    return raw;
 }
 
 } // namespace detail
+/** @endcond */
 
 /**
  * Measures each label but 0 that occurs in a label map, in ascending order, and the intensities of an image on the same
  * grid; nullptr for no image, whose numbers are then NaN.
  */
-inline std::vector<vxs_label_statistics> statistics(const VolumeView &labels, const VolumeView *image = nullptr,
-                                                    const MeasureOptions &options = {}) {
-    vxs_statistics_list *list = nullptr;
-    detail::measure(options, [&](const vxs_measure_options *raw, vxs_error **error) {
-        return vxs_statistics(&labels, image, raw, &list, error);
-    });
-    const detail::Owner<vxs_statistics_list> owner(list);
-    std::vector<vxs_label_statistics> found(static_cast<std::size_t>(vxs_statistics_list_count(list)));
-    for (std::size_t i = 0; i < found.size(); i++) {
-        detail::check(vxs_label_statistics_init(&found[i], sizeof found[i]));
-        detail::call([&](vxs_error **error) { return vxs_statistics_list_get(list, i, &found[i], error); });
-    }
-    return found;
+inline Result<std::vector<vxs_label_statistics>> statistics(const VolumeView &labels,
+                                                            const VolumeView *image = nullptr,
+                                                            const MeasureOptions &options = {}) {
+    detail::Callback callback{&options.progress, nullptr};
+    const auto raw = detail::c_options(options, callback);
+    std::vector<vxs_label_statistics> found;
+    return detail::call(
+        [&](vxs_error **error) {
+            vxs_statistics_list *made = nullptr;
+            vxs_status status = vxs_statistics(&labels, image, &raw, &made, error);
+            const detail::Owner<vxs_statistics_list> list(made);
+            callback.rethrow(*error);
+            for (std::uint64_t i = 0; i < vxs_statistics_list_count(made) && status == VXS_OK; i++) {
+                found.push_back(detail::filled(&vxs_label_statistics_init));
+                status = vxs_statistics_list_get(made, i, &found.back(), error);
+            }
+            return status;
+        },
+        [&] { return std::move(found); });
 }
 
 /** The dose that each label but 0 receives, in ascending order of the labels. */
 class Doses {
 public:
     /** Samples `dose`, a volume on any grid, at the centres of the labels' voxels. */
-    Doses(const VolumeView &labels, const VolumeView &dose, const MeasureOptions &options = {}) {
+    static Result<Doses> measure(const VolumeView &labels, const VolumeView &dose,
+                                 const MeasureOptions &options = {}) {
+        detail::Callback callback{&options.progress, nullptr};
+        const auto raw = detail::c_options(options, callback);
         vxs_dose_list *list = nullptr;
-        detail::measure(options, [&](const vxs_measure_options *raw, vxs_error **error) {
-            return vxs_dose(&labels, &dose, raw, &list, error);
-        });
-        list_.reset(list);
+        return detail::call(
+            [&](vxs_error **error) {
+                const vxs_status status = vxs_dose(&labels, &dose, &raw, &list, error);
+                detail::Owner<vxs_dose_list> owner(list);
+                callback.rethrow(*error);
+                list = owner.release();
+                return status;
+            },
+            [&] { return Doses(list); });
     }
 
     /** How many labels occur. */
     std::size_t size() const noexcept { return static_cast<std::size_t>(vxs_dose_list_count(list_.get())); }
 
     /** Voxels, mean, smallest and largest dose of one. */
-    vxs_label_dose operator[](std::size_t index) const {
-        vxs_label_dose found;
-        detail::check(vxs_label_dose_init(&found, sizeof found));
-        detail::call([&](vxs_error **error) { return vxs_dose_list_get(list_.get(), index, &found, error); });
-        return found;
+    Result<vxs_label_dose> at(std::size_t index) const {
+        auto found = detail::filled(&vxs_label_dose_init);
+        return detail::call(
+            [&](vxs_error **error) { return vxs_dose_list_get(list_.get(), index, &found, error); },
+            [&] { return found; });
     }
 
     /** D95, D2 and so on: the dose that so many per cent of it receive at least. */
-    double dose_to(std::size_t index, double percent) const {
+    Result<double> dose_to(std::size_t index, double percent) const {
         double dose = 0;
-        detail::call([&](vxs_error **error) {
-            return vxs_dose_list_doses(list_.get(), index, &percent, 1, &dose, error);
-        });
-        return dose;
+        return detail::call(
+            [&](vxs_error **error) {
+                return vxs_dose_list_doses(list_.get(), index, &percent, 1, &dose, error);
+            },
+            [&] { return dose; });
     }
 
     /** V20 and so on, or the cumulative histogram: the shares, 0 to 1, of it that receive at least these doses. */
-    std::vector<double> shares(std::size_t index, const std::vector<double> &doses) const {
+    Result<std::vector<double>> shares(std::size_t index, const std::vector<double> &doses) const {
         std::vector<double> shares(doses.size());
-        detail::call([&](vxs_error **error) {
-            return vxs_dose_list_shares(list_.get(), index, doses.data(), doses.size(), shares.data(), error);
-        });
-        return shares;
+        return detail::call(
+            [&](vxs_error **error) {
+                return vxs_dose_list_shares(list_.get(), index, doses.data(), doses.size(), shares.data(),
+                                            error);
+            },
+            [&] { return std::move(shares); });
     }
 
 private:
+    explicit Doses(vxs_dose_list *list) : list_(list) {}
+
     detail::Owner<vxs_dose_list> list_;
 };
 
@@ -778,19 +924,28 @@ struct Device {
 /** What there is to run on, as found when this was made. */
 class Devices {
 public:
-    Devices() {
-        abi_check();
-        vxs_device_list *list = nullptr;
-        detail::call([&](vxs_error **error) { return vxs_device_list_open(&list, error); });
-        const detail::Owner<vxs_device_list> owner(list);
-        for (std::uint64_t i = 0; i < vxs_device_list_count(list); i++) {
-            vxs_device_info info;
-            detail::check(vxs_device_info_init(&info, sizeof info));
-            detail::call([&](vxs_error **error) { return vxs_device_list_get(list, i, &info, error); });
-            devices_.push_back(
-                {info.device, detail::text(info.name), info.usable != 0, detail::text(info.reason)});
-        }
+    /** Looks what there is. */
+    static Result<Devices> open() {
+        std::vector<Device> devices;
+        return detail::call(
+            [&](vxs_error **error) {
+                vxs_device_list *raw = nullptr;
+                vxs_status status = vxs_device_list_open(&raw, error);
+                const detail::Owner<vxs_device_list> list(raw);
+                for (std::uint64_t i = 0; i < vxs_device_list_count(raw) && status == VXS_OK; i++) {
+                    auto info = detail::filled(&vxs_device_info_init);
+                    status = vxs_device_list_get(raw, i, &info, error);
+                    devices.push_back(
+                        {info.device, detail::text(info.name), info.usable != 0, detail::text(info.reason)});
+                }
+                return status;
+            },
+            [&] { return Devices(std::move(devices)); });
     }
+#ifndef VOXSEG_NO_EXCEPTIONS
+    /** As open(). */
+    Devices() : Devices(open()) {}
+#endif
 
     std::size_t size() const noexcept { return devices_.size(); }
     const Device &operator[](std::size_t index) const { return devices_[index]; }
@@ -798,10 +953,57 @@ public:
     std::vector<Device>::const_iterator end() const noexcept { return devices_.end(); }
 
 private:
+    explicit Devices(std::vector<Device> devices) : devices_(std::move(devices)) {}
+
     std::vector<Device> devices_;
 };
 
-} // namespace v0
+/**
+ * Receives the messages of the library and of ONNX Runtime while it lives; one at a time in a process. `level` is one
+ * of VXS_LOG_*, the message UTF-8. It is called from any thread and from several at once, and must not call the
+ * library; what it throws is dropped.
+ */
+class Log {
+public:
+    /** What receives a message. */
+    using Receiver = std::function<void(vxs_log_level level, const char *message)>;
+
+    /** Receives messages of at least `level` from now on. */
+    static Result<Log> open(vxs_log_level level, Receiver receiver) {
+        auto kept = std::make_unique<Receiver>(std::move(receiver));
+        return detail::call(
+            [&](vxs_error **error) { return vxs_log_set_callback(&Log::call, kept.get(), level, error); },
+            [&] { return Log(std::move(kept)); });
+    }
+
+    /** Moves the receiver, whose place stays. */
+    Log(Log &&) noexcept = default;
+    Log &operator=(Log &&) = delete;
+    ~Log() {
+        if (receiver_) {
+            vxs_log_set_callback(nullptr, nullptr, VXS_LOG_ERROR, nullptr);
+        }
+    }
+
+private:
+    explicit Log(std::unique_ptr<Receiver> receiver) : receiver_(std::move(receiver)) {}
+
+    static void call(void *user_data, vxs_log_level level, const char *message) noexcept {
+#ifdef VOXSEG_NO_EXCEPTIONS
+        (*static_cast<Receiver *>(user_data))(level, message);
+#else
+        try {
+            (*static_cast<Receiver *>(user_data))(level, message);
+        } catch (...) {
+            // Nothing is above this frame but the library.
+        }
+#endif
+    }
+
+    std::unique_ptr<Receiver> receiver_;
+};
+
+} // namespace VOXSEG_NAMESPACE
 } // namespace voxseg
 
 #endif // VOXSEG_HPP

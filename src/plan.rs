@@ -1,15 +1,17 @@
 //! A model made ready for a device: what will run, with which settings, and what it will need, all known
 //! before a volume comes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use half::f16;
 use ndarray::Array3;
 use serde_json::json;
 
-use crate::engine::{self, Asleep, Device, Engine};
+use crate::engine::{self, Asleep, Device, DeviceOptions, Engine};
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
+use crate::log::{self, Level};
 use crate::model::Model;
 use crate::network::Network;
 use crate::preprocess::normalize::Normalization;
@@ -29,7 +31,7 @@ const ENGINE_BYTES: u64 = 12 << 20;
 /// The type that a network computes in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// What suits the device: single precision on a CPU.
+    /// What suits the device: single precision on a CPU and for ONNX files, else half.
     #[default]
     Auto,
     /// IEEE single precision, as the reference implementations compute on a CPU.
@@ -55,6 +57,8 @@ pub enum Blending {
 pub struct PlanOptions {
     /// What runs the network.
     pub device: Device,
+    /// How the device is used, when it isn't the CPU.
+    pub device_options: DeviceOptions,
     /// The type that it computes in.
     pub precision: Precision,
     /// Threads that a run may use, the calling one included; 0: all processors of this process.
@@ -76,6 +80,7 @@ impl Default for PlanOptions {
     fn default() -> Self {
         PlanOptions {
             device: Device::default(),
+            device_options: DeviceOptions::default(),
             precision: Precision::default(),
             threads: 0,
             step: None,
@@ -90,7 +95,7 @@ impl Default for PlanOptions {
 /// What a plan will do to a volume.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlanReport {
-    /// The device.
+    /// The device that runs the network: another than was asked for only with [`DeviceOptions::fallback`].
     pub device: Device,
     /// The precision, never `Auto`.
     pub precision: Precision,
@@ -105,6 +110,8 @@ pub struct PlanReport {
     pub network_runs: usize,
     /// Bytes that a run needs at its peak, weights included, the caller's buffers not.
     pub host_peak_bytes: u64,
+    /// As above in the device's own memory; 0 for a CPU.
+    pub device_peak_bytes: u64,
     /// Bytes of weights, all folds, stages and members together.
     pub weight_bytes: u64,
 }
@@ -127,6 +134,8 @@ pub struct Plan {
     pub(crate) largest_label: u32,
     pub(crate) postprocess: bool,
     device: Device,
+    /// Why the device that was asked for doesn't run the network.
+    fallback: Option<String>,
     precision: Precision,
     memory_budget: Option<u64>,
     weight_bytes: u64,
@@ -145,17 +154,31 @@ impl Plan {
             1..=1024 => options.threads,
             other => return Err(Error::argument("options.threads", other, "0 to 1024")),
         };
+        let (tile, device) = (model.recipe.tiling.patch, options.device.resolve());
+        let engines_on = |device: Device, precision: Precision| -> Result<Vec<_>> {
+            let networks = model.networks.iter();
+            let engine =
+                |network| engine::create(device, network, tile, precision, threads, &options.device_options);
+            networks.map(engine).collect()
+        };
         let precision = match options.precision {
-            Precision::Auto => Precision::F32,
+            Precision::Auto => device.precision_for(&model.networks),
             chosen => chosen,
         };
-        let tile = model.recipe.tiling.patch;
-        let engines = model
-            .networks
-            .iter()
-            .map(|network| engine::create(options.device, network, tile, precision, threads))
-            .collect::<Result<_>>()?;
-        Self::with_engines(model, options, engines, precision, threads)
+        let gpu = matches!(device, Device::Gpu(..));
+        let resolved = PlanOptions { device, ..options.clone() };
+        match engines_on(device, precision) {
+            Err(error) if gpu && options.device_options.fallback => {
+                log::write(Level::Warning, || format!("the CPU runs the network: {error}"));
+                let device = Device::Cpu;
+                let engines = engines_on(device, Precision::F32)?;
+                let on_cpu = PlanOptions { device, ..options.clone() };
+                let mut plan = Self::with_engines(model, &on_cpu, engines, Precision::F32, threads)?;
+                plan.fallback = Some(error.to_string());
+                Ok(plan)
+            }
+            engines => Self::with_engines(model, &resolved, engines?, precision, threads),
+        }
     }
 
     /// As [`Plan::new`], with engines that exist.
@@ -200,6 +223,7 @@ impl Plan {
             largest_label: model.labels().iter().map(|label| label.value).max().unwrap_or(0),
             postprocess: options.postprocess && !model.recipe.postprocess.is_empty(),
             device: options.device,
+            fallback: None,
             precision,
             memory_budget: options.memory_budget,
             weight_bytes: shared_bytes + model.networks.iter().map(parameters).sum::<u64>(),
@@ -320,6 +344,7 @@ impl Plan {
             tiles: tiles + own,
             network_runs: network_runs + (own << self.mirror.len()),
             host_peak_bytes: peak.max(kept + self.peak_bytes(shape, network)),
+            device_peak_bytes: self.device_bytes(),
             weight_bytes: self.weight_bytes,
         })
     }
@@ -336,6 +361,13 @@ impl Plan {
         let earlier = self.previous.as_deref().into_iter().chain(&self.others);
         let own = self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
         own + earlier.map(Plan::workspace_bytes).sum::<u64>()
+    }
+
+    /// What the engines need of the device's memory, those of earlier stages and members too.
+    fn device_bytes(&self) -> u64 {
+        let earlier = self.previous.as_deref().into_iter().chain(&self.others);
+        let own = self.engines.iter().map(|engine| engine.device_bytes()).sum::<u64>();
+        own + earlier.map(Plan::device_bytes).sum::<u64>()
     }
 
     /// The largest of the needs of the stages; weights and the window stay all the time.
@@ -385,9 +417,15 @@ impl Plan {
 
     /// What runs where, as JSON.
     pub fn describe(&self) -> serde_json::Value {
+        let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+        for (operator, count) in self.engines.iter().flat_map(|engine| engine.left_to_cpu()) {
+            *left.entry(operator).or_default() += count;
+        }
         json!({
             "device": self.device.name(),
+            "fallback": self.fallback,
             "engine": self.engines.first().map(|engine| engine.name()),
+            "operators_on_cpu": left,
             "networks": self.engines.len() + self.others.iter().map(|plan| plan.engines.len()).sum::<usize>(),
             "precision": if self.precision == Precision::F16 { "f16" } else { "f32" },
             "threads": self.threads,

@@ -59,10 +59,12 @@ pub fn record(
             "tiles": planned.tiles,
             "network_runs": planned.network_runs,
             "host_peak_bytes": planned.host_peak_bytes,
+            "device_peak_bytes": planned.device_peak_bytes,
             "weight_bytes": planned.weight_bytes,
         },
         "run": {
             "tiles": run.tiles,
+            "tiles_in_single": run.tiles_in_single,
             "voxels": run.voxels,
             "near_ties": run.near_ties,
             "preprocess_seconds": run.preprocess_seconds,

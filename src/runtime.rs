@@ -7,7 +7,7 @@
 
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use once_cell::sync::OnceCell;
 
@@ -20,6 +20,8 @@ pub const OLDEST: u32 = 24;
 const FIRST_WITH_TELEMETRY: u32 = 29;
 /// The switch that turns telemetry off, which only works before the environment exists.
 const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
+/// Files of plug-in providers, as in PATH.
+const PLUGINS: &str = "VOXSEG_ORT_PLUGIN";
 
 /// The opened ONNX Runtime.
 #[derive(Debug)]
@@ -28,6 +30,16 @@ pub struct Runtime {
     path: PathBuf,
     path_text: CString,
     environment: ort::environment::Environment,
+    plugins: Mutex<Vec<Plugin>>,
+}
+
+/// A library with execution providers, and why it couldn't be registered, if it couldn't.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// Its file.
+    pub path: PathBuf,
+    /// ONNX Runtime's answer; `None` when it was registered.
+    pub reason: Option<String>,
 }
 
 static RUNTIME: OnceCell<Runtime> = OnceCell::new();
@@ -54,6 +66,46 @@ impl Runtime {
     pub(crate) fn environment(&self) -> &ort::environment::Environment {
         &self.environment
     }
+
+    /// The libraries of providers that were handed over so far.
+    pub fn plugins(&self) -> Vec<Plugin> {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Registers a library of execution providers. One that is registered already is left alone.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] with ONNX Runtime's reason.
+    fn add_plugin(&self, path: &Path) -> Result<()> {
+        let failed = |reason: String| {
+            let action = format!("register the plug-in {}", path.display());
+            Err(Error::Runtime { action, reason })
+        };
+        let path = match std::path::absolute(path) {
+            Ok(path) => canonical(&path),
+            Err(error) => return failed(error.to_string()),
+        };
+        // Held while it is registered: two threads must not register one library twice.
+        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        if plugins.iter().any(|plugin| plugin.path == path && plugin.reason.is_none()) {
+            return Ok(());
+        }
+        plugins.retain(|plugin| plugin.path != path);
+        // The name is only a key of the environment's registry.
+        let outcome = self.environment.register_ep_library(path.display().to_string(), &path);
+        let reason = outcome.err().map(|error| error.to_string());
+        plugins.push(Plugin { path: path.clone(), reason: reason.clone() });
+        reason.map_or(Ok(()), failed)
+    }
+}
+
+/// Registers a library of ONNX Runtime's plug-in execution providers, and opens ONNX Runtime if need be. The
+/// path is made absolute: libraries are never looked for elsewhere.
+///
+/// # Errors
+/// As [`open`], and [`Error::Runtime`] when the library can't be registered.
+pub fn add_plugin(path: &Path) -> Result<()> {
+    open(None)?.add_plugin(path)
 }
 
 /// The runtime, if it was opened.
@@ -112,12 +164,20 @@ fn start(path: Option<&Path>) -> Result<Runtime> {
     environment.set_log_level(ort::logging::LogLevel::Warning);
     log::write(Level::Info, || format!("ONNX Runtime {version} from {}", path.display()));
     let c_string = |text: String| CString::new(text).unwrap_or_default();
-    Ok(Runtime {
+    let runtime = Runtime {
         version: c_string(version),
         path_text: c_string(path.display().to_string()),
         path,
         environment,
-    })
+        plugins: Mutex::default(),
+    };
+    // A plug-in that can't be used takes its own devices away, not the others': the list of devices tells.
+    for plugin in std::env::var_os(PLUGINS).iter().flat_map(std::env::split_paths) {
+        if let Err(error) = runtime.add_plugin(&plugin) {
+            log::write(Level::Warning, || error.to_string());
+        }
+    }
+    Ok(runtime)
 }
 
 fn severity(level: ort::logging::LogLevel) -> Level {
@@ -194,10 +254,15 @@ fn candidates(place: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Why a library can't be loaded, in the system's words.
+pub(crate) fn why_not_loaded(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
 /// Asks a library for its version without starting anything in it.
 fn probe(file: &Path) -> std::result::Result<String, String> {
     // SAFETY: running its initialisers is what loading means; the path names the library that the host chose.
-    let library = unsafe { libloading::Library::new(file) }.map_err(|error| error.to_string())?;
+    let library = unsafe { libloading::Library::new(file) }.map_err(|error| why_not_loaded(&error))?;
     type GetApiBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
     // SAFETY: ONNX Runtime has exported this function with this signature since its first version.
     let base = unsafe { library.get::<GetApiBase>(b"OrtGetApiBase\0") };

@@ -22,6 +22,8 @@ use crate::volume::{DType, Layout, Volume};
 pub struct RunReport {
     /// Tiles that the network computed, folds included.
     pub tiles: usize,
+    /// Runs of the network that overflowed half precision and were repeated in single.
+    pub tiles_in_single: usize,
     /// Voxels of the label map.
     pub voxels: usize,
     /// Voxels whose two best classes differ in probability by at most 0.01: only there may another
@@ -270,6 +272,8 @@ fn infer<S: Score>(
     let (window, fill) = (plan.window.view(), plan.recipe.tiling.fill);
     let mut fields: Vec<Blend<S>> =
         plan.engines.iter().map(|_| Blend::new(plan.classes, &tiles, window, plan.threads)).collect();
+    let in_single = |plan: &Plan| plan.engines.iter().map(|engine| engine.tiles_in_single()).sum::<usize>();
+    let before = in_single(plan);
     let mut last = Instant::now();
     let lap = |last: &mut Instant| std::mem::replace(last, Instant::now()).elapsed().as_secs_f64();
     let mut done = 0;
@@ -293,6 +297,7 @@ fn infer<S: Score>(
         receive(planes, run)?;
         report.restore_seconds += lap(&mut last);
     }
+    report.tiles_in_single += in_single(plan) - before;
     run.checkpoint(Stage::Network, done, total)
 }
 

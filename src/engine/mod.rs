@@ -1,10 +1,14 @@
 //! What runs a network on one tile. An engine is made for one network, one tile size and one device.
 
 mod asleep;
+mod cuda;
 #[cfg(test)]
 pub(crate) mod fake;
 mod ort;
+mod provider;
 
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -13,6 +17,7 @@ use crate::plan::Precision;
 use crate::runtime;
 
 pub(crate) use asleep::Asleep;
+pub use provider::Provider;
 
 /// Runs one network on tiles of one size. Not shared between threads: a plan owns its engines.
 pub trait Engine: Send {
@@ -28,6 +33,21 @@ pub trait Engine: Send {
 
     /// Bytes that a run needs beside the weights, the input and the output.
     fn workspace_bytes(&self) -> u64;
+
+    /// Bytes that a run needs in the device's own memory, weights included; 0 for a CPU.
+    fn device_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Operators that run on the CPU although the device was asked for, by name and number.
+    fn left_to_cpu(&self) -> &[(String, usize)] {
+        &[]
+    }
+
+    /// Runs so far that overflowed half precision and were repeated in single.
+    fn tiles_in_single(&self) -> usize {
+        0
+    }
 }
 
 /// What a plan can run on.
@@ -38,14 +58,22 @@ pub enum Device {
     Cpu,
     /// ONNX Runtime on the CPU.
     OrtCpu,
+    /// ONNX Runtime with a provider, on the device of that number among the provider's.
+    Gpu(Provider, u32),
+    /// The first GPU that can be used, in the order of [`Provider::ALL`] but TensorRT, whose compiling takes
+    /// minutes, and software that plays a GPU; else the fastest CPU engine.
+    Best,
 }
 
 impl Device {
-    /// Its name, as the tool takes it.
-    pub fn name(self) -> &'static str {
+    /// Its name, as the tool takes it: the number follows a colon unless it is 0.
+    pub fn name(self) -> String {
         match self {
-            Device::Cpu => "cpu",
-            Device::OrtCpu => "ort-cpu",
+            Device::Cpu => "cpu".into(),
+            Device::OrtCpu => "ort-cpu".into(),
+            Device::Gpu(provider, 0) => provider.name().into(),
+            Device::Gpu(provider, index) => format!("{}:{index}", provider.name()),
+            Device::Best => "best".into(),
         }
     }
 
@@ -54,11 +82,62 @@ impl Device {
     /// # Errors
     /// [`Error::InvalidArgument`] that lists the names.
     pub fn from_name(name: &str) -> Result<Self> {
-        let all = [Device::Cpu, Device::OrtCpu];
-        let names: Vec<&str> = all.iter().map(|device| device.name()).collect();
-        let found = all.into_iter().find(|device| device.name() == name);
-        found.ok_or_else(|| Error::argument("device", name, names.join(" or ")))
+        let (word, index) =
+            name.split_once(':').map_or((name, Some(0)), |(word, index)| (word, index.parse().ok()));
+        let plain = [Device::Cpu, Device::OrtCpu, Device::Best];
+        let gpus = Provider::ALL.map(|provider| Device::Gpu(provider, 0));
+        let all = || plain.into_iter().chain(gpus);
+        match (all().find(|device| device.name() == word), index) {
+            (Some(Device::Gpu(provider, _)), Some(index)) => Ok(Device::Gpu(provider, index)),
+            (Some(device), _) if word == name => Ok(device),
+            _ => {
+                let names: Vec<String> = all().map(|device| device.name()).collect();
+                let expected =
+                    format!("{}, or one of a GPU with its number, as in webgpu:1", names.join(", "));
+                Err(Error::argument("device", name, expected))
+            }
+        }
     }
+
+    /// The precision that suits it and these networks.
+    pub(crate) fn precision_for(self, networks: &[Arc<Network>]) -> Precision {
+        let files = networks.iter().any(|network| network.onnx_file().is_some());
+        if matches!(self, Device::Gpu(..)) && !files { Precision::F16 } else { Precision::F32 }
+    }
+
+    /// What can run instead of [`Device::Best`]; others are what they are.
+    pub fn resolve(self) -> Self {
+        let good = |info: &DeviceInfo| {
+            let gpu = matches!(info.device, Device::Gpu(provider, _) if provider != Provider::TensorRt);
+            gpu && info.hardware && info.reason.is_none()
+        };
+        match self {
+            Device::Best => devices().into_iter().find(good).map_or(Device::Cpu, |info| info.device),
+            device => device,
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// How a plan uses a device other than the CPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceOptions {
+    /// Whether the CPU may compute what the device can't, or everything when the device can't be used. Otherwise
+    /// that is an error.
+    pub fallback: bool,
+    /// Whether scores that overflow half precision are an error; otherwise such a tile runs again in single.
+    pub strict_half: bool,
+    /// Bytes of the device's memory that the plan may need; `None`: what is free.
+    pub memory_budget: Option<u64>,
+    /// Folder for what the provider compiles; `None`: nothing is kept. It must exist.
+    pub cache: Option<PathBuf>,
+    /// The caller's CUDA stream (a `cudaStream_t`), for CUDA and TensorRT; 0: one of the provider's own.
+    pub stream: usize,
 }
 
 /// A device and whether it can be used here.
@@ -68,18 +147,39 @@ pub struct DeviceInfo {
     pub device: Device,
     /// Its name for people.
     pub name: String,
+    /// Whether it is hardware of its own, as far as is known; not a CPU, nor software that plays a GPU.
+    pub hardware: bool,
+    /// Its driver and the driver's version; empty when unknown.
+    pub driver: String,
+    /// Bytes of its own memory; `None` when unknown or it has none.
+    pub memory: Option<u64>,
     /// Why it can't be used; `None` when it can.
     pub reason: Option<String>,
 }
 
 /// All devices that this build knows. Opens ONNX Runtime when it can be found.
 pub fn devices() -> Vec<DeviceInfo> {
-    let (name, reason) = match runtime::open(None) {
+    let runtime = runtime::open(None);
+    let (name, reason) = match &runtime {
         Ok(runtime) => (format!("CPU (ONNX Runtime {})", runtime.version()), None),
         Err(error) => ("CPU (ONNX Runtime)".into(), Some(error.to_string())),
     };
-    let info = |device| DeviceInfo { device, name: name.clone(), reason: reason.clone() };
-    vec![info(Device::Cpu), info(Device::OrtCpu)]
+    let cpu = |device| DeviceInfo {
+        device,
+        name: name.clone(),
+        hardware: false,
+        driver: String::new(),
+        memory: None,
+        reason: reason.clone(),
+    };
+    let mut all = vec![cpu(Device::Cpu), cpu(Device::OrtCpu)];
+    for provider in Provider::ALL {
+        match &runtime {
+            Ok(runtime) => all.extend(ort::devices(runtime, provider)),
+            Err(_) => all.push(DeviceInfo { name: provider.title().into(), ..cpu(Device::Gpu(provider, 0)) }),
+        }
+    }
+    all
 }
 
 /// Makes an engine.
@@ -89,14 +189,16 @@ pub(crate) fn create(
     tile: [usize; 3],
     precision: Precision,
     threads: usize,
+    options: &DeviceOptions,
 ) -> Result<Box<dyn Engine>> {
     match device {
-        Device::Cpu | Device::OrtCpu => {
-            let runtime = runtime::open(None)?;
+        Device::Cpu | Device::OrtCpu | Device::Gpu(..) => {
+            let target = ort::Target { runtime: runtime::open(None)?, device, precision, threads, options };
             Ok(match network.onnx_file() {
-                Some(file) => Box::new(ort::FileEngine::new(runtime, network, file, tile, threads)?),
-                None => Box::new(ort::OrtEngine::new(runtime, network, tile, precision, threads)?),
+                Some(file) => Box::new(ort::FileEngine::new(&target, network, file, tile)?),
+                None => Box::new(ort::OrtEngine::new(&target, network, tile)?),
             })
         }
+        Device::Best => create(device.resolve(), network, tile, precision, threads, options),
     }
 }

@@ -1,12 +1,13 @@
 //! What a plan can run on.
 
 use std::ffi::{CString, c_char};
+use std::mem::offset_of;
 use std::ptr::null;
 
 use super::args::{Growable, init, output, reference, write};
 use super::boundary::{boundary, getter};
 use super::error::{c_string, vxs_error, vxs_status};
-use crate::engine::{Device, DeviceInfo};
+use crate::engine::{Device, DeviceInfo, Provider};
 use crate::error::{Error, Result};
 
 /// What runs the network: one of `VXS_DEVICE_*`.
@@ -16,9 +17,26 @@ pub type vxs_device = i32;
 pub const VXS_DEVICE_CPU: i32 = 1;
 /// ONNX Runtime on the CPU.
 pub const VXS_DEVICE_ORT_CPU: i32 = 2;
+/// NVIDIA GPUs through CUDA and cuDNN.
+pub const VXS_DEVICE_CUDA: i32 = 3;
+/// NVIDIA GPUs through TensorRT, which compiles a network for minutes.
+pub const VXS_DEVICE_TENSORRT: i32 = 4;
+/// Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (`vxs_runtime_add_plugin`).
+pub const VXS_DEVICE_WEBGPU: i32 = 5;
+/// Any GPU on Windows, through Direct3D 12.
+pub const VXS_DEVICE_DIRECTML: i32 = 6;
+/// Intel processors (index 0) and GPUs (from index 1 on).
+pub const VXS_DEVICE_OPENVINO: i32 = 7;
+/// Apple's GPUs and neural engines.
+pub const VXS_DEVICE_COREML: i32 = 8;
+/// AMD GPUs through ROCm.
+pub const VXS_DEVICE_MIGRAPHX: i32 = 9;
+/// The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that
+/// plays a GPU; else `VXS_DEVICE_CPU`.
+pub const VXS_DEVICE_BEST: i32 = 100;
 
 /// The devices that were found. Immutable: any thread may read it.
-pub struct vxs_device_list(Vec<(DeviceInfo, CString, CString)>);
+pub struct vxs_device_list(Vec<(DeviceInfo, CString, CString, CString)>);
 
 /// One device. Fill it by `vxs_device_info_init` first.
 #[repr(C)]
@@ -30,36 +48,84 @@ pub struct vxs_device_info {
     pub device: vxs_device,
     /// 1 when a plan can be made on it, else 0 and `reason` says why not.
     pub usable: i32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// Its number among the provider's devices: what to put into `vxs_plan_options.device_index`.
+    pub index: u32,
     /// Its name. Lives as long as the list.
     pub name: *const c_char,
     /// Why it can't be used; an empty string when it can. Lives as long as the list.
     pub reason: *const c_char,
+    /// Its driver and the driver's version; an empty string when unknown. Lives as long as the list.
+    pub driver: *const c_char,
+    /// Bytes of its own memory; 0 when unknown or it has none.
+    pub memory_bytes: u64,
+    /// 1 when it is hardware of its own, as far as is known; 0 for a CPU, and for software that plays a GPU.
+    pub hardware: i32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
 unsafe impl Growable for vxs_device_info {
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = offset_of!(Self, driver);
 
     fn defaults() -> Self {
-        let struct_size = size_of::<Self>() as u32;
-        vxs_device_info { struct_size, device: 0, usable: 0, reserved: 0, name: null(), reason: null() }
+        vxs_device_info {
+            struct_size: size_of::<Self>() as u32,
+            device: 0,
+            usable: 0,
+            index: 0,
+            name: null(),
+            reason: null(),
+            driver: null(),
+            memory_bytes: 0,
+            hardware: 0,
+            reserved: 0,
+        }
     }
 }
 
-pub(super) fn device(code: vxs_device, argument: &str) -> Result<Device> {
-    match code {
-        VXS_DEVICE_CPU => Ok(Device::Cpu),
-        VXS_DEVICE_ORT_CPU => Ok(Device::OrtCpu),
-        _ => Err(Error::argument(argument, code, "one of VXS_DEVICE_*")),
+/// The code of each provider.
+const PROVIDERS: [(vxs_device, Provider); 7] = [
+    (VXS_DEVICE_CUDA, Provider::Cuda),
+    (VXS_DEVICE_TENSORRT, Provider::TensorRt),
+    (VXS_DEVICE_WEBGPU, Provider::WebGpu),
+    (VXS_DEVICE_DIRECTML, Provider::DirectMl),
+    (VXS_DEVICE_OPENVINO, Provider::OpenVino),
+    (VXS_DEVICE_COREML, Provider::CoreMl),
+    (VXS_DEVICE_MIGRAPHX, Provider::MiGraphX),
+];
+
+pub(super) fn device(code: vxs_device, index: u32) -> Result<Device> {
+    let found = match code {
+        VXS_DEVICE_CPU => Some(Device::Cpu),
+        VXS_DEVICE_ORT_CPU => Some(Device::OrtCpu),
+        VXS_DEVICE_BEST => Some(Device::Best),
+        _ => PROVIDERS.iter().find(|entry| entry.0 == code).map(|entry| Device::Gpu(entry.1, index)),
+    };
+    match found {
+        Some(Device::Gpu(..)) => {}
+        Some(_) if index != 0 => {
+            return Err(Error::argument(
+                "options.device_index",
+                index,
+                "0 for a device that isn't a provider's",
+            ));
+        }
+        _ => {}
     }
+    found.ok_or_else(|| Error::argument("options.device", code, "one of VXS_DEVICE_*"))
 }
 
-pub(super) fn device_code(device: Device) -> vxs_device {
+/// The code of a device and its number among its provider's.
+pub(super) fn device_code(device: Device) -> (vxs_device, u32) {
     match device {
-        Device::Cpu => VXS_DEVICE_CPU,
-        Device::OrtCpu => VXS_DEVICE_ORT_CPU,
+        Device::Cpu => (VXS_DEVICE_CPU, 0),
+        Device::OrtCpu => (VXS_DEVICE_ORT_CPU, 0),
+        Device::Best => (VXS_DEVICE_BEST, 0),
+        Device::Gpu(provider, index) => {
+            let found = PROVIDERS.iter().find(|entry| entry.1 == provider);
+            (found.map_or(0, |entry| entry.0), index)
+        }
     }
 }
 
@@ -73,8 +139,9 @@ pub unsafe extern "C" fn vxs_device_info_init(info: *mut vxs_device_info, size: 
     unsafe { boundary(std::ptr::null_mut(), || init(info, size, "info")) }
 }
 
-/// Looks which devices there are. Loads ONNX Runtime when it can be found; when it can't, the devices that
-/// need it are listed as unusable. Free the list with `vxs_device_list_free`. Any thread.
+/// Looks which devices there are: the CPU's, then each provider's, and for a provider without one an entry that says
+/// why. Loads ONNX Runtime when it can be found; when it can't, the devices that need it are listed as unusable. To
+/// know whether a provider that ONNX Runtime was built with can be used, its libraries are loaded. Free the list with `vxs_device_list_free`. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or writable; `error` is NULL or writable.
@@ -88,8 +155,9 @@ pub unsafe extern "C" fn vxs_device_list_open(
         boundary(error, || {
             let list = output(list, "list")?;
             let named = |info: DeviceInfo| {
-                let (name, reason) = (c_string(&info.name), c_string(info.reason.as_deref().unwrap_or("")));
-                (info, name, reason)
+                let (name, driver) = (c_string(&info.name), c_string(&info.driver));
+                let reason = c_string(info.reason.as_deref().unwrap_or(""));
+                (info, name, reason, driver)
             };
             let devices = crate::engine::devices().into_iter().map(named).collect();
             *list = Box::into_raw(Box::new(vxs_device_list(devices)));
@@ -125,14 +193,19 @@ pub unsafe extern "C" fn vxs_device_list_get(
         boundary(error, || {
             let list = reference(list, "list")?;
             let found = usize::try_from(index).ok().and_then(|index| list.0.get(index));
-            let Some((device, name, reason)) = found else {
+            let Some((device, name, reason, driver)) = found else {
                 return Err(Error::argument("index", index, format!("less than {}", list.0.len())));
             };
+            let (code, index) = device_code(device.device);
             let filled = vxs_device_info {
-                device: device_code(device.device),
+                device: code,
                 usable: device.reason.is_none().into(),
+                index,
                 name: name.as_ptr(),
                 reason: reason.as_ptr(),
+                driver: driver.as_ptr(),
+                memory_bytes: device.memory.unwrap_or(0),
+                hardware: device.hardware.into(),
                 ..vxs_device_info::defaults()
             };
             write(info, filled, "info")

@@ -1,15 +1,18 @@
 //! A model made ready for a device.
 
-use std::ffi::{CString, c_char};
-use std::ptr::null;
+use std::ffi::{CString, c_char, c_void};
+use std::mem::offset_of;
+use std::path::PathBuf;
+use std::ptr::{null, null_mut};
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
-use super::args::{Growable, init, output, read_or_default, reference, write};
+use super::args::{Growable, init, output, read_or_default, reference, text, write};
 use super::boundary::{boundary, getter};
 use super::device::{VXS_DEVICE_CPU, device, device_code, vxs_device};
 use super::error::{c_string, vxs_error, vxs_status};
 use super::model::vxs_model;
 use super::volume::{self, vxs_volume};
+use crate::engine::DeviceOptions;
 use crate::error::{Error, Result};
 use crate::plan::{Blending, PlanOptions, Precision};
 use crate::task::AnyPlan;
@@ -17,7 +20,7 @@ use crate::task::AnyPlan;
 /// The type that the network computes in: one of `VXS_PRECISION_*`.
 pub type vxs_precision = i32;
 
-/// What suits the device: single precision on a CPU.
+/// What suits the device: single precision on a CPU and for ONNX files, else half.
 pub const VXS_PRECISION_AUTO: i32 = 0;
 /// IEEE single precision, as the reference implementations compute on a CPU.
 pub const VXS_PRECISION_F32: i32 = 1;
@@ -40,6 +43,17 @@ pub const VXS_BLENDING_CONSTANT: i32 = 2;
 pub const VXS_POSTPROCESS_OFF: i32 = 0;
 /// Apply the postprocessing that comes with the model; where none does, nothing happens.
 pub const VXS_POSTPROCESS_MODEL: i32 = 1;
+
+/// The device computes everything, or there is an error.
+pub const VXS_FALLBACK_OFF: i32 = 0;
+/// The CPU may compute operators that the device lacks, or everything when the device can't be used;
+/// `vxs_plan_describe` tells.
+pub const VXS_FALLBACK_CPU: i32 = 1;
+
+/// A tile whose scores overflow half precision runs again in single; the run's report counts them.
+pub const VXS_OVERFLOW_SINGLE: i32 = 0;
+/// Scores that overflow half precision are an error.
+pub const VXS_OVERFLOW_ERROR: i32 = 1;
 
 /// A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once.
 pub struct vxs_plan {
@@ -84,13 +98,25 @@ pub struct vxs_plan_options {
     pub memory_budget: u64,
     /// `VXS_POSTPROCESS_OFF` by default.
     pub postprocess: i32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// Which of the provider's devices, from 0 (default).
+    pub device_index: u32,
+    /// `VXS_FALLBACK_OFF` by default.
+    pub fallback: i32,
+    /// `VXS_OVERFLOW_SINGLE` by default.
+    pub overflow: i32,
+    /// Bytes of the device's own memory that the plan may need. 0 (default): what is free.
+    pub device_memory_budget: u64,
+    /// An existing folder (UTF-8) for what TensorRT, OpenVINO and Core ML compile; read during the call. NULL
+    /// (default): nothing is kept.
+    pub device_cache: *const c_char,
+    /// A `cudaStream_t` of the device's primary context that CUDA and TensorRT shall compute on, alive as long as the
+    /// plan. NULL (default): one of their own.
+    pub device_stream: *mut c_void,
 }
 
-// SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
+// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
 unsafe impl Growable for vxs_plan_options {
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = offset_of!(Self, fallback);
 
     fn defaults() -> Self {
         vxs_plan_options {
@@ -103,7 +129,12 @@ unsafe impl Growable for vxs_plan_options {
             blending: VXS_BLENDING_MODEL,
             memory_budget: 0,
             postprocess: VXS_POSTPROCESS_OFF,
-            reserved: 0,
+            device_index: 0,
+            fallback: VXS_FALLBACK_OFF,
+            overflow: VXS_OVERFLOW_SINGLE,
+            device_memory_budget: 0,
+            device_cache: null(),
+            device_stream: null_mut(),
         }
     }
 }
@@ -114,7 +145,7 @@ unsafe impl Growable for vxs_plan_options {
 pub struct vxs_plan_report {
     /// Set by `vxs_plan_report_init`.
     pub struct_size: u32,
-    /// The device.
+    /// The device that runs the network.
     pub device: vxs_device,
     /// The precision, never `VXS_PRECISION_AUTO`.
     pub precision: vxs_precision,
@@ -133,11 +164,15 @@ pub struct vxs_plan_report {
     pub device_peak_bytes: u64,
     /// Bytes of weights, all networks together; part of `host_peak_bytes`.
     pub weight_bytes: u64,
+    /// Which of the provider's devices.
+    pub device_index: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers accept any bits.
 unsafe impl Growable for vxs_plan_report {
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = offset_of!(Self, device_index);
 
     fn defaults() -> Self {
         vxs_plan_report {
@@ -151,16 +186,50 @@ unsafe impl Growable for vxs_plan_report {
             host_peak_bytes: 0,
             device_peak_bytes: 0,
             weight_bytes: 0,
+            device_index: 0,
+            reserved: 0,
         }
     }
 }
 
-fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
-    if options.reserved != 0 {
-        return Err(Error::argument("options.reserved", options.reserved, "0"));
-    }
+/// # Safety
+/// `options.device_cache` is NULL or a NUL-terminated string.
+unsafe fn device_options(options: &vxs_plan_options) -> Result<DeviceOptions> {
+    let cache = if options.device_cache.is_null() {
+        None
+    } else {
+        // SAFETY: not NULL, so a string by the caller's guarantee.
+        let folder = unsafe { text(options.device_cache, "options.device_cache") }?;
+        Some(PathBuf::from(folder))
+    };
+    Ok(DeviceOptions {
+        fallback: match options.fallback {
+            VXS_FALLBACK_OFF => false,
+            VXS_FALLBACK_CPU => true,
+            other => return Err(Error::argument("options.fallback", other, "one of VXS_FALLBACK_*")),
+        },
+        strict_half: match options.overflow {
+            VXS_OVERFLOW_SINGLE => false,
+            VXS_OVERFLOW_ERROR => true,
+            other => return Err(Error::argument("options.overflow", other, "one of VXS_OVERFLOW_*")),
+        },
+        memory_budget: if options.device_memory_budget == 0 {
+            None
+        } else {
+            Some(options.device_memory_budget)
+        },
+        cache,
+        stream: options.device_stream as usize,
+    })
+}
+
+/// # Safety
+/// As [`device_options`].
+unsafe fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
     Ok(PlanOptions {
-        device: device(options.device, "options.device")?,
+        device: device(options.device, options.device_index)?,
+        // SAFETY: passed on.
+        device_options: unsafe { device_options(&options) }?,
         precision: match options.precision {
             VXS_PRECISION_AUTO => Precision::Auto,
             VXS_PRECISION_F32 => Precision::F32,
@@ -196,7 +265,7 @@ fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_plan_options_init(options: *mut vxs_plan_options, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(options, size, "options")) }
+    unsafe { boundary(null_mut(), || init(options, size, "options")) }
 }
 
 /// Writes the defaults; `size` is `sizeof(vxs_plan_report)` as the caller's header has it.
@@ -206,7 +275,7 @@ pub unsafe extern "C" fn vxs_plan_options_init(options: *mut vxs_plan_options, s
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_plan_report_init(report: *mut vxs_plan_report, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(report, size, "report")) }
+    unsafe { boundary(null_mut(), || init(report, size, "report")) }
 }
 
 /// Makes a model ready to run: compiles its network for the device. Free it with `vxs_plan_free`. Any thread.
@@ -257,8 +326,9 @@ pub unsafe extern "C" fn vxs_plan_report_for(
             let grid = super::args::read(volume, "volume")?;
             let (geometry, ..) = volume::geometry(&grid)?;
             let found = plan.lock()?.report(&geometry)?;
+            let (code, index) = device_code(found.device);
             let filled = vxs_plan_report {
-                device: device_code(found.device),
+                device: code,
                 precision: match found.precision {
                     Precision::F16 => VXS_PRECISION_F16,
                     _ => VXS_PRECISION_F32,
@@ -268,8 +338,9 @@ pub unsafe extern "C" fn vxs_plan_report_for(
                 tiles: found.tiles as u64,
                 network_runs: found.network_runs as u64,
                 host_peak_bytes: found.host_peak_bytes,
-                device_peak_bytes: 0,
+                device_peak_bytes: found.device_peak_bytes,
                 weight_bytes: found.weight_bytes,
+                device_index: index,
                 ..vxs_plan_report::defaults()
             };
             write(report, filled, "report")
@@ -277,7 +348,8 @@ pub unsafe extern "C" fn vxs_plan_report_for(
     }
 }
 
-/// What runs where, as JSON: device, engine and its version, precision, operators. Lives as long as the plan;
+/// What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
+/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"). Lives as long as the plan;
 /// NULL for NULL. Any thread.
 ///
 /// # Safety

@@ -30,6 +30,23 @@ pub unsafe extern "C" fn vxs_runtime_open(path: *const c_char, error: *mut *mut 
     }
 }
 
+/// Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, so that its devices can be
+/// listed and used; opens ONNX Runtime as `vxs_runtime_open(NULL)` does, if it isn't open. `path` is the library's
+/// file (UTF-8); a library that is registered already is left alone. It stays until the process ends. The
+/// environment variable `VOXSEG_ORT_PLUGIN`, with files separated as in PATH, does the same whenever ONNX Runtime is
+/// opened; what fails there shows in the list of devices. Any thread.
+///
+/// # Safety
+/// `path` is NULL or a NUL-terminated string; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_runtime_add_plugin(
+    path: *const c_char,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; `text` rules NULL out.
+    unsafe { boundary(error, || runtime::add_plugin(Path::new(text(path, "path")?))) }
+}
+
 /// The version of the ONNX Runtime that is loaded, for example "1.28.0"; NULL when none is. Lives as long as
 /// the process. Any thread.
 #[unsafe(no_mangle)]

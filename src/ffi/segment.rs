@@ -116,11 +116,13 @@ pub struct vxs_run_report {
     pub total_seconds: f64,
     /// Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't tell.
     pub process_peak_bytes: u64,
+    /// Runs of the network that overflowed half precision and were repeated in single.
+    pub tiles_in_single: u64,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
 unsafe impl Growable for vxs_run_report {
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = std::mem::offset_of!(Self, tiles_in_single);
 
     fn defaults() -> Self {
         vxs_run_report {
@@ -135,6 +137,7 @@ unsafe impl Growable for vxs_run_report {
             restore_seconds: 0.0,
             total_seconds: 0.0,
             process_peak_bytes: 0,
+            tiles_in_single: 0,
         }
     }
 }
@@ -259,6 +262,7 @@ pub unsafe extern "C" fn vxs_segment(
             restore_seconds: found.restore_seconds,
             total_seconds: found.total_seconds,
             process_peak_bytes: found.process_peak_bytes,
+            tiles_in_single: found.tiles_in_single as u64,
             ..vxs_run_report::defaults()
         };
         // SAFETY: by the caller's guarantee; checked above.

@@ -97,6 +97,7 @@ impl TaskPlan {
                             tiles: all.tiles + one.tiles,
                             network_runs: all.network_runs + one.network_runs,
                             host_peak_bytes: all.host_peak_bytes.max(peak),
+                            device_peak_bytes: all.device_peak_bytes.max(one.device_peak_bytes),
                             weight_bytes: all.weight_bytes.max(one.weight_bytes + next),
                             ..one
                         },
@@ -308,6 +309,7 @@ fn one(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) 
     let mut labels = LabelBuffer::new(grid, DType::U8, Layout::dense(grid.shape, DType::U8), &mut bytes)?;
     let found = plan.segment(volume, &mut labels, &mut [], run)?;
     report.tiles += found.tiles;
+    report.tiles_in_single += found.tiles_in_single;
     report.near_ties += found.near_ties;
     report.preprocess_seconds += found.preprocess_seconds;
     report.network_seconds += found.network_seconds;

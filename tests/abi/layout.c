@@ -43,9 +43,13 @@
     F(vxs_device_info, struct_size)                                                                          \
     F(vxs_device_info, device)                                                                               \
     F(vxs_device_info, usable)                                                                               \
-    F(vxs_device_info, reserved)                                                                             \
+    F(vxs_device_info, index)                                                                                \
     F(vxs_device_info, name)                                                                                 \
     F(vxs_device_info, reason)                                                                               \
+    F(vxs_device_info, driver)                                                                               \
+    F(vxs_device_info, memory_bytes)                                                                         \
+    F(vxs_device_info, hardware)                                                                             \
+    F(vxs_device_info, reserved)                                                                             \
     S(vxs_label_dose)                                                                                        \
     F(vxs_label_dose, struct_size)                                                                           \
     F(vxs_label_dose, label)                                                                                 \
@@ -123,7 +127,12 @@
     F(vxs_plan_options, blending)                                                                            \
     F(vxs_plan_options, memory_budget)                                                                       \
     F(vxs_plan_options, postprocess)                                                                         \
-    F(vxs_plan_options, reserved)                                                                            \
+    F(vxs_plan_options, device_index)                                                                        \
+    F(vxs_plan_options, fallback)                                                                            \
+    F(vxs_plan_options, overflow)                                                                            \
+    F(vxs_plan_options, device_memory_budget)                                                                \
+    F(vxs_plan_options, device_cache)                                                                        \
+    F(vxs_plan_options, device_stream)                                                                       \
     S(vxs_plan_report)                                                                                       \
     F(vxs_plan_report, struct_size)                                                                          \
     F(vxs_plan_report, device)                                                                               \
@@ -135,6 +144,8 @@
     F(vxs_plan_report, host_peak_bytes)                                                                      \
     F(vxs_plan_report, device_peak_bytes)                                                                    \
     F(vxs_plan_report, weight_bytes)                                                                         \
+    F(vxs_plan_report, device_index)                                                                         \
+    F(vxs_plan_report, reserved)                                                                             \
     S(vxs_progress)                                                                                          \
     F(vxs_progress, struct_size)                                                                             \
     F(vxs_progress, stage)                                                                                   \
@@ -162,6 +173,7 @@
     F(vxs_run_report, restore_seconds)                                                                       \
     F(vxs_run_report, total_seconds)                                                                         \
     F(vxs_run_report, process_peak_bytes)                                                                    \
+    F(vxs_run_report, tiles_in_single)                                                                       \
     S(vxs_task_options)                                                                                      \
     F(vxs_task_options, struct_size)                                                                         \
     F(vxs_task_options, resampling)                                                                          \

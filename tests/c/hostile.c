@@ -763,6 +763,9 @@ static void wrong_models(void) {
     /* What is wrong with a runtime is said, and the one that runs stays. */
     FAILS(VXS_INVALID_ARGUMENT, vxs_runtime_open("/nowhere/libonnxruntime.so", &error)); /* one a process */
     FAILS(VXS_INVALID_ARGUMENT, vxs_runtime_open("\xff", &error));
+    FAILS(VXS_NULL_POINTER, vxs_runtime_add_plugin(NULL, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_runtime_add_plugin("\xff", &error));
+    FAILS(VXS_RUNTIME_FAILED, vxs_runtime_add_plugin("/no/such/plugin", &error));
     still_right();
 }
 
@@ -777,6 +780,12 @@ static void wrong_plans(void) {
     } while (0)
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.device = 0);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.device = 999);
+    BAD_PLAN(VXS_INVALID_ARGUMENT, options.device_index = 1);
+    BAD_PLAN(VXS_INVALID_ARGUMENT, options.fallback = 2);
+    BAD_PLAN(VXS_INVALID_ARGUMENT, options.overflow = -1);
+    BAD_PLAN(VXS_INVALID_ARGUMENT, options.device_cache = "\xff");
+    BAD_PLAN(VXS_DEVICE_UNUSABLE, options.device = VXS_DEVICE_CUDA);
+    BAD_PLAN(VXS_DEVICE_UNUSABLE, (options.device = VXS_DEVICE_WEBGPU, options.device_index = 99));
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.precision = -1);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.precision = 77);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.mirroring = 2);

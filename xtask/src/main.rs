@@ -1,4 +1,4 @@
-//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `wheel`, `setup`.
+//! What a developer runs: `cargo xtask demo`, `test`, `bench`, `bless`, `install`, `wheel`, `nuget`, `dist`, `setup`.
 //!
 //! Each command fetches what it lacks, says in one line what it does, and does nothing twice. Everything lands
 //! under `target/`; the library knows nothing of this program.
@@ -6,12 +6,17 @@
 mod bench;
 mod bless;
 mod build;
+mod csharp;
 mod demo;
+mod dist;
 mod fetch;
 mod install;
+mod orthanc;
 mod python;
+mod sbom;
 mod setup;
 mod test;
+mod toolkits;
 
 use std::env;
 use std::ffi::OsStr;
@@ -24,11 +29,13 @@ type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo              segment a real CT from C, with a table and a picture
-  test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, Python
+  test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
   bench             the numerics beside nnU-Net's own (fetches PyTorch, about 3 GB)
-  bless             write include/voxseg.h and include/voxseg.symbols anew
+  bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
+  nuget [PLATFORM=FOLDER ...]  the NuGet package, in target/xtask/csharp; with natives built elsewhere
+  dist              what users download, in target/xtask/dist: the archive for C and C++, the wheel
   setup             only fetch what the commands above need";
 
 fn main() -> ExitCode {
@@ -41,6 +48,8 @@ fn main() -> ExitCode {
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["wheel"] => python::run(),
+        ["nuget", others @ ..] => csharp::nuget::run(others),
+        ["dist"] => dist::run(),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };
@@ -112,6 +121,10 @@ fn at<'a>(what: &'a str, path: &'a Path) -> impl Fn(std::io::Error) -> String + 
 
 fn create_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(at("create", path))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() { std::fs::remove_dir_all(folder).map_err(at("remove", folder)) } else { Ok(()) }
 }
 
 /// Copies a file unless the copy is there already.

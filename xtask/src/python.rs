@@ -32,9 +32,14 @@ impl Interpreter {
         Ok(Interpreter { version: version.into(), python })
     }
 
-    fn install(&self, options: &[&str], requirements: &[&str]) -> Result<()> {
+    pub fn install(&self, options: &[&str], requirements: &[&str]) -> Result<()> {
         let mut pip = self.pip("install");
         execute_quietly(pip.args(options).args(requirements)).map(|_| ())
+    }
+
+    /// The interpreter itself.
+    pub fn python(&self) -> std::process::Command {
+        command(&self.python)
     }
 
     fn pip(&self, verb: &str) -> std::process::Command {

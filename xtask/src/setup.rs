@@ -9,6 +9,7 @@ const NINJA: &str = "ninja==1.11.1.4";
 
 pub fn run() -> Result<()> {
     fetch::onnxruntime()?;
+    fetch::other_onnxruntime()?;
     fetch::images()?;
     cmake()?;
     ninja()?;
@@ -30,7 +31,7 @@ pub fn python() -> Result<PathBuf> {
         })
         .ok_or("Python 3.9 or newer is needed to fetch ONNX Runtime and the demo's CT: install python3")?;
     if execute_quietly(command(system).args(["-c", "import ensurepip, venv"])).is_err() {
-        apt_install("python3-venv")
+        apt_install(&["python3-venv"])
             .map_err(|reason| format!("this Python cannot make a virtual environment: {reason}"))?;
     }
     say("making a Python environment in target/xtask/venv");
@@ -63,7 +64,23 @@ pub fn compilers() -> Result<()> {
 
 /// A program of Debian's package of the same name; an error says why there is none.
 pub fn system_tool(name: &str) -> Result<()> {
-    if execute_quietly(command(name).arg("--version")).is_ok() { Ok(()) } else { apt_install(name) }
+    system_package(name, name)
+}
+
+/// As `system_tool`, for a program whose package has another name.
+pub fn system_package(program: &str, package: &str) -> Result<()> {
+    if execute_quietly(command(program).arg("--version")).is_ok() { Ok(()) } else { apt_install(&[package]) }
+}
+
+/// Debian packages, installed where they aren't; an error says why they can't be.
+pub fn packages(names: &[&str]) -> Result<()> {
+    let installed = |name: &&str| {
+        let query =
+            execute_quietly(command("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", name]));
+        query.is_ok_and(|status| status == "installed")
+    };
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !installed(name)).collect();
+    if missing.is_empty() { Ok(()) } else { apt_install(&missing) }
 }
 
 fn tool(name: &str, requirement: &str, accept: impl Fn(&str) -> bool) -> Result<PathBuf> {
@@ -91,20 +108,23 @@ fn in_venv(name: &str) -> PathBuf {
     work().join("venv").join(bin).join(name)
 }
 
-/// Installs a Debian package when that is possible without asking: as root, on such a system.
-fn apt_install(package: &str) -> Result<()> {
+/// Installs Debian packages when that is possible without asking: as root, on such a system.
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
     let root = execute_quietly(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     if !root || !Path::new("/usr/bin/apt-get").exists() {
-        return Err(format!("install {package} (on Debian and Ubuntu: apt-get install {package})"));
+        return Err(format!("install {list} (on Debian and Ubuntu: apt-get install {list})"));
     }
-    say(&format!("installing {package} with apt-get"));
-    let mut apt = command("apt-get");
-    apt.env("DEBIAN_FRONTEND", "noninteractive");
-    let install = ["install", "--yes", "--quiet", "--no-install-recommends", package];
-    if execute_quietly(apt.args(install)).is_ok() {
+    say(&format!("installing {list} with apt-get"));
+    let install = || {
+        let mut apt = command("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        execute_quietly(apt.args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages))
+    };
+    if install().is_ok() {
         return Ok(());
     }
     // The lists may be old, or not there yet.
     execute_quietly(command("apt-get").args(["update", "--quiet"]))?;
-    execute_quietly(command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install)).map(|_| ())
+    install().map(|_| ())
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{as_a_host, model};
 use crate::{
-    Result, at, build, cargo, command, demo, execute, execute_quietly, install, python, root, say, setup,
-    work,
+    Result, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, install, orthanc,
+    python, remove, root, say, setup, toolkits, work,
 };
 
 enum Outcome {
@@ -66,7 +66,11 @@ const DEMO: &str = "the demo from C, and its picture";
 const CTEST: &str = "C and C++ against the shared library";
 const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
 const VALGRIND: &str = "C and C++ under valgrind";
-const CONSUMER: &str = "find_package and pkg-config from a moved prefix";
+const TOOLKITS: &str = "C++ with ITK and VTK, the DICOM example";
+const CONSUMER: &str = "find_package and pkg-config from the archive";
+const ORTHANC: &str = "a plug-in in the Orthanc server";
+const CSHARP: &str = "C# on Mono and .NET 8";
+const PACKAGE: &str = "the NuGet package, and C# examples from it";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
@@ -82,7 +86,7 @@ pub fn run() -> ExitCode {
     let library = report.lane("build the shared library", build::staged);
     match &library {
         None => {
-            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, CONSUMER] {
+            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, TOOLKITS, CONSUMER, ORTHANC, CSHARP, PACKAGE] {
                 report.skip(name, "the library wasn't built");
             }
         }
@@ -97,22 +101,76 @@ fn against(library: &Path, report: &mut Report) {
     report.lane(DEMO, demo::run);
     let image = root().join("target/demo/ct.mhd");
     if image.exists() {
-        report.lane(CTEST, || ctest("tests", library, &image, &[]));
+        report.lane(CTEST, || {
+            let other = fetch::other_onnxruntime()?.unwrap_or_default();
+            let definition = format!("-DVOXSEG_OTHER_ONNXRUNTIME={}", other.display());
+            ctest("tests", "tests", library, &image, &[definition])
+        });
         report.lane(SANITIZERS, || {
-            ctest("tests-sanitized", library, &image, &["-DVOXSEG_SANITIZE=address,undefined".into()])
+            ctest(
+                "tests",
+                "tests-sanitized",
+                library,
+                &image,
+                &["-DVOXSEG_SANITIZE=address,undefined".into()],
+            )
         });
         match setup::system_tool("valgrind") {
             Ok(()) => {
-                report.lane(VALGRIND, || ctest("tests-valgrind", library, &image, &[launcher()]));
+                report.lane(VALGRIND, || ctest("tests", "tests-valgrind", library, &image, &[launcher()]));
             }
             Err(reason) => report.skip(VALGRIND, &reason),
         }
+        match toolkits::headers() {
+            Ok(definitions) => {
+                report.lane(TOOLKITS, || ctest("tests/toolkits", "toolkits", library, &image, &definitions));
+            }
+            Err(reason) => report.skip(TOOLKITS, &reason),
+        }
     } else {
-        for name in [CTEST, SANITIZERS, VALGRIND] {
+        for name in [CTEST, SANITIZERS, VALGRIND, TOOLKITS] {
             report.skip(name, "no raw CT: the demo failed before it");
         }
     }
-    report.lane(CONSUMER, consumer);
+    with_orthanc(library, &image, report);
+    with_csharp(library, &image, report);
+}
+
+/// The archive, and the plug-in that is built from it.
+fn with_orthanc(library: &Path, image: &Path, report: &mut Report) {
+    let Some(prefix) = report.lane(CONSUMER, consumer) else {
+        return report.skip(ORTHANC, "the archive's library isn't there");
+    };
+    if !image.exists() {
+        return report.skip(ORTHANC, "no raw CT: the demo failed before it");
+    }
+    match orthanc::definitions(&prefix) {
+        Ok(definitions) => {
+            report.lane(ORTHANC, || ctest("tests/orthanc", "orthanc", library, image, &definitions));
+        }
+        Err(reason) => report.skip(ORTHANC, &reason),
+    }
+}
+
+/// The lanes that need Mono, and .NET 8 where there is one.
+fn with_csharp(library: &Path, image: &Path, report: &mut Report) {
+    let runtimes = match csharp::toolchain::runtimes() {
+        Ok(runtimes) => runtimes,
+        Err(reason) => {
+            for name in [CSHARP, PACKAGE] {
+                report.skip(name, &reason);
+            }
+            return;
+        }
+    };
+    report.lane(CSHARP, || csharp::test::run(library, &runtimes));
+    match csharp::toolchain::xbuild() {
+        Err(reason) => report.skip(PACKAGE, &reason),
+        Ok(()) if !image.exists() => report.skip(PACKAGE, "no raw CT: the demo failed before it"),
+        Ok(()) => {
+            report.lane(PACKAGE, || csharp::examples::run(library, image, &runtimes));
+        }
+    }
 }
 
 /// The lanes that need a CPython, maturin and NumPy.
@@ -133,8 +191,8 @@ fn with_python(report: &mut Report) {
     }
 }
 
-/// Builds and runs `tests/CMakeLists.txt` in a folder of its own.
-fn ctest(name: &str, library: &Path, image: &Path, definitions: &[String]) -> Result<()> {
+/// Builds and runs the tests of a folder with a `CMakeLists.txt` in `target/xtask/<name>`.
+fn ctest(source: &str, name: &str, library: &Path, image: &Path, definitions: &[String]) -> Result<()> {
     let build = work().join(name);
     let mut all = vec![
         format!("-DVOXSEG_LIBRARY_DIR={}", library.display()),
@@ -142,7 +200,7 @@ fn ctest(name: &str, library: &Path, image: &Path, definitions: &[String]) -> Re
         format!("-DVOXSEG_CT={}", image.display()),
     ];
     all.extend_from_slice(definitions);
-    install::configure(&root().join("tests"), &build, &all)?;
+    install::configure(&root().join(source), &build, &all)?;
     execute_quietly(command(setup::cmake()?).arg("--build").arg(&build))?;
     run_ctest(&build)
 }
@@ -166,14 +224,16 @@ fn launcher() -> String {
     )
 }
 
-/// Installs, moves the result, and builds a stranger's project from where it now is.
-fn consumer() -> Result<()> {
-    let (first, moved) = (work().join("prefix"), work().join("moved prefix"));
+/// Unpacks the archive, moves the result, and builds a stranger's project from where it now is. Gives that place.
+fn consumer() -> Result<PathBuf> {
+    let (first, moved) = (work().join("unpacked"), work().join("moved prefix"));
     for old in [&first, &moved] {
         remove(old)?;
     }
-    install::run(&first)?;
-    fs::rename(&first, &moved).map_err(at("move", &first))?;
+    let unpacked = dist::unpack(&dist::archive()?, &first)?;
+    fs::rename(&unpacked, &moved).map_err(at("move", &unpacked))?;
+    say("checking the list of what is inside against CycloneDX's schema");
+    dist::validate(&moved)?;
 
     let build = work().join("consumer");
     remove(&build)?;
@@ -195,9 +255,6 @@ fn consumer() -> Result<()> {
     fs::rename(&moved, &plain).map_err(at("move", &moved))?;
     let script = source.join("build.sh");
     let out: PathBuf = build.join("pkg-config");
-    execute(as_a_host(command("bash").arg(script).arg(&plain).arg(out).arg(model())))
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    if folder.exists() { fs::remove_dir_all(folder).map_err(at("remove", folder)) } else { Ok(()) }
+    execute(as_a_host(command("bash").arg(script).arg(&plain).arg(out).arg(model())))?;
+    Ok(plain)
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use voxseg::engine::Device;
+use voxseg::engine::{Device, DeviceOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::Model;
 use voxseg::plan::{Blending, PlanOptions, PlanReport, Precision};
@@ -55,6 +55,15 @@ pub struct Arguments {
     /// What runs the network; `voxseg devices` lists the names
     #[arg(long, value_name = "NAME", value_parser = options::device, default_value = "cpu")]
     device: Device,
+    /// Let the CPU compute what the device can't
+    #[arg(long)]
+    fallback: bool,
+    /// Memory of the device's own that the run may need, for example 4GiB
+    #[arg(long, value_name = "SIZE", value_parser = options::bytes)]
+    device_memory: Option<u64>,
+    /// Existing folder for what the device's compiler makes
+    #[arg(long, value_name = "FOLDER")]
+    device_cache: Option<PathBuf>,
     /// What the network computes in: auto, f32 or f16
     #[arg(long, value_name = "TYPE", value_parser = options::precision, default_value = "auto")]
     precision: Precision,
@@ -126,6 +135,12 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let opened = lap();
     let options = PlanOptions {
         device: arguments.device,
+        device_options: DeviceOptions {
+            fallback: arguments.fallback,
+            memory_budget: arguments.device_memory,
+            cache: arguments.device_cache.clone(),
+            ..DeviceOptions::default()
+        },
         precision: arguments.precision,
         threads: arguments.threads,
         step: arguments.step,

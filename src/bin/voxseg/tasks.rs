@@ -1,9 +1,11 @@
 //! Tasks: several models that answer one question together. `voxseg tasks` lists TotalSegmentator's.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use voxseg::labels::Label;
 use voxseg::model::task::{OpenedTask, Task, TaskOptions, TaskResampling};
+use voxseg::model::{Model, ModelOptions};
 
 use crate::failure::Outcome;
 
@@ -46,6 +48,17 @@ impl TaskArguments {
             split: self.split,
         };
         Task::find(task)?.open(weights, &options).map(Some)
+    }
+}
+
+/// The labels of a model, or of a task by its name or file.
+pub fn labels_of(model: &Path) -> voxseg::Result<Vec<Label>> {
+    match model
+        .to_str()
+        .filter(|name| name.ends_with(".json") || Task::names().iter().any(|task| task == name))
+    {
+        Some(task) => Ok(Task::find(task)?.labels().to_vec()),
+        None => Ok(Model::open(model, &ModelOptions::default())?.labels().to_vec()),
     }
 }
 

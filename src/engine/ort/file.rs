@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use ort::session::Session;
 use ort::value::{TensorRef, ValueType};
 
-use super::{failed, options};
+use super::session::Turned;
+use super::{Target, failed};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::runtime::Runtime;
 
-/// An ONNX file compiled by ONNX Runtime for the CPU.
+/// An ONNX file compiled by ONNX Runtime.
 pub(in crate::engine) struct FileEngine {
-    session: Session,
-    runtime: &'static Runtime,
+    session: Turned,
+    name: String,
+    left_to_cpu: Vec<(String, usize)>,
     input: [usize; 5],
     workspace: u64,
 }
@@ -23,14 +23,14 @@ impl FileEngine {
     /// The file must have one input and one output in single precision, [batch, channels, axis 0, axis 1, axis 2],
     /// whose sizes are the tile's or free.
     pub(in crate::engine) fn new(
-        runtime: &'static Runtime,
+        target: &Target,
         network: &Arc<Network>,
         file: &[u8],
         tile: [usize; 3],
-        threads: usize,
     ) -> Result<Self> {
-        let session =
-            options(runtime, threads)?.commit_from_memory(file).map_err(failed("load the ONNX file"))?;
+        let mut session = Turned::new(target.provider(), || {
+            target.session_options()?.commit_from_memory(file).map_err(failed("load the ONNX file"))
+        })?;
         let [input, output] = [network.input_channels(), network.output_channels()]
             .map(|channels| [1, channels, tile[0], tile[1], tile[2]]);
         let one = |outlets: &[ort::value::Outlet], what: &str, expected: [usize; 5]| match outlets {
@@ -39,11 +39,15 @@ impl FileEngine {
                 Err(Error::unsupported(format!("an ONNX file with {} {what}s; one is expected", many.len())))
             }
         };
-        one(session.inputs(), "input", input)?;
-        one(session.outputs(), "output", output)?;
+        session.with(|session| {
+            one(session.inputs(), "input", input)?;
+            one(session.outputs(), "output", output)
+        })?;
         // What a file's network needs beside its weights isn't known; of the file only its size is.
         let workspace = file.len() as u64;
-        Ok(FileEngine { session, runtime, input, workspace })
+        let name = format!("{}, ONNX file", target.engine_name());
+        let left_to_cpu = session.left_to_cpu()?;
+        Ok(FileEngine { session, name, left_to_cpu, input, workspace })
     }
 }
 
@@ -62,18 +66,24 @@ fn fits(dtype: &ValueType, what: &str, expected: [usize; 5]) -> Result<()> {
 impl Engine for FileEngine {
     fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
         let input = TensorRef::from_array_view((self.input, input)).map_err(failed("take a tile"))?;
-        let outputs = self.session.run(ort::inputs![input]).map_err(failed("run the network"))?;
-        let (_, scores) = outputs[0].try_extract_tensor::<f32>().map_err(failed("read the scores"))?;
-        if scores.len() != output.len() {
-            let reason = format!("{} scores, expected {}", scores.len(), output.len());
-            return Err(Error::Runtime { action: "run the network".into(), reason });
-        }
-        output.copy_from_slice(scores);
-        Ok(())
+        self.session.with(|session| {
+            let outputs = session.run(ort::inputs![input]).map_err(failed("run the network"))?;
+            let (_, scores) = outputs[0].try_extract_tensor::<f32>().map_err(failed("read the scores"))?;
+            if scores.len() != output.len() {
+                let reason = format!("{} scores, expected {}", scores.len(), output.len());
+                return Err(Error::Runtime { action: "run the network".into(), reason });
+            }
+            output.copy_from_slice(scores);
+            Ok(())
+        })
     }
 
     fn name(&self) -> String {
-        format!("ONNX Runtime {} (CPU), ONNX file", self.runtime.version())
+        self.name.clone()
+    }
+
+    fn left_to_cpu(&self) -> &[(String, usize)] {
+        &self.left_to_cpu
     }
 
     fn workspace_bytes(&self) -> u64 {

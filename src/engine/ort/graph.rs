@@ -13,6 +13,7 @@ use ort::operator::Attribute;
 use ort::value::{Outlet, TensorElementType};
 
 use super::failed;
+use super::lower::Dialect;
 use crate::error::{Error, Result};
 use crate::network::{Network, Weight};
 
@@ -32,7 +33,7 @@ const SMALL: usize = 127;
 
 pub(super) struct Builder {
     graph: Graph,
-    pub half: bool,
+    pub dialect: Dialect,
     weights: Weights,
     shared: BTreeSet<String>,
 }
@@ -48,12 +49,12 @@ pub(super) fn list(name: &str, values: &[usize]) -> Result<Attribute> {
 }
 
 impl Builder {
-    pub(super) fn new(half: bool, input: Outlet, output: Outlet) -> Result<Self> {
+    pub(super) fn new(dialect: Dialect, input: Outlet, output: Outlet) -> Result<Self> {
         let set_up = failed::<()>;
         let mut graph = Graph::new().map_err(failed("create a graph"))?;
         graph.set_inputs([input]).map_err(set_up("set the graph's input"))?;
         graph.set_outputs([output]).map_err(set_up("set the graph's output"))?;
-        Ok(Builder { graph, half, weights: Weights::default(), shared: BTreeSet::new() })
+        Ok(Builder { graph, dialect, weights: Weights::default(), shared: BTreeSet::new() })
     }
 
     /// The model, and what has to outlive its session.
@@ -91,6 +92,32 @@ impl Builder {
         self.node("Cast", &[input.to_owned()], output, vec![attribute("to", code)?])
     }
 
+    /// The name of a tensor in single precision; in half it is cast, once for all that want it so.
+    pub(super) fn in_single(&mut self, input: &str) -> Result<String> {
+        if !self.dialect.half {
+            return Ok(input.to_owned());
+        }
+        let name = format!("{input} in single");
+        if self.shared.insert(name.clone()) {
+            self.cast(input, &name, TensorElementType::Float32)?;
+        }
+        Ok(name)
+    }
+
+    /// The name that something is to have in single precision before [`Builder::end_single`] brings it into the
+    /// graph's.
+    pub(super) fn single_name(&self, result: &str) -> String {
+        if self.dialect.half { format!("{result} before half") } else { result.to_owned() }
+    }
+
+    /// Brings a result that was computed under its [`Builder::single_name`] into the graph's precision.
+    pub(super) fn end_single(&mut self, result: &str) -> Result<()> {
+        match self.dialect.half {
+            true => self.cast(&self.single_name(result), result, TensorElementType::Float16),
+            false => Ok(()),
+        }
+    }
+
     /// Adds a node that gives the same values another shape.
     pub(super) fn reshape(&mut self, input: &str, output: &str, shape: &[usize]) -> Result<()> {
         let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
@@ -104,16 +131,12 @@ impl Builder {
 
     /// Hands a weight over and returns its name in the graph.
     pub(super) fn weight(&mut self, node: usize, weight: &Weight) -> Result<String> {
-        match weight.shape[..] {
-            // Kernels of two-dimensional networks are one voxel thick here.
-            [out, input, rows, columns] => self.weight_as(node, weight, &[out, input, 1, rows, columns]),
-            _ => self.weight_as(node, weight, &weight.shape),
-        }
+        self.weight_as(node, weight, &weight.shape)
     }
 
     /// As [`Builder::weight`], in a shape of as many values.
     pub(super) fn weight_as(&mut self, node: usize, weight: &Weight, shape: &[usize]) -> Result<String> {
-        if !self.half {
+        if !self.dialect.half {
             return self.single_weight(node, weight, shape);
         }
         let name = format!("{node}.{}", weight.name);
@@ -136,7 +159,7 @@ impl Builder {
         shape: &[usize],
         make: impl FnOnce() -> Vec<f32>,
     ) -> Result<String> {
-        if !self.half {
+        if !self.dialect.half {
             return self.single_values(name, shape, make);
         }
         if self.shared.insert(name.to_owned()) {

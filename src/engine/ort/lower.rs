@@ -6,17 +6,55 @@ use ort::editor::Model;
 use ort::value::{Outlet, Shape, SymbolicDimensions, TensorElementType, ValueType};
 
 use super::graph::{Builder, Weights, attribute, list};
-use super::{INPUT, OUTPUT, normalize, window_attention};
+use super::{INPUT, OUTPUT, Target, normalize, transpose, window_attention};
+use crate::engine::Provider;
 use crate::error::{Error, Result};
-use crate::network::{Network, Node, Op};
+use crate::network::{Network, Node, Op, Weight};
 use crate::plan::Precision;
 
+/// Which operators a provider is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// Whether tensors are in half precision.
+    pub half: bool,
+    /// Whether it has transposed convolutions of three axes.
+    pub transposed: bool,
+    /// How statistics of a channel are summed.
+    pub norm: InstanceNorm,
+    /// Whether its convolutions of half precision sum in half too, which costs two of three digits: between tensors
+    /// in half precision they then compute in single.
+    pub sums_in_half: bool,
+}
+
+/// How an instance normalisation is expressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InstanceNorm {
+    /// By sums plane by plane, since the provider's own kernel sums in one go.
+    Planes,
+    /// By the provider's own kernel, in single precision.
+    Own,
+    /// By the provider's own kernel, which sums in single precision whatever it is given.
+    OwnHalf,
+}
+
+impl Dialect {
+    pub(super) fn of(target: &Target) -> Self {
+        let norm = match target.provider() {
+            None | Some(Provider::WebGpu | Provider::CoreMl) => InstanceNorm::Planes,
+            Some(Provider::Cuda) => InstanceNorm::OwnHalf,
+            Some(_) => InstanceNorm::Own,
+        };
+        Dialect {
+            half: target.precision == Precision::F16,
+            transposed: target.provider() != Some(Provider::WebGpu),
+            norm,
+            sums_in_half: target.provider() == Some(Provider::WebGpu),
+        }
+    }
+}
+
 /// Builds the graph for tiles of one size. Its input and output are f32 in either precision.
-pub(super) fn lower(
-    network: &Arc<Network>,
-    tile: [usize; 3],
-    precision: Precision,
-) -> Result<(Model, Weights)> {
+pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], dialect: Dialect) -> Result<(Model, Weights)> {
     let sizes = network.sizes(tile)?;
     let names: Vec<String> = (0..network.nodes().len()).map(|id| format!("t{id}")).collect();
     let last = names.len() - 1;
@@ -30,15 +68,15 @@ pub(super) fn lower(
         )
     };
     let mut builder = Builder::new(
-        precision == Precision::F16,
+        dialect,
         outlet(input, network.input_channels(), tile),
         outlet(output, network.output_channels(), sizes[last]),
     )?;
     for (id, node) in network.nodes().iter().enumerate() {
         // In single precision the ends carry the graph's own names, in half precision a cast stands between.
         let name = |node: usize| match node {
-            0 if !builder.half => input.to_owned(),
-            node if node == last && !builder.half => output.to_owned(),
+            0 if !builder.dialect.half => input.to_owned(),
+            node if node == last && !builder.dialect.half => output.to_owned(),
             node => names[node].clone(),
         };
         let step = Step {
@@ -51,12 +89,14 @@ pub(super) fn lower(
             result_size: sizes[id],
         };
         match &node.op {
-            Op::Input if builder.half => builder.cast(input, &step.result, TensorElementType::Float16)?,
+            Op::Input if builder.dialect.half => {
+                builder.cast(input, &step.result, TensorElementType::Float16)?
+            }
             Op::Input => {}
             _ => step.lower(&mut builder)?,
         }
     }
-    if builder.half {
+    if builder.dialect.half {
         builder.cast(&names[last], output, TensorElementType::Float32)?;
     }
     builder.finish(network)
@@ -72,6 +112,14 @@ pub(super) fn scratch_bytes(network: &Network, tile: [usize; 3], width: usize) -
         _ => 0,
     };
     Ok(network.nodes().iter().map(values).max().unwrap_or(0) * width as u64)
+}
+
+/// A weight's shape for three axes: kernels of two-dimensional networks are one voxel thick.
+fn volume_shape(weight: &Weight) -> Vec<usize> {
+    match weight.shape[..] {
+        [out, input, rows, columns] => vec![out, input, 1, rows, columns],
+        _ => weight.shape.clone(),
+    }
 }
 
 /// A node on its way into the graph.
@@ -123,6 +171,10 @@ impl Step<'_> {
                 let pads = [*padding, *padding].concat();
                 ("Conv", vec![list("kernel_shape", kernel)?, list("strides", stride)?, list("pads", &pads)?])
             }
+            Op::ConvTranspose { weight, bias, kernel, stride, padding } if !builder.dialect.transposed => {
+                let geometry = [*kernel, *stride, *padding];
+                return transpose::lower(builder, self, weight, bias.as_ref(), geometry);
+            }
             Op::ConvTranspose { kernel, stride, padding, .. } => {
                 let pads = [*padding, *padding].concat();
                 let lacking: [usize; 3] =
@@ -135,11 +187,8 @@ impl Step<'_> {
                 ];
                 ("ConvTranspose", attributes)
             }
-            Op::InstanceNorm { scale, shift, epsilon } if !builder.half => {
+            Op::InstanceNorm { scale, shift, epsilon } => {
                 return normalize::instance(builder, self, [scale, shift], *epsilon);
-            }
-            Op::InstanceNorm { epsilon, .. } => {
-                ("InstanceNormalization", vec![attribute("epsilon", *epsilon)?])
             }
             Op::BatchNorm { epsilon, .. } => ("BatchNormalization", vec![attribute("epsilon", *epsilon)?]),
             Op::LeakyRelu { slope } => ("LeakyRelu", vec![attribute("alpha", *slope)?]),
@@ -184,8 +233,16 @@ impl Step<'_> {
                 return slice(builder, input, &self.result, [0; 3], ends, 1);
             }
         };
+        if operator == "Conv" && builder.dialect.sums_in_half {
+            inputs[0] = builder.in_single(&inputs[0])?;
+            for weight in self.node.op.weights() {
+                inputs.push(builder.single_weight(self.id, weight, &volume_shape(weight))?);
+            }
+            builder.node(operator, &inputs, &builder.single_name(&self.result), attributes)?;
+            return builder.end_single(&self.result);
+        }
         for weight in self.node.op.weights() {
-            inputs.push(builder.weight(self.id, weight)?);
+            inputs.push(builder.weight_as(self.id, weight, &volume_shape(weight))?);
         }
         builder.node(operator, &inputs, &self.result, attributes)
     }

@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use ort::value::TensorElementType;
-
 use super::graph::{Builder, attribute};
-use super::lower::Step;
+use super::lower::{InstanceNorm, Step};
 use crate::error::Result;
 use crate::network::Weight;
 
@@ -21,11 +19,7 @@ pub(super) fn group(
 ) -> Result<()> {
     let (channels, [depth, rows, columns]) = (step.channels, step.size);
     let (planes, plane) = (channels / groups * depth, rows * columns);
-    let [mut input, mut result] = [step.inputs[0].clone(), step.result.clone()];
-    if builder.half {
-        [input, result] = [step.part("single"), step.part("normed")];
-        builder.cast(&step.inputs[0], &input, TensorElementType::Float32)?;
-    }
+    let (input, result) = (builder.in_single(&step.inputs[0])?, builder.single_name(&step.result));
     let part = |name: &str| step.part(name);
     let (_, variance) = statistics(builder, step, &input, [groups, planes, plane])?;
     let epsilon = builder.single_values(&format!("number {epsilon:e}"), &[1], || vec![epsilon])?;
@@ -39,14 +33,11 @@ pub(super) fn group(
     builder.node("Mul", &[part("volume"), part("factor")], &part("scaled"), Vec::new())?;
     let shift = builder.single_weight(step.id, shift, &[channels, 1, 1, 1])?;
     builder.node("Add", &[part("scaled"), shift], &result, Vec::new())?;
-    match builder.half {
-        true => builder.cast(&result, &step.result, TensorElementType::Float16),
-        false => Ok(()),
-    }
+    builder.end_single(&step.result)
 }
 
-/// As [`group`] for groups of one channel, in single precision: the statistics are those of a batch normalisation,
-/// which applies them in one go. ONNX Runtime's own kernel sums in one go too.
+/// As [`group`] for groups of one channel: the statistics are those of a batch normalisation, which applies them in
+/// one go, unless the provider's own kernel is good enough.
 pub(super) fn instance(
     builder: &mut Builder,
     step: &Step,
@@ -55,12 +46,25 @@ pub(super) fn instance(
 ) -> Result<()> {
     let (channels, plane) = (step.channels, step.size[1] * step.size[2]);
     let part = |name: &str| step.part(name);
-    let (mean, variance) = statistics(builder, step, &step.inputs[0], [channels, step.size[0], plane])?;
-    builder.reshape(&mean, &part("channel means"), &[channels])?;
-    builder.reshape(&variance, &part("channel variances"), &[channels])?;
-    let [scale, shift] = [builder.weight(step.id, scale)?, builder.weight(step.id, shift)?];
-    let inputs = [step.inputs[0].clone(), scale, shift, part("channel means"), part("channel variances")];
-    builder.node("BatchNormalization", &inputs, &step.result, vec![attribute("epsilon", epsilon)?])
+    let epsilon = vec![attribute("epsilon", epsilon)?];
+    if builder.dialect.norm == InstanceNorm::OwnHalf {
+        let inputs =
+            [step.inputs[0].clone(), builder.weight(step.id, scale)?, builder.weight(step.id, shift)?];
+        return builder.node("InstanceNormalization", &inputs, &step.result, epsilon);
+    }
+    let (input, result) = (builder.in_single(&step.inputs[0])?, builder.single_name(&step.result));
+    let scale = builder.single_weight(step.id, scale, &[channels])?;
+    let shift = builder.single_weight(step.id, shift, &[channels])?;
+    if builder.dialect.norm == InstanceNorm::Own {
+        builder.node("InstanceNormalization", &[input, scale, shift], &result, epsilon)?;
+    } else {
+        let (mean, variance) = statistics(builder, step, &input, [channels, step.size[0], plane])?;
+        builder.reshape(&mean, &part("channel means"), &[channels])?;
+        builder.reshape(&variance, &part("channel variances"), &[channels])?;
+        let inputs = [input, scale, shift, part("channel means"), part("channel variances")];
+        builder.node("BatchNormalization", &inputs, &result, epsilon)?;
+    }
+    builder.end_single(&step.result)
 }
 
 /// Mean and variance of each group of planes [groups, planes, plane]; what is left of the input without its mean is

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{Context, from_config};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::tests::state_dict;
-use crate::engine::{self, Device};
+use crate::engine::{self, Device, DeviceOptions};
 use crate::error::Result;
 use crate::network::{Network, StateDict};
 use crate::plan::Precision;
@@ -34,7 +34,8 @@ fn floats(path: &Path) -> Vec<f32> {
 }
 
 fn run(network: &Arc<Network>, tile: [usize; 3], precision: Precision, image: &[f32]) -> Vec<f32> {
-    let mut engine = engine::create(Device::OrtCpu, network, tile, precision, 2).unwrap();
+    let mut engine =
+        engine::create(Device::OrtCpu, network, tile, precision, 2, &DeviceOptions::default()).unwrap();
     let mut scores = vec![f32::NAN; network.output_channels() * tile.iter().product::<usize>()];
     engine.run(image, &mut scores).unwrap();
     scores

@@ -1,0 +1,155 @@
+using System;
+using System.Collections.Generic;
+using Xunit;
+
+namespace Voxseg.Tests
+{
+    /// <summary>Models, plans, devices, and what they tell.</summary>
+    public sealed class ModelTests
+    {
+        [Fact]
+        public void ModelTellsAboutItself()
+        {
+            var model = Fixture.Model;
+            Assert.Equal("Dataset901_TorsoCT", model.Name);
+            Assert.Equal(64, model.Identity.Length);
+            Assert.Equal(new[] { "CT" }, model.Channels);
+            Assert.Equal(24, model.Labels.Count);
+            Assert.Equal("background", model.Labels[0].Name);
+            Assert.Equal(Fixture.Patch, model.Patch);
+            Assert.Equal(Fixture.Spacing, model.Spacing);
+            Assert.Contains("\"labels\"", model.Describe());
+            var liver = Find(model, "liver");
+            Assert.Equal("10200004", liver.Terms[TermRole.Type].Code);
+            Assert.Equal("SCT", liver.Terms[TermRole.Type].Scheme);
+            Assert.False(liver.Terms.ContainsKey(TermRole.Modifier));
+        }
+
+        [Fact]
+        public void FolderAndMemoryAreTheSameModel()
+        {
+            using (Model folder = Model.Open(Fixture.ModelFolder), memory = Model.OpenMemory(Fixture.Files()))
+            {
+                Assert.Equal(folder.Identity, memory.Identity);
+                Assert.False(folder.Identity == Fixture.Model.Identity);
+                Assert.Equal(new long[] { 96, 80, 64 }, folder.Patch);
+            }
+        }
+
+        [Fact]
+        public void EnsembleOfOneModelComputesTheSame()
+        {
+            using (var twice = Model.Ensemble(Fixture.Model, Fixture.Open()))
+            using (var plan = new Plan(twice))
+            {
+                Assert.Equal(Fixture.Expected(Fixture.Small), plan.Segment(Fixture.Volume(Fixture.Small)).Bytes);
+            }
+            Assert.Throws<InputException>(() => Model.Ensemble());
+            Assert.Throws<ArgumentNullException>(() => Model.Ensemble(Fixture.Model, null));
+        }
+
+        [Fact]
+        public void BadModelsAreNamed()
+        {
+            var missing = Assert.Throws<ModelException>(() => Model.Open("no/such/mödel"));
+            Assert.Contains("no/such/mödel", missing.Message);
+            Assert.Equal(2, (int)missing.Status / 100);
+            Assert.Throws<ArgumentNullException>(() => Model.Open(null));
+            Assert.Throws<ArgumentException>(() => Model.Open("a\0b"));
+            var fold = Assert.Throws<ModelException>(
+                () => Model.Open(Fixture.ModelFolder, new ModelOptions { Folds = new[] { ModelOptions.FoldAll } }));
+            Assert.Contains("fold_all", fold.Message);
+            var truncated = new Dictionary<string, byte[]> { { "plans.json", new byte[] { 1 } } };
+            Assert.Throws<ModelException>(() => Model.OpenMemory(truncated));
+            Assert.Throws<ModelException>(() => Model.OpenMemory(new Dictionary<string, byte[]>()));
+        }
+
+        [Fact]
+        public void PlanTellsWhatItWillDo()
+        {
+            var report = Fixture.Plan.Report(Fixture.Volume(Fixture.Wide));
+            Assert.Equal(2L, report.Tiles);
+            Assert.Equal(Precision.Float32, report.Precision);
+            Assert.True(report.HostPeakBytes > report.WeightBytes && report.WeightBytes > 0);
+            var grid = Volume.Grid(40, 12, 10);
+            grid.Spacing = Fixture.Spacing;
+            Assert.Equal(report.HostPeakBytes, Fixture.Plan.Report(grid).HostPeakBytes);
+            Assert.Contains("{", Fixture.Plan.Describe());
+        }
+
+        [Fact]
+        public void OptionsReachThePlan()
+        {
+            var options = new PlanOptions { Threads = 1, Step = 0.05 };
+            using (var plan = new Plan(Fixture.Model, options))
+            {
+                var report = plan.Report(Fixture.Volume(Fixture.Wide));
+                Assert.Equal(1, report.Threads);
+                Assert.Equal(6L, report.Tiles);
+                options.MemoryBudget = report.HostPeakBytes - 1;
+            }
+            using (var plan = new Plan(Fixture.Model, options))
+            {
+                var error = Assert.Throws<MemoryBudgetException>(() => plan.Segment(Fixture.Volume(Fixture.Wide)));
+                Assert.Equal(Status.MemoryBudget, error.Status);
+                Assert.True(error.Details.ContainsKey("budget"));
+            }
+            var step = Assert.Throws<InputException>(() => new Plan(Fixture.Model, new PlanOptions { Step = 2 }));
+            Assert.Contains("step", step.Message);
+            Assert.Throws<ArgumentOutOfRangeException>(() => new Plan(Fixture.Model, new PlanOptions { Threads = -1 }));
+            Assert.Throws<ArgumentNullException>(() => new Plan(null));
+        }
+
+        [Fact]
+        public void DevicesAreListed()
+        {
+            var devices = DeviceInfo.List();
+            Assert.True(devices.Count > 0);
+            Assert.Equal(Device.Cpu, devices[0].Device);
+            Assert.True(devices[0].Usable, devices[0].Reason);
+        }
+
+        [Fact]
+        public void RuntimeIsTold()
+        {
+            Library.OpenRuntime();
+            Assert.Contains("1.", Library.RuntimeVersion);
+            Assert.Contains("onnxruntime", Library.RuntimePath);
+            Assert.Contains(".", Library.Version);
+            Library.OpenRuntime(Library.RuntimePath);
+            Assert.Throws<InputException>(() => Library.OpenRuntime(Fixture.ModelFolder));
+        }
+
+        [Fact]
+        public void DisposedHandlesSaySo()
+        {
+            var model = Fixture.Open();
+            var plan = new Plan(model);
+            model.Dispose();
+            model.Dispose();
+            Assert.Equal("Model", Assert.Throws<ObjectDisposedException>(() => { var name = model.Name; }).ObjectName);
+            Assert.Throws<ObjectDisposedException>(() => { var labels = model.Labels; });
+            Assert.Throws<ObjectDisposedException>(() => new Plan(model));
+            Assert.Throws<ObjectDisposedException>(() => Model.Ensemble(model));
+            Assert.Equal(Fixture.Expected(Fixture.Small), plan.Segment(Fixture.Volume(Fixture.Small)).Bytes);
+            plan.Dispose();
+            plan.Dispose();
+            var volume = Fixture.Volume(Fixture.Small);
+            Assert.Equal("Plan", Assert.Throws<ObjectDisposedException>(() => plan.Segment(volume)).ObjectName);
+            Assert.Throws<ObjectDisposedException>(() => plan.Report(volume));
+            Assert.Throws<ObjectDisposedException>(() => plan.Describe());
+        }
+
+        private static Label Find(Model model, string name)
+        {
+            foreach (var label in model.Labels)
+            {
+                if (label.Name == name)
+                {
+                    return label;
+                }
+            }
+            throw new KeyNotFoundException(name);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+#if NET
+// The tests share a plan, which runs one volume at a time.
+[assembly: Xunit.CollectionBehavior(DisableTestParallelization = true)]
+#endif

@@ -1,0 +1,201 @@
+// Generated from include/voxseg.h by `cargo xtask bless`; a test proves that it is fresh.
+
+namespace Voxseg
+{
+    /// <summary>The type of a voxel, in the machine's byte order.</summary>
+    public enum VoxelType
+    {
+        /// <summary>8-bit signed integer.</summary>
+        Int8 = 1,
+        /// <summary>8-bit unsigned integer.</summary>
+        UInt8 = 2,
+        /// <summary>16-bit signed integer.</summary>
+        Int16 = 3,
+        /// <summary>16-bit unsigned integer.</summary>
+        UInt16 = 4,
+        /// <summary>32-bit signed integer.</summary>
+        Int32 = 5,
+        /// <summary>32-bit unsigned integer.</summary>
+        UInt32 = 6,
+        /// <summary>IEEE half precision.</summary>
+        Float16 = 7,
+        /// <summary>IEEE single precision.</summary>
+        Float32 = 8,
+        /// <summary>IEEE double precision.</summary>
+        Float64 = 9,
+    }
+
+    /// <summary>What runs the network.</summary>
+    public enum Device
+    {
+        /// <summary>The fastest CPU engine of this build.</summary>
+        Cpu = 1,
+        /// <summary>ONNX Runtime on the CPU.</summary>
+        OrtCpu = 2,
+    }
+
+    /// <summary>The type that the network computes in.</summary>
+    public enum Precision
+    {
+        /// <summary>What suits the device: single precision on a CPU.</summary>
+        Auto = 0,
+        /// <summary>IEEE single precision, as the reference implementations compute on a CPU.</summary>
+        Float32 = 1,
+        /// <summary>IEEE half precision.</summary>
+        Float16 = 2,
+    }
+
+    /// <summary>Whether tiles are also computed mirrored.</summary>
+    public enum Mirroring
+    {
+        /// <summary>Mirror tiles along the axes that the model was trained with, and average: the reference's default.</summary>
+        Model = 0,
+        /// <summary>Don't mirror: faster by 2 to the number of axes.</summary>
+        Off = 1,
+    }
+
+    /// <summary>How overlapping tiles weigh.</summary>
+    public enum Blending
+    {
+        /// <summary>Overlapping tiles weigh as the model has it.</summary>
+        Model = 0,
+        /// <summary>Overlapping tiles weigh most at their centre: nnU-Net's default.</summary>
+        Gaussian = 1,
+        /// <summary>Overlapping tiles weigh the same everywhere: MONAI's default.</summary>
+        Constant = 2,
+    }
+
+    /// <summary>What is done to the labels that the network gives.</summary>
+    public enum Postprocess
+    {
+        /// <summary>Labels as the network gives them: the reference's default.</summary>
+        Off = 0,
+        /// <summary>Apply the postprocessing that comes with the model; where none does, nothing happens.</summary>
+        Model = 1,
+    }
+
+    /// <summary>How Auto3DSeg models find the foreground.</summary>
+    public enum ForegroundCrop
+    {
+        /// <summary>Crop to the foreground as the script of 3D Slicer's extension MONAIAuto3DSeg does it: the box is found before the image's axes are turned, and used after. Images along the patient's axes get the right box; others may lose foreground.</summary>
+        AsPublished = 0,
+        /// <summary>Turn the foreground's box with the image.</summary>
+        Corrected = 1,
+    }
+
+    /// <summary>What a run is at.</summary>
+    public enum Stage
+    {
+        /// <summary>Reading, cropping, normalising and resampling the volume.</summary>
+        Preprocess = 1,
+        /// <summary>Running the network on the tiles.</summary>
+        Network = 2,
+        /// <summary>Bringing the labels onto the volume's grid.</summary>
+        Restore = 3,
+    }
+
+    /// <summary>What a map tells of each voxel.</summary>
+    public enum MapKind
+    {
+        /// <summary>The probability of one of the model's labels, in <c>VXS_DTYPE_F32</c> or <c>VXS_DTYPE_F16</c>. Outside of the part of the volume that the network saw it is 1 for the background and 0 for all others.</summary>
+        Probability = 1,
+        /// <summary>By how many thousandths the highest probability is over the second highest, at most 255, in <c>VXS_DTYPE_U8</c>. For models whose classes overlap: twice the distance of the nearest region's probability from one half. 255 outside.</summary>
+        Margin = 2,
+        /// <summary>The entropy of the probabilities in nats, in <c>VXS_DTYPE_F32</c> or <c>VXS_DTYPE_F16</c>; for models whose classes overlap the sum of each region's. 0 outside.</summary>
+        Entropy = 3,
+    }
+
+    /// <summary>How labels of two models are matched.</summary>
+    public enum LabelMatch
+    {
+        /// <summary>By name; case doesn't matter, and spaces, hyphens and underscores are the same.</summary>
+        Name = 0,
+        /// <summary>By the codes of property type and modifier.</summary>
+        Terms = 1,
+    }
+
+    /// <summary>What a coded term of a label says: DICOM's attributes.</summary>
+    public enum TermRole
+    {
+        /// <summary>Segmented Property Category.</summary>
+        Category = 0,
+        /// <summary>Segmented Property Type.</summary>
+        Type = 1,
+        /// <summary>Segmented Property Type Modifier: the side, for example.</summary>
+        Modifier = 2,
+        /// <summary>Anatomic Region.</summary>
+        Region = 3,
+        /// <summary>Anatomic Region Modifier.</summary>
+        RegionModifier = 4,
+    }
+
+    /// <summary>How much a message matters.</summary>
+    public enum LogLevel
+    {
+        /// <summary>For the developers of this library.</summary>
+        Debug = 0,
+        /// <summary>What happens.</summary>
+        Info = 1,
+        /// <summary>Something that the user may want to know.</summary>
+        Warning = 2,
+        /// <summary>Something failed; the call that failed returns it too.</summary>
+        Error = 3,
+    }
+
+    /// <summary>What went wrong: 1xx arguments, 2xx model, 3xx device, 4xx run, 9xx a defect of the library.</summary>
+    public enum Status
+    {
+        /// <summary>Success.</summary>
+        Ok = 0,
+        /// <summary>An argument has a value that can't be used.</summary>
+        InvalidArgument = 101,
+        /// <summary>A pointer that must not be NULL was.</summary>
+        NullPointer = 102,
+        /// <summary>A structure's <c>struct_size</c> is not one that this version reads.</summary>
+        StructSize = 103,
+        /// <summary>Spacing, origin or direction don't describe a grid that can be segmented.</summary>
+        Geometry = 104,
+        /// <summary>A buffer is smaller than its shape and strides need.</summary>
+        BufferTooSmall = 105,
+        /// <summary>The volume isn't one that this model segments.</summary>
+        VolumeMismatch = 106,
+        /// <summary>A file of the model couldn't be read.</summary>
+        CannotRead = 201,
+        /// <summary>The path or file set is not a model.</summary>
+        NotAModel = 202,
+        /// <summary>A file of the model is damaged, truncated or malformed.</summary>
+        MalformedModel = 203,
+        /// <summary>A file of the model exceeds a limit that protects the host.</summary>
+        RefusedModel = 204,
+        /// <summary>The model needs something that this version doesn't implement.</summary>
+        UnsupportedModel = 205,
+        /// <summary>A tensor that the network needs is not in the checkpoint.</summary>
+        MissingTensor = 206,
+        /// <summary>The checkpoint holds tensors that the network doesn't use.</summary>
+        UnusedTensor = 207,
+        /// <summary>A tensor has another shape or type than the network needs.</summary>
+        TensorMismatch = 208,
+        /// <summary>ONNX Runtime's shared library was not found or couldn't be loaded.</summary>
+        RuntimeMissing = 301,
+        /// <summary>ONNX Runtime is older than this library needs.</summary>
+        RuntimeVersion = 302,
+        /// <summary>ONNX Runtime answered with an error.</summary>
+        RuntimeFailed = 303,
+        /// <summary>The device asked for isn't there or can't be used.</summary>
+        DeviceUnusable = 304,
+        /// <summary>The caller asked to stop. Nothing was written.</summary>
+        Cancelled = 401,
+        /// <summary>The plan is running a segmentation on another thread.</summary>
+        Busy = 402,
+        /// <summary>The run would need more memory than the budget allows.</summary>
+        MemoryBudget = 403,
+        /// <summary>The network's output couldn't be computed.</summary>
+        InferenceFailed = 404,
+        /// <summary>The class scores are not finite in half precision.</summary>
+        NotFinite = 405,
+        /// <summary>A defect in this library; the message says where.</summary>
+        InternalError = 901,
+        /// <summary>The handle met an internal error earlier and can only be freed.</summary>
+        Poisoned = 902,
+    }
+}

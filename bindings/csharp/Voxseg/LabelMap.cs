@@ -1,0 +1,76 @@
+using System;
+
+namespace Voxseg
+{
+    /// <summary>The labels of a volume, on its grid: one a voxel.</summary>
+    public sealed class LabelMap
+    {
+        private readonly Volume grid;
+
+        internal LabelMap(Volume grid, VoxelBuffer voxels, RunReport report)
+        {
+            this.grid = grid.WithVoxels(voxels);
+            Voxels = voxels;
+            Report = report;
+        }
+
+        /// <summary>
+        /// Where the labels are: the buffer that you gave, or a new one with axis 0 fastest.
+        /// </summary>
+        public VoxelBuffer Voxels { get; }
+
+        /// <summary>The labels as an array of bytes, which they are unless values exceed 255 or you gave another buffer.</summary>
+        /// <exception cref="InvalidOperationException">They are something else: see <see cref="Voxels"/>.</exception>
+        public byte[] Bytes
+        {
+            get
+            {
+                var bytes = Voxels.Array as byte[];
+                if (bytes == null || Voxels.Type != VoxelType.UInt8)
+                {
+                    throw new InvalidOperationException("the labels are no byte[], but " + Voxels.Type + " in Voxels");
+                }
+                return bytes;
+            }
+        }
+
+        /// <summary>What the run did.</summary>
+        public RunReport Report { get; }
+
+        /// <summary>Voxels along axes 0, 1 and 2.</summary>
+        public long[] Shape
+        {
+            get { return grid.Shape; }
+        }
+
+        /// <summary>Millimetres between neighbours along each axis.</summary>
+        public double[] Spacing
+        {
+            get { return grid.Spacing; }
+        }
+
+        /// <summary>Position of voxel (0, 0, 0), as the volume had it.</summary>
+        public double[] Origin
+        {
+            get { return grid.Origin; }
+        }
+
+        /// <summary>Row-major directions, as the volume had them.</summary>
+        public double[] Direction
+        {
+            get { return grid.Direction; }
+        }
+
+        /// <summary>Whether <see cref="Origin"/> and <see cref="Direction"/> are RAS.</summary>
+        public bool Ras
+        {
+            get { return grid.Ras; }
+        }
+
+        /// <summary>The labels as a volume, to compare them.</summary>
+        public Volume ToVolume()
+        {
+            return grid.WithVoxels(Voxels);
+        }
+    }
+}

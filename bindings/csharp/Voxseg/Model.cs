@@ -1,0 +1,234 @@
+using System;
+using System.Collections.Generic;
+
+namespace Voxseg
+{
+    /// <summary>
+    /// A published model. Immutable: any thread may use it, many plans share it, and it may be disposed of before them.
+    /// </summary>
+    public sealed unsafe class Model : IDisposable
+    {
+        private readonly ModelHandle handle;
+
+        private Model(ModelHandle handle)
+        {
+            this.handle = handle;
+        }
+
+        /// <summary>
+        /// Opens a model: nnU-Net's folder, a MONAI bundle, Auto3DSeg, a zip archive of one of them, or a file of weights
+        /// with its description (docs/models.md). Reads all weights: seconds for large models, so not on a user
+        /// interface's thread. Nothing in the files is ever executed.
+        /// </summary>
+        /// <exception cref="ModelException">It isn't a model, is damaged, or isn't supported.</exception>
+        public static Model Open(string path, ModelOptions options = null)
+        {
+            if (path == null)
+            {
+                throw new ArgumentNullException("path");
+            }
+            Library.Check();
+            using (var call = new NativeCall())
+            {
+                vxs_model_options raw;
+                (options ?? new ModelOptions()).Fill(&raw, call);
+                ModelHandle model;
+                ErrorHandle error;
+                VoxsegException.Check(NativeMethods.vxs_model_open(Text.Utf8(path, "path"), &raw, out model, out error), error);
+                return new Model(model);
+            }
+        }
+
+        /// <summary>Opens a folder's files in memory. They are only read during the call.</summary>
+        /// <param name="files">
+        /// Content by path within the folder, with '/' between folders: "fold_0/checkpoint_final.pth".
+        /// </param>
+        /// <param name="options">As for a folder.</param>
+        /// <exception cref="ModelException">They are no model, or one that isn't supported.</exception>
+        public static Model OpenMemory(IEnumerable<KeyValuePair<string, byte[]>> files, ModelOptions options = null)
+        {
+            if (files == null)
+            {
+                throw new ArgumentNullException("files");
+            }
+            Library.Check();
+            using (var call = new NativeCall())
+            {
+                var list = new List<vxs_model_file>();
+                foreach (var file in files)
+                {
+                    if (file.Key == null || file.Value == null)
+                    {
+                        throw new ArgumentException("a file without a name or content", "files");
+                    }
+                    list.Add(new vxs_model_file
+                    {
+                        name = call.Pin(file.Key, "files"),
+                        data = call.Pin(file.Value),
+                        size = (ulong)file.Value.LongLength,
+                    });
+                }
+                vxs_model_options raw;
+                (options ?? new ModelOptions()).Fill(&raw, call);
+                ModelHandle model;
+                ErrorHandle error;
+                fixed (vxs_model_file* first = list.ToArray())
+                {
+                    VoxsegException.Check(
+                        NativeMethods.vxs_model_open_memory(first, (ulong)list.Count, &raw, out model, out error), error);
+                }
+                return new Model(model);
+            }
+        }
+
+        /// <summary>
+        /// One model of several: their probabilities are averaged on the volume's grid. Members have the same channels and
+        /// labels; they may be disposed of at once.
+        /// </summary>
+        /// <exception cref="InputException">They differ, or there are none.</exception>
+        public static Model Ensemble(params Model[] members)
+        {
+            if (members == null || Array.IndexOf(members, null) >= 0)
+            {
+                throw new ArgumentNullException("members");
+            }
+            Library.Check();
+            using (var call = new NativeCall())
+            {
+                var pointers = new List<IntPtr>();
+                foreach (var member in members)
+                {
+                    pointers.Add(call.Hold(member.Handle));
+                }
+                ModelHandle model;
+                ErrorHandle error;
+                fixed (IntPtr* first = pointers.ToArray())
+                {
+                    VoxsegException.Check(
+                        NativeMethods.vxs_model_ensemble(first, (ulong)pointers.Count, out model, out error), error);
+                }
+                return new Model(model);
+            }
+        }
+
+        /// <summary>Its own name, for example "Dataset901_TorsoCT".</summary>
+        public string Name
+        {
+            get { return Read(NativeMethods.vxs_model_name(Handle)); }
+        }
+
+        /// <summary>SHA-256 over weights and recipe: equal exactly for models that compute the same.</summary>
+        public string Identity
+        {
+            get { return Read(NativeMethods.vxs_model_identity(Handle)); }
+        }
+
+        /// <summary>All that is known about it, as JSON: architecture, parameters, recipe, labels.</summary>
+        public string Describe()
+        {
+            return Read(NativeMethods.vxs_model_describe(Handle));
+        }
+
+        /// <summary>What it calls the channels that a volume must have.</summary>
+        public IReadOnlyList<string> Channels
+        {
+            get
+            {
+                var names = new List<string>();
+                for (ulong i = 0; i < NativeMethods.vxs_model_channel_count(Handle); i++)
+                {
+                    names.Add(Read(NativeMethods.vxs_model_channel_name(Handle, i)));
+                }
+                return names;
+            }
+        }
+
+        /// <summary>Its labels in ascending order of their values, the background included. Read anew each time.</summary>
+        public IReadOnlyList<Label> Labels
+        {
+            get
+            {
+                var labels = new List<Label>();
+                for (ulong i = 0; i < NativeMethods.vxs_model_label_count(Handle); i++)
+                {
+                    vxs_label_info raw;
+                    VoxsegException.Check(NativeMethods.vxs_label_info_init(&raw, (ulong)sizeof(vxs_label_info)));
+                    ErrorHandle error;
+                    VoxsegException.Check(NativeMethods.vxs_model_label(Handle, i, &raw, out error), error);
+                    labels.Add(new Label(raw.value, Read(raw.name), (int)raw.color, Terms(i)));
+                }
+                return labels;
+            }
+        }
+
+        /// <summary>
+        /// The spacing that the network works at, in millimetres, in the order of a volume's axes; 0 where the volume's own
+        /// is kept.
+        /// </summary>
+        public double[] Spacing
+        {
+            get
+            {
+                var spacing = stackalloc double[3];
+                ErrorHandle error;
+                VoxsegException.Check(NativeMethods.vxs_model_spacing(Handle, spacing, out error), error);
+                return Checked.Copy(spacing, 3);
+            }
+        }
+
+        /// <summary>The size of a tile in voxels, in the order of a volume's axes.</summary>
+        public long[] Patch
+        {
+            get
+            {
+                var patch = stackalloc ulong[3];
+                ErrorHandle error;
+                VoxsegException.Check(NativeMethods.vxs_model_patch(Handle, patch, out error), error);
+                return Checked.Copy(patch, 3);
+            }
+        }
+
+        /// <summary>Frees the weights, unless a plan uses them, at the end of any call that is under way.</summary>
+        public void Dispose()
+        {
+            handle.Dispose();
+        }
+
+        internal ModelHandle Handle
+        {
+            get
+            {
+                if (handle.IsClosed)
+                {
+                    throw new ObjectDisposedException("Model");
+                }
+                return handle;
+            }
+        }
+
+        private IReadOnlyDictionary<TermRole, Term> Terms(ulong index)
+        {
+            var terms = new Dictionary<TermRole, Term>();
+            foreach (TermRole role in Enum.GetValues(typeof(TermRole)))
+            {
+                vxs_term raw;
+                VoxsegException.Check(NativeMethods.vxs_term_init(&raw, (ulong)sizeof(vxs_term)));
+                ErrorHandle error;
+                VoxsegException.Check(NativeMethods.vxs_model_label_term(Handle, index, (int)role, &raw, out error), error);
+                if (raw.code != null)
+                {
+                    terms[role] = new Term(Read(raw.scheme), Read(raw.code), Read(raw.meaning));
+                }
+            }
+            return terms;
+        }
+
+        /// <summary>A string that lives as long as the model: which it must until here.</summary>
+        private string Read(byte* borrowed)
+        {
+            var text = Text.From(borrowed);
+            GC.KeepAlive(this);
+            return text;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+using System.Collections.Generic;
+
+namespace Voxseg
+{
+    /// <summary>How to open a model.</summary>
+    public sealed class ModelOptions
+    {
+        /// <summary>In <see cref="Folds"/>: the folder fold_all.</summary>
+        public const uint FoldAll = NativeMethods.VXS_FOLD_ALL;
+
+        /// <summary>The trained folds to average. Null (default): every numbered fold that is there.</summary>
+        public IReadOnlyCollection<uint> Folds { get; set; }
+
+        /// <summary>File name of the weights in each fold's folder. Null (default): "checkpoint_final.pth".</summary>
+        public string Checkpoint { get; set; }
+
+        /// <summary>
+        /// Which of several models in a folder or an archive: the whole name of its folder, or the configuration at the
+        /// name's end ("3d_fullres"). Of a bundle: its config file. Null (default): the only one, and a bundle's inference.
+        /// </summary>
+        public string Configuration { get; set; }
+
+        /// <summary>For Auto3DSeg models.</summary>
+        public ForegroundCrop ForegroundCrop { get; set; } = ForegroundCrop.AsPublished;
+
+        internal unsafe void Fill(vxs_model_options* raw, NativeCall call)
+        {
+            VoxsegException.Check(NativeMethods.vxs_model_options_init(raw, (ulong)sizeof(vxs_model_options)));
+            raw->foreground_crop = (int)ForegroundCrop;
+            if (Folds != null && Folds.Count > 0)
+            {
+                var folds = new List<uint>(Folds).ToArray();
+                raw->folds = (uint*)call.Pin(folds);
+                raw->fold_count = (ulong)folds.Length;
+            }
+            raw->checkpoint = call.Pin(Checkpoint, "Checkpoint");
+            raw->configuration = call.Pin(Configuration, "Configuration");
+        }
+    }
+}

@@ -1,0 +1,555 @@
+// Generated from include/voxseg.h by `cargo xtask bless`; a test proves that it is fresh.
+
+using System;
+using System.Runtime.InteropServices;
+
+namespace Voxseg
+{
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_label_pair
+    {
+        public uint first;
+        public uint second;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_compare_options
+    {
+        public uint struct_size;
+        public uint threads;
+        public vxs_label_pair* pairs;
+        public ulong pair_count;
+        public double tolerance;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_comparison
+    {
+        public uint struct_size;
+        public uint reserved;
+        public vxs_label_pair pair;
+        public fixed ulong voxels[2];
+        public ulong both;
+        public fixed double milliliters[2];
+        public double dice;
+        public double hausdorff;
+        public double hausdorff_95;
+        public double mean_distance;
+        public double surface_dice;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_volume
+    {
+        public uint struct_size;
+        public int dtype;
+        public void* data;
+        public ulong data_size;
+        public fixed ulong shape[3];
+        public fixed long strides[3];
+        public ulong offset;
+        public ulong channels;
+        public long channel_stride;
+        public void** channel_data;
+        public fixed double spacing[3];
+        public fixed double origin[3];
+        public fixed double direction[9];
+        public double slope;
+        public double intercept;
+        public uint flags;
+        public uint reserved;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_device_info
+    {
+        public uint struct_size;
+        public int device;
+        public int usable;
+        public uint reserved;
+        public byte* name;
+        public byte* reason;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_labels
+    {
+        public uint struct_size;
+        public int dtype;
+        public void* data;
+        public ulong data_size;
+        public fixed long strides[3];
+        public ulong offset;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_map
+    {
+        public uint struct_size;
+        public int kind;
+        public uint label;
+        public int dtype;
+        public void* data;
+        public ulong data_size;
+        public fixed long strides[3];
+        public ulong offset;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_model_options
+    {
+        public uint struct_size;
+        public int foreground_crop;
+        public uint* folds;
+        public ulong fold_count;
+        public byte* checkpoint;
+        public byte* configuration;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_label_info
+    {
+        public uint struct_size;
+        public uint value;
+        public byte* name;
+        public uint color;
+        public uint reserved;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_model_file
+    {
+        public byte* name;
+        public void* data;
+        public ulong size;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_term
+    {
+        public uint struct_size;
+        public uint reserved;
+        public byte* scheme;
+        public byte* code;
+        public byte* meaning;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_plan_options
+    {
+        public uint struct_size;
+        public int device;
+        public int precision;
+        public uint threads;
+        public double step;
+        public int mirroring;
+        public int blending;
+        public ulong memory_budget;
+        public int postprocess;
+        public uint reserved;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_plan_report
+    {
+        public uint struct_size;
+        public int device;
+        public int precision;
+        public uint threads;
+        public fixed ulong network_shape[3];
+        public ulong tiles;
+        public ulong network_runs;
+        public ulong host_peak_bytes;
+        public ulong device_peak_bytes;
+        public ulong weight_bytes;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_progress
+    {
+        public uint struct_size;
+        public int stage;
+        public double fraction;
+        public ulong tiles_done;
+        public ulong tiles;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_run_options
+    {
+        public uint struct_size;
+        public uint reserved;
+        public IntPtr progress;
+        public void* user_data;
+        public IntPtr cancel;
+        public vxs_map** maps;
+        public ulong map_count;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_run_report
+    {
+        public uint struct_size;
+        public uint reserved;
+        public ulong tiles;
+        public ulong voxels;
+        public ulong near_ties;
+        public double preprocess_seconds;
+        public double network_seconds;
+        public double blend_seconds;
+        public double restore_seconds;
+        public double total_seconds;
+        public ulong process_peak_bytes;
+    }
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate void vxs_log_callback(void* user_data, int level, byte* message);
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate int vxs_progress_callback(void* user_data, vxs_progress* progress);
+
+    internal sealed class CancelHandle : SafeHandle
+    {
+        public CancelHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_cancel_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class ComparisonListHandle : SafeHandle
+    {
+        public ComparisonListHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_comparison_list_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class DeviceListHandle : SafeHandle
+    {
+        public DeviceListHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_device_list_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class ErrorHandle : SafeHandle
+    {
+        public ErrorHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_error_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class ModelHandle : SafeHandle
+    {
+        public ModelHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_model_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class PlanHandle : SafeHandle
+    {
+        public PlanHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_plan_free(handle);
+            return true;
+        }
+    }
+
+    internal static unsafe class NativeMethods
+    {
+        /// <summary>voxseg.dll, libvoxseg.so or libvoxseg.dylib.</summary>
+        public const string Library = "voxseg";
+
+        public const int VXS_MATCH_NAME = 0;
+        public const int VXS_MATCH_TERMS = 1;
+        public const int VXS_DEVICE_CPU = 1;
+        public const int VXS_DEVICE_ORT_CPU = 2;
+        public const int VXS_OK = 0;
+        public const int VXS_INVALID_ARGUMENT = 101;
+        public const int VXS_NULL_POINTER = 102;
+        public const int VXS_STRUCT_SIZE = 103;
+        public const int VXS_GEOMETRY = 104;
+        public const int VXS_BUFFER_TOO_SMALL = 105;
+        public const int VXS_VOLUME_MISMATCH = 106;
+        public const int VXS_CANNOT_READ = 201;
+        public const int VXS_NOT_A_MODEL = 202;
+        public const int VXS_MALFORMED_MODEL = 203;
+        public const int VXS_REFUSED_MODEL = 204;
+        public const int VXS_UNSUPPORTED_MODEL = 205;
+        public const int VXS_MISSING_TENSOR = 206;
+        public const int VXS_UNUSED_TENSOR = 207;
+        public const int VXS_TENSOR_MISMATCH = 208;
+        public const int VXS_RUNTIME_MISSING = 301;
+        public const int VXS_RUNTIME_VERSION = 302;
+        public const int VXS_RUNTIME_FAILED = 303;
+        public const int VXS_DEVICE_UNUSABLE = 304;
+        public const int VXS_CANCELLED = 401;
+        public const int VXS_BUSY = 402;
+        public const int VXS_MEMORY_BUDGET = 403;
+        public const int VXS_INFERENCE_FAILED = 404;
+        public const int VXS_NOT_FINITE = 405;
+        public const int VXS_INTERNAL_ERROR = 901;
+        public const int VXS_POISONED = 902;
+        public const int VXS_LOG_DEBUG = 0;
+        public const int VXS_LOG_INFO = 1;
+        public const int VXS_LOG_WARNING = 2;
+        public const int VXS_LOG_ERROR = 3;
+        public const int VXS_MAP_PROBABILITY = 1;
+        public const int VXS_MAP_MARGIN = 2;
+        public const int VXS_MAP_ENTROPY = 3;
+        public const uint VXS_FOLD_ALL = uint.MaxValue;
+        public const int VXS_FOREGROUND_CROP_AS_PUBLISHED = 0;
+        public const int VXS_FOREGROUND_CROP_CORRECTED = 1;
+        public const int VXS_TERM_CATEGORY = 0;
+        public const int VXS_TERM_TYPE = 1;
+        public const int VXS_TERM_MODIFIER = 2;
+        public const int VXS_TERM_REGION = 3;
+        public const int VXS_TERM_REGION_MODIFIER = 4;
+        public const int VXS_PRECISION_AUTO = 0;
+        public const int VXS_PRECISION_F32 = 1;
+        public const int VXS_PRECISION_F16 = 2;
+        public const int VXS_MIRRORING_MODEL = 0;
+        public const int VXS_MIRRORING_OFF = 1;
+        public const int VXS_BLENDING_MODEL = 0;
+        public const int VXS_BLENDING_GAUSSIAN = 1;
+        public const int VXS_BLENDING_CONSTANT = 2;
+        public const int VXS_POSTPROCESS_OFF = 0;
+        public const int VXS_POSTPROCESS_MODEL = 1;
+        public const int VXS_STAGE_PREPROCESS = 1;
+        public const int VXS_STAGE_NETWORK = 2;
+        public const int VXS_STAGE_RESTORE = 3;
+        public const int VXS_ABI_MAJOR = 0;
+        public const int VXS_ABI_MINOR = 1;
+        public const int VXS_DTYPE_I8 = 1;
+        public const int VXS_DTYPE_U8 = 2;
+        public const int VXS_DTYPE_I16 = 3;
+        public const int VXS_DTYPE_U16 = 4;
+        public const int VXS_DTYPE_I32 = 5;
+        public const int VXS_DTYPE_U32 = 6;
+        public const int VXS_DTYPE_F16 = 7;
+        public const int VXS_DTYPE_F32 = 8;
+        public const int VXS_DTYPE_F64 = 9;
+        public const int VXS_VOLUME_RAS = 1;
+        public const int VXS_VOLUME_SWAPPED = 2;
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_cancel_create(out CancelHandle cancel, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_cancel_request(CancelHandle cancel);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_cancel_requested(CancelHandle cancel);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_cancel_reset(CancelHandle cancel);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_cancel_free(IntPtr cancel);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_compare_options_init(vxs_compare_options* options, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_comparison_init(vxs_comparison* comparison, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_match_labels(ModelHandle first, ModelHandle second, int by, vxs_label_pair* pairs, ulong capacity, ulong* count, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_compare(vxs_volume* first, vxs_volume* second, vxs_compare_options* options, out ComparisonListHandle list, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_comparison_list_count(ComparisonListHandle list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_comparison_list_get(ComparisonListHandle list, ulong index, vxs_comparison* comparison, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_comparison_list_free(IntPtr list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_device_info_init(vxs_device_info* info, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_device_list_open(out DeviceListHandle list, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_device_list_count(DeviceListHandle list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_device_list_get(DeviceListHandle list, ulong index, vxs_device_info* info, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_device_list_free(IntPtr list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_error_status(ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_error_message(ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_error_detail(ErrorHandle error, byte[] key);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_error_free(IntPtr error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_status_name(int status);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_labels_init(vxs_labels* labels, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_log_set_callback(vxs_log_callback callback, void* user_data, int level, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_map_init(vxs_map* map, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_options_init(vxs_model_options* options, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_label_info_init(vxs_label_info* info, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_open(byte[] path, vxs_model_options* options, out ModelHandle model, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_open_memory(vxs_model_file* files, ulong file_count, vxs_model_options* options, out ModelHandle model, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_ensemble(IntPtr* members, ulong member_count, out ModelHandle model, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_model_free(IntPtr model);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_model_name(ModelHandle model);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_model_identity(ModelHandle model);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_model_describe(ModelHandle model);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_model_channel_count(ModelHandle model);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_model_channel_name(ModelHandle model, ulong index);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_model_label_count(ModelHandle model);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_label(ModelHandle model, ulong index, vxs_label_info* info, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_term_init(vxs_term* term, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_label_term(ModelHandle model, ulong index, int role, vxs_term* term, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_spacing(ModelHandle model, double* spacing, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_patch(ModelHandle model, ulong* patch, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_plan_options_init(vxs_plan_options* options, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_plan_report_init(vxs_plan_report* report, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_plan_create(ModelHandle model, vxs_plan_options* options, out PlanHandle plan, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_plan_report_for(PlanHandle plan, vxs_volume* volume, vxs_plan_report* report, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_plan_describe(PlanHandle plan);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_plan_free(IntPtr plan);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_runtime_open(byte[] path, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_runtime_version();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_runtime_path();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_run_options_init(vxs_run_options* options, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_run_report_init(vxs_run_report* report, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_segment(PlanHandle plan, vxs_volume* volume, vxs_labels* labels, vxs_run_options* options, vxs_run_report* report, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern uint vxs_abi_version();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_version();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_volume_init(vxs_volume* volume, ulong size);
+    }
+}

@@ -1,0 +1,132 @@
+using System;
+using System.Threading;
+using System.Threading.Tasks;
+
+namespace Voxseg
+{
+    /// <summary>
+    /// A model on a device. It runs one volume at a time and throws <see cref="PlanBusyException"/> for a second; many
+    /// plans run at once.
+    /// </summary>
+    public sealed unsafe class Plan : IDisposable
+    {
+        private readonly PlanHandle handle;
+        private readonly uint highestLabel;
+
+        /// <summary>
+        /// Makes a model ready to run: compiles its network for the device. That takes a moment: not on a user interface's
+        /// thread. The model may be disposed of afterwards.
+        /// </summary>
+        /// <exception cref="DeviceException">The device, or ONNX Runtime, can't be used.</exception>
+        public Plan(Model model, PlanOptions options = null)
+        {
+            if (model == null)
+            {
+                throw new ArgumentNullException("model");
+            }
+            vxs_plan_options raw;
+            (options ?? new PlanOptions()).Fill(&raw);
+            ErrorHandle error;
+            VoxsegException.Check(NativeMethods.vxs_plan_create(model.Handle, &raw, out handle, out error), error);
+            var labels = model.Labels;
+            highestLabel = labels.Count == 0 ? 0 : labels[labels.Count - 1].Value;
+        }
+
+        /// <summary>What runs where, as JSON.</summary>
+        public string Describe()
+        {
+            var text = Text.From(NativeMethods.vxs_plan_describe(Handle));
+            GC.KeepAlive(this);
+            return text;
+        }
+
+        /// <summary>What a segmentation of the volume will need, before it is run. Only its grid is looked at.</summary>
+        /// <exception cref="PlanBusyException">The plan is running.</exception>
+        public PlanReport Report(Volume volume)
+        {
+            if (volume == null)
+            {
+                throw new ArgumentNullException("volume");
+            }
+            using (var call = new NativeCall())
+            {
+                vxs_volume grid;
+                volume.Fill(&grid, call);
+                vxs_plan_report raw;
+                VoxsegException.Check(NativeMethods.vxs_plan_report_init(&raw, (ulong)sizeof(vxs_plan_report)));
+                ErrorHandle error;
+                VoxsegException.Check(NativeMethods.vxs_plan_report_for(Handle, &grid, &raw, out error), error);
+                return new PlanReport(&raw);
+            }
+        }
+
+        /// <summary>Segments a volume. Blocks until it is done, cancelled or failed; the plan can then be used again.</summary>
+        /// <param name="volume">The image, in your memory.</param>
+        /// <param name="progress">
+        /// Is told the progress on this thread. What it throws cancels the run and comes out of this method.
+        /// </param>
+        /// <param name="cancellation">Stops the run within one tile; any thread may request it.</param>
+        /// <param name="options">Your own buffer for the labels, and maps; null for neither.</param>
+        /// <returns>The labels, on the volume's own grid.</returns>
+        /// <exception cref="OperationCanceledException">It was cancelled. Nothing was written.</exception>
+        /// <exception cref="InputException">The volume can't be segmented by this model.</exception>
+        /// <exception cref="MemoryBudgetException">It would need more memory than it may.</exception>
+        /// <exception cref="PlanBusyException">The plan is running.</exception>
+        public LabelMap Segment(
+            Volume volume,
+            IProgress<SegmentProgress> progress = null,
+            CancellationToken cancellation = default(CancellationToken),
+            SegmentOptions options = null)
+        {
+            if (volume == null)
+            {
+                throw new ArgumentNullException("volume");
+            }
+            var handle = Handle;
+            cancellation.ThrowIfCancellationRequested();
+            options = options ?? new SegmentOptions();
+            var labels = options.Labels ?? (highestLabel > byte.MaxValue
+                ? (Array)new ushort[volume.VoxelCount]
+                : new byte[volume.VoxelCount]);
+            using (var run = new Run(progress, cancellation))
+            {
+                return new LabelMap(volume, labels, run.Segment(handle, volume, labels, options.Maps));
+            }
+        }
+
+        /// <summary>As <see cref="Segment"/>, on a thread of its own.</summary>
+        /// <returns>
+        /// A task that gives the labels; it is cancelled where <see cref="Segment"/> throws
+        /// <see cref="OperationCanceledException"/>.
+        /// </returns>
+        public Task<LabelMap> SegmentAsync(
+            Volume volume,
+            IProgress<SegmentProgress> progress = null,
+            CancellationToken cancellation = default(CancellationToken),
+            SegmentOptions options = null)
+        {
+            // A run takes seconds to minutes: too long for a thread of the pool.
+            return Task.Factory.StartNew(
+                () => Segment(volume, progress, cancellation, options), cancellation,
+                TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+        }
+
+        /// <summary>Frees the plan, at the end of a run that is under way.</summary>
+        public void Dispose()
+        {
+            handle.Dispose();
+        }
+
+        private PlanHandle Handle
+        {
+            get
+            {
+                if (handle.IsClosed)
+                {
+                    throw new ObjectDisposedException("Plan");
+                }
+                return handle;
+            }
+        }
+    }
+}

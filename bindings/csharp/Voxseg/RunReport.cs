@@ -1,0 +1,49 @@
+namespace Voxseg
+{
+    /// <summary>What a run did.</summary>
+    public sealed unsafe class RunReport
+    {
+        internal RunReport(vxs_run_report* raw)
+        {
+            Tiles = (long)raw->tiles;
+            Voxels = (long)raw->voxels;
+            NearTies = (long)raw->near_ties;
+            PreprocessSeconds = raw->preprocess_seconds;
+            NetworkSeconds = raw->network_seconds;
+            BlendSeconds = raw->blend_seconds;
+            RestoreSeconds = raw->restore_seconds;
+            TotalSeconds = raw->total_seconds;
+            ProcessPeakBytes = (long)raw->process_peak_bytes;
+        }
+
+        /// <summary>Tiles that the network computed, folds included.</summary>
+        public long Tiles { get; }
+
+        /// <summary>Voxels of the label map.</summary>
+        public long Voxels { get; }
+
+        /// <summary>
+        /// Voxels whose two best classes differ in probability by at most 0.01: only there may another implementation of
+        /// the same model decide otherwise.
+        /// </summary>
+        public long NearTies { get; }
+
+        /// <summary>Seconds spent on reading, cropping, normalising and resampling the volume.</summary>
+        public double PreprocessSeconds { get; }
+
+        /// <summary>Seconds spent in the network.</summary>
+        public double NetworkSeconds { get; }
+
+        /// <summary>Seconds spent on cutting and blending tiles.</summary>
+        public double BlendSeconds { get; }
+
+        /// <summary>Seconds spent on bringing the labels onto the volume's grid.</summary>
+        public double RestoreSeconds { get; }
+
+        /// <summary>Seconds from the call to its return.</summary>
+        public double TotalSeconds { get; }
+
+        /// <summary>Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't tell.</summary>
+        public long ProcessPeakBytes { get; }
+    }
+}

@@ -1,0 +1,148 @@
+using System;
+
+namespace Voxseg
+{
+    /// <summary>
+    /// Memory with one number a voxel: an array of yours, or native memory. It is read or written where it lies; an array
+    /// is pinned only while a call uses it.
+    /// </summary>
+    public sealed class VoxelBuffer
+    {
+        private readonly Array array;
+        private readonly IntPtr address;
+        private readonly object owner;
+        private long[] strides = new long[3];
+
+        /// <summary>An array of sbyte, byte, short, ushort, int, uint, float or double, of any rank.</summary>
+        /// <exception cref="ArgumentException">The array is of another type.</exception>
+        public VoxelBuffer(Array voxels) : this(voxels, TypeOf(voxels)) { }
+
+        /// <summary>
+        /// An array whose bytes are voxels of another type than its own: half precision in a ushort[], a file's content in
+        /// a byte[].
+        /// </summary>
+        public VoxelBuffer(Array voxels, VoxelType type)
+        {
+            array = voxels;
+            Type = type;
+            Bytes = voxels.LongLength * SizeOf(TypeOf(voxels));
+        }
+
+        /// <summary>Native memory.</summary>
+        /// <param name="voxels">Its address.</param>
+        /// <param name="bytes">Its size. Nothing outside is touched.</param>
+        /// <param name="type">The type of a voxel.</param>
+        /// <param name="owner">What keeps the memory alive; null when you do.</param>
+        public VoxelBuffer(IntPtr voxels, long bytes, VoxelType type, object owner = null)
+        {
+            if (voxels == IntPtr.Zero)
+            {
+                throw new ArgumentNullException("voxels");
+            }
+            if (bytes < 0)
+            {
+                throw new ArgumentOutOfRangeException("bytes", bytes, "expected a size");
+            }
+            address = voxels;
+            Bytes = bytes;
+            Type = type;
+            this.owner = owner;
+        }
+
+        /// <summary>The type of a voxel.</summary>
+        public VoxelType Type { get; }
+
+        /// <summary>Size of the memory in bytes.</summary>
+        public long Bytes { get; }
+
+        /// <summary>The array; null for native memory.</summary>
+        public Array Array
+        {
+            get { return array; }
+        }
+
+        /// <summary>
+        /// Bytes between neighbours along axes 0, 1 and 2, negative when an axis runs backwards. All zero (default): axis 0
+        /// is the fastest and nothing lies between the voxels.
+        /// </summary>
+        public long[] Strides
+        {
+            get { return (long[])strides.Clone(); }
+            set { strides = Checked.Copy(value, 3, "Strides"); }
+        }
+
+        /// <summary>Where voxel (0, 0, 0) lies, in bytes from the first.</summary>
+        public long Offset { get; set; }
+
+        /// <summary>Any array of numbers can be passed for a buffer.</summary>
+        public static implicit operator VoxelBuffer(Array voxels)
+        {
+            return voxels == null ? null : new VoxelBuffer(voxels);
+        }
+
+        /// <summary>Its address during a call.</summary>
+        internal unsafe void* At(NativeCall call)
+        {
+            call.Keep(owner);
+            return array == null ? (void*)address : call.Pin(array);
+        }
+
+        /// <summary>Offset as the library takes it.</summary>
+        internal ulong Start
+        {
+            get
+            {
+                if (Offset < 0)
+                {
+                    throw new ArgumentOutOfRangeException("Offset", Offset, "expected bytes from the buffer's start");
+                }
+                return (ulong)Offset;
+            }
+        }
+
+        /// <summary>Whether it shares memory with another one; of an array all counts.</summary>
+        internal bool Overlaps(VoxelBuffer other)
+        {
+            if (array != null || other.array != null)
+            {
+                return array == other.array;
+            }
+            return (long)address < (long)other.address + other.Bytes && (long)other.address < (long)address + Bytes;
+        }
+
+        private static VoxelType TypeOf(Array voxels)
+        {
+            if (voxels == null)
+            {
+                throw new ArgumentNullException("voxels");
+            }
+            switch (System.Type.GetTypeCode(voxels.GetType().GetElementType()))
+            {
+                case TypeCode.SByte: return VoxelType.Int8;
+                case TypeCode.Byte: return VoxelType.UInt8;
+                case TypeCode.Int16: return VoxelType.Int16;
+                case TypeCode.UInt16: return VoxelType.UInt16;
+                case TypeCode.Int32: return VoxelType.Int32;
+                case TypeCode.UInt32: return VoxelType.UInt32;
+                case TypeCode.Single: return VoxelType.Float32;
+                case TypeCode.Double: return VoxelType.Float64;
+            }
+            throw new ArgumentException(
+                "found " + voxels.GetType() + ", expected an array of integers of 8 to 32 bits, of float or of double",
+                "voxels");
+        }
+
+        private static int SizeOf(VoxelType type)
+        {
+            switch (type)
+            {
+                case VoxelType.Int8:
+                case VoxelType.UInt8: return 1;
+                case VoxelType.Int16:
+                case VoxelType.UInt16: return 2;
+                case VoxelType.Float64: return 8;
+                default: return 4;
+            }
+        }
+    }
+}

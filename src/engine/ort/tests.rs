@@ -1,0 +1,219 @@
+//! Engines on a GPU against the CPU, on a network with every operator that is lowered in a way of its own. WebGPU's
+//! run where `VOXSEG_ORT_PLUGIN` names its plug-in (`cargo xtask test gpu`).
+
+use std::sync::Arc;
+
+use crate::engine::{self, Device, DeviceOptions, Engine, Provider};
+use crate::error::{Error, Result};
+use crate::network::{Network, NodeId, Op, Weight};
+use crate::plan::Precision;
+
+const TILE: [usize; 3] = [12, 16, 8];
+const WEBGPU: Device = Device::Gpu(Provider::WebGpu, 0);
+
+/// Numbers between −1 and 1 that are the same each time.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn weight(name: &str, shape: &[usize], scale: f32) -> Arc<Weight> {
+    let (count, seed) = (shape.iter().product(), name.len() as u32 + shape.iter().sum::<usize>() as u32);
+    let data = numbers(count, seed).into_iter().map(|value| value * scale).collect();
+    Arc::new(Weight { name: name.into(), shape: shape.to_vec(), data })
+}
+
+struct Maker(Network);
+
+impl Maker {
+    fn conv(
+        &mut self,
+        from: NodeId,
+        out: usize,
+        kernel: [usize; 3],
+        stride: [usize; 3],
+        scale: f32,
+    ) -> NodeId {
+        let shape = [out, self.0.channels(from), kernel[0], kernel[1], kernel[2]];
+        let fan = shape[1..].iter().product::<usize>() as f32;
+        let op = Op::Conv {
+            weight: weight("weight", &shape, scale * (3.0 / fan).sqrt()),
+            bias: Some(weight("bias", &[out], 0.1)),
+            kernel,
+            stride,
+            padding: kernel.map(|size| size / 2),
+        };
+        self.0.add(op, &[from])
+    }
+
+    fn up(
+        &mut self,
+        from: NodeId,
+        out: usize,
+        kernel: [usize; 3],
+        stride: [usize; 3],
+        padding: [usize; 3],
+    ) -> NodeId {
+        let inputs = self.0.channels(from);
+        let shape = [inputs, out, kernel[0], kernel[1], kernel[2]];
+        let weight = weight("up weight", &shape, (3.0 / inputs as f32).sqrt());
+        let bias = Some(self::weight("up bias", &[out], 0.1));
+        self.0.add(Op::ConvTranspose { weight, bias, kernel, stride, padding }, &[from])
+    }
+
+    fn norm(&mut self, from: NodeId, groups: Option<usize>) -> NodeId {
+        let channels = [self.0.channels(from)];
+        let (scale, shift, epsilon) =
+            (weight("scale", &channels, 1.0), weight("shift", &channels, 0.3), 1e-5);
+        let op = match groups {
+            None => Op::InstanceNorm { scale, shift, epsilon },
+            Some(groups) => Op::GroupNorm { groups, scale, shift, epsilon },
+        };
+        self.0.add(op, &[from])
+    }
+}
+
+/// A small U-Net with both kinds of transposed convolution.
+fn network() -> Arc<Network> {
+    let mut net = Maker(Network::new(2));
+    let first = net.conv(0, 8, [3, 3, 3], [1, 1, 1], 1.0);
+    let first = net.norm(first, None);
+    let first = net.0.add(Op::LeakyRelu { slope: 0.01 }, &[first]);
+    let low = net.conv(first, 16, [3, 3, 3], [2, 2, 1], 1.0);
+    let low = net.norm(low, Some(4));
+    let low = net.0.add(Op::PRelu { slope: weight("slope", &[16], 0.2) }, &[low]);
+    let lower = net.conv(low, 16, [3, 3, 3], [1, 2, 2], 1.0);
+    let lower = net.up(lower, 16, [3, 3, 3], [1, 2, 2], [1, 1, 1]);
+    let low = net.0.add(Op::Add, &[low, lower]);
+    let up = net.up(low, 8, [2, 2, 1], [2, 2, 1], [0; 3]);
+    let joined = net.0.add(Op::Concat, &[first, up]);
+    let pooled = net.0.add(Op::MaxPool { size: [2, 2, 2] }, &[joined]);
+    let pooled = net.0.add(Op::Upsample { factor: [2, 2, 2], align_corners: false }, &[pooled]);
+    let joined = net.0.add(Op::Add, &[joined, pooled]);
+    net.conv(joined, 5, [1, 1, 1], [1, 1, 1], 1.0);
+    Arc::new(net.0)
+}
+
+fn engine(device: Device, network: &Arc<Network>, precision: Precision) -> Result<Box<dyn Engine>> {
+    engine::create(device, network, TILE, precision, 2, &DeviceOptions::default())
+}
+
+fn image(network: &Network) -> Vec<f32> {
+    numbers(network.input_channels() * TILE.iter().product::<usize>(), 7)
+}
+
+fn scores(engine: &mut dyn Engine, network: &Network) -> Vec<f32> {
+    let mut scores = vec![f32::NAN; network.output_channels() * TILE.iter().product::<usize>()];
+    engine.run(&image(network), &mut scores).unwrap();
+    scores
+}
+
+/// The largest difference, in terms of the largest score.
+fn deviation(found: &[f32], expected: &[f32]) -> f32 {
+    let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    found.iter().zip(expected).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs())) / largest
+}
+
+fn webgpu_is_here() -> bool {
+    let here = std::env::var_os("VOXSEG_ORT_PLUGIN").is_some();
+    if !here {
+        eprintln!("skipped: VOXSEG_ORT_PLUGIN names no plug-in");
+    }
+    here
+}
+
+#[test]
+fn webgpu_computes_what_the_cpu_does() {
+    if !webgpu_is_here() {
+        return;
+    }
+    let network = network();
+    let expected = scores(&mut *engine(Device::OrtCpu, &network, Precision::F32).unwrap(), &network);
+    for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::F16, 4e-3)] {
+        let mut engine = engine(WEBGPU, &network, precision).unwrap();
+        let found = scores(&mut *engine, &network);
+        let off = deviation(&found, &expected);
+        eprintln!("WebGPU, {precision:?}: {off:.1e}");
+        assert!(off < tolerance, "{precision:?}: {off}");
+        assert!(precision == Precision::F32 || off > 1e-5, "half precision that isn't: {off}");
+        assert!(found == scores(&mut *engine, &network), "a second run gives other bytes");
+        assert!(
+            engine.left_to_cpu().is_empty() && engine.device_bytes() > 0 && engine.workspace_bytes() == 0
+        );
+    }
+}
+
+#[test]
+fn two_threads_use_webgpu_at_once() {
+    if !webgpu_is_here() {
+        return;
+    }
+    let network = network();
+    let of_one = scores(&mut *engine(WEBGPU, &network, Precision::F16).unwrap(), &network);
+    std::thread::scope(|scope| {
+        let run = || {
+            let mut engine = engine(WEBGPU, &network, Precision::F16).unwrap();
+            (0..2).for_each(|_| {
+                assert!(scores(&mut *engine, &network) == of_one, "other bytes in two threads")
+            });
+        };
+        let threads = [scope.spawn(run), scope.spawn(run)];
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+/// A network whose scores leave half precision's range.
+fn loud() -> Arc<Network> {
+    let mut net = Maker(Network::new(2));
+    let first = net.conv(0, 4, [3, 3, 3], [1, 1, 1], 600.0);
+    net.conv(first, 3, [1, 1, 1], [1, 1, 1], 600.0);
+    Arc::new(net.0)
+}
+
+/// On a GPU only: the CPU computes in single precision and drops the casts.
+#[test]
+fn a_tile_that_overflows_half_precision_runs_in_single() {
+    if !webgpu_is_here() {
+        return;
+    }
+    let network = loud();
+    let expected = scores(&mut *engine(WEBGPU, &network, Precision::F32).unwrap(), &network);
+    let mut half = engine(WEBGPU, &network, Precision::F16).unwrap();
+    assert!(scores(&mut *half, &network) == expected, "other scores than in single precision");
+    assert_eq!(half.tiles_in_single(), 1);
+    let strict = DeviceOptions { strict_half: true, ..DeviceOptions::default() };
+    let mut strict = engine::create(WEBGPU, &network, TILE, Precision::F16, 2, &strict).unwrap();
+    let error = strict.run(&image(&network), &mut vec![0.0; expected.len()]).unwrap_err();
+    assert!(error.to_string().contains("overflow"), "{error}");
+}
+
+#[test]
+fn a_tiny_budget_of_device_memory_is_refused_and_named() {
+    if !webgpu_is_here() {
+        return;
+    }
+    let options = DeviceOptions { memory_budget: Some(1 << 10), ..DeviceOptions::default() };
+    match engine::create(WEBGPU, &network(), TILE, Precision::F16, 2, &options).err() {
+        Some(Error::MemoryBudget { budget: 1024, needed }) => assert!(needed > 1 << 16),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_not_here_says_what_is_missing() {
+    for (provider, source) in
+        [(Provider::Cuda, "onnxruntime-gpu"), (Provider::OpenVino, "onnxruntime-openvino")]
+    {
+        let error = engine(Device::Gpu(provider, 0), &network(), Precision::F16).err().unwrap();
+        assert!(matches!(error, Error::Device { .. }) && error.to_string().contains(source), "{error}");
+    }
+    let listed = engine::devices();
+    let cuda = listed.iter().find(|info| info.device == Device::Gpu(Provider::Cuda, 0)).unwrap();
+    assert!(cuda.reason.as_ref().is_some_and(|reason| reason.contains("onnxruntime-gpu")), "{cuda:?}");
+    assert_eq!(Device::from_name("webgpu:3").unwrap(), Device::Gpu(Provider::WebGpu, 3));
+    assert!(Device::from_name("cpu:1").is_err() && Device::from_name("cuda:x").is_err());
+}

@@ -1,0 +1,80 @@
+// voxseg.hpp without exceptions: compiled by -fno-exceptions, every failure comes back as a Result.
+//
+//     results MODEL CT.mhd [--quick]
+
+#include <voxseg.hpp>
+
+#include <string>
+
+#include "../c/fixture.h"
+
+#if defined(__cpp_exceptions) || !defined(VOXSEG_NO_EXCEPTIONS)
+#error "this test is about a program without exceptions"
+#endif
+
+static_assert(!std::is_default_constructible_v<voxseg::Cancel> &&
+              !std::is_default_constructible_v<voxseg::Devices>);
+static_assert(!std::is_constructible_v<voxseg::Plan, const voxseg::Model &>);
+static_assert(std::is_nothrow_move_constructible_v<voxseg::Result<voxseg::Model>>);
+
+int main(int argc, char **argv) {
+    const arguments given = read_arguments(argc, argv);
+    CHECK(voxseg::abi_check());
+
+    // Failures carry what an exception would.
+    const auto missing = voxseg::Model::open("/nowhere/at/all");
+    CHECK(!missing && missing.error().status() / 100 == 2 && std::string(missing.error().what()).size() > 3);
+    CHECK(voxseg::Model::open("\xff").error().detail("argument") == "path");
+    CHECK(!voxseg::Model::ensemble({}) && !voxseg::open_runtime("/nowhere/at/all"));
+
+    auto opened = voxseg::Model::open(given.model);
+    CHECK(opened);
+    const voxseg::Model model = *std::move(opened);
+    const auto labels_of_model = *model.labels();
+    CHECK(labels_of_model.size() > 2 && labels_of_model[0].value == 0);
+    CHECK(model.term(labels_of_model.size(), VXS_TERM_TYPE).error().status() == VXS_INVALID_ARGUMENT);
+    CHECK((*model.patch())[0] > 0 && (*model.spacing())[0] > 0);
+    CHECK(voxseg::match_labels(model, model)->size() >= labels_of_model.size() - 1);
+    CHECK(voxseg::Devices::open()->size() >= 1);
+
+    voxseg::PlanOptions options;
+    options.device = 999;
+    CHECK(voxseg::Plan::create(model, options).error().status() == VXS_INVALID_ARGUMENT);
+    auto plan = voxseg::Plan::create(model);
+    CHECK(plan);
+
+    image ct = read_ct(given.ct);
+    image small = crop(&ct, 16, 12, 10);
+    const auto volume =
+        voxseg::VolumeView(static_cast<const std::int16_t *>(small.voxels), small.count, {16, 12, 10})
+            .with_spacing({ct.spacing[0], ct.spacing[1], ct.spacing[2]});
+    std::vector<std::uint8_t> labels(small.count, 0xA5);
+    auto flag = voxseg::Cancel::create();
+    CHECK(flag);
+    flag->request();
+    voxseg::RunOptions watch;
+    watch.cancel = &*flag;
+    CHECK(plan->segment(volume, labels, watch).error().status() == VXS_CANCELLED && labels[0] == 0xA5);
+    flag->reset();
+    watch.progress = [](const vxs_progress &) { return false; };
+    CHECK(plan->segment(volume, labels, watch).error().status() == VXS_CANCELLED && labels[0] == 0xA5);
+    double last = 0;
+    watch.progress = [&last](const vxs_progress &now) {
+        last = now.fraction;
+        return true;
+    };
+    const auto report = plan->segment(volume, labels, watch);
+    CHECK(report && last == 1 && plan->report(volume)->tiles == 1);
+    auto compared =
+        voxseg::compare(voxseg::VolumeView(labels, {16, 12, 10}), voxseg::VolumeView(labels, {16, 12, 10}));
+    CHECK(compared);
+    for (const auto &found : *compared) {
+        CHECK(found.dice == 1);
+    }
+    labels.pop_back();
+    CHECK(plan->segment(volume, labels).error().status() == VXS_BUFFER_TOO_SMALL);
+    std::free(ct.voxels);
+    std::free(small.voxels);
+    std::puts("results: failures came back without exceptions");
+    return 0;
+}
