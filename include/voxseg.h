@@ -1,16 +1,18 @@
-/*
- * voxseg: embeddable inference for 3-D medical image segmentation.
+/*!
+ * @file
+ * @brief voxseg: embeddable inference for 3-D medical image segmentation.
+ *
  * Generated from src/ffi by cbindgen; see docs/abi.md for the rules behind it.
  *
  * In one breath: vxs_model_open a folder, vxs_plan_create for a device, fill a vxs_volume and a vxs_labels
- * with your own buffers, vxs_segment. Every structure is filled by its vxs_<x>_init first; every function that
+ * with your own buffers, vxs_segment. Every structure is filled by its `vxs_<x>_init` first; every function that
  * can fail returns a vxs_status (0 is success) and, where you pass a pointer for it, a vxs_error that you free.
  *
- * Ownership: what you get through a `vxs_<x> **` is yours and ends with vxs_<x>_free, which accepts NULL.
- * Strings that are returned are borrowed. Outputs are written only on success.
- * Threads: models, device lists and errors are immutable and serve any thread; a plan runs one segmentation at
- * a time and says VXS_BUSY to a second; vxs_cancel_request may come from anywhere.
- * Coordinates: patient coordinates are LPS in millimetres (DICOM, ITK) unless VXS_VOLUME_RAS is set.
+ * - Ownership: what you get through a `vxs_<x> **` is yours and ends with `vxs_<x>_free`, which accepts NULL.
+ *   Strings that are returned are borrowed. Outputs are written only on success.
+ * - Threads: models, device lists and errors are immutable and serve any thread; a plan runs one segmentation at
+ *   a time and says VXS_BUSY to a second; vxs_cancel_request may come from anywhere.
+ * - Coordinates: patient coordinates are LPS in millimetres (DICOM, ITK) unless VXS_VOLUME_RAS is set.
  */
 
 
@@ -472,11 +474,6 @@
  * Flag of a volume: voxels are in the other byte order than the machine's.
  */
 #define VXS_VOLUME_SWAPPED 2
-
-/**
- * What computes for ONNX Runtime.
- */
-typedef struct Provider Provider;
 
 /**
  * A flag that stops a segmentation within one tile. Any thread may request it at any time; one flag may

@@ -259,6 +259,11 @@ inline Result<void> open_runtime(const std::string &path = {}) {
         [&](vxs_error **error) { return vxs_runtime_open(path.empty() ? nullptr : path.c_str(), error); });
 }
 
+/** Registers a library of ONNX Runtime's plug-in execution providers (UTF-8), such as WebGPU's. */
+inline Result<void> add_runtime_plugin(const std::string &path) {
+    return detail::call([&](vxs_error **error) { return vxs_runtime_add_plugin(path.c_str(), error); });
+}
+
 /** The version of the ONNX Runtime that is loaded; empty when none is. */
 inline std::string runtime_version() { return detail::text(vxs_runtime_version()); }
 
@@ -915,10 +920,14 @@ private:
 
 /** One thing that a plan can run on. */
 struct Device {
-    vxs_device device;  /**< For PlanOptions::device. */
-    std::string name;   /**< UTF-8. */
-    bool usable;        /**< Whether a plan can be made on it. */
-    std::string reason; /**< Why it can't be used; empty when it can. */
+    vxs_device device;          /**< For PlanOptions::device. */
+    std::uint32_t index;        /**< For PlanOptions::device_index. */
+    std::string name;           /**< UTF-8. */
+    bool usable;                /**< Whether a plan can be made on it. */
+    std::string reason;         /**< Why it can't be used; empty when it can. */
+    std::string driver;         /**< Driver and its version; empty when unknown. */
+    std::uint64_t memory_bytes; /**< Its own memory; 0 when unknown or it has none. */
+    bool hardware;              /**< Hardware of its own: no CPU, and no software that plays a GPU. */
 };
 
 /** What there is to run on, as found when this was made. */
@@ -935,8 +944,9 @@ public:
                 for (std::uint64_t i = 0; i < vxs_device_list_count(raw) && status == VXS_OK; i++) {
                     auto info = detail::filled(&vxs_device_info_init);
                     status = vxs_device_list_get(raw, i, &info, error);
-                    devices.push_back(
-                        {info.device, detail::text(info.name), info.usable != 0, detail::text(info.reason)});
+                    devices.push_back({info.device, info.index, detail::text(info.name), info.usable != 0,
+                                       detail::text(info.reason), detail::text(info.driver),
+                                       info.memory_bytes, info.hardware != 0});
                 }
                 return status;
             },
@@ -947,9 +957,13 @@ public:
     Devices() : Devices(open()) {}
 #endif
 
+    /** How many there are. */
     std::size_t size() const noexcept { return devices_.size(); }
+    /** One of them; `index` is less than size(). */
     const Device &operator[](std::size_t index) const { return devices_[index]; }
+    /** The first. */
     std::vector<Device>::const_iterator begin() const noexcept { return devices_.begin(); }
+    /** Past the last. */
     std::vector<Device>::const_iterator end() const noexcept { return devices_.end(); }
 
 private:

@@ -35,7 +35,7 @@ pub enum Op {
     Conv {
         /// [out, in, kernel…].
         weight: Arc<Weight>,
-        /// [out].
+        /// `[out]`.
         bias: Option<Arc<Weight>>,
         /// Kernel size per axis.
         kernel: [usize; 3],
@@ -49,7 +49,7 @@ pub enum Op {
     ConvTranspose {
         /// [in, out, kernel…].
         weight: Arc<Weight>,
-        /// [out].
+        /// `[out]`.
         bias: Option<Arc<Weight>>,
         /// Kernel size per axis, at most stride + 2 · padding.
         kernel: [usize; 3],
@@ -60,9 +60,9 @@ pub enum Op {
     },
     /// Per channel: (x − mean) / √(variance + epsilon) · scale + shift, with the biased variance of the tile.
     InstanceNorm {
-        /// [channels]; ones when the network has none.
+        /// `[channels]`; ones when the network has none.
         scale: Arc<Weight>,
-        /// [channels]; zeros when the network has none.
+        /// `[channels]`; zeros when the network has none.
         shift: Arc<Weight>,
         /// Added to the variance.
         epsilon: f32,
@@ -71,31 +71,31 @@ pub enum Op {
     GroupNorm {
         /// Number of groups.
         groups: usize,
-        /// [channels]; ones when the network has none.
+        /// `[channels]`; ones when the network has none.
         scale: Arc<Weight>,
-        /// [channels]; zeros when the network has none.
+        /// `[channels]`; zeros when the network has none.
         shift: Arc<Weight>,
         /// Added to the variance.
         epsilon: f32,
     },
     /// As [`Op::InstanceNorm`], with statistics over the channels of each voxel.
     LayerNorm {
-        /// [channels]; ones when the network has none.
+        /// `[channels]`; ones when the network has none.
         scale: Arc<Weight>,
-        /// [channels]; zeros when the network has none.
+        /// `[channels]`; zeros when the network has none.
         shift: Arc<Weight>,
         /// Added to the variance.
         epsilon: f32,
     },
     /// Per channel: (x − mean) / √(variance + epsilon) · scale + shift, with statistics from training.
     BatchNorm {
-        /// [channels].
+        /// `[channels]`.
         scale: Arc<Weight>,
-        /// [channels].
+        /// `[channels]`.
         shift: Arc<Weight>,
-        /// [channels].
+        /// `[channels]`.
         mean: Arc<Weight>,
-        /// [channels].
+        /// `[channels]`.
         variance: Arc<Weight>,
         /// Added to the variance.
         epsilon: f32,
@@ -107,7 +107,7 @@ pub enum Op {
     },
     /// x for positive x, else slope · x, with slopes from training.
     PRelu {
-        /// [channels], or [1] for one slope that all channels share.
+        /// `[channels]`, or `[1]` for one slope that all channels share.
         slope: Arc<Weight>,
     },
     /// x for positive x, else 0.

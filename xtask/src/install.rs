@@ -18,7 +18,10 @@ pub fn run(prefix: &Path) -> Result<()> {
         ],
     )?;
     say("building libvoxseg through CMake");
-    execute_quietly(command(&cmake).arg("--build").arg(&folder))?;
+    // With the same flags as `build::libraries`, so that it is the same library and isn't compiled twice.
+    let mut compile = command(&cmake);
+    compile.env("CARGO_ENCODED_RUSTFLAGS", build::remapped()).arg("--build").arg(&folder);
+    execute_quietly(&mut compile)?;
     say(&format!("installing into {}", prefix.display()));
     execute_quietly(command(&cmake).arg("--install").arg(&folder).arg("--prefix").arg(&prefix))?;
     Ok(())
