@@ -126,6 +126,8 @@ namespace Voxseg
         Network = 2,
         /// <summary>Bringing the labels onto the volume's grid.</summary>
         Restore = 3,
+        /// <summary>Measuring labels.</summary>
+        Measure = 4,
     }
 
     /// <summary>What a map tells of each voxel.</summary>

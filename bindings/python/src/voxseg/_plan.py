@@ -165,6 +165,7 @@ class Plan(Handle):
         probabilities: Sequence[int | str | Label] = (),
         margin: bool = False,
         entropy: bool = False,
+        record: bool = False,
     ) -> Segmentation:
         """Segments an image on its own grid. Blocks; other Python threads run on.
 
@@ -179,7 +180,8 @@ class Plan(Handle):
         `progress` is True for tqdm's bar or a callable that gets a `Progress` and returns False to cancel. An
         exception in it, Ctrl-C included, cancels within one tile and is raised here. `labels_out` is an integer array
         to write the labels into, in the order of the image's axes; on any failure it is untouched. `probabilities`
-        are labels by value or name.
+        are labels by value or name. `record` asks for what is needed to prove later which software and weights made the
+        labels.
         """
         found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates, scaling))
         raw = _volume(found)
@@ -196,6 +198,9 @@ class Plan(Handle):
         options.maps, options.map_count = keep(options, pointers), len(outputs.maps)
         if cancel is not None:
             options.cancel = keep(options, cancel._get())
+        place = ffi.new("vxs_record **")
+        if record:
+            options.record = keep(options, place)
         watch = Watch(progress)
         options.progress = watch.callback
         try:
@@ -205,8 +210,10 @@ class Plan(Handle):
                 raise
         finally:
             watch.close()
+        made = ffi.gc(place[0], lib.vxs_record_free)
         watch.rethrow()
-        return Segmentation(labels, maps, margin_map, entropy_map, RunReport.of(report))
+        about = json.loads(text(lib.vxs_record_json(made))) if record else None
+        return Segmentation(labels, maps, margin_map, entropy_map, RunReport.of(report), about)
 
     def _here(self) -> Any:
         if os.getpid() != self._process:

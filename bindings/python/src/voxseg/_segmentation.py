@@ -51,3 +51,6 @@ class Segmentation:
     """Entropy of the probabilities in nats (float32)."""
     report: RunReport
     """What the run did."""
+    record: dict[str, Any] | None = None
+    """What the run was, where that was asked for: versions, model with hashes of its weights, plan, SHA-256 of the
+    labels."""
