@@ -280,6 +280,11 @@ namespace Voxseg
     {
         public CancelHandle() : base(IntPtr.Zero, true) { }
 
+        public CancelHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -295,6 +300,11 @@ namespace Voxseg
     internal sealed class ComparisonListHandle : SafeHandle
     {
         public ComparisonListHandle() : base(IntPtr.Zero, true) { }
+
+        public ComparisonListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
 
         public override bool IsInvalid
         {
@@ -312,6 +322,11 @@ namespace Voxseg
     {
         public DeviceListHandle() : base(IntPtr.Zero, true) { }
 
+        public DeviceListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -327,6 +342,11 @@ namespace Voxseg
     internal sealed class DoseListHandle : SafeHandle
     {
         public DoseListHandle() : base(IntPtr.Zero, true) { }
+
+        public DoseListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
 
         public override bool IsInvalid
         {
@@ -344,6 +364,11 @@ namespace Voxseg
     {
         public ErrorHandle() : base(IntPtr.Zero, true) { }
 
+        public ErrorHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -359,6 +384,11 @@ namespace Voxseg
     internal sealed class ModelHandle : SafeHandle
     {
         public ModelHandle() : base(IntPtr.Zero, true) { }
+
+        public ModelHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
 
         public override bool IsInvalid
         {
@@ -376,6 +406,11 @@ namespace Voxseg
     {
         public PlanHandle() : base(IntPtr.Zero, true) { }
 
+        public PlanHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -392,6 +427,11 @@ namespace Voxseg
     {
         public RecordHandle() : base(IntPtr.Zero, true) { }
 
+        public RecordHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -407,6 +447,11 @@ namespace Voxseg
     internal sealed class StatisticsListHandle : SafeHandle
     {
         public StatisticsListHandle() : base(IntPtr.Zero, true) { }
+
+        public StatisticsListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
 
         public override bool IsInvalid
         {

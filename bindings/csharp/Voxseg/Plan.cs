@@ -102,14 +102,20 @@ namespace Voxseg
                 run.progress = watch.Receiver;
                 run.user_data = watch.UserData;
                 run.cancel = watch.Cancel(call);
+                var record = IntPtr.Zero;
+                run.record = options.Record ? &record : null;
                 vxs_labels rawLabels;
                 outputs.Fill(&rawLabels, &run, call);
                 vxs_run_report report;
                 VoxsegException.Check(NativeMethods.vxs_run_report_init(&report, (ulong)sizeof(vxs_run_report)));
                 ErrorHandle error;
                 var status = NativeMethods.vxs_segment(handle, &rawVolume, &rawLabels, &run, &report, out error);
-                watch.Check(status, error);
-                return new LabelMap(volume, labels, new RunReport(&report));
+                using (var owned = new RecordHandle(record))
+                {
+                    watch.Check(status, error);
+                    var about = options.Record ? Text.From(NativeMethods.vxs_record_json(owned)) : null;
+                    return new LabelMap(volume, labels, new RunReport(&report), about);
+                }
             }
         }
 

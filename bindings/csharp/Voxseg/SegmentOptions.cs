@@ -14,6 +14,9 @@ namespace Voxseg
 
         /// <summary>Maps to fill beside the labels.</summary>
         public IList<VoxelMap> Maps { get; } = new List<VoxelMap>();
+
+        /// <summary>Whether <see cref="LabelMap.Record"/> is wanted.</summary>
+        public bool Record { get; set; }
     }
 
     /// <summary>
