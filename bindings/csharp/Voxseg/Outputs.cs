@@ -37,11 +37,7 @@ namespace Voxseg
             raw->data = labels.At(call);
             raw->data_size = (ulong)labels.Bytes;
             raw->offset = labels.Start;
-            var strides = labels.Strides;
-            for (var axis = 0; axis < 3; axis++)
-            {
-                raw->strides[axis] = strides[axis];
-            }
+            labels.CopyStrides(raw->strides);
             var rawMaps = (vxs_map*)call.Pin(new vxs_map[maps.Count]);
             var pointers = (vxs_map**)call.Pin(new IntPtr[maps.Count]);
             for (var i = 0; i < maps.Count; i++)
