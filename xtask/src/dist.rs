@@ -111,10 +111,18 @@ fn wheel() -> Result<PathBuf> {
 
 /// The NuGet package with the archive's own library in it.
 fn nuget(natives: &[Native]) -> Result<PathBuf> {
-    let documents = [(LICENCES, "licenses/voxseg/THIRD-PARTY.txt"), (SBOM, "voxseg.cdx.json")]
-        .map(|(from, to)| (installed().join(from), to));
+    let own = [(LICENCES, "licenses/voxseg/THIRD-PARTY.txt"), (SBOM, "voxseg.cdx.json")];
+    let mut documents: Vec<(PathBuf, String)> =
+        own.iter().map(|(from, to)| (installed().join(from), (*to).into())).collect();
+    for path in entries(&installed().join("share/licenses/onnxruntime"))? {
+        let to = format!("licenses/onnxruntime/{}", file_name(&path));
+        documents.push((path, to));
+    }
     let native = installed().join(if cfg!(windows) { "bin" } else { "lib" });
     let made = csharp::nuget::pack(&native, natives, &documents)?;
+    let unpacked = folder().join("nuget");
+    csharp::nuget::unpack(&made, &unpacked)?;
+    remove(&unpacked)?;
     let package = folder().join(file_name(&made));
     copy(&made, &package)?;
     Ok(package)
