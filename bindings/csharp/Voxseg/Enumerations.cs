@@ -126,6 +126,8 @@ namespace Voxseg
         Network = 2,
         /// <summary>Bringing the labels onto the volume's grid.</summary>
         Restore = 3,
+        /// <summary>Measuring labels.</summary>
+        Measure = 4,
     }
 
     /// <summary>What a map tells of each voxel.</summary>
@@ -179,8 +181,6 @@ namespace Voxseg
     /// <summary>What went wrong: 1xx arguments, 2xx model, 3xx device, 4xx run, 9xx a defect of the library.</summary>
     public enum Status
     {
-        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that plays a GPU; else <c>VXS_DEVICE_CPU</c>.</summary>
-        DeviceBest = 100,
         /// <summary>Success.</summary>
         Ok = 0,
         /// <summary>An argument has a value that can't be used.</summary>

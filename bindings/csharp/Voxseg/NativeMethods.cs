@@ -76,6 +76,39 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_label_dose
+    {
+        public uint struct_size;
+        public uint label;
+        public ulong voxels;
+        public ulong outside;
+        public double mean;
+        public double min;
+        public double max;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_progress
+    {
+        public uint struct_size;
+        public int stage;
+        public double fraction;
+        public ulong tiles_done;
+        public ulong tiles;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_measure_options
+    {
+        public uint struct_size;
+        public uint threads;
+        public ulong channel;
+        public IntPtr progress;
+        public void* user_data;
+        public IntPtr cancel;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_labels
     {
         public uint struct_size;
@@ -176,16 +209,6 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_progress
-    {
-        public uint struct_size;
-        public int stage;
-        public double fraction;
-        public ulong tiles_done;
-        public ulong tiles;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_run_options
     {
         public uint struct_size;
@@ -195,6 +218,7 @@ namespace Voxseg
         public IntPtr cancel;
         public vxs_map** maps;
         public ulong map_count;
+        public IntPtr* record;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -214,27 +238,43 @@ namespace Voxseg
         public ulong tiles_in_single;
     }
 
-    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-    internal unsafe delegate void vxs_log_callback(void* user_data, int level, byte* message);
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_label_statistics
+    {
+        public uint struct_size;
+        public uint label;
+        public ulong voxels;
+        public double milliliters;
+        public double surface_area;
+        public fixed ulong first[3];
+        public fixed ulong last[3];
+        public fixed double centroid_index[3];
+        public fixed double centroid[3];
+        public ulong margin;
+        public double mean;
+        public double std;
+        public double median;
+        public double min;
+        public double max;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_task_options
+    {
+        public uint struct_size;
+        public int resampling;
+        public byte** subset;
+        public ulong subset_count;
+        public int robust_crop;
+        public int split;
+        public double remove_small;
+    }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate int vxs_progress_callback(void* user_data, vxs_progress* progress);
 
-    internal sealed class ProviderHandle : SafeHandle
-    {
-        public ProviderHandle() : base(IntPtr.Zero, true) { }
-
-        public override bool IsInvalid
-        {
-            get { return handle == IntPtr.Zero; }
-        }
-
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.Provider_free(handle);
-            return true;
-        }
-    }
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate void vxs_log_callback(void* user_data, int level, byte* message);
 
     internal sealed class CancelHandle : SafeHandle
     {
@@ -284,6 +324,22 @@ namespace Voxseg
         }
     }
 
+    internal sealed class DoseListHandle : SafeHandle
+    {
+        public DoseListHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_dose_list_free(handle);
+            return true;
+        }
+    }
+
     internal sealed class ErrorHandle : SafeHandle
     {
         public ErrorHandle() : base(IntPtr.Zero, true) { }
@@ -328,6 +384,38 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_plan_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class RecordHandle : SafeHandle
+    {
+        public RecordHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_record_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class StatisticsListHandle : SafeHandle
+    {
+        public StatisticsListHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_statistics_list_free(handle);
             return true;
         }
     }
@@ -407,6 +495,10 @@ namespace Voxseg
         public const int VXS_STAGE_PREPROCESS = 1;
         public const int VXS_STAGE_NETWORK = 2;
         public const int VXS_STAGE_RESTORE = 3;
+        public const int VXS_STAGE_MEASURE = 4;
+        public const int VXS_RESAMPLING_LINEAR = 0;
+        public const int VXS_RESAMPLING_CUBIC = 1;
+        public const int VXS_RESAMPLING_NETWORK = 2;
         public const int VXS_ABI_MAJOR = 0;
         public const int VXS_ABI_MINOR = 1;
         public const int VXS_DTYPE_I8 = 1;
@@ -471,6 +563,27 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern void vxs_device_list_free(IntPtr list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_label_dose_init(vxs_label_dose* dose, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_dose(vxs_volume* labels, vxs_volume* dose, vxs_measure_options* options, out DoseListHandle list, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_dose_list_count(DoseListHandle list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_dose_list_get(DoseListHandle list, ulong index, vxs_label_dose* dose, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_dose_list_doses(DoseListHandle list, ulong index, double* percents, ulong count, double* doses, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_dose_list_shares(DoseListHandle list, ulong index, double* doses, ulong count, double* shares, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_dose_list_free(IntPtr list);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_error_status(ErrorHandle error);
@@ -566,6 +679,12 @@ namespace Voxseg
         public static extern void vxs_plan_free(IntPtr plan);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_record_json(RecordHandle record);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_record_free(IntPtr record);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_runtime_open(byte[] path, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
@@ -585,6 +704,36 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_segment(PlanHandle plan, vxs_volume* volume, vxs_labels* labels, vxs_run_options* options, vxs_run_report* report, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_measure_options_init(vxs_measure_options* options, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_label_statistics_init(vxs_label_statistics* statistics, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_statistics(vxs_volume* labels, vxs_volume* image, vxs_measure_options* options, out StatisticsListHandle list, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_statistics_list_count(StatisticsListHandle list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_statistics_list_get(StatisticsListHandle list, ulong index, vxs_label_statistics* statistics, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_statistics_list_free(IntPtr list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_task_options_init(vxs_task_options* options, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_task_count();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_task_name(ulong index);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_open_task(byte[] task, byte[] weights, vxs_task_options* options, out ModelHandle model, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern uint vxs_abi_version();
