@@ -18,6 +18,7 @@ use crate::preprocess::normalize::Normalization;
 use crate::progress::Run;
 use crate::recipe::{Back, Cleanup, Placement, Recipe, Step, Sums, Tiling, Weights};
 use crate::restore::{MapBuffer, Restorer, components};
+use crate::segment::ahead::IN_FLIGHT;
 use crate::segment::{RunReport, segment};
 use crate::tiling::{Blend, TileGrid, sliding, window};
 use crate::volume::{Geometry, Volume};
@@ -395,7 +396,9 @@ impl Plan {
         // The planes that leave the sums are a copy for the time of their restoring.
         let field = sums * (self.engines.len() as u64 + 1);
         let inputs = self.inputs as u64;
-        let tile = 4 * patch * (inputs + classes) * if self.mirror.is_empty() { 1 } else { 2 };
+        let overlapped = self.engines.iter().any(|engine| engine.runs_elsewhere());
+        let in_flight = if overlapped { IN_FLIGHT as u64 * patch * (inputs + classes) } else { 0 };
+        let tile = 4 * (in_flight + patch * (inputs + classes) * if self.mirror.is_empty() { 1 } else { 2 });
         // Each engine keeps its memory from tile to tile.
         let workspace = ENGINE_BYTES * self.engines.len() as u64
             + self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();

@@ -1,5 +1,7 @@
 //! The conductor: a volume through a plan to labels.
 
+pub(crate) mod ahead;
+
 use std::time::Instant;
 
 use half::f16;
@@ -16,6 +18,7 @@ use crate::restore::components::keep_largest;
 use crate::restore::{Field, Map, MapBuffer, NEAR_TIE_MARK, Restored, Restorer, activate, back};
 use crate::tiling::{Blend, Mirrored, Score, cut};
 use crate::volume::{DType, Layout, Volume};
+use ahead::Ahead;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -31,7 +34,7 @@ pub struct RunReport {
     pub near_ties: usize,
     /// Seconds spent on reading, cropping, normalising and resampling the volume.
     pub preprocess_seconds: f64,
-    /// Seconds spent in the network.
+    /// Seconds spent in the network, or waiting for it where it runs beside the host.
     pub network_seconds: f64,
     /// Seconds spent on cutting and blending tiles.
     pub blend_seconds: f64,
@@ -266,37 +269,49 @@ fn infer<S: Score>(
     let shape = [image.dim().1, image.dim().2, image.dim().3];
     let tiles = plan.tiles(shape)?;
     let patch = tiles.patch().iter().product::<usize>();
-    let mut input = vec![0.0; image.dim().0 * patch];
-    let mut mirrored = Mirrored::new(tiles.patch(), &plan.mirror, plan.classes * patch);
+    let (input, scores) = (image.dim().0 * patch, plan.classes * patch);
+    let mut mirrored = Mirrored::new(tiles.patch(), &plan.mirror, scores);
+    let overlapped = plan.engines.iter().any(|engine| engine.runs_elsewhere());
+    let mut ahead = Ahead::new(&mut mirrored, input, scores, overlapped);
     let total = tiles.len() * plan.engines.len();
     let (window, fill) = (plan.window.view(), plan.recipe.tiling.fill);
     let mut fields: Vec<Blend<S>> =
         plan.engines.iter().map(|_| Blend::new(plan.classes, &tiles, window, plan.threads)).collect();
     let in_single = |plan: &Plan| plan.engines.iter().map(|engine| engine.tiles_in_single()).sum::<usize>();
     let before = in_single(plan);
-    let mut last = Instant::now();
-    let lap = |last: &mut Instant| std::mem::replace(last, Instant::now()).elapsed().as_secs_f64();
     let mut done = 0;
     for row in tiles.rows() {
         for (engine, field) in plan.engines.iter_mut().zip(&mut fields) {
-            for &start in &row.tiles {
-                run.checkpoint(Stage::Network, done, total)?;
-                cut(image.view(), &tiles, start, fill, &mut input);
-                report.blend_seconds += lap(&mut last);
-                let scores = mirrored.run(&mut input, |input, output| engine.run(input, output));
-                let failed = |error: Error| Error::Inference { tile: done, reason: error.to_string() };
-                let scores = scores.map_err(failed)?;
-                report.network_seconds += lap(&mut last);
-                field.add(start, scores);
-                done += 1;
-                report.tiles += 1;
-            }
+            let mut blended = 0;
+            let outcome = ahead.run(
+                &mut **engine,
+                row.tiles.len(),
+                |tile, input| {
+                    run.checkpoint(Stage::Network, done + tile, total)?;
+                    cut(image.view(), &tiles, row.tiles[tile], fill, input);
+                    Ok(())
+                },
+                |tile, scores| {
+                    field.add(row.tiles[tile], scores);
+                    blended += 1;
+                },
+            );
+            report.tiles += blended;
+            outcome.map_err(|error| match error {
+                Error::Cancelled => error,
+                other => Error::Inference { tile: done + blended, reason: other.to_string() },
+            })?;
+            done += blended;
         }
+        let started = Instant::now();
         let planes = average(&mut fields, row.finished)?;
-        report.blend_seconds += lap(&mut last);
+        report.blend_seconds += started.elapsed().as_secs_f64();
+        let started = Instant::now();
         receive(planes, run)?;
-        report.restore_seconds += lap(&mut last);
+        report.restore_seconds += started.elapsed().as_secs_f64();
     }
+    report.network_seconds += ahead.network_seconds;
+    report.blend_seconds += ahead.around_seconds;
     report.tiles_in_single += in_single(plan) - before;
     run.checkpoint(Stage::Network, done, total)
 }

@@ -39,6 +39,11 @@ pub trait Engine: Send {
         0
     }
 
+    /// Whether it computes elsewhere than on the processors of the host, which has time for other tiles meanwhile.
+    fn runs_elsewhere(&self) -> bool {
+        false
+    }
+
     /// Operators that run on the CPU although the device was asked for, by name and number.
     fn left_to_cpu(&self) -> &[(String, usize)] {
         &[]

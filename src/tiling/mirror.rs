@@ -51,6 +51,14 @@ impl Mirrored {
     }
 }
 
+impl Mirrored {
+    /// Exchanges the buffer of the last scores for another of that size.
+    pub fn swap_scores(&mut self, scores: &mut Vec<f32>) {
+        debug_assert_eq!(self.sum.len(), scores.len(), "size of the scores");
+        std::mem::swap(&mut self.sum, scores);
+    }
+}
+
 /// Reverses one axis of a field of whole patches.
 fn flip(values: &mut [f32], patch: [usize; 3], axis: usize) {
     let inner: usize = patch[axis + 1..].iter().product();

@@ -1,15 +1,16 @@
-//! `cargo xtask dist`: what users download, from one build of the library: an archive for C and C++, the Python wheel
-//! and the NuGet package. All hold the same library, byte for byte, whose size and needs are checked.
+//! `cargo xtask dist`: what users download, from one build of the library: an archive for C and C++, the Python wheel,
+//! the NuGet package. All hold the same library, byte for byte, whose size and needs are checked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::csharp::nuget::Native;
 use crate::sbom::Contents;
 use crate::{
-    Result, at, build, command, copy, create_folder, csharp, execute_quietly, fetch, install, python, remove,
-    root, say, setup, work,
+    Result, at, command, copy, create_folder, csharp, execute_quietly, fetch, install, python, remove, root,
+    say, setup, work,
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -21,10 +22,12 @@ const LICENCES: &str = "share/licenses/voxseg/THIRD-PARTY.txt";
 /// What a Linux library may need: the parts of the C library, and the unwinder that every such system has beside it.
 const NEEDED: [&str; 4] = ["libc.so.", "libm.so.", "ld-linux", "libgcc_s.so.1"];
 
-pub fn run() -> Result<()> {
+/// `natives` are `PLATFORM=FOLDER`: libraries that were built elsewhere, for the NuGet package.
+pub fn run(natives: &[&str]) -> Result<()> {
+    let natives: Vec<Native> = natives.iter().map(|text| Native::parse(text)).collect::<Result<_>>()?;
     let mut packages = vec![archive()?, wheel()?];
     match csharp::toolchain::runtimes() {
-        Ok(_) => packages.push(nuget()?),
+        Ok(_) => packages.push(nuget(&natives)?),
         Err(reason) => say(&format!("leaving the NuGet package out: {reason}")),
     }
     for package in packages {
@@ -106,9 +109,12 @@ fn wheel() -> Result<PathBuf> {
     Ok(folder().join(file_name(&made)))
 }
 
-/// The NuGet package for this platform; others are added by `cargo xtask nuget`.
-fn nuget() -> Result<PathBuf> {
-    let made = csharp::nuget::pack(&build::staged()?, Vec::new())?;
+/// The NuGet package with the archive's own library in it.
+fn nuget(natives: &[Native]) -> Result<PathBuf> {
+    let documents = [(LICENCES, "licenses/voxseg/THIRD-PARTY.txt"), (SBOM, "voxseg.cdx.json")]
+        .map(|(from, to)| (installed().join(from), to));
+    let native = installed().join(if cfg!(windows) { "bin" } else { "lib" });
+    let made = csharp::nuget::pack(&native, natives, &documents)?;
     let package = folder().join(file_name(&made));
     copy(&made, &package)?;
     Ok(package)

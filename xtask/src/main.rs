@@ -17,6 +17,7 @@ mod sbom;
 mod setup;
 mod test;
 mod toolkits;
+mod vulkan;
 
 use std::env;
 use std::ffi::OsStr;
@@ -30,12 +31,14 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo              segment a real CT from C, with a table and a picture
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
+  test gpu          only the tests on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in)
   bench             the numerics beside nnU-Net's own (fetches PyTorch, about 3 GB)
   bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
-  nuget [PLATFORM=FOLDER ...]  the NuGet package, in target/xtask/csharp; with natives built elsewhere
-  dist              what users download, in target/xtask/dist: the archive for C and C++, the wheel, NuGet
+  nuget             the NuGet package, in target/xtask/csharp
+  dist [PLATFORM=LIBRARIES ...]  what users download, in target/xtask/dist: the archive for C and C++, the wheel, the
+                    NuGet package, which takes libraries of other platforms too
   setup             only fetch what the commands above need";
 
 fn main() -> ExitCode {
@@ -44,12 +47,13 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(),
         ["test"] => return test::run(),
+        ["test", "gpu"] => return test::gpu(),
         ["bench"] => bench::run(),
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["wheel"] => python::run(),
-        ["nuget", others @ ..] => csharp::nuget::run(others),
-        ["dist"] => dist::run(),
+        ["nuget"] => csharp::nuget::run(),
+        ["dist", natives @ ..] => dist::run(natives),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::demo::{as_a_host, model};
 use crate::{
     Result, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, install, orthanc,
-    python, remove, root, say, setup, toolkits, work,
+    python, remove, root, say, setup, toolkits, vulkan, work,
 };
 
 enum Outcome {
@@ -64,6 +64,8 @@ impl Report {
 
 const RUSTDOC: &str = "Rust documentation without warnings";
 const DOXYGEN: &str = "C and C++ documentation without warnings";
+const GPU: &str = "networks on a GPU (WebGPU, software Vulkan)";
+const HYGIENE: &str = "no file, no socket (strace)";
 const DEMO: &str = "the demo from C, and its picture";
 const CTEST: &str = "C and C++ against the shared library";
 const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
@@ -84,6 +86,10 @@ pub fn run() -> ExitCode {
         let targets = ["clippy", "--workspace", "--all-targets", "--features", "cli", "--", "-D", "warnings"];
         execute(cargo().args(targets))
     });
+    // One of the Rust tests watches the tool by it.
+    if let Err(reason) = setup::system_tool("strace") {
+        report.skip(HYGIENE, &reason);
+    }
     report.lane("Rust tests", || execute(cargo().args(["test", "--workspace", "--features", "cli"])));
     report.lane(RUSTDOC, || {
         let documents = ["doc", "--package", "voxseg", "--package", "voxseg-cxx", "--no-deps"];
@@ -94,6 +100,7 @@ pub fn run() -> ExitCode {
         Ok(()) => drop(report.lane(DOXYGEN, || execute(command("doxygen").arg("docs/Doxyfile")))),
         Err(reason) => report.skip(DOXYGEN, &reason),
     }
+    on_gpu(&mut report);
     let library = report.lane("build the shared library", build::staged);
     match &library {
         None => {
@@ -105,6 +112,37 @@ pub fn run() -> ExitCode {
     }
     with_python(&mut report);
     report.close()
+}
+
+/// Only the lane of the GPU.
+pub fn gpu() -> ExitCode {
+    let mut report = Report::default();
+    on_gpu(&mut report);
+    report.close()
+}
+
+/// The tests that need a device, or do more with one.
+fn on_gpu(report: &mut Report) {
+    let environment = match fetch::onnxruntime().and_then(|_| vulkan::environment()) {
+        Ok(environment) => environment,
+        Err(reason) => return report.skip(GPU, reason.lines().last().unwrap_or_default()),
+    };
+    report.lane(GPU, || {
+        let mut tests = cargo();
+        tests.args([
+            "test",
+            "--package",
+            "voxseg",
+            "--features",
+            "cli",
+            "--lib",
+            "--test",
+            "gpu",
+            "--test",
+            "hygiene",
+        ]);
+        execute(tests.args(["--", "--nocapture", "gpu", "engine::ort"]).envs(environment))
+    });
 }
 
 /// The lanes that need the shared library.

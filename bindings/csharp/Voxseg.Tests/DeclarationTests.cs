@@ -97,7 +97,7 @@ namespace Voxseg.Tests
             {
                 vxs_plan_options plan, ours;
                 VoxsegException.Check(NativeMethods.vxs_plan_options_init(&plan, (ulong)sizeof(vxs_plan_options)));
-                new PlanOptions().Fill(&ours);
+                new PlanOptions().Fill(&ours, call);
                 Assert.Equal(Bytes(&plan, sizeof(vxs_plan_options)), Bytes(&ours, sizeof(vxs_plan_options)));
 
                 vxs_model_options model, mine;

@@ -97,6 +97,14 @@ namespace Voxseg.Tests
             var step = Assert.Throws<InputException>(() => new Plan(Fixture.Model, new PlanOptions { Step = 2 }));
             Assert.Contains("step", step.Message);
             Assert.Throws<ArgumentOutOfRangeException>(() => new Plan(Fixture.Model, new PlanOptions { Threads = -1 }));
+            var index = new PlanOptions { Device = Device.Cuda, DeviceIndex = 99, DeviceCache = "no/such/folder" };
+            var device = Assert.Throws<DeviceException>(() => new Plan(Fixture.Model, index));
+            Assert.Equal(Status.DeviceUnusable, device.Status);
+            index.Fallback = Fallback.Cpu;
+            using (var plan = new Plan(Fixture.Model, index))
+            {
+                Assert.Contains("fallback", plan.Describe());
+            }
             Assert.Throws<ArgumentNullException>(() => new Plan(null));
         }
 
@@ -107,6 +115,11 @@ namespace Voxseg.Tests
             Assert.True(devices.Count > 0);
             Assert.Equal(Device.Cpu, devices[0].Device);
             Assert.True(devices[0].Usable, devices[0].Reason);
+            Assert.False(devices[0].Hardware);
+            foreach (var device in devices)
+            {
+                Assert.True(device.Name.Length > 0 && device.Usable == (device.Reason.Length == 0), device.Name);
+            }
         }
 
         [Fact]
@@ -118,6 +131,7 @@ namespace Voxseg.Tests
             Assert.Contains(".", Library.Version);
             Library.OpenRuntime(Library.RuntimePath);
             Assert.Throws<InputException>(() => Library.OpenRuntime(Fixture.ModelFolder));
+            Assert.Contains("no/plug-in", Assert.Throws<DeviceException>(() => Library.AddRuntimePlugin("no/plug-in")).Message);
         }
 
         [Fact]

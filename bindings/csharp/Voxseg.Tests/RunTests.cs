@@ -56,16 +56,22 @@ namespace Voxseg.Tests
                     requested.Set();
                 });
                 other.Start();
-                var progress = new Reports(_ =>
+                var tiles = 0L;
+                var progress = new Reports(now =>
                 {
-                    started.Set();
-                    requested.Wait();
+                    tiles = now.TilesDone;
+                    if (now.Stage == Stage.Network)
+                    {
+                        started.Set();
+                        requested.Wait();
+                    }
                 });
                 var task = Fixture.Plan.SegmentAsync(
                     Fixture.Volume(Shape), progress, source.Token, new SegmentOptions { Labels = labels });
                 var error = await Thrown<OperationCanceledException>(task);
                 Assert.Equal(source.Token, error.CancellationToken);
                 Assert.True(task.IsCanceled);
+                Assert.Equal(0L, tiles);
                 other.Join();
             }
             Assert.Equal(Fixture.Untouched(Shape), labels);

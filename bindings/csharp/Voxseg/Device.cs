@@ -5,16 +5,23 @@ namespace Voxseg
     /// <summary>One thing that a plan can run on.</summary>
     public sealed class DeviceInfo
     {
-        private DeviceInfo(Device device, string name, bool usable, string reason)
+        private unsafe DeviceInfo(vxs_device_info* raw)
         {
-            Device = device;
-            Name = name;
-            Usable = usable;
-            Reason = reason;
+            Device = (Device)raw->device;
+            Index = (int)raw->index;
+            Name = Text.From(raw->name);
+            Usable = raw->usable != 0;
+            Reason = Text.From(raw->reason);
+            Driver = Text.From(raw->driver);
+            MemoryBytes = (long)raw->memory_bytes;
+            Hardware = raw->hardware != 0;
         }
 
         /// <summary>For <see cref="PlanOptions.Device"/>.</summary>
         public Device Device { get; }
+
+        /// <summary>For <see cref="PlanOptions.DeviceIndex"/>: its number among the provider's devices.</summary>
+        public int Index { get; }
 
         /// <summary>Its name.</summary>
         public string Name { get; }
@@ -25,9 +32,20 @@ namespace Voxseg
         /// <summary>Why it can't be used; empty when it can.</summary>
         public string Reason { get; }
 
+        /// <summary>Its driver and the driver's version; empty when unknown.</summary>
+        public string Driver { get; }
+
+        /// <summary>Bytes of its own memory; 0 when unknown or it has none.</summary>
+        public long MemoryBytes { get; }
+
         /// <summary>
-        /// Looks which devices there are. Loads ONNX Runtime when it can be found; devices that need it are unusable
-        /// otherwise.
+        /// Whether it is hardware of its own, as far as is known: not a CPU, nor software that plays a GPU.
+        /// </summary>
+        public bool Hardware { get; }
+
+        /// <summary>
+        /// Looks which devices there are: the CPU's, then each provider's, and for a provider without one an entry that
+        /// says why. Loads ONNX Runtime when it can be found; devices that need it are unusable otherwise.
         /// </summary>
         public static unsafe IReadOnlyList<DeviceInfo> List()
         {
@@ -43,8 +61,7 @@ namespace Voxseg
                     vxs_device_info raw;
                     VoxsegException.Check(NativeMethods.vxs_device_info_init(&raw, (ulong)sizeof(vxs_device_info)));
                     VoxsegException.Check(NativeMethods.vxs_device_list_get(list, i, &raw, out error), error);
-                    devices.Add(new DeviceInfo(
-                        (Device)raw.device, Text.From(raw.name), raw.usable != 0, Text.From(raw.reason)));
+                    devices.Add(new DeviceInfo(&raw));
                 }
                 return devices;
             }

@@ -32,17 +32,51 @@ namespace Voxseg
         Cpu = 1,
         /// <summary>ONNX Runtime on the CPU.</summary>
         OrtCpu = 2,
+        /// <summary>NVIDIA GPUs through CUDA and cuDNN.</summary>
+        Cuda = 3,
+        /// <summary>NVIDIA GPUs through TensorRT, which compiles a network for minutes.</summary>
+        Tensorrt = 4,
+        /// <summary>Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (<c>vxs_runtime_add_plugin</c>).</summary>
+        Webgpu = 5,
+        /// <summary>Any GPU on Windows, through Direct3D 12.</summary>
+        Directml = 6,
+        /// <summary>Intel processors (index 0) and GPUs (from index 1 on).</summary>
+        Openvino = 7,
+        /// <summary>Apple's GPUs and neural engines.</summary>
+        Coreml = 8,
+        /// <summary>AMD GPUs through ROCm.</summary>
+        Migraphx = 9,
+        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that plays a GPU; else <c>VXS_DEVICE_CPU</c>.</summary>
+        Best = 100,
     }
 
     /// <summary>The type that the network computes in.</summary>
     public enum Precision
     {
-        /// <summary>What suits the device: single precision on a CPU.</summary>
+        /// <summary>What suits the device: single precision on a CPU and for ONNX files, else half.</summary>
         Auto = 0,
         /// <summary>IEEE single precision, as the reference implementations compute on a CPU.</summary>
         Float32 = 1,
         /// <summary>IEEE half precision.</summary>
         Float16 = 2,
+    }
+
+    /// <summary>What happens where the device can't compute something.</summary>
+    public enum Fallback
+    {
+        /// <summary>The device computes everything, or there is an error.</summary>
+        Off = 0,
+        /// <summary>The CPU may compute operators that the device lacks, or everything when the device can't be used; <c>vxs_plan_describe</c> tells.</summary>
+        Cpu = 1,
+    }
+
+    /// <summary>What happens to scores that overflow half precision.</summary>
+    public enum Overflow
+    {
+        /// <summary>A tile whose scores overflow half precision runs again in single; the run's report counts them.</summary>
+        Single = 0,
+        /// <summary>Scores that overflow half precision are an error.</summary>
+        Error = 1,
     }
 
     /// <summary>Whether tiles are also computed mirrored.</summary>
@@ -145,6 +179,8 @@ namespace Voxseg
     /// <summary>What went wrong: 1xx arguments, 2xx model, 3xx device, 4xx run, 9xx a defect of the library.</summary>
     public enum Status
     {
+        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that plays a GPU; else <c>VXS_DEVICE_CPU</c>.</summary>
+        DeviceBest = 100,
         /// <summary>Success.</summary>
         Ok = 0,
         /// <summary>An argument has a value that can't be used.</summary>

@@ -57,6 +57,23 @@ namespace Voxseg
         }
 
         /// <summary>
+        /// Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, so that its devices can be
+        /// listed and used. Opens ONNX Runtime if it isn't open. It stays until the process ends.
+        /// </summary>
+        /// <param name="path">The library's file; one that is registered already is left alone.</param>
+        /// <exception cref="DeviceException">It can't be used.</exception>
+        public static void AddRuntimePlugin(string path)
+        {
+            if (path == null)
+            {
+                throw new ArgumentNullException("path");
+            }
+            Check();
+            ErrorHandle error;
+            VoxsegException.Check(NativeMethods.vxs_runtime_add_plugin(Text.Utf8(path, "path"), out error), error);
+        }
+
+        /// <summary>
         /// Makes sure that the library is there and offers the interface that this assembly was written for. Whatever
         /// starts to use the library calls it first.
         /// </summary>

@@ -66,9 +66,13 @@ namespace Voxseg
         public uint struct_size;
         public int device;
         public int usable;
-        public uint reserved;
+        public uint index;
         public byte* name;
         public byte* reason;
+        public byte* driver;
+        public ulong memory_bytes;
+        public int hardware;
+        public uint reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -146,7 +150,12 @@ namespace Voxseg
         public int blending;
         public ulong memory_budget;
         public int postprocess;
-        public uint reserved;
+        public uint device_index;
+        public int fallback;
+        public int overflow;
+        public ulong device_memory_budget;
+        public byte* device_cache;
+        public void* device_stream;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -162,6 +171,8 @@ namespace Voxseg
         public ulong host_peak_bytes;
         public ulong device_peak_bytes;
         public ulong weight_bytes;
+        public uint device_index;
+        public uint reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -200,6 +211,7 @@ namespace Voxseg
         public double restore_seconds;
         public double total_seconds;
         public ulong process_peak_bytes;
+        public ulong tiles_in_single;
     }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -207,6 +219,22 @@ namespace Voxseg
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate int vxs_progress_callback(void* user_data, vxs_progress* progress);
+
+    internal sealed class ProviderHandle : SafeHandle
+    {
+        public ProviderHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.Provider_free(handle);
+            return true;
+        }
+    }
 
     internal sealed class CancelHandle : SafeHandle
     {
@@ -313,6 +341,14 @@ namespace Voxseg
         public const int VXS_MATCH_TERMS = 1;
         public const int VXS_DEVICE_CPU = 1;
         public const int VXS_DEVICE_ORT_CPU = 2;
+        public const int VXS_DEVICE_CUDA = 3;
+        public const int VXS_DEVICE_TENSORRT = 4;
+        public const int VXS_DEVICE_WEBGPU = 5;
+        public const int VXS_DEVICE_DIRECTML = 6;
+        public const int VXS_DEVICE_OPENVINO = 7;
+        public const int VXS_DEVICE_COREML = 8;
+        public const int VXS_DEVICE_MIGRAPHX = 9;
+        public const int VXS_DEVICE_BEST = 100;
         public const int VXS_OK = 0;
         public const int VXS_INVALID_ARGUMENT = 101;
         public const int VXS_NULL_POINTER = 102;
@@ -364,6 +400,10 @@ namespace Voxseg
         public const int VXS_BLENDING_CONSTANT = 2;
         public const int VXS_POSTPROCESS_OFF = 0;
         public const int VXS_POSTPROCESS_MODEL = 1;
+        public const int VXS_FALLBACK_OFF = 0;
+        public const int VXS_FALLBACK_CPU = 1;
+        public const int VXS_OVERFLOW_SINGLE = 0;
+        public const int VXS_OVERFLOW_ERROR = 1;
         public const int VXS_STAGE_PREPROCESS = 1;
         public const int VXS_STAGE_NETWORK = 2;
         public const int VXS_STAGE_RESTORE = 3;
@@ -527,6 +567,9 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_runtime_open(byte[] path, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_runtime_add_plugin(byte[] path, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern byte* vxs_runtime_version();

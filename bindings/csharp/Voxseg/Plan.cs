@@ -24,10 +24,13 @@ namespace Voxseg
             {
                 throw new ArgumentNullException("model");
             }
-            vxs_plan_options raw;
-            (options ?? new PlanOptions()).Fill(&raw);
-            ErrorHandle error;
-            VoxsegException.Check(NativeMethods.vxs_plan_create(model.Handle, &raw, out handle, out error), error);
+            using (var call = new NativeCall())
+            {
+                vxs_plan_options raw;
+                (options ?? new PlanOptions()).Fill(&raw, call);
+                ErrorHandle error;
+                VoxsegException.Check(NativeMethods.vxs_plan_create(model.Handle, &raw, out handle, out error), error);
+            }
             var labels = model.Labels;
             highestLabel = labels.Count == 0 ? 0 : labels[labels.Count - 1].Value;
         }
@@ -94,7 +97,10 @@ namespace Voxseg
             }
         }
 
-        /// <summary>As <see cref="Segment"/>, on a thread of its own.</summary>
+        /// <summary>
+        /// As <see cref="Segment"/>, on a thread of its own. Volume, buffers and options stay as they are until the task has
+        /// ended.
+        /// </summary>
         /// <returns>
         /// A task that gives the labels; it is cancelled where <see cref="Segment"/> throws
         /// <see cref="OperationCanceledException"/>.

@@ -8,8 +8,31 @@ namespace Voxseg
         /// <summary>What runs the network.</summary>
         public Device Device { get; set; } = Device.Cpu;
 
+        /// <summary>Which of the provider's devices, from 0 (default).</summary>
+        public int DeviceIndex { get; set; }
+
+        /// <summary>What happens where the device can't compute something.</summary>
+        public Fallback Fallback { get; set; } = Fallback.Off;
+
+        /// <summary>Bytes of the device's own memory that the plan may need. 0 (default): what is free.</summary>
+        public long DeviceMemoryBudget { get; set; }
+
+        /// <summary>
+        /// An existing folder for what TensorRT, OpenVINO and Core ML compile. Null (default): nothing is kept.
+        /// </summary>
+        public string DeviceCache { get; set; }
+
+        /// <summary>
+        /// A cudaStream_t of the device's primary context that CUDA and TensorRT shall compute on, alive as long as the
+        /// plan. Zero (default): one of their own.
+        /// </summary>
+        public IntPtr DeviceStream { get; set; }
+
         /// <summary>The type that it computes in.</summary>
         public Precision Precision { get; set; } = Precision.Auto;
+
+        /// <summary>What happens to scores that overflow half precision.</summary>
+        public Overflow Overflow { get; set; } = Overflow.Single;
 
         /// <summary>
         /// Threads that a run may use, the calling one included. 0 (default): all processors of this process. Results are
@@ -37,7 +60,7 @@ namespace Voxseg
         /// <summary>What is done to the labels that the network gives.</summary>
         public Postprocess Postprocess { get; set; } = Postprocess.Off;
 
-        internal unsafe void Fill(vxs_plan_options* raw)
+        internal unsafe void Fill(vxs_plan_options* raw, NativeCall call)
         {
             if (Threads < 0)
             {
@@ -47,8 +70,23 @@ namespace Voxseg
             {
                 throw new ArgumentOutOfRangeException("MemoryBudget", MemoryBudget, "expected bytes, or 0 for all");
             }
+            if (DeviceIndex < 0)
+            {
+                throw new ArgumentOutOfRangeException("DeviceIndex", DeviceIndex, "expected a number from 0");
+            }
+            if (DeviceMemoryBudget < 0)
+            {
+                throw new ArgumentOutOfRangeException(
+                    "DeviceMemoryBudget", DeviceMemoryBudget, "expected bytes, or 0 for what is free");
+            }
             VoxsegException.Check(NativeMethods.vxs_plan_options_init(raw, (ulong)sizeof(vxs_plan_options)));
             raw->device = (int)Device;
+            raw->device_index = (uint)DeviceIndex;
+            raw->fallback = (int)Fallback;
+            raw->overflow = (int)Overflow;
+            raw->device_memory_budget = (ulong)DeviceMemoryBudget;
+            raw->device_cache = call.Pin(DeviceCache, "DeviceCache");
+            raw->device_stream = (void*)DeviceStream;
             raw->precision = (int)Precision;
             raw->threads = (uint)Threads;
             raw->step = Step;

@@ -6,6 +6,7 @@ namespace Voxseg
         internal PlanReport(vxs_plan_report* raw)
         {
             Device = (Device)raw->device;
+            DeviceIndex = (int)raw->device_index;
             Precision = (Precision)raw->precision;
             Threads = (int)raw->threads;
             NetworkShape = Checked.Copy(raw->network_shape, 3);
@@ -16,8 +17,11 @@ namespace Voxseg
             WeightBytes = (long)raw->weight_bytes;
         }
 
-        /// <summary>The device.</summary>
+        /// <summary>The device that runs the network.</summary>
         public Device Device { get; }
+
+        /// <summary>Which of the provider's devices.</summary>
+        public int DeviceIndex { get; }
 
         /// <summary>The precision, never <see cref="Precision.Auto"/>.</summary>
         public Precision Precision { get; }

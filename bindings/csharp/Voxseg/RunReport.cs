@@ -8,6 +8,7 @@ namespace Voxseg
             Tiles = (long)raw->tiles;
             Voxels = (long)raw->voxels;
             NearTies = (long)raw->near_ties;
+            TilesInSingle = (long)raw->tiles_in_single;
             PreprocessSeconds = raw->preprocess_seconds;
             NetworkSeconds = raw->network_seconds;
             BlendSeconds = raw->blend_seconds;
@@ -27,6 +28,9 @@ namespace Voxseg
         /// the same model decide otherwise.
         /// </summary>
         public long NearTies { get; }
+
+        /// <summary>Runs of the network that overflowed half precision and were repeated in single.</summary>
+        public long TilesInSingle { get; }
 
         /// <summary>Seconds spent on reading, cropping, normalising and resampling the volume.</summary>
         public double PreprocessSeconds { get; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,9 @@ class Examples(unittest.TestCase):
             self.assertIn(f"{image.name}: ", words)
         self.assertIn("broken.nii.gz: ", words)
         self.assertEqual(len(list(out.iterdir())), 3)
+        if not shutil.which("nvidia-smi"):
+            words = self.run_example("ray_batch.py", "--device", "cuda", MODEL, out, *images, status=1)
+            self.assertIn("no GPU for device cuda", words)
 
 
 if __name__ == "__main__":

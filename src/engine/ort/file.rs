@@ -82,6 +82,10 @@ impl Engine for FileEngine {
         self.name.clone()
     }
 
+    fn runs_elsewhere(&self) -> bool {
+        self.session.has_provider()
+    }
+
     fn left_to_cpu(&self) -> &[(String, usize)] {
         &self.left_to_cpu
     }

@@ -214,6 +214,10 @@ impl Engine for OrtEngine {
         if self.target(self.precision).provider().is_some() { self.device_bytes } else { 0 }
     }
 
+    fn runs_elsewhere(&self) -> bool {
+        self.target(self.precision).provider().is_some()
+    }
+
     fn left_to_cpu(&self) -> &[(String, usize)] {
         &self.left_to_cpu
     }

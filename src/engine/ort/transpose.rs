@@ -21,7 +21,7 @@ impl Axis {
     fn reach(self) -> [usize; 2] {
         // The first place of a block needs inputs before it, the last one those after it.
         let before = (self.kernel - 1).saturating_sub(self.padding) / self.stride;
-        [before, (self.stride - 1 + self.padding) / self.stride]
+        [before, self.padding.div_ceil(self.stride)]
     }
 
     /// The size of the convolution's kernel.

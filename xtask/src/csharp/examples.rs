@@ -17,7 +17,7 @@ const EXAMPLES: [&str; 2] = ["SegmentRaw", "CancelFromUi"];
 pub fn run(library: &Path, image: &Path, runtimes: &[Runtime]) -> Result<()> {
     say("packing and unpacking the NuGet package");
     let package = folder().join("unpacked");
-    nuget::unpack(&nuget::pack(library, Vec::new())?, &package)?;
+    nuget::unpack(&nuget::pack(library, &[], &[])?, &package)?;
     say("building the examples with xbuild, as a .NET Framework project");
     let framework = folder().join("framework");
     let _ = fs::remove_dir_all(&framework);

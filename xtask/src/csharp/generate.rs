@@ -7,10 +7,12 @@ use super::header::{Constant, Header, Signature, Type, Variable};
 use crate::Result;
 
 /// Groups of constants that are an enumeration of the binding: prefix, name, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 13] = [
+const ENUMERATIONS: [(&str, &str, &str); 15] = [
     ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
     ("VXS_DEVICE_", "Device", "What runs the network."),
     ("VXS_PRECISION_", "Precision", "The type that the network computes in."),
+    ("VXS_FALLBACK_", "Fallback", "What happens where the device can't compute something."),
+    ("VXS_OVERFLOW_", "Overflow", "What happens to scores that overflow half precision."),
     ("VXS_MIRRORING_", "Mirroring", "Whether tiles are also computed mirrored."),
     ("VXS_BLENDING_", "Blending", "How overlapping tiles weigh."),
     ("VXS_POSTPROCESS_", "Postprocess", "What is done to the labels that the network gives."),
@@ -20,7 +22,6 @@ const ENUMERATIONS: [(&str, &str, &str); 13] = [
     ("VXS_MATCH_", "LabelMatch", "How labels of two models are matched."),
     ("VXS_TERM_", "TermRole", "What a coded term of a label says: DICOM's attributes."),
     ("VXS_LOG_", "LogLevel", "How much a message matters."),
-    // Without a prefix of their own: the numbers from 100 on are statuses (docs/abi.md).
     (
         "VXS_",
         "Status",
@@ -74,18 +75,19 @@ pub fn native_methods(header: &Header) -> Result<String> {
 /// The public enumerations.
 pub fn enumerations(header: &Header) -> String {
     let mut out = format!("{HEADING}\nnamespace Voxseg\n{{\n");
-    let of_status =
-        |it: &Constant| it.name == "VXS_OK" || it.value.parse().is_ok_and(|value: u32| value >= 100);
+    // Statuses have no prefix of their own, and one of them has that of the devices: they are a block of the header.
+    let first = header.constants.iter().position(|it| it.name == "VXS_OK").unwrap_or_default();
+    let others = header.constants.iter().skip(first + 1).take_while(|it| it.value.len() == 3).count();
+    let statuses = first..=first + others;
     for (index, (prefix, name, about)) in ENUMERATIONS.into_iter().enumerate() {
         if index > 0 {
             out.push('\n');
         }
         let _ = write!(out, "    /// <summary>{about}</summary>\n    public enum {name}\n    {{\n");
-        let members = header
-            .constants
-            .iter()
-            .filter(|it| it.name.starts_with(prefix) && of_status(it) == (name == "Status"));
-        for Constant { name, value, about } in members {
+        let members = header.constants.iter().enumerate().filter(|(place, it)| {
+            it.name.starts_with(prefix) && statuses.contains(place) == (name == "Status")
+        });
+        for (_, Constant { name, value, about }) in members {
             let _ = writeln!(out, "        /// <summary>{}</summary>", documented(about));
             let _ = writeln!(out, "        {} = {value},", member(&name[prefix.len()..]));
         }
@@ -261,11 +263,12 @@ mod tests {
     #[test]
     fn constants_become_enumerations() {
         let code = "/** `a` < b */\n#define VXS_DTYPE_F16 7\n#define VXS_DEVICE_ORT_CPU 2\n
-            #define VXS_OK 0\n#define VXS_DEVICE_UNUSABLE 304\n#define VXS_FOLD_ALL UINT32_MAX";
+            #define VXS_DEVICE_BEST 100\n#define VXS_OK 0\n#define VXS_DEVICE_UNUSABLE 304\n#define VXS_FOLD_ALL UINT32_MAX";
         let text = enumerations(&parsed(code));
         assert!(text.contains("<summary><c>a</c> &lt; b</summary>\n        Float16 = 7,"), "{text}");
         let (devices, statuses) = (text.find("enum Device").unwrap(), text.find("enum Status").unwrap());
         assert!((devices..statuses).contains(&text.find("OrtCpu = 2").unwrap()), "{text}");
+        assert!((devices..statuses).contains(&text.find("Best = 100").unwrap()), "{text}");
         assert!(text.find("DeviceUnusable = 304").unwrap() > statuses, "{text}");
         assert!(!text.contains("FoldAll"));
         assert!(

@@ -51,17 +51,17 @@ impl Native {
     }
 }
 
-/// `cargo xtask nuget`: this machine's platform, and those that were built elsewhere.
-pub fn run(others: &[&str]) -> Result<()> {
+/// `cargo xtask nuget`: for this machine's platform.
+pub fn run() -> Result<()> {
     super::toolchain::runtimes()?;
-    let others: Vec<Native> = others.iter().map(|argument| Native::parse(argument)).collect::<Result<_>>()?;
-    let package = pack(&build::staged()?, others)?;
+    let package = pack(&build::staged()?, &[], &[])?;
     say(&package.display().to_string());
     Ok(())
 }
 
-/// Writes the package and returns its path.
-pub fn pack(library: &Path, others: Vec<Native>) -> Result<PathBuf> {
+/// Writes the package and returns its path: with this machine's library, those built elsewhere, and documents, which are
+/// files and where they go.
+pub fn pack(library: &Path, others: &[Native], documents: &[(PathBuf, &str)]) -> Result<PathBuf> {
     let assembly = folder().join("package");
     binding(&assembly)?;
     let mut entries: BTreeMap<String, Vec<u8>> = BTreeMap::new();
@@ -76,9 +76,11 @@ pub fn pack(library: &Path, others: Vec<Native>) -> Result<PathBuf> {
     for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
         add(format!("licenses/voxseg/{licence}"), &root().join(licence))?;
     }
-    let mut natives = vec![Native::here(library.into())?];
-    natives.extend(others);
-    for native in &natives {
+    for (path, name) in documents {
+        add((*name).into(), path)?;
+    }
+    let here = Native::here(library.into())?;
+    for native in others.iter().chain([&here]) {
         let folder = format!("runtimes/{}/native", native.platform);
         add(format!("{folder}/{}", native.library()), &native.folder.join(native.library()))?;
         let runtime = native.folder.join("onnxruntime");

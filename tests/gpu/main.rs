@@ -1,0 +1,122 @@
+//! Whole runs on a GPU beside the CPU. WebGPU's run where `VOXSEG_ORT_PLUGIN` names its plug-in: `cargo xtask test gpu`
+//! has one on software Vulkan. `tests/gpu/run.py` is for machines with NVIDIA GPUs.
+
+#![allow(clippy::print_stdout, reason = "the counts are what this test is for")]
+
+#[allow(dead_code, reason = "the values serve the parity tests, here the bytes do")]
+#[path = "../parity/image.rs"]
+mod image;
+
+use std::path::{Path, PathBuf};
+
+use voxseg::engine::{Device, DeviceOptions, Provider};
+use voxseg::labels::LabelBuffer;
+use voxseg::model::{Model, ModelOptions};
+use voxseg::plan::{Plan, PlanOptions, Precision};
+use voxseg::progress::Run;
+use voxseg::restore::{Map, MapBuffer};
+use voxseg::segment::RunReport;
+use voxseg::volume::{DType, Layout, Volume};
+
+use image::Image;
+
+/// The middle of the image that is segmented: one tile, as software is slow.
+const SHAPE: [usize; 3] = [60, 60, 48];
+/// Labels of fewer voxels have a Dice number that a handful of near ties spoils.
+const ENOUGH: usize = 5_000;
+
+fn reference() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
+    let folder: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
+    let there = folder.join("nnunet/cases.json").is_file();
+    if !there {
+        println!("skipped: the reference data is not here; set VOXSEG_REFERENCE to its folder");
+    }
+    there.then_some(folder)
+}
+
+fn model(folder: &Path) -> Model {
+    let path = "nnunet/public/Dataset906_OldPlans/nnUNetTrainer__nnUNetPlans__3d_fullres";
+    Model::open(&folder.join(path), &ModelOptions::default()).unwrap()
+}
+
+struct Found {
+    labels: Vec<u8>,
+    margins: Vec<u8>,
+    report: RunReport,
+}
+
+fn segment(plan: &mut Plan, image: &Image) -> Found {
+    let whole = image.geometry.shape;
+    let grid = voxseg::volume::Geometry { shape: SHAPE, ..image.geometry.clone() };
+    let start = [0, 1, 2].map(|axis| (whole[axis] - SHAPE[axis]) / 2);
+    let dense = Layout::dense(whole, DType::F32);
+    let offset = start[0] + whole[0] * (start[1] + whole[1] * start[2]);
+    let layout = Layout { offset: offset * DType::F32.size(), ..dense };
+    let volume = Volume::new(grid.clone(), DType::F32, layout, vec![&image.bytes]).unwrap();
+    let (mut labels, mut margins) = (vec![255; grid.voxels()], vec![0; grid.voxels()]);
+    let dense = Layout::dense(SHAPE, DType::U8);
+    let mut buffer = LabelBuffer::new(&grid, DType::U8, dense, &mut labels).unwrap();
+    let mut maps = [MapBuffer::new(Map::Margin, &grid, DType::U8, dense, &mut margins).unwrap()];
+    let report = plan.segment(&volume, &mut buffer, &mut maps, &mut Run::default()).unwrap();
+    Found { labels, margins, report }
+}
+
+fn options(device: Device, precision: Precision) -> PlanOptions {
+    PlanOptions { device, precision, mirroring: false, threads: 2, ..PlanOptions::default() }
+}
+
+#[test]
+fn gpu_labels_differ_from_the_cpu_only_at_near_ties() {
+    if std::env::var_os("VOXSEG_ORT_PLUGIN").is_none() {
+        println!("skipped: VOXSEG_ORT_PLUGIN names no plug-in");
+        return;
+    }
+    let Some(folder) = reference() else { return };
+    let model = model(&folder);
+    let image = Image::read(&folder.join("images/mr_t1_ch2.nii.gz"));
+    let expected = segment(&mut Plan::new(&model, &options(Device::OrtCpu, Precision::F32)).unwrap(), &image);
+    let device = Device::Gpu(Provider::WebGpu, 0);
+    for (precision, tie) in [(Precision::F32, 10), (Precision::Auto, 50)] {
+        let mut plan = Plan::new(&model, &options(device, precision)).unwrap();
+        let planned = plan.report(&image.geometry).unwrap();
+        assert_eq!(planned.device, device);
+        assert_eq!(planned.precision == Precision::F16, precision == Precision::Auto);
+        assert!(planned.device_peak_bytes > planned.weight_bytes);
+        assert_eq!(plan.describe()["operators_on_cpu"], serde_json::json!({}));
+        let found = segment(&mut plan, &image);
+        assert_eq!(found.report.tiles_in_single, 0);
+        let pairs = || expected.labels.iter().zip(&found.labels);
+        let off: Vec<usize> =
+            (0..found.labels.len()).filter(|&at| expected.labels[at] != found.labels[at]).collect();
+        let margin = off.iter().map(|&at| expected.margins[at]).max().unwrap_or(0);
+        let foreground = expected.labels.iter().filter(|&&label| label != 0).count();
+        println!("{precision:?}: {} of {foreground} differ, largest margin {margin} of 1000", off.len());
+        assert!(margin <= tie && off.len() * 1000 <= foreground, "{precision:?}");
+        for label in 1..=5 {
+            let count = |labels: &[u8]| labels.iter().filter(|&&found| found == label).count();
+            let (ours, theirs) = (count(&found.labels), count(&expected.labels));
+            let both = pairs().filter(|&(&a, &b)| a == label && b == label).count();
+            let dice = 2.0 * both as f64 / (ours + theirs).max(1) as f64;
+            println!("{precision:?}: label {label}, {theirs} voxels, Dice {dice:.5}");
+            assert!(dice >= 0.999 || theirs < ENOUGH, "{precision:?}, label {label}: {dice}");
+        }
+    }
+}
+
+/// What the device can't do at all is the CPU's, if the caller wants that, and the plan says so.
+#[test]
+fn fallback_from_a_gpu_that_is_not_here_is_told() {
+    let Some(folder) = reference() else { return };
+    let model = model(&folder);
+    let cuda = options(Device::Gpu(Provider::Cuda, 99), Precision::Auto);
+    let error = Plan::new(&model, &cuda).err().unwrap();
+    assert_eq!(error.status(), 304, "{error}");
+    let fallback = DeviceOptions { fallback: true, ..DeviceOptions::default() };
+    let plan = Plan::new(&model, &PlanOptions { device_options: fallback, ..cuda }).unwrap();
+    let image = Image::read(&folder.join("images/mr_t1_ch2.nii.gz"));
+    let planned = plan.report(&image.geometry).unwrap();
+    assert_eq!((planned.device, planned.precision), (Device::Cpu, Precision::F32));
+    let described = plan.describe();
+    assert!(described["fallback"].as_str().is_some_and(|reason| reason.contains("cuda:99")), "{described}");
+}
