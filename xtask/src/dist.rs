@@ -62,7 +62,8 @@ pub fn archive() -> Result<PathBuf> {
     tar.current_dir(folder.parent().unwrap_or(&folder));
     if cfg!(target_os = "linux") {
         // The same files give the same archive.
-        let time = execute_quietly(command("git").args(["log", "-1", "--format=--mtime=@%ct"]))?;
+        let time = execute_quietly(command("git").args(["log", "-1", "--format=--mtime=@%ct"]));
+        let time = time.unwrap_or_else(|_| "--mtime=@0".into()); // no repository, but its sources
         tar.args([
             "--sort=name",
             "--owner=0",
