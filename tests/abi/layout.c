@@ -142,6 +142,7 @@
     F(vxs_run_report, total_seconds)                                                                         \
     F(vxs_run_report, process_peak_bytes)                                                                    \
     F(vxs_run_report, tiles_in_single)                                                                       \
+    F(vxs_run_report, tiles_on_device)                                                                       \
     S(vxs_term)                                                                                              \
     F(vxs_term, struct_size)                                                                                 \
     F(vxs_term, reserved)                                                                                    \

@@ -179,8 +179,6 @@ namespace Voxseg
     /// <summary>What went wrong: 1xx arguments, 2xx model, 3xx device, 4xx run, 9xx a defect of the library.</summary>
     public enum Status
     {
-        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that plays a GPU; else <c>VXS_DEVICE_CPU</c>.</summary>
-        DeviceBest = 100,
         /// <summary>Success.</summary>
         Ok = 0,
         /// <summary>An argument has a value that can't be used.</summary>

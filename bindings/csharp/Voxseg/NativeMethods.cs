@@ -212,6 +212,7 @@ namespace Voxseg
         public double total_seconds;
         public ulong process_peak_bytes;
         public ulong tiles_in_single;
+        public ulong tiles_on_device;
     }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -219,22 +220,6 @@ namespace Voxseg
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate int vxs_progress_callback(void* user_data, vxs_progress* progress);
-
-    internal sealed class ProviderHandle : SafeHandle
-    {
-        public ProviderHandle() : base(IntPtr.Zero, true) { }
-
-        public override bool IsInvalid
-        {
-            get { return handle == IntPtr.Zero; }
-        }
-
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.Provider_free(handle);
-            return true;
-        }
-    }
 
     internal sealed class CancelHandle : SafeHandle
     {
