@@ -151,10 +151,15 @@ impl Device {
         }
     }
 
+    /// Whether it has memory and processors of its own, beside the host's. OpenVINO's first device is the CPU.
+    pub(crate) fn is_beside_the_host(self) -> bool {
+        matches!(self, Device::Gpu(..)) && self != Device::Gpu(Provider::OpenVino, 0)
+    }
+
     /// The precision that suits it and these networks.
     pub(crate) fn precision_for(self, networks: &[Arc<Network>]) -> Precision {
         let files = networks.iter().any(|network| network.onnx_file().is_some());
-        if matches!(self, Device::Gpu(..)) && !files { Precision::F16 } else { Precision::F32 }
+        if self.is_beside_the_host() && !files { Precision::F16 } else { Precision::F32 }
     }
 
     /// What can run instead of [`Device::Best`]; others are what they are.

@@ -265,15 +265,15 @@ impl Engine for OrtEngine {
     }
 
     fn workspace_bytes(&self) -> u64 {
-        if self.target(self.precision).provider().is_some() { 0 } else { self.workspace }
+        if self.device.is_beside_the_host() { 0 } else { self.workspace }
     }
 
     fn device_bytes(&self) -> u64 {
-        if self.target(self.precision).provider().is_some() { self.device_bytes } else { 0 }
+        if self.device.is_beside_the_host() { self.device_bytes } else { 0 }
     }
 
     fn runs_elsewhere(&self) -> bool {
-        self.target(self.precision).provider().is_some()
+        self.device.is_beside_the_host()
     }
 
     fn memory_for(&self, job: &Job) -> Option<Memory> {
