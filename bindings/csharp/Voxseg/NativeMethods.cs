@@ -236,6 +236,7 @@ namespace Voxseg
         public double total_seconds;
         public ulong process_peak_bytes;
         public ulong tiles_in_single;
+        public ulong tiles_on_device;
     }
 
     [StructLayout(LayoutKind.Sequential)]
