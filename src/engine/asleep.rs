@@ -7,11 +7,18 @@ use crate::error::{Error, Result};
 pub(crate) struct Asleep {
     name: String,
     workspace: u64,
+    device: u64,
+    left_to_cpu: Vec<(String, usize)>,
 }
 
 impl Asleep {
     pub(crate) fn of(engine: &dyn Engine) -> Self {
-        Asleep { name: engine.name(), workspace: engine.workspace_bytes() }
+        Asleep {
+            name: engine.name(),
+            workspace: engine.workspace_bytes(),
+            device: engine.device_bytes(),
+            left_to_cpu: engine.left_to_cpu().to_vec(),
+        }
     }
 }
 
@@ -26,5 +33,13 @@ impl Engine for Asleep {
 
     fn workspace_bytes(&self) -> u64 {
         self.workspace
+    }
+
+    fn device_bytes(&self) -> u64 {
+        self.device
+    }
+
+    fn left_to_cpu(&self) -> &[(String, usize)] {
+        &self.left_to_cpu
     }
 }

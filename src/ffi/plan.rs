@@ -15,7 +15,8 @@ use super::volume::{self, vxs_volume};
 use crate::engine::DeviceOptions;
 use crate::engine::cpu::{CpuOptions, Isa, Mode};
 use crate::error::{Error, Result};
-use crate::plan::{Blending, Plan, PlanOptions, Precision};
+use crate::plan::{Blending, PlanOptions, Precision};
+use crate::task::AnyPlan;
 
 /// The type that the network computes in: one of `VXS_PRECISION_*`.
 pub type vxs_precision = i32;
@@ -74,14 +75,16 @@ pub const VXS_INSTRUCTIONS_PORTABLE: i32 = 4;
 
 /// A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once.
 pub struct vxs_plan {
-    pub(super) plan: Mutex<Plan>,
+    pub(super) plan: Mutex<AnyPlan>,
     description: CString,
+    /// What the model says of itself.
+    pub(super) about: serde_json::Value,
     pub(super) poisoned: OnceLock<()>,
 }
 
 impl vxs_plan {
     /// Waits for nobody: another call's plan is busy, one that met a panic is lost.
-    pub(super) fn lock(&self) -> Result<MutexGuard<'_, Plan>> {
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, AnyPlan>> {
         self.plan.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => Error::Busy,
             TryLockError::Poisoned(_) => Error::Poisoned,
@@ -334,9 +337,10 @@ pub unsafe extern "C" fn vxs_plan_create(
             let model = reference(model, "model")?;
             let options = plan_options(read_or_default(options, "options")?)?;
             let place = output(plan, "plan")?;
-            let plan = Plan::new(&model.model, &options)?;
+            let plan = model.model.plan(&options)?;
             let description = c_string(&plan.describe().to_string());
-            let handle = vxs_plan { plan: Mutex::new(plan), description, poisoned: OnceLock::new() };
+            let about = model.model.describe();
+            let handle = vxs_plan { plan: Mutex::new(plan), description, about, poisoned: OnceLock::new() };
             *place = Box::into_raw(Box::new(handle));
             Ok(())
         })

@@ -2,6 +2,7 @@
 //!
 //! The conventions are TotalSegmentator 2.18's (`nnUNet_predict_image` and `python_api`): see docs/numerics.md.
 
+mod any;
 mod image;
 mod rules;
 mod slots;
@@ -24,6 +25,8 @@ use crate::segment::RunReport;
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 use image::{Image, reversed};
 use slots::Slot;
+
+pub use any::{AnyModel, AnyPlan};
 
 /// A task on a device. One segmentation at a time; many run at once. At most two of its models have their weights in
 /// memory.
@@ -94,6 +97,7 @@ impl TaskPlan {
                             tiles: all.tiles + one.tiles,
                             network_runs: all.network_runs + one.network_runs,
                             host_peak_bytes: all.host_peak_bytes.max(peak),
+                            device_peak_bytes: all.device_peak_bytes.max(one.device_peak_bytes),
                             weight_bytes: all.weight_bytes.max(one.weight_bytes + next),
                             ..one
                         },
@@ -305,6 +309,8 @@ fn one(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) 
     let mut labels = LabelBuffer::new(grid, DType::U8, Layout::dense(grid.shape, DType::U8), &mut bytes)?;
     let found = plan.segment(volume, &mut labels, &mut [], run)?;
     report.tiles += found.tiles;
+    report.tiles_in_single += found.tiles_in_single;
+    report.tiles_on_device += found.tiles_on_device;
     report.near_ties += found.near_ties;
     report.preprocess_seconds += found.preprocess_seconds;
     report.network_seconds += found.network_seconds;
