@@ -219,7 +219,7 @@ fn reached(folder: &Path, stage: &str, mode: Mode) -> Vec<bool> {
 #[test]
 fn plain_sums() {
     check("nnunet", "regions_mr", Mode::Exact);
-    check("monai", "bundle_wholebody", Mode::Exact);
+    check("monai", "auto3dseg_mr_aniso", Mode::Exact);
 }
 
 macro_rules! cases {

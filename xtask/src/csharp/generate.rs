@@ -7,12 +7,14 @@ use super::header::{Constant, Header, Signature, Type, Variable};
 use crate::Result;
 
 /// Groups of constants that are an enumeration of the binding: prefix, name, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 16] = [
+const ENUMERATIONS: [(&str, &str, &str); 18] = [
     ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
     ("VXS_DEVICE_", "Device", "What runs the network."),
     ("VXS_PRECISION_", "Precision", "The type that the network computes in."),
     ("VXS_FALLBACK_", "Fallback", "What happens where the device can't compute something."),
     ("VXS_OVERFLOW_", "Overflow", "What happens to scores that overflow half precision."),
+    ("VXS_ACCURACY_", "Accuracy", "How the own CPU engine computes convolutions."),
+    ("VXS_INSTRUCTIONS_", "Instructions", "Which instructions the own CPU engine uses."),
     ("VXS_MIRRORING_", "Mirroring", "Whether tiles are also computed mirrored."),
     ("VXS_BLENDING_", "Blending", "How overlapping tiles weigh."),
     ("VXS_POSTPROCESS_", "Postprocess", "What is done to the labels that the network gives."),

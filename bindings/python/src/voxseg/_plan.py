@@ -12,13 +12,13 @@ import numpy as np
 
 from . import _constants
 from ._buffers import overlap, place_channels, place_output
-from ._errors import Error, call
+from ._errors import DeviceError, Error, call
 from ._handle import Handle
 from ._images import ArrayGrid, Image, image_of
 from ._model import Label, Model
 from ._native import ffi, lib
 from ._progress import Cancel, Receiver, Watch
-from ._runtime import seek_runtime
+from ._runtime import open_runtime, seek_runtime
 from ._segmentation import RunReport, Segmentation
 from ._structures import initialised, keep
 from ._text import text, utf8
@@ -75,6 +75,8 @@ class Plan(Handle):
         overflow: str = "single",
         device_memory_budget: int | None = None,
         device_cache: str | os.PathLike[str] | None = None,
+        accuracy: str = "fast",
+        instructions: str = "auto",
     ) -> None:
         """Compiles the model's network for a device; `voxseg.devices()` lists them.
 
@@ -86,6 +88,9 @@ class Plan(Handle):
         everything; `describe` tells. `overflow="error"` ends a run whose scores overflow half precision, which else
         repeats those tiles in single. `device_memory_budget` is in bytes of the device's own memory, None for what is
         free. `device_cache` is an existing folder for what TensorRT, OpenVINO and Core ML compile.
+
+        For "cpu": `accuracy="exact"` computes convolutions as plain sums, which takes three times as long.
+        `instructions` is one of "auto", "avx512", "avx2", "neon" and "portable".
         """
         options = initialised("vxs_plan_options")
         options.device = _constants.number("DEVICE", device)
@@ -96,6 +101,8 @@ class Plan(Handle):
         options.device_index = device_index
         options.fallback = _constants.number("FALLBACK", fallback)
         options.overflow = _constants.number("OVERFLOW", overflow)
+        options.accuracy = _constants.number("ACCURACY", accuracy)
+        options.instructions = _constants.number("INSTRUCTIONS", instructions)
         if device_cache is not None:
             options.device_cache = keep(options, ffi.new("char[]", utf8(device_cache, "device_cache")))
         own = {
@@ -109,9 +116,17 @@ class Plan(Handle):
                 if value <= 0:
                     raise ValueError(f"{name} is {value}, expected more than 0, or None")
                 setattr(options, name, value)
-        seek_runtime()
         made = ffi.new("vxs_plan **")
-        call(lib.vxs_plan_create, model._get(), options, made)
+        try:
+            # The CPU needs ONNX Runtime only for what the library's own engine lacks.
+            if device != "cpu":
+                seek_runtime()
+            call(lib.vxs_plan_create, model._get(), options, made)
+        except DeviceError as error:
+            if error.status != lib.VXS_RUNTIME_MISSING:
+                raise
+            open_runtime()
+            call(lib.vxs_plan_create, model._get(), options, made)
         super().__init__(made[0], lib.vxs_plan_free)
         self._labels = model.labels
 

@@ -412,3 +412,25 @@ fn channels_that_are_constant_but_for_their_borders() {
         }
     }
 }
+
+/// The table of docs/numerics.md: `cargo test --lib errors_of_layers -- --nocapture`.
+#[test]
+fn errors_of_layers() {
+    let layers = [([16, 32], [3; 3], [1; 3]), ([64, 32], [3; 3], [1; 3]), ([32, 32], [1, 3, 3], [1; 3])];
+    let strided = [([32, 64], [3; 3], [2; 3]), ([32, 32], [3; 3], [1, 2, 2])];
+    for (channels, kernel, stride) in layers.into_iter().chain(strided) {
+        let mut builder = Builder::new(channels[0]);
+        let last = builder.conv(0, channels[0], [1; 3], [1; 3]);
+        let last = builder.conv(last, channels[1], kernel, stride);
+        builder.transposed(last, 2, stride, stride);
+        let network = Arc::new(builder.network);
+        let image = image(channels[0], [16, 16, 16]);
+        let expected = double::run(&network, &image).pop().unwrap().values;
+        for (mode, bound) in [(Mode::Exact, 1e-6), (Mode::Fast, 1e-5)] {
+            let settings = Settings { mode, threads: 2, large: LARGE };
+            let error = error(&run(&network, &image, settings, Isa::Auto), &expected);
+            eprintln!("{channels:?}, kernel {kernel:?}, stride {stride:?}, {mode:?}: {error:.1e}");
+            assert!(error < bound, "{channels:?} {kernel:?} {stride:?} {mode:?}: {error:e}");
+        }
+    }
+}
