@@ -1281,6 +1281,10 @@ typedef struct vxs_run_report {
      * Runs of the network that overflowed half precision and were repeated in single.
      */
     uint64_t tiles_in_single;
+    /**
+     * Tiles that were cut and blended in the device's memory; with others the host did it while the device computed.
+     */
+    uint64_t tiles_on_device;
 } vxs_run_report;
 
 /**

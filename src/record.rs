@@ -65,6 +65,7 @@ pub fn record(
         "run": {
             "tiles": run.tiles,
             "tiles_in_single": run.tiles_in_single,
+            "tiles_on_device": run.tiles_on_device,
             "voxels": run.voxels,
             "near_ties": run.near_ties,
             "preprocess_seconds": run.preprocess_seconds,

@@ -7,6 +7,7 @@ use std::time::Instant;
 use half::f16;
 use ndarray::{Array3, Array4, Axis, s};
 
+use crate::engine::{self, Engine, Job, Resident};
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::plan::Plan;
@@ -27,6 +28,8 @@ pub struct RunReport {
     pub tiles: usize,
     /// Runs of the network that overflowed half precision and were repeated in single.
     pub tiles_in_single: usize,
+    /// Tiles that were cut and blended in the device's memory, beside their computing.
+    pub tiles_on_device: usize,
     /// Voxels of the label map.
     pub voxels: usize,
     /// Voxels whose two best classes differ in probability by at most 0.01: only there may another
@@ -270,32 +273,49 @@ fn infer<S: Score>(
     let tiles = plan.tiles(shape)?;
     let patch = tiles.patch().iter().product::<usize>();
     let (input, scores) = (image.dim().0 * patch, plan.classes * patch);
-    let mut mirrored = Mirrored::new(tiles.patch(), &plan.mirror, scores);
-    let overlapped = plan.engines.iter().any(|engine| engine.runs_elsewhere());
-    let mut ahead = Ahead::new(&mut mirrored, input, scores, overlapped);
     let total = tiles.len() * plan.engines.len();
-    let (window, fill) = (plan.window.view(), plan.recipe.tiling.fill);
-    let mut fields: Vec<Blend<S>> =
-        plan.engines.iter().map(|_| Blend::new(plan.classes, &tiles, window, plan.threads)).collect();
-    let in_single = |plan: &Plan| plan.engines.iter().map(|engine| engine.tiles_in_single()).sum::<usize>();
+    let (window, fill, threads) = (plan.window.view(), plan.recipe.tiling.fill, plan.threads);
+    let (classes, in_single) = (plan.classes, |plan: &Plan| {
+        plan.engines.iter().map(|engine| engine.tiles_in_single()).sum::<usize>()
+    });
     let before = in_single(plan);
+    let flips = Mirrored::flips(&plan.mirror);
+    let job = Job { image: &image, tiles: &tiles, window, fill, mirror: &flips, classes, half: S::HALF };
+    let mut fields: Vec<Blending<S>> =
+        plan.engines.iter_mut().map(|engine| Blending::new(engine, job, threads)).collect();
+    let elsewhere =
+        |field: &Blending<S>| matches!(field, Blending::Host(engine, _) if engine.runs_elsewhere());
+    let mut mirrored = Mirrored::new(tiles.patch(), &plan.mirror, scores);
+    let mut ahead = Ahead::new(&mut mirrored, input, scores, fields.iter().any(elsewhere));
     let mut done = 0;
     for row in tiles.rows() {
-        for (engine, field) in plan.engines.iter_mut().zip(&mut fields) {
+        for field in &mut fields {
             let mut blended = 0;
-            let outcome = ahead.run(
-                &mut **engine,
-                row.tiles.len(),
-                |tile, input| {
-                    run.checkpoint(Stage::Network, done + tile, total)?;
-                    cut(image.view(), &tiles, row.tiles[tile], fill, input);
-                    Ok(())
-                },
-                |tile, scores| {
-                    field.add(row.tiles[tile], scores);
+            let cut_tile = |tile: usize, run: &mut Run| run.checkpoint(Stage::Network, done + tile, total);
+            let outcome = match field {
+                Blending::Host(engine, sums) => ahead.run(
+                    &mut ***engine,
+                    row.tiles.len(),
+                    |tile, input| {
+                        cut_tile(tile, run)?;
+                        cut(image.view(), &tiles, row.tiles[tile], fill, input);
+                        Ok(())
+                    },
+                    |tile, scores| {
+                        sums.add(row.tiles[tile], scores);
+                        blended += 1;
+                    },
+                ),
+                Blending::Device(resident) => row.tiles.iter().enumerate().try_for_each(|(tile, &start)| {
+                    cut_tile(tile, run)?;
+                    let started = Instant::now();
+                    resident.tile(start)?;
+                    report.network_seconds += started.elapsed().as_secs_f64();
+                    report.tiles_on_device += 1;
                     blended += 1;
-                },
-            );
+                    Ok(())
+                }),
+            };
             report.tiles += blended;
             outcome.map_err(|error| match error {
                 Error::Cancelled => error,
@@ -304,7 +324,7 @@ fn infer<S: Score>(
             done += blended;
         }
         let started = Instant::now();
-        let planes = average(&mut fields, row.finished)?;
+        let planes = average(&mut fields, row.finished, [classes, shape[1], shape[2]])?;
         report.blend_seconds += started.elapsed().as_secs_f64();
         let started = Instant::now();
         receive(planes, run)?;
@@ -312,16 +332,46 @@ fn infer<S: Score>(
     }
     report.network_seconds += ahead.network_seconds;
     report.blend_seconds += ahead.around_seconds;
+    drop(fields);
     report.tiles_in_single += in_single(plan) - before;
     run.checkpoint(Stage::Network, done, total)
 }
 
+/// Where one network's scores are summed.
+enum Blending<'a, S> {
+    Host(&'a mut Box<dyn Engine>, Blend<S>),
+    Device(Resident<'a>),
+}
+
+impl<'a, S: Score> Blending<'a, S> {
+    /// On the device where that is possible, else on the host.
+    fn new(engine: &'a mut Box<dyn Engine>, job: Job<'a>, threads: usize) -> Self {
+        match engine.memory_for(&job) {
+            Some(memory) => Blending::Device(Resident::new(memory, &mut **engine, job)),
+            None => Blending::Host(engine, Blend::new(job.classes, job.tiles, job.window, threads)),
+        }
+    }
+
+    /// As [`Blend::take`].
+    fn take(&mut self, end: usize, [classes, rows, columns]: [usize; 3]) -> Result<Array4<S>> {
+        match self {
+            Blending::Host(_, sums) => sums.take(end),
+            Blending::Device(resident) => {
+                let scores = engine::scores(&resident.take(end)?);
+                let planes = scores.len() / (classes * rows * columns).max(1);
+                let shaped = Array4::from_shape_vec((classes, planes, rows, columns), scores);
+                shaped.map_err(|error| Error::unsupported(error.to_string()))
+            }
+        }
+    }
+}
+
 /// The finished planes of all folds, summed and divided in their type as the reference does it.
-fn average<S: Score>(fields: &mut [Blend<S>], end: usize) -> Result<Array4<S>> {
+fn average<S: Score>(fields: &mut [Blending<S>], end: usize, size: [usize; 3]) -> Result<Array4<S>> {
     let folds = fields.len() as f32;
     let mut sum: Option<Array4<S>> = None;
     for field in fields {
-        let planes = field.take(end)?;
+        let planes = field.take(end, size)?;
         match &mut sum {
             None => sum = Some(planes),
             Some(sum) => {

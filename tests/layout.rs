@@ -64,7 +64,7 @@ fn c_and_rust_agree() {
         vxs_run_report {
             struct_size, reserved, tiles, voxels, near_ties, preprocess_seconds, network_seconds,
             blend_seconds, restore_seconds, total_seconds, process_peak_bytes,
-            tiles_in_single,
+            tiles_in_single, tiles_on_device,
         }
         vxs_task_options { struct_size, resampling, subset, subset_count, robust_crop, split, remove_small }
         vxs_term { struct_size, reserved, scheme, code, meaning }

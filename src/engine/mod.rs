@@ -11,13 +11,45 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ndarray::{Array4, ArrayView3};
+
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::plan::Precision;
+use crate::recipe::Fill;
 use crate::runtime;
+use crate::tiling::TileGrid;
 
 pub(crate) use asleep::Asleep;
+pub(crate) use cuda::scores;
+pub use cuda::{Memory, Resident};
 pub use provider::Provider;
+
+/// What is done around a network, for engines that do it in their device's own memory.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// [channels, planes, rows, columns].
+    pub image: &'a Array4<f32>,
+    /// Where tiles lie.
+    pub tiles: &'a TileGrid,
+    /// The weights of a tile's voxels.
+    pub window: ArrayView3<'a, f32>,
+    /// What is outside of the image.
+    pub fill: Fill,
+    /// The axes that each further run of a tile is mirrored along, as bits.
+    pub mirror: &'a [i32],
+    /// Channels of the scores.
+    pub classes: usize,
+    /// Whether scores are summed in half precision.
+    pub half: bool,
+}
+
+impl Job<'_> {
+    /// Bytes of a score in the sums.
+    fn width(&self) -> usize {
+        if self.half { 2 } else { 4 }
+    }
+}
 
 /// Runs one network on tiles of one size. Not shared between threads: a plan owns its engines.
 pub trait Engine: Send {
@@ -42,6 +74,21 @@ pub trait Engine: Send {
     /// Whether it computes elsewhere than on the processors of the host, which has time for other tiles meanwhile.
     fn runs_elsewhere(&self) -> bool {
         false
+    }
+
+    /// Memory of the device for all that is around the network, with the job's image in it; `None` where that is the
+    /// host's work, for example because the device has too little. Then [`Engine::run_at`] must work.
+    fn memory_for(&self, _job: &Job) -> Option<Memory> {
+        None
+    }
+
+    /// As [`Engine::run`], on arrays at addresses of the device; in single precision throughout when `single`.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] with the engine's reason.
+    fn run_at(&mut self, _input: u64, _output: u64, _single: bool) -> Result<()> {
+        let reason = "it has no memory of its own".to_owned();
+        Err(Error::Runtime { action: "run on a device's memory".into(), reason })
     }
 
     /// Operators that run on the CPU although the device was asked for, by name and number.
@@ -104,10 +151,15 @@ impl Device {
         }
     }
 
+    /// Whether it has memory and processors of its own, beside the host's. OpenVINO's first device is the CPU.
+    pub(crate) fn is_beside_the_host(self) -> bool {
+        matches!(self, Device::Gpu(..)) && self != Device::Gpu(Provider::OpenVino, 0)
+    }
+
     /// The precision that suits it and these networks.
     pub(crate) fn precision_for(self, networks: &[Arc<Network>]) -> Precision {
         let files = networks.iter().any(|network| network.onnx_file().is_some());
-        if matches!(self, Device::Gpu(..)) && !files { Precision::F16 } else { Precision::F32 }
+        if self.is_beside_the_host() && !files { Precision::F16 } else { Precision::F32 }
     }
 
     /// What can run instead of [`Device::Best`]; others are what they are.
@@ -198,7 +250,8 @@ pub(crate) fn create(
 ) -> Result<Box<dyn Engine>> {
     match device {
         Device::Cpu | Device::OrtCpu | Device::Gpu(..) => {
-            let target = ort::Target { runtime: runtime::open(None)?, device, precision, threads, options };
+            let runtime = runtime::open(None)?;
+            let target = ort::Target { runtime, device, precision, threads, options, cache_name: "" };
             Ok(match network.onnx_file() {
                 Some(file) => Box::new(ort::FileEngine::new(&target, network, file, tile)?),
                 None => Box::new(ort::OrtEngine::new(&target, network, tile)?),

@@ -118,6 +118,8 @@ pub struct vxs_run_report {
     pub process_peak_bytes: u64,
     /// Runs of the network that overflowed half precision and were repeated in single.
     pub tiles_in_single: u64,
+    /// Tiles that were cut and blended in the device's memory; with others the host did it while the device computed.
+    pub tiles_on_device: u64,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
@@ -138,6 +140,7 @@ unsafe impl Growable for vxs_run_report {
             total_seconds: 0.0,
             process_peak_bytes: 0,
             tiles_in_single: 0,
+            tiles_on_device: 0,
         }
     }
 }
@@ -263,6 +266,7 @@ pub unsafe extern "C" fn vxs_segment(
             total_seconds: found.total_seconds,
             process_peak_bytes: found.process_peak_bytes,
             tiles_in_single: found.tiles_in_single as u64,
+            tiles_on_device: found.tiles_on_device as u64,
             ..vxs_run_report::defaults()
         };
         // SAFETY: by the caller's guarantee; checked above.

@@ -312,6 +312,7 @@ fn one(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) 
     let found = plan.segment(volume, &mut labels, &mut [], run)?;
     report.tiles += found.tiles;
     report.tiles_in_single += found.tiles_in_single;
+    report.tiles_on_device += found.tiles_on_device;
     report.near_ties += found.near_ties;
     report.preprocess_seconds += found.preprocess_seconds;
     report.network_seconds += found.network_seconds;

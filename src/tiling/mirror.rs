@@ -14,7 +14,18 @@ pub struct Mirrored {
 impl Mirrored {
     /// `axes`: the patch's axes that may be mirrored; `scores`: length of the network's output.
     pub fn new(patch: [usize; 3], axes: &[usize], scores: usize) -> Self {
-        // Shorter combinations first, as the reference sums them.
+        let one = if axes.is_empty() { Vec::new() } else { vec![0.0; scores] };
+        Mirrored { patch, combinations: Self::combinations(axes), sum: vec![0.0; scores], one }
+    }
+
+    /// The axes that each mirror image runs backwards along, as bits.
+    pub fn flips(axes: &[usize]) -> Vec<i32> {
+        let bits = |axes: &Vec<usize>| axes.iter().map(|axis| 1 << axis).sum();
+        Self::combinations(axes).iter().map(bits).collect()
+    }
+
+    /// Shorter combinations first, as the reference sums them.
+    fn combinations(axes: &[usize]) -> Vec<Vec<usize>> {
         let mut combinations: Vec<Vec<usize>> = (1_usize..1 << axes.len())
             .map(|bits| (0..axes.len()).filter(|bit| bits >> bit & 1 == 1).map(|bit| axes[bit]).collect())
             .collect();
@@ -22,8 +33,7 @@ impl Mirrored {
         combinations.sort_by_key(|combination: &Vec<usize>| {
             (combination.len(), combination.iter().map(place).collect::<Vec<_>>())
         });
-        let one = if axes.is_empty() { Vec::new() } else { vec![0.0; scores] };
-        Mirrored { patch, combinations, sum: vec![0.0; scores], one }
+        combinations
     }
 
     /// The scores of `input`, which is mirrored in place on the way and comes back as it was.

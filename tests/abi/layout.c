@@ -174,6 +174,7 @@
     F(vxs_run_report, total_seconds)                                                                         \
     F(vxs_run_report, process_peak_bytes)                                                                    \
     F(vxs_run_report, tiles_in_single)                                                                       \
+    F(vxs_run_report, tiles_on_device)                                                                       \
     S(vxs_task_options)                                                                                      \
     F(vxs_task_options, struct_size)                                                                         \
     F(vxs_task_options, resampling)                                                                          \

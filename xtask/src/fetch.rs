@@ -143,6 +143,31 @@ const OTHER_ONNXRUNTIME: Option<Source> = Some(Source {
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 const OTHER_ONNXRUNTIME: Option<Source> = None;
 
+/// The last compilers of CUDA that know GPUs of compute capability 7.0 are those of 12; the older the compiler, the older
+/// the drivers that take its PTX.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const NVRTC: Option<Source> = Some(Source {
+    name: "NVIDIA's run-time compiler, NVRTC 12.0.140 (23 MB)",
+    requirement: "nvidia-cuda-nvrtc-cu12==12.0.140",
+    sha256: "8e94e991d85c422de4da87bdc7472fdc1364367bd4aace7000b559cd33122071",
+    options: &["--only-binary=:all:"],
+    folder: "nvrtc",
+    files: &[
+        (
+            "nvidia/cuda_nvrtc/lib/libnvrtc.so.12",
+            "libnvrtc.so.12",
+            "f26e5a4f98c9417a96694539096bd8e2fe69bce3b0ee522b62cc4ca8c647c79a",
+        ),
+        (
+            "nvidia/cuda_nvrtc/lib/libnvrtc-builtins.so.12.0",
+            "libnvrtc-builtins.so.12.0",
+            "8cb4db2d2806cd3b85e60023f5988811584d7f0fef51d1a4d380faf4e6432c74",
+        ),
+    ],
+});
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+const NVRTC: Option<Source> = None;
+
 const IMAGES: Source = Source {
     name: "the demo's CT, from TotalSegmentator 2.18.0's tests (38 MB, Apache-2.0)",
     requirement: "TotalSegmentator==2.18.0",
@@ -179,6 +204,11 @@ pub fn onnxruntime() -> Result<PathBuf> {
         "no ONNX Runtime wheel is known for this platform: set VOXSEG_ORT_LIBRARY to its shared library, 1.24 or newer",
     )?;
     take(&source)
+}
+
+/// The folder that holds NVRTC.
+pub fn nvrtc() -> Result<PathBuf> {
+    take(&NVRTC.ok_or("no wheel of NVRTC is known for this platform")?)
 }
 
 /// ONNX Runtime's plug-in for WebGPU.

@@ -12,6 +12,7 @@ mod dist;
 mod fetch;
 mod install;
 mod orthanc;
+mod ptx;
 mod python;
 mod sbom;
 mod setup;
@@ -39,6 +40,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   nuget             the NuGet package, in target/xtask/csharp
   dist [PLATFORM=LIBRARIES ...]  what users download, in target/xtask/dist: the archive for C and C++, the wheel, the
                     NuGet package, which takes libraries of other platforms too
+  ptx               compile the kernels for NVIDIA GPUs anew (fetches NVRTC)
   setup             only fetch what the commands above need";
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(),
         ["test"] => return test::run(),
+        ["ptx"] => ptx::run(),
         ["test", "gpu"] => return test::gpu(),
         ["bench"] => bench::run(),
         ["bless"] => bless::run(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::demo::{as_a_host, model};
 use crate::{
     Result, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, install, orthanc,
-    python, remove, root, say, setup, toolkits, vulkan, work,
+    ptx, python, remove, root, say, setup, toolkits, vulkan, work,
 };
 
 enum Outcome {
@@ -65,6 +65,7 @@ impl Report {
 const RUSTDOC: &str = "Rust documentation without warnings";
 const DOXYGEN: &str = "C and C++ documentation without warnings";
 const GPU: &str = "networks on a GPU (WebGPU, software Vulkan)";
+const PTX: &str = "kernels for NVIDIA GPUs are compiled from their source";
 const HYGIENE: &str = "no file, no socket (strace)";
 const DEMO: &str = "the demo from C, and its picture";
 const CTEST: &str = "C and C++ against the shared library";
@@ -123,6 +124,12 @@ pub fn gpu() -> ExitCode {
 
 /// The tests that need a device, or do more with one.
 fn on_gpu(report: &mut Report) {
+    match fetch::nvrtc() {
+        Ok(_) => {
+            report.lane(PTX, ptx::check);
+        }
+        Err(reason) => report.skip(PTX, reason.lines().last().unwrap_or_default()),
+    }
     let environment = match fetch::onnxruntime().and_then(|_| vulkan::environment()) {
         Ok(environment) => environment,
         Err(reason) => return report.skip(GPU, reason.lines().last().unwrap_or_default()),

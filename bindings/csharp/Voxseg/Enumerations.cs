@@ -108,6 +108,17 @@ namespace Voxseg
         Model = 1,
     }
 
+    /// <summary>How a task brings the volume to its networks' grid.</summary>
+    public enum Resampling
+    {
+        /// <summary>Bring the volume to the networks' grid by linear interpolation, rounded towards zero, and the labels back to the nearest: TotalSegmentator from 2.16.</summary>
+        Linear = 0,
+        /// <summary>By cubic splines, otherwise the same: TotalSegmentator before 2.16.</summary>
+        Cubic = 1,
+        /// <summary>By each network's own resampling, so that scores and not labels are brought back.</summary>
+        Network = 2,
+    }
+
     /// <summary>How Auto3DSeg models find the foreground.</summary>
     public enum ForegroundCrop
     {

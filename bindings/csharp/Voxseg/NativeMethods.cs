@@ -236,6 +236,7 @@ namespace Voxseg
         public double total_seconds;
         public ulong process_peak_bytes;
         public ulong tiles_in_single;
+        public ulong tiles_on_device;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -280,6 +281,11 @@ namespace Voxseg
     {
         public CancelHandle() : base(IntPtr.Zero, true) { }
 
+        public CancelHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -295,6 +301,11 @@ namespace Voxseg
     internal sealed class ComparisonListHandle : SafeHandle
     {
         public ComparisonListHandle() : base(IntPtr.Zero, true) { }
+
+        public ComparisonListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
 
         public override bool IsInvalid
         {
@@ -312,6 +323,11 @@ namespace Voxseg
     {
         public DeviceListHandle() : base(IntPtr.Zero, true) { }
 
+        public DeviceListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -327,6 +343,11 @@ namespace Voxseg
     internal sealed class DoseListHandle : SafeHandle
     {
         public DoseListHandle() : base(IntPtr.Zero, true) { }
+
+        public DoseListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
 
         public override bool IsInvalid
         {
@@ -344,6 +365,11 @@ namespace Voxseg
     {
         public ErrorHandle() : base(IntPtr.Zero, true) { }
 
+        public ErrorHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -359,6 +385,11 @@ namespace Voxseg
     internal sealed class ModelHandle : SafeHandle
     {
         public ModelHandle() : base(IntPtr.Zero, true) { }
+
+        public ModelHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
 
         public override bool IsInvalid
         {
@@ -376,6 +407,11 @@ namespace Voxseg
     {
         public PlanHandle() : base(IntPtr.Zero, true) { }
 
+        public PlanHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -392,6 +428,11 @@ namespace Voxseg
     {
         public RecordHandle() : base(IntPtr.Zero, true) { }
 
+        public RecordHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -407,6 +448,11 @@ namespace Voxseg
     internal sealed class StatisticsListHandle : SafeHandle
     {
         public StatisticsListHandle() : base(IntPtr.Zero, true) { }
+
+        public StatisticsListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
 
         public override bool IsInvalid
         {

@@ -151,7 +151,7 @@ class Refused(unittest.TestCase):
             voxseg.Model.open(MODEL, folds=[-1])
 
     def test_plans(self) -> None:
-        with self.assertRaisesRegex(ValueError, "device is 'abacus', expected one of 'cpu', 'ort-cpu'"):
+        with self.assertRaisesRegex(ValueError, "device is 'abacus', expected one of .*'cpu', .*'ort-cpu'"):
             voxseg.Plan(model(), device="abacus")
         with self.assertRaisesRegex(ValueError, "threads is 0"):
             voxseg.Plan(model(), threads=0)
@@ -180,8 +180,19 @@ class Planned(unittest.TestCase):
         devices = voxseg.devices()
         self.assertEqual([device.name for device in devices][:1], ["cpu"])
         self.assertTrue(all(device.usable == (device.reason == "") for device in devices))
+        self.assertFalse(devices[0].hardware)
         self.assertTrue(voxseg.runtime_version().startswith("1."))
         self.assertTrue(Path(voxseg.runtime_path()).is_file())
+        with self.assertRaisesRegex(voxseg.DeviceError, "no/plug-in"):
+            voxseg.add_runtime_plugin("no/plug-in")
+
+    def test_a_device_that_is_not_there(self) -> None:
+        with self.assertRaises(voxseg.DeviceError):
+            voxseg.Plan(model(), device="cuda", device_index=99)
+        with voxseg.Plan(model(), device="cuda", device_index=99, fallback="cpu", device_cache=".") as plan:
+            self.assertIn("fallback", plan.describe())
+        with self.assertRaisesRegex(ValueError, "fallback is 'gpu'"):
+            voxseg.Plan(model(), fallback="gpu")
 
 
 if __name__ == "__main__":

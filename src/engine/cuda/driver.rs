@@ -1,4 +1,5 @@
-//! NVIDIA's driver interface (CUDA driver API 11.0 or newer): which GPUs there are and what memory they have free.
+//! NVIDIA's driver interface (CUDA driver API 11.0 or newer): which GPUs there are, what memory they have free, and the
+//! functions that kernels need.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
@@ -13,16 +14,19 @@ pub(in crate::engine) type Result<T> = std::result::Result<T, String>;
 
 type Status = c_int;
 type Device = c_int;
-type Context = *mut c_void;
+pub(super) type Context = *mut c_void;
+pub(super) type Module = *mut c_void;
+pub(super) type Function = *mut c_void;
+pub(super) type Stream = *mut c_void;
 
 /// The system's driver: there is no other place to load it from, so this is its bare name.
 const LIBRARY: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
 
 macro_rules! functions {
     ($($name:ident = $symbol:literal ($($argument:ty),*);)*) => {
-        /// The driver's functions, in the versions that its headers have mapped these names to since CUDA 4.
-        struct Functions {
-            $($name: unsafe extern "system" fn($($argument),*) -> Status,)*
+        /// The driver's functions, in the versions that its headers have mapped these names to since CUDA 11.
+        pub(super) struct Functions {
+            $(pub(super) $name: unsafe extern "system" fn($($argument),*) -> Status,)*
         }
 
         impl Functions {
@@ -52,11 +56,25 @@ functions! {
     push = "cuCtxPushCurrent_v2" (Context);
     pop = "cuCtxPopCurrent_v2" (*mut Context);
     free = "cuMemGetInfo_v2" (*mut usize, *mut usize);
+    load = "cuModuleLoadData" (*mut Module, *const c_void);
+    unload = "cuModuleUnload" (Module);
+    function = "cuModuleGetFunction" (*mut Function, Module, *const c_char);
+    launch = "cuLaunchKernel" (
+        Function, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, Stream, *mut *mut c_void, *mut *mut c_void
+    );
+    create_stream = "cuStreamCreate" (*mut Stream, c_uint);
+    destroy_stream = "cuStreamDestroy_v2" (Stream);
+    synchronize = "cuStreamSynchronize" (Stream);
+    allocate = "cuMemAlloc_v2" (*mut u64, usize);
+    release_memory = "cuMemFree_v2" (u64);
+    upload = "cuMemcpyHtoDAsync_v2" (u64, *const c_void, usize, Stream);
+    download = "cuMemcpyDtoHAsync_v2" (*mut c_void, u64, usize, Stream);
+    fill = "cuMemsetD8Async" (u64, u8, usize, Stream);
 }
 
 /// The driver, initialised.
 pub(in crate::engine) struct Driver {
-    functions: Functions,
+    pub(super) functions: Functions,
     // Never unloaded: the statics that hold this are never dropped, and others in the process use it too.
     _library: Library,
 }
@@ -86,7 +104,7 @@ impl Driver {
         Ok(driver)
     }
 
-    fn check(&self, call: &str, status: Status) -> Result<()> {
+    pub(super) fn check(&self, call: &str, status: Status) -> Result<()> {
         if status == 0 {
             return Ok(());
         }
@@ -128,7 +146,7 @@ impl Driver {
         Ok(Gpu { name, memory: memory as u64 })
     }
 
-    fn device(&self, index: c_int) -> Result<Device> {
+    pub(super) fn device(&self, index: c_int) -> Result<Device> {
         let mut device = 0;
         // SAFETY: the place is writable.
         self.check("cuDeviceGet", unsafe { (self.functions.device)(&raw mut device, index) })?;

@@ -1,7 +1,19 @@
-//! NVIDIA GPUs without a toolkit: the driver that the system has, opened when it is asked for.
+//! NVIDIA GPUs without a toolkit: the driver that the system has, opened when it is asked for, and kernels for what is done
+//! around a network.
 
 #![allow(unsafe_code, reason = "the driver is a C library")]
 
+mod check;
 mod driver;
+mod gpu;
+mod machine;
+mod resident;
+#[cfg(test)]
+mod tests;
 
+pub(crate) use check::scores;
 pub(super) use driver::Driver;
+pub(super) use gpu::GpuMachine;
+pub(super) use machine::Machine;
+pub(super) use resident::bytes as resident_bytes;
+pub use resident::{Memory, Resident};

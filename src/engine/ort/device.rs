@@ -25,6 +25,8 @@ pub(in crate::engine) struct Target<'a> {
     pub precision: Precision,
     pub threads: usize,
     pub options: &'a DeviceOptions,
+    /// The start of the names of what TensorRT keeps.
+    pub cache_name: &'a str,
 }
 
 impl Target<'_> {
@@ -130,7 +132,10 @@ impl Target<'_> {
                 cuda.build()
             }
             Provider::TensorRt => {
-                let mut tensorrt = ep::TensorRT::default().with_device_id(id).with_fp16(half);
+                let mut tensorrt = ep::TensorRT::default()
+                    .with_device_id(id)
+                    .with_fp16(half)
+                    .with_layer_norm_fp32_fallback(true);
                 if let Some(budget) = memory_budget {
                     tensorrt = tensorrt.with_max_workspace_size(*budget as usize);
                 }
@@ -139,6 +144,7 @@ impl Target<'_> {
                     tensorrt = tensorrt
                         .with_engine_cache(true)
                         .with_engine_cache_path(&folder)
+                        .with_engine_cache_prefix(self.cache_name)
                         .with_timing_cache(true)
                         .with_timing_cache_path(&folder);
                 }
@@ -327,6 +333,7 @@ fn built_in_devices(
             precision: Precision::F32,
             threads: 1,
             options: &options,
+            cache_name: "",
         };
         device.reason = target.session_options().err().map(|error| match error {
             Error::Device { reason, .. } => reason,

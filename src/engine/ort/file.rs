@@ -15,6 +15,7 @@ pub(in crate::engine) struct FileEngine {
     session: Turned,
     name: String,
     left_to_cpu: Vec<(String, usize)>,
+    beside_the_host: bool,
     input: [usize; 5],
     workspace: u64,
 }
@@ -47,7 +48,8 @@ impl FileEngine {
         let workspace = file.len() as u64;
         let name = format!("{}, ONNX file", target.engine_name());
         let left_to_cpu = session.left_to_cpu()?;
-        Ok(FileEngine { session, name, left_to_cpu, input, workspace })
+        let beside_the_host = target.device.is_beside_the_host();
+        Ok(FileEngine { session, name, left_to_cpu, beside_the_host, input, workspace })
     }
 }
 
@@ -83,7 +85,7 @@ impl Engine for FileEngine {
     }
 
     fn runs_elsewhere(&self) -> bool {
-        self.session.has_provider()
+        self.beside_the_host
     }
 
     fn left_to_cpu(&self) -> &[(String, usize)] {

@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "ONNX Runtime is a C library; its safe wrapper copies weights and results")]
 
 mod device;
+mod engine_cache;
 mod file;
 mod graph;
 mod lower;
@@ -12,16 +13,19 @@ mod session;
 mod transpose;
 mod window_attention;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ort::AsPointer;
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
-use ort::value::{TensorRef, TensorRefMut};
+use ort::value::{Shape, TensorRef, TensorRefMut};
 
 pub(super) use device::{Target, devices};
 pub(super) use file::FileEngine;
 
-use super::{Device, DeviceOptions, Engine};
+use super::cuda::{GpuMachine, Machine, Memory, resident_bytes};
+use super::{Device, DeviceOptions, Engine, Job, Provider};
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
 use crate::network::Network;
@@ -56,6 +60,8 @@ pub(super) struct OrtEngine {
     workspace: u64,
     /// Bytes of the device's memory.
     device_bytes: u64,
+    /// The device for what is done around the network; NVIDIA's only.
+    machine: Option<Arc<dyn Machine>>,
 }
 
 /// A session with what it reads.
@@ -70,6 +76,23 @@ struct Compiled {
 impl Compiled {
     /// The network for a target, and bytes of weights that the network itself doesn't hold.
     fn new(target: &Target, network: &Arc<Network>, tile: [usize; 3]) -> Result<(Self, u64)> {
+        let Some(name) = engine_cache::name(target, network, tile) else {
+            return Self::compile(target, network, tile);
+        };
+        let target = Target { cache_name: &name, ..*target };
+        let folder = target.options.cache.as_deref().unwrap_or_else(|| Path::new("."));
+        Self::compile(&target, network, tile).or_else(|error| match engine_cache::remove(folder, &name) {
+            0 => Err(error),
+            count => {
+                log::write(Level::Warning, || {
+                    format!("{count} damaged files of TensorRT's are made anew: {error}")
+                });
+                Self::compile(&target, network, tile)
+            }
+        })
+    }
+
+    fn compile(target: &Target, network: &Arc<Network>, tile: [usize; 3]) -> Result<(Self, u64)> {
         let (graph, weights) = lower::lower(network, tile, lower::Dialect::of(target))?;
         let derived = weights.derived_bytes;
         let session = Turned::new(target.provider(), || {
@@ -84,7 +107,32 @@ impl Compiled {
         let input = TensorRef::from_array_view((self.input, input)).map_err(failed("take a tile"))?;
         let output =
             TensorRefMut::from_array_view_mut((self.output, output)).map_err(failed("take a buffer"))?;
-        let (inputs, mut outputs) = ([input.ptr()], [output.ptr().cast_mut()]);
+        self.run_on(input.ptr(), output.ptr().cast_mut())
+    }
+
+    /// As [`Compiled::run`], on arrays in the memory of the CUDA device of that number.
+    fn run_at(&mut self, index: u32, input: u64, output: u64) -> Result<()> {
+        let tensor = |shape: [usize; 5], address: u64| {
+            let memory = MemoryInfo::new(
+                AllocationDevice::CUDA,
+                index as i32,
+                AllocatorType::Device,
+                MemoryType::Default,
+            );
+            let shape = Shape::new(shape.map(|size| size as i64));
+            // SAFETY: the caller's arrays have the sizes that this network was compiled for, in that device's memory,
+            // and live until the run is over.
+            memory.and_then(|memory| unsafe {
+                TensorRefMut::<f32>::from_raw(memory, address as *mut std::ffi::c_void, shape)
+            })
+        };
+        let input = tensor(self.input, input).map_err(failed("take a tile"))?;
+        let output = tensor(self.output, output).map_err(failed("take a buffer"))?;
+        self.run_on(input.ptr(), output.ptr().cast_mut())
+    }
+
+    fn run_on(&mut self, input: *const ort::sys::OrtValue, output: *mut ort::sys::OrtValue) -> Result<()> {
+        let (inputs, mut outputs) = ([input], [output]);
         // The safe `run` would allocate the output and have us copy it.
         let run = |session: &mut Session| {
             // SAFETY: one name and one live value each for the graph's only input and only output, whose types and
@@ -135,6 +183,7 @@ impl OrtEngine {
             tile,
             workspace: activations + derived,
             device_bytes: on_device + derived,
+            machine: machine_of(target.device),
         };
         if target.provider().is_some() {
             engine.warm_up()?;
@@ -155,22 +204,31 @@ impl OrtEngine {
 
     fn target(&self, precision: Precision) -> Target<'_> {
         let (runtime, device, threads) = (self.runtime, self.device, self.threads);
-        Target { runtime, device, precision, threads, options: &self.options }
+        Target { runtime, device, precision, threads, options: &self.options, cache_name: "" }
     }
 
-    /// A tile whose scores left half precision's range, in single precision.
-    fn run_in_single(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
+    /// The network in single precision, for tiles whose scores left half precision's range; made when first needed.
+    fn in_single(&mut self) -> Result<&mut Compiled> {
         if self.options.strict_half {
             let reason = "scores overflow half precision".to_owned();
             return Err(Error::Runtime { action: "run the network".into(), reason });
         }
-        if self.single.is_none() {
-            let (single, _) = Compiled::new(&self.target(Precision::F32), &self.network, self.tile)?;
-            self.single = Some(single);
-        }
         self.tiles_in_single += 1;
-        self.single.as_mut().map_or(Ok(()), |single| single.run(input, output))
+        let single = match self.single.take() {
+            Some(single) => single,
+            None => Compiled::new(&self.target(Precision::F32), &self.network, self.tile)?.0,
+        };
+        Ok(self.single.insert(single))
     }
+}
+
+/// The GPU for our own kernels, where the provider's memory is CUDA's. Without it the host cuts and blends.
+fn machine_of(device: Device) -> Option<Arc<dyn Machine>> {
+    let Device::Gpu(Provider::Cuda | Provider::TensorRt, index) = device else { return None };
+    let told = |reason: &String| {
+        log::write(Level::Warning, || format!("tiles are cut and blended on the host: {reason}"));
+    };
+    GpuMachine::machine(index).inspect_err(told).ok()
 }
 
 /// A strict session that can't be made: says which operators the provider lacks, if that is the reason.
@@ -197,7 +255,7 @@ impl Engine for OrtEngine {
         self.compiled.run(input, output)?;
         if self.precision == Precision::F16 && !output.iter().all(|score| score.is_finite()) {
             log::write(Level::Info, || "scores overflow half precision: the tile runs in single".into());
-            return self.run_in_single(input, output);
+            return self.in_single()?.run(input, output);
         }
         Ok(())
     }
@@ -207,15 +265,34 @@ impl Engine for OrtEngine {
     }
 
     fn workspace_bytes(&self) -> u64 {
-        if self.target(self.precision).provider().is_some() { 0 } else { self.workspace }
+        if self.device.is_beside_the_host() { 0 } else { self.workspace }
     }
 
     fn device_bytes(&self) -> u64 {
-        if self.target(self.precision).provider().is_some() { self.device_bytes } else { 0 }
+        if self.device.is_beside_the_host() { self.device_bytes } else { 0 }
     }
 
     fn runs_elsewhere(&self) -> bool {
-        self.target(self.precision).provider().is_some()
+        self.device.is_beside_the_host()
+    }
+
+    fn memory_for(&self, job: &Job) -> Option<Memory> {
+        let machine = self.machine.as_ref()?;
+        let enough = self.target(self.precision).check_memory(self.device_bytes + resident_bytes(job));
+        let half = self.precision == Precision::F16;
+        let memory = enough.map_err(|error| error.to_string()).and_then(|()| Memory::new(machine, job, half));
+        let told = |reason: &String| {
+            log::write(Level::Warning, || format!("tiles are cut and blended on the host: {reason}"));
+        };
+        memory.inspect_err(told).ok()
+    }
+
+    fn run_at(&mut self, input: u64, output: u64, single: bool) -> Result<()> {
+        let Device::Gpu(_, index) = self.device else {
+            return Err(Error::unsupported("addresses of a device that has none"));
+        };
+        let network = if single { self.in_single()? } else { &mut self.compiled };
+        network.run_at(index, input, output)
     }
 
     fn left_to_cpu(&self) -> &[(String, usize)] {

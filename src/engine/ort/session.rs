@@ -27,11 +27,6 @@ impl Turned {
         use_it(&mut self.session)
     }
 
-    /// Whether it runs on a provider other than the CPU.
-    pub(super) fn has_provider(&self) -> bool {
-        self.provider.is_some()
-    }
-
     /// Operators that run on the CPU although it has a provider.
     pub(super) fn left_to_cpu(&self) -> Result<Vec<(String, usize)>> {
         if self.provider.is_some() { left_to_cpu(&self.session) } else { Ok(Vec::new()) }

@@ -29,7 +29,7 @@ from ._measure import Dose, Statistics, dose, statistics
 from ._model import Label, Model, tasks
 from ._plan import Plan, PlanReport
 from ._progress import Cancel, Progress
-from ._runtime import Device, devices, open_runtime, runtime_path, runtime_version, version
+from ._runtime import Device, add_runtime_plugin, devices, open_runtime, runtime_path, runtime_version, version
 from ._segmentation import RunReport, Segmentation
 
 __version__ = version()
@@ -56,6 +56,7 @@ __all__ = [
     "RunReport",
     "Segmentation",
     "Statistics",
+    "add_runtime_plugin",
     "compare",
     "devices",
     "dose",

@@ -21,7 +21,7 @@ from ._progress import Cancel, Receiver, Watch
 from ._runtime import seek_runtime
 from ._segmentation import RunReport, Segmentation
 from ._structures import initialised, keep
-from ._text import text
+from ._text import text, utf8
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -32,6 +32,8 @@ class PlanReport:
 
     device: str
     """What runs the network."""
+    device_index: int
+    """Which of the provider's devices."""
     precision: str
     """The type that it computes in."""
     threads: int
@@ -68,12 +70,22 @@ class Plan(Handle):
         blending: str = "model",
         memory_budget: int | None = None,
         postprocess: bool = False,
+        device_index: int = 0,
+        fallback: str = "off",
+        overflow: str = "single",
+        device_memory_budget: int | None = None,
+        device_cache: str | os.PathLike[str] | None = None,
     ) -> None:
         """Compiles the model's network for a device; `voxseg.devices()` lists them.
 
         `threads`, `step` (distance between tiles as a share of their size) and `memory_budget` (bytes that a run may
         need) are the machine's or the model's own where they are None. `mirroring=False` is faster by 2 to the number
         of axes that the model mirrors along. `postprocess` applies what comes with the model.
+
+        For GPUs: `device_index` tells which one. `fallback="cpu"` lets the CPU compute what the device can't, or
+        everything; `describe` tells. `overflow="error"` ends a run whose scores overflow half precision, which else
+        repeats those tiles in single. `device_memory_budget` is in bytes of the device's own memory, None for what is
+        free. `device_cache` is an existing folder for what TensorRT, OpenVINO and Core ML compile.
         """
         options = initialised("vxs_plan_options")
         options.device = _constants.number("DEVICE", device)
@@ -81,7 +93,18 @@ class Plan(Handle):
         options.blending = _constants.number("BLENDING", blending)
         options.mirroring = lib.VXS_MIRRORING_MODEL if mirroring else lib.VXS_MIRRORING_OFF
         options.postprocess = lib.VXS_POSTPROCESS_MODEL if postprocess else lib.VXS_POSTPROCESS_OFF
-        for name, value in (("threads", threads), ("step", step), ("memory_budget", memory_budget)):
+        options.device_index = device_index
+        options.fallback = _constants.number("FALLBACK", fallback)
+        options.overflow = _constants.number("OVERFLOW", overflow)
+        if device_cache is not None:
+            options.device_cache = keep(options, ffi.new("char[]", utf8(device_cache, "device_cache")))
+        own = {
+            "threads": threads,
+            "step": step,
+            "memory_budget": memory_budget,
+            "device_memory_budget": device_memory_budget,
+        }
+        for name, value in own.items():
             if value is not None:
                 if value <= 0:
                     raise ValueError(f"{name} is {value}, expected more than 0, or None")
@@ -115,6 +138,7 @@ class Plan(Handle):
         call(lib.vxs_plan_report_for, self._here(), _volume(found), report)
         return PlanReport(
             _constants.name("DEVICE", report.device),
+            report.device_index,
             _constants.name("PRECISION", report.precision),
             report.threads,
             tuple(report.network_shape),

@@ -16,6 +16,8 @@ class RunReport:
     """Voxels of the label map."""
     near_ties: int
     """Voxels whose two best classes differ in probability by at most 0.01."""
+    tiles_in_single: int
+    """Runs of the network that overflowed half precision and were repeated in single."""
     preprocess_seconds: float
     """Seconds spent on reading, cropping, normalising and resampling the image."""
     network_seconds: float
