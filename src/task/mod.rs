@@ -93,6 +93,11 @@ impl TaskPlan {
                     let shape = [grid.shape[0], grid.shape[1], end - start];
                     let one = self.slots[slot].plan.report(&Geometry { shape, ..grid.clone() })?;
                     let peak = before + here + left + next + one.host_peak_bytes;
+                    // A next model's weights are on the device by then, too.
+                    let device_peak =
+                        one.device_peak_bytes + if one.device_peak_bytes > 0 { next } else { 0 };
+                    let weights = one.weight_bytes + next;
+                    let one = PlanReport { device_peak_bytes: device_peak, weight_bytes: weights, ..one };
                     all = Some(match all {
                         None => PlanReport { host_peak_bytes: peak, ..one },
                         Some(all) => PlanReport {
@@ -100,7 +105,7 @@ impl TaskPlan {
                             network_runs: all.network_runs + one.network_runs,
                             host_peak_bytes: all.host_peak_bytes.max(peak),
                             device_peak_bytes: all.device_peak_bytes.max(one.device_peak_bytes),
-                            weight_bytes: all.weight_bytes.max(one.weight_bytes + next),
+                            weight_bytes: all.weight_bytes.max(one.weight_bytes),
                             ..one
                         },
                     });
