@@ -8,6 +8,7 @@ pub(crate) struct Asleep {
     name: String,
     workspace: u64,
     device: u64,
+    elsewhere: bool,
     left_to_cpu: Vec<(String, usize)>,
 }
 
@@ -17,6 +18,7 @@ impl Asleep {
             name: engine.name(),
             workspace: engine.workspace_bytes(),
             device: engine.device_bytes(),
+            elsewhere: engine.runs_elsewhere(),
             left_to_cpu: engine.left_to_cpu().to_vec(),
         }
     }
@@ -37,6 +39,10 @@ impl Engine for Asleep {
 
     fn device_bytes(&self) -> u64 {
         self.device
+    }
+
+    fn runs_elsewhere(&self) -> bool {
+        self.elsewhere
     }
 
     fn left_to_cpu(&self) -> &[(String, usize)] {

@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::model::task::{OpenedTask, Rule, TaskResampling};
-use crate::plan::{Plan, PlanOptions, PlanReport};
+use crate::plan::{ENGINE_BYTES, Plan, PlanOptions, PlanReport};
 use crate::preprocess::crop::Box3;
 use crate::progress::Run;
 use crate::segment::RunReport;
@@ -87,10 +87,17 @@ impl TaskPlan {
             let before = if index > 0 { 2 * voxels } else { 0 };
             for slot in slots {
                 let next = self.slots.get(slot + 1).map_or(0, |next| next.plan.weight_bytes());
+                // What engines leave behind when their weights go.
+                let left = slot as u64 * ENGINE_BYTES;
                 for (start, end) in self.pieces(index, grid.shape) {
                     let shape = [grid.shape[0], grid.shape[1], end - start];
                     let one = self.slots[slot].plan.report(&Geometry { shape, ..grid.clone() })?;
-                    let peak = before + here + next + one.host_peak_bytes;
+                    let peak = before + here + left + next + one.host_peak_bytes;
+                    // A next model's weights are on the device by then, too.
+                    let device_peak =
+                        one.device_peak_bytes + if one.device_peak_bytes > 0 { next } else { 0 };
+                    let weights = one.weight_bytes + next;
+                    let one = PlanReport { device_peak_bytes: device_peak, weight_bytes: weights, ..one };
                     all = Some(match all {
                         None => PlanReport { host_peak_bytes: peak, ..one },
                         Some(all) => PlanReport {
@@ -98,7 +105,7 @@ impl TaskPlan {
                             network_runs: all.network_runs + one.network_runs,
                             host_peak_bytes: all.host_peak_bytes.max(peak),
                             device_peak_bytes: all.device_peak_bytes.max(one.device_peak_bytes),
-                            weight_bytes: all.weight_bytes.max(one.weight_bytes + next),
+                            weight_bytes: all.weight_bytes.max(one.weight_bytes),
                             ..one
                         },
                     });
