@@ -71,7 +71,7 @@ impl TaskPlan {
     }
 
     /// What a segmentation of a volume on this grid needs at most: what a crop will leave is known only when it
-    /// runs.
+    /// runs. Weights are those of the two models that are in memory at once.
     ///
     /// # Errors
     /// As [`Plan::report`].
