@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use voxseg::labels::{CompareOptions, compare, dose, statistics};
+use voxseg::progress::Run;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 
 fn main() {
@@ -56,7 +57,8 @@ fn main() {
                 .collect()
         }
         "statistics" => {
-            let found = statistics(&labels, Some((&volume(1, DType::I16), 0)), threads).expect("label map");
+            let found = statistics(&labels, Some((&volume(1, DType::I16), 0)), threads, &mut Run::default())
+                .expect("label map");
             found
                 .iter()
                 .map(|one| {
@@ -72,7 +74,8 @@ fn main() {
                 .collect()
         }
         "dose" => {
-            let found = dose(&labels, &volume(1, DType::I16), threads).expect("label map");
+            let found =
+                dose(&labels, &volume(1, DType::I16), threads, &mut Run::default()).expect("label map");
             found
                 .iter()
                 .map(|one| json!({"label": one.label, "mean": one.mean, "d95": one.dose_to(95.0)}))

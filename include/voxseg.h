@@ -42,7 +42,8 @@
 #define VXS_MATCH_TERMS 1
 
 /**
- * The fastest CPU engine of this build.
+ * Our own CPU engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files) and
+ * half precision are left to ONNX Runtime.
  */
 #define VXS_DEVICE_CPU 1
 
@@ -375,6 +376,42 @@
 #define VXS_OVERFLOW_ERROR 1
 
 /**
+ * Our own CPU engine computes convolutions by minimal filtering where that is faster.
+ */
+#define VXS_ACCURACY_FAST 0
+
+/**
+ * Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs three times as
+ * long.
+ */
+#define VXS_ACCURACY_EXACT 1
+
+/**
+ * The widest instructions that the machine has.
+ */
+#define VXS_INSTRUCTIONS_AUTO 0
+
+/**
+ * AVX-512 Foundation (x86-64).
+ */
+#define VXS_INSTRUCTIONS_AVX512 1
+
+/**
+ * AVX2 and FMA (x86-64).
+ */
+#define VXS_INSTRUCTIONS_AVX2 2
+
+/**
+ * Advanced SIMD (AArch64).
+ */
+#define VXS_INSTRUCTIONS_NEON 3
+
+/**
+ * Plain code for any processor.
+ */
+#define VXS_INSTRUCTIONS_PORTABLE 4
+
+/**
  * Reading, cropping, normalising and resampling the volume.
  */
 #define VXS_STAGE_PREPROCESS 1
@@ -388,6 +425,27 @@
  * Bringing the labels onto the volume's grid.
  */
 #define VXS_STAGE_RESTORE 3
+
+/**
+ * Measuring labels.
+ */
+#define VXS_STAGE_MEASURE 4
+
+/**
+ * Bring the volume to the networks' grid by linear interpolation, rounded towards zero, and the labels back to the
+ * nearest: TotalSegmentator from 2.16.
+ */
+#define VXS_RESAMPLING_LINEAR 0
+
+/**
+ * By cubic splines, otherwise the same: TotalSegmentator before 2.16.
+ */
+#define VXS_RESAMPLING_CUBIC 1
+
+/**
+ * By each network's own resampling, so that scores and not labels are brought back.
+ */
+#define VXS_RESAMPLING_NETWORK 2
 
 /**
  * Major version of the C interface: grows when something that worked stops working. Part of the soname.
@@ -471,6 +529,11 @@ typedef struct vxs_comparison_list vxs_comparison_list;
 typedef struct vxs_device_list vxs_device_list;
 
 /**
+ * The doses of a map's labels.
+ */
+typedef struct vxs_dose_list vxs_dose_list;
+
+/**
  * What went wrong, in words. Owned by the caller of the function that failed; free it with
  * `vxs_error_free`. Immutable: any thread may read it.
  */
@@ -486,6 +549,16 @@ typedef struct vxs_model vxs_model;
  * A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once.
  */
 typedef struct vxs_plan vxs_plan;
+
+/**
+ * The record of a run: `vxs_run_options.record`.
+ */
+typedef struct vxs_record vxs_record;
+
+/**
+ * The statistics of a map's labels.
+ */
+typedef struct vxs_statistics_list vxs_statistics_list;
 
 /**
  * 0 for success, else what went wrong. Bands: 1xx the caller's arguments, 2xx the model, 3xx runtime and
@@ -726,6 +799,107 @@ typedef struct vxs_device_info {
      */
     uint32_t reserved;
 } vxs_device_info;
+
+/**
+ * The dose in a label, in the unit of the dose volume. Fill it by `vxs_label_dose_init` first.
+ */
+typedef struct vxs_label_dose {
+    /**
+     * Set by `vxs_label_dose_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * The label.
+     */
+    uint32_t label;
+    /**
+     * Voxels that have it.
+     */
+    uint64_t voxels;
+    /**
+     * Those of them that lie outside of the dose volume and count as a dose of 0.
+     */
+    uint64_t outside;
+    /**
+     * The mean dose.
+     */
+    double mean;
+    /**
+     * The smallest dose.
+     */
+    double min;
+    /**
+     * The largest dose.
+     */
+    double max;
+} vxs_label_dose;
+
+/**
+ * What a run is at: one of `VXS_STAGE_*`.
+ */
+typedef int32_t vxs_stage;
+
+/**
+ * How far a run is. May grow at its end.
+ */
+typedef struct vxs_progress {
+    /**
+     * Size of this structure in the library.
+     */
+    uint32_t struct_size;
+    /**
+     * What it is at.
+     */
+    vxs_stage stage;
+    /**
+     * Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds.
+     */
+    double fraction;
+    /**
+     * Tiles done.
+     */
+    uint64_t tiles_done;
+    /**
+     * Tiles in all.
+     */
+    uint64_t tiles;
+} vxs_progress;
+
+/**
+ * Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
+ * cancel. Must not throw, and must not use the running plan.
+ */
+typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);
+
+/**
+ * How to measure labels. Fill it by `vxs_measure_options_init` first.
+ */
+typedef struct vxs_measure_options {
+    /**
+     * Set by `vxs_measure_options_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Threads that work, the calling one included. 0 (default): all processors of this process.
+     */
+    uint32_t threads;
+    /**
+     * For statistics: which of the image's channels. 0 by default.
+     */
+    uint64_t channel;
+    /**
+     * NULL by default. It is called on the thread that called, and returns 0 to go on.
+     */
+    vxs_progress_callback progress;
+    /**
+     * Passed to `progress`.
+     */
+    void *user_data;
+    /**
+     * A flag that stops the work; NULL (default) for none.
+     */
+    const struct vxs_cancel *cancel;
+} vxs_measure_options;
 
 /**
  * Where the labels go: the caller's own buffer, on the volume's grid, so without a shape of its own. It is
@@ -996,6 +1170,14 @@ typedef struct vxs_plan_options {
      * plan. NULL (default): one of their own.
      */
     void *device_stream;
+    /**
+     * `VXS_ACCURACY_FAST` by default. For `VXS_DEVICE_CPU`.
+     */
+    int32_t accuracy;
+    /**
+     * `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error.
+     */
+    int32_t instructions;
 } vxs_plan_options;
 
 /**
@@ -1054,43 +1236,6 @@ typedef struct vxs_plan_report {
 } vxs_plan_report;
 
 /**
- * What a run is at: one of `VXS_STAGE_*`.
- */
-typedef int32_t vxs_stage;
-
-/**
- * How far a run is. May grow at its end.
- */
-typedef struct vxs_progress {
-    /**
-     * Size of this structure in the library.
-     */
-    uint32_t struct_size;
-    /**
-     * What it is at.
-     */
-    vxs_stage stage;
-    /**
-     * Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds.
-     */
-    double fraction;
-    /**
-     * Tiles done.
-     */
-    uint64_t tiles_done;
-    /**
-     * Tiles in all.
-     */
-    uint64_t tiles;
-} vxs_progress;
-
-/**
- * Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
- * cancel. Must not throw, and must not use the running plan.
- */
-typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);
-
-/**
  * How to run. Fill it by `vxs_run_options_init` first.
  */
 typedef struct vxs_run_options {
@@ -1122,6 +1267,10 @@ typedef struct vxs_run_options {
      * Number of entries in `maps`.
      */
     uint64_t map_count;
+    /**
+     * Receives the record of a run that succeeds, to be freed with `vxs_record_free`; NULL (default): none is made.
+     */
+    struct vxs_record **record;
 } vxs_run_options;
 
 /**
@@ -1182,6 +1331,111 @@ typedef struct vxs_run_report {
      */
     uint64_t tiles_on_device;
 } vxs_run_report;
+
+/**
+ * Size, place and intensities of a label. Fill it by `vxs_label_statistics_init` first.
+ */
+typedef struct vxs_label_statistics {
+    /**
+     * Set by `vxs_label_statistics_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * The label.
+     */
+    uint32_t label;
+    /**
+     * Voxels that have it.
+     */
+    uint64_t voxels;
+    /**
+     * Their volume in millilitres.
+     */
+    double milliliters;
+    /**
+     * The area of its surface in square millimetres.
+     */
+    double surface_area;
+    /**
+     * The first voxel along each axis.
+     */
+    uint64_t first[3];
+    /**
+     * The last voxel along each axis.
+     */
+    uint64_t last[3];
+    /**
+     * The mean of its voxels' indices.
+     */
+    double centroid_index[3];
+    /**
+     * The mean of its voxels' positions in millimetres, in LPS coordinates.
+     */
+    double centroid[3];
+    /**
+     * Voxels between it and the nearest face of the grid: 0 where the field of view may cut it.
+     */
+    uint64_t margin;
+    /**
+     * The mean of the image's intensities in it; NaN without an image, as the following.
+     */
+    double mean;
+    /**
+     * Their standard deviation, over n.
+     */
+    double std;
+    /**
+     * The one in the middle, or the mean of the two there.
+     */
+    double median;
+    /**
+     * The smallest one.
+     */
+    double min;
+    /**
+     * The largest one.
+     */
+    double max;
+} vxs_label_statistics;
+
+/**
+ * How to run a task. Fill it by `vxs_task_options_init` first.
+ */
+typedef struct vxs_task_options {
+    /**
+     * Set by `vxs_task_options_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * `VXS_RESAMPLING_LINEAR` by default.
+     */
+    int32_t resampling;
+    /**
+     * Names of the labels that are wanted. A rough segmentation finds where they are first, and only the models that
+     * know them run there. Only for whole-body tasks ("total" and its kin). NULL (default): all labels.
+     */
+    const char *const *subset;
+    /**
+     * Number of entries in `subset`.
+     */
+    uint64_t subset_count;
+    /**
+     * 1: the rough segmentation for a subset is a finer one that misses less. 0 by default.
+     */
+    int32_t robust_crop;
+    /**
+     * 1: cut every volume into three overlapping parts along the body, as otherwise only large ones are. 0 by
+     * default.
+     */
+    int32_t split;
+    /**
+     * Pieces of a label of at most so many cubic millimetres are removed; TotalSegmentator removes those up to 200.
+     * 0 (default): none.
+     */
+    double remove_small;
+} vxs_task_options;
+
+
 
 
 
@@ -1357,6 +1611,89 @@ vxs_status vxs_device_list_get(const struct vxs_device_list *list,
  * `list` is NULL or a live list that no other call uses.
  */
 VXS_API void vxs_device_list_free(struct vxs_device_list *list);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_label_dose)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `dose` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_label_dose_init(struct vxs_label_dose *dose, uint64_t size);
+
+/**
+ * Measures the dose that each label but 0 receives: `dose`, a volume with one channel on any grid, sampled trilinearly
+ * in the patient's space at the centres of the label's voxels. Its outermost voxels reach half a voxel further than
+ * their centres. The numbers don't depend on the number of threads. Free the list with `vxs_dose_list_free`. Any
+ * thread.
+ *
+ * The caller guarantees:
+ * `labels` and `dose` are NULL or filled structures whose buffers are valid for their stated sizes; `options` is NULL
+ * (defaults) or a filled structure; `list` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_dose(const struct vxs_volume *labels,
+                    const struct vxs_volume *dose,
+                    const struct vxs_measure_options *options,
+                    struct vxs_dose_list **list,
+                    struct vxs_error **error);
+
+/**
+ * Number of labels that occur; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list.
+ */
+VXS_API uint64_t vxs_dose_list_count(const struct vxs_dose_list *list);
+
+/**
+ * Tells the dose of one label, in ascending order of their values. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list; `dose` is NULL or was filled by `vxs_label_dose_init`; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_dose_list_get(const struct vxs_dose_list *list,
+                             uint64_t index,
+                             struct vxs_label_dose *dose,
+                             struct vxs_error **error);
+
+/**
+ * D95, D2 and so on of one label: for each of `percents`, 0 to 100, writes the dose that this part of it receives at
+ * least, which is a percentile of its voxels' doses, between two of them by linear interpolation. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list; `percents` and `doses` hold `count` values; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_dose_list_doses(const struct vxs_dose_list *list,
+                               uint64_t index,
+                               const double *percents,
+                               uint64_t count,
+                               double *doses,
+                               struct vxs_error **error);
+
+/**
+ * V20 and so on of one label, or its cumulative dose-volume histogram: for each of `doses` writes the share of the
+ * label, 0 to 1, that receives at least that dose. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list; `doses` and `shares` hold `count` values; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_dose_list_shares(const struct vxs_dose_list *list,
+                                uint64_t index,
+                                const double *doses,
+                                uint64_t count,
+                                double *shares,
+                                struct vxs_error **error);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list that no other call uses.
+ */
+VXS_API void vxs_dose_list_free(struct vxs_dose_list *list);
 
 /**
  * The status that came with this error; 0 for NULL. Any thread.
@@ -1591,7 +1928,8 @@ vxs_status vxs_model_label_term(const struct vxs_model *model,
 
 /**
  * The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a
- * volume whose axis 0 is x); 0 where the volume's own spacing is kept. Any thread.
+ * volume whose axis 0 is x); 0 where the volume's own spacing is kept. A task's is along the patient's axes. Any
+ * thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model; `spacing` is NULL or holds three values; `error` is NULL or writable.
@@ -1602,12 +1940,15 @@ vxs_status vxs_model_spacing(const struct vxs_model *model,
                              struct vxs_error **error);
 
 /**
- * The size of a tile in voxels, in the order of a volume's axes. Any thread.
+ * The size of a tile in voxels, in the order of a volume's axes; 0 for a task, whose models have their own. Any thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model; `patch` is NULL or holds three values; `error` is NULL or writable.
  */
-VXS_API vxs_status vxs_model_patch(const struct vxs_model *model, uint64_t *patch, struct vxs_error **error);
+VXS_API
+vxs_status vxs_model_patch(const struct vxs_model *model,
+                           uint64_t *patch,
+                           struct vxs_error **error);
 
 /**
  * Writes the defaults; `size` is `sizeof(vxs_plan_options)` as the caller's header has it.
@@ -1684,6 +2025,25 @@ const char *vxs_plan_describe(const struct vxs_plan *plan);
 VXS_API void vxs_plan_free(struct vxs_plan *plan);
 
 /**
+ * The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights, the
+ * image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less significant
+ * first, axis 0 the fastest. UTF-8, lives as long as the record; NULL for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `record` is NULL or a live record.
+ */
+VXS_API
+const char *vxs_record_json(const struct vxs_record *record);
+
+/**
+ * Frees a record. NULL is fine.
+ *
+ * The caller guarantees:
+ * `record` is NULL or a live record that no other call uses.
+ */
+VXS_API void vxs_record_free(struct vxs_record *record);
+
+/**
  * Loads ONNX Runtime now, so that a missing library shows before the first plan is made. A plan loads it by
  * itself otherwise.
  *
@@ -1747,7 +2107,7 @@ VXS_API vxs_status vxs_run_report_init(struct vxs_run_report *report, uint64_t s
  * The caller guarantees:
  * `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
  * for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure, likewise its
- * maps; `report` is
+ * maps, and the place for its record is writable; `report` is
  * NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
  */
 VXS_API
@@ -1757,6 +2117,107 @@ vxs_status vxs_segment(struct vxs_plan *plan,
                        const struct vxs_run_options *options,
                        struct vxs_run_report *report,
                        struct vxs_error **error);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_measure_options)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `options` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_measure_options_init(struct vxs_measure_options *options, uint64_t size);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_label_statistics)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `statistics` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_label_statistics_init(struct vxs_label_statistics *statistics, uint64_t size);
+
+/**
+ * Measures each label but 0 that occurs in a label map, a volume with one channel of an integer type, and the
+ * intensities of an image on the same grid. The numbers are TotalSegmentator's where it has them, and don't depend on
+ * the number of threads. Free the list with `vxs_statistics_list_free`. Any thread.
+ *
+ * The caller guarantees:
+ * `labels` is NULL or a filled structure whose buffers are valid for their stated sizes, `image` likewise, where NULL
+ * stands for no image; `options` is NULL (defaults) or a filled structure; `list` is NULL or writable; `error` is NULL
+ * or writable.
+ */
+VXS_API
+vxs_status vxs_statistics(const struct vxs_volume *labels,
+                          const struct vxs_volume *image,
+                          const struct vxs_measure_options *options,
+                          struct vxs_statistics_list **list,
+                          struct vxs_error **error);
+
+/**
+ * Number of labels that occur; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list.
+ */
+VXS_API uint64_t vxs_statistics_list_count(const struct vxs_statistics_list *list);
+
+/**
+ * Tells the statistics of one label, in ascending order of their values. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list; `statistics` is NULL or was filled by `vxs_label_statistics_init`; `error` is NULL or
+ * writable.
+ */
+VXS_API
+vxs_status vxs_statistics_list_get(const struct vxs_statistics_list *list,
+                                   uint64_t index,
+                                   struct vxs_label_statistics *statistics,
+                                   struct vxs_error **error);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list that no other call uses.
+ */
+VXS_API void vxs_statistics_list_free(struct vxs_statistics_list *list);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_task_options)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `options` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_task_options_init(struct vxs_task_options *options, uint64_t size);
+
+/**
+ * Number of TotalSegmentator's tasks, which the library knows. Any thread.
+ */
+VXS_API uint64_t vxs_task_count(void);
+
+/**
+ * The name of one of them, such as "total", "total_fast" (3 mm), "total_mr", "lung_vessels"; NULL when there is no such
+ * task. Lives for ever. Any thread.
+ */
+VXS_API
+const char *vxs_task_name(uint64_t index);
+
+/**
+ * Opens a task, which is then used as any model: plans, labels, `vxs_segment` with one progress and one cancelling.
+ * `task` is one of TotalSegmentator's names (`vxs_task_name`), or the path of a task file, which ends in ".json"
+ * (docs/models.md). `weights` is the folder that holds its models as TotalSegmentator stores them,
+ * `Dataset291_…/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres/fold_0/…`; one that is missing is named with its
+ * licence (`VXS_NOT_A_MODEL`). Nothing is ever fetched. Each model is opened once, one after the other; plans hold
+ * the weights of two at most. Maps aren't for tasks. Free it with `vxs_model_free`. Any thread.
+ *
+ * The caller guarantees:
+ * `task` and `weights` are NULL or NUL-terminated UTF-8 strings; `options` is NULL (defaults) or a filled structure;
+ * `model` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_model_open_task(const char *task,
+                               const char *weights,
+                               const struct vxs_task_options *options,
+                               struct vxs_model **model,
+                               struct vxs_error **error);
 
 /**
  * The version of the interface that the loaded library implements: `major << 16 | minor`.

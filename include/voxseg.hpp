@@ -155,6 +155,9 @@ struct Free {
     void operator()(vxs_cancel *handle) const noexcept { vxs_cancel_free(handle); }
     void operator()(vxs_device_list *handle) const noexcept { vxs_device_list_free(handle); }
     void operator()(vxs_comparison_list *handle) const noexcept { vxs_comparison_list_free(handle); }
+    void operator()(vxs_statistics_list *handle) const noexcept { vxs_statistics_list_free(handle); }
+    void operator()(vxs_dose_list *handle) const noexcept { vxs_dose_list_free(handle); }
+    void operator()(vxs_record *handle) const noexcept { vxs_record_free(handle); }
 };
 
 template <class Handle> using Owner = std::unique_ptr<Handle, Free>;
@@ -293,6 +296,20 @@ struct ModelOptions {
     std::int32_t foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
 };
 
+/** How to run a task. */
+struct TaskOptions {
+    /** Names of the labels that are wanted, for whole-body tasks. Empty: all. */
+    std::vector<std::string> subset;
+    /** Whether the rough segmentation for a subset is a finer one that misses less. */
+    bool robust_crop = false;
+    /** Pieces of a label of at most so many cubic millimetres are removed; 0: none. */
+    double remove_small = 0;
+    /** VXS_RESAMPLING_*. */
+    std::int32_t resampling = VXS_RESAMPLING_LINEAR;
+    /** Whether every volume is cut into three overlapping parts along the body. */
+    bool split = false;
+};
+
 /** One file of a model that is in memory; it is only read during Model::open_memory(). */
 struct ModelFile {
     std::string name; /**< Path in the model folder with '/': "fold_0/checkpoint_final.pth". */
@@ -320,6 +337,28 @@ public:
         }
         return make([&](vxs_model **handle, vxs_error **error) {
             return vxs_model_open_memory(list.data(), list.size(), &raw, handle, error);
+        });
+    }
+
+    /**
+     * Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose path
+     * ends in ".json". `weights` is the folder that holds its models as TotalSegmentator stores them. Both are UTF-8.
+     */
+    static Result<Model> open_task(const std::string &task, const std::string &weights,
+                                   const TaskOptions &options = {}) {
+        std::vector<const char *> subset;
+        for (const std::string &name : options.subset) {
+            subset.push_back(name.c_str());
+        }
+        auto raw = detail::filled(&vxs_task_options_init);
+        raw.subset = subset.empty() ? nullptr : subset.data();
+        raw.subset_count = subset.size();
+        raw.robust_crop = options.robust_crop ? 1 : 0;
+        raw.remove_small = options.remove_small;
+        raw.resampling = options.resampling;
+        raw.split = options.split ? 1 : 0;
+        return make([&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_open_task(task.c_str(), weights.c_str(), &raw, handle, error);
         });
     }
 
@@ -423,6 +462,15 @@ private:
 
     detail::Owner<vxs_model> handle_;
 };
+
+/** The names of TotalSegmentator's tasks. */
+inline std::vector<std::string> tasks() {
+    std::vector<std::string> names;
+    for (std::uint64_t i = 0; i < vxs_task_count(); i++) {
+        names.push_back(detail::text(vxs_task_name(i)));
+    }
+    return names;
+}
 
 /** The caller's voxels and their grid: a vxs_volume that fills itself. Borrows the voxels. */
 class VolumeView : public vxs_volume {
@@ -635,6 +683,49 @@ private:
     detail::Owner<vxs_cancel> handle_;
 };
 
+/** @cond internal */
+namespace detail {
+
+/** Keeps exceptions of a progress function on this side of the C frames. */
+struct Callback {
+    const std::function<bool(const vxs_progress &)> *progress;
+    std::exception_ptr thrown;
+
+    static std::int32_t call(void *user_data, const vxs_progress *progress) noexcept {
+        auto *self = static_cast<Callback *>(user_data);
+#ifdef VOXSEG_NO_EXCEPTIONS
+        return (*self->progress)(*progress) ? 0 : 1;
+#else
+        try {
+            return (*self->progress)(*progress) ? 0 : 1;
+        } catch (...) {
+            self->thrown = std::current_exception();
+            return 1;
+        }
+#endif
+    }
+
+    /** Lets the options of a call tell it of progress, and of a wish to stop. */
+    template <class Options, class Flag> void watch(Options &options, const Flag *cancel) {
+        if (*progress) {
+            options.progress = &Callback::call;
+            options.user_data = this;
+        }
+        options.cancel = cancel ? cancel->get() : nullptr;
+    }
+
+    /** Throws what the progress function threw, in the place of the call's own error. */
+    void rethrow(vxs_error *error) const {
+        if (thrown) {
+            vxs_error_free(error);
+            std::rethrow_exception(thrown);
+        }
+    }
+};
+
+} // namespace detail
+/** @endcond */
+
 /** How to run a plan. */
 struct RunOptions {
     /**
@@ -646,6 +737,8 @@ struct RunOptions {
     const Cancel *cancel = nullptr;
     /** What to tell of each voxel beside its label. After a failure maps are as they were, or all zero. */
     std::vector<MapView> maps{};
+    /** Receives the record of a run that succeeds, as JSON; nullptr for none. */
+    std::string *record = nullptr;
 };
 
 /** How to make a plan: a vxs_plan_options with its defaults. Set its fields. */
@@ -682,28 +775,25 @@ public:
     /** Segments `volume` into `labels`, which stay untouched when this fails. */
     Result<vxs_run_report> segment(const VolumeView &volume, const LabelView &labels,
                                    const RunOptions &options = {}) {
-        Callback callback{&options.progress, nullptr};
+        detail::Callback callback{&options.progress, nullptr};
         auto raw = detail::filled(&vxs_run_options_init);
-        if (options.progress) {
-            raw.progress = &Callback::call;
-            raw.user_data = &callback;
-        }
-        if (options.cancel) {
-            raw.cancel = options.cancel->get();
-        }
+        callback.watch(raw, options.cancel);
         std::vector<const vxs_map *> maps;
         for (const MapView &map : options.maps) {
             maps.push_back(&map);
         }
         raw.maps = maps.data();
         raw.map_count = maps.size();
+        vxs_record *record = nullptr;
+        raw.record = options.record ? &record : nullptr;
         auto report = detail::filled(&vxs_run_report_init);
         return detail::call(
             [&](vxs_error **error) {
                 const vxs_status status = vxs_segment(get(), &volume, &labels, &raw, &report, error);
-                if (callback.thrown) {
-                    vxs_error_free(*error);
-                    std::rethrow_exception(callback.thrown);
+                const detail::Owner<vxs_record> owner(record);
+                callback.rethrow(*error);
+                if (record) {
+                    *options.record = detail::text(vxs_record_json(record));
                 }
                 return status;
             },
@@ -716,27 +806,116 @@ public:
 private:
     explicit Plan(vxs_plan *handle) : handle_(handle) {}
 
-    /** Keeps exceptions on this side of the C frames. */
-    struct Callback {
-        const std::function<bool(const vxs_progress &)> *progress;
-        std::exception_ptr thrown;
-
-        static std::int32_t call(void *user_data, const vxs_progress *progress) noexcept {
-            auto *self = static_cast<Callback *>(user_data);
-#ifdef VOXSEG_NO_EXCEPTIONS
-            return (*self->progress)(*progress) ? 0 : 1;
-#else
-            try {
-                return (*self->progress)(*progress) ? 0 : 1;
-            } catch (...) {
-                self->thrown = std::current_exception();
-                return 1;
-            }
-#endif
-        }
-    };
-
     detail::Owner<vxs_plan> handle_;
+};
+
+/** How to measure labels. */
+struct MeasureOptions {
+    /** Threads that work, the calling one included; 0: all processors of this process. */
+    std::uint32_t threads = 0;
+    /** For statistics: which of the image's channels. */
+    std::uint64_t channel = 0;
+    /** As for RunOptions. */
+    std::function<bool(const vxs_progress &)> progress{};
+    /** Stops the work; nullptr for none. */
+    const Cancel *cancel = nullptr;
+};
+
+/** @cond internal */
+namespace detail {
+
+inline vxs_measure_options c_options(const MeasureOptions &options, Callback &callback) {
+    auto raw = filled(&vxs_measure_options_init);
+    raw.threads = options.threads;
+    raw.channel = options.channel;
+    callback.watch(raw, options.cancel);
+    return raw;
+}
+
+} // namespace detail
+/** @endcond */
+
+/**
+ * Measures each label but 0 that occurs in a label map, in ascending order, and the intensities of an image on the same
+ * grid; nullptr for no image, whose numbers are then NaN.
+ */
+inline Result<std::vector<vxs_label_statistics>> statistics(const VolumeView &labels,
+                                                            const VolumeView *image = nullptr,
+                                                            const MeasureOptions &options = {}) {
+    detail::Callback callback{&options.progress, nullptr};
+    const auto raw = detail::c_options(options, callback);
+    std::vector<vxs_label_statistics> found;
+    return detail::call(
+        [&](vxs_error **error) {
+            vxs_statistics_list *made = nullptr;
+            vxs_status status = vxs_statistics(&labels, image, &raw, &made, error);
+            const detail::Owner<vxs_statistics_list> list(made);
+            callback.rethrow(*error);
+            for (std::uint64_t i = 0; i < vxs_statistics_list_count(made) && status == VXS_OK; i++) {
+                found.push_back(detail::filled(&vxs_label_statistics_init));
+                status = vxs_statistics_list_get(made, i, &found.back(), error);
+            }
+            return status;
+        },
+        [&] { return std::move(found); });
+}
+
+/** The dose that each label but 0 receives, in ascending order of the labels. */
+class Doses {
+public:
+    /** Samples `dose`, a volume on any grid, at the centres of the labels' voxels. */
+    static Result<Doses> measure(const VolumeView &labels, const VolumeView &dose,
+                                 const MeasureOptions &options = {}) {
+        detail::Callback callback{&options.progress, nullptr};
+        const auto raw = detail::c_options(options, callback);
+        vxs_dose_list *list = nullptr;
+        return detail::call(
+            [&](vxs_error **error) {
+                const vxs_status status = vxs_dose(&labels, &dose, &raw, &list, error);
+                detail::Owner<vxs_dose_list> owner(list);
+                callback.rethrow(*error);
+                list = owner.release();
+                return status;
+            },
+            [&] { return Doses(list); });
+    }
+
+    /** How many labels occur. */
+    std::size_t size() const noexcept { return static_cast<std::size_t>(vxs_dose_list_count(list_.get())); }
+
+    /** Voxels, mean, smallest and largest dose of one. */
+    Result<vxs_label_dose> at(std::size_t index) const {
+        auto found = detail::filled(&vxs_label_dose_init);
+        return detail::call(
+            [&](vxs_error **error) { return vxs_dose_list_get(list_.get(), index, &found, error); },
+            [&] { return found; });
+    }
+
+    /** D95, D2 and so on: the dose that so many per cent of it receive at least. */
+    Result<double> dose_to(std::size_t index, double percent) const {
+        double dose = 0;
+        return detail::call(
+            [&](vxs_error **error) {
+                return vxs_dose_list_doses(list_.get(), index, &percent, 1, &dose, error);
+            },
+            [&] { return dose; });
+    }
+
+    /** V20 and so on, or the cumulative histogram: the shares, 0 to 1, of it that receive at least these doses. */
+    Result<std::vector<double>> shares(std::size_t index, const std::vector<double> &doses) const {
+        std::vector<double> shares(doses.size());
+        return detail::call(
+            [&](vxs_error **error) {
+                return vxs_dose_list_shares(list_.get(), index, doses.data(), doses.size(), shares.data(),
+                                            error);
+            },
+            [&] { return std::move(shares); });
+    }
+
+private:
+    explicit Doses(vxs_dose_list *list) : list_(list) {}
+
+    detail::Owner<vxs_dose_list> list_;
 };
 
 /** One thing that a plan can run on. */

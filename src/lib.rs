@@ -43,6 +43,7 @@ pub mod plan;
 pub mod preprocess;
 pub mod progress;
 pub mod recipe;
+pub mod record;
 pub mod restore;
 pub mod runtime;
 pub mod segment;

@@ -27,7 +27,7 @@ use crate::volume::{Geometry, Volume};
 const MOST_VOXELS: f64 = (1_u64 << 40) as f64;
 
 /// What the first run of an engine touches beside its tensors: code and the stacks of threads, as measured.
-const ENGINE_BYTES: u64 = 12 << 20;
+pub(crate) const ENGINE_BYTES: u64 = 12 << 20;
 
 /// The type that a network computes in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -40,6 +40,8 @@ pub enum Stage {
     Network,
     /// Bringing the labels onto the volume's grid.
     Restore,
+    /// Measuring labels.
+    Measure,
 }
 
 /// How far a run is.
@@ -114,6 +116,7 @@ impl<'a> Run<'a> {
             Stage::Preprocess => PREPROCESS * part,
             Stage::Network => PREPROCESS + (1.0 - PREPROCESS - RESTORE) * part,
             Stage::Restore => 1.0 - RESTORE,
+            Stage::Measure => part,
         };
         let (from, to) = self.part;
         self.fraction = self.fraction.max(from + (to - from) * fraction);

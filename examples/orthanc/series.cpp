@@ -53,6 +53,7 @@ struct Described {
     std::array<double, 6> orientation;
     std::array<double, 2> spacing; // between rows, between columns
     std::array<double, 2> size;    // rows, columns
+    std::string frame;             // of reference: whose positions these are
 };
 
 Described describe(const std::string &instance, const Json::Value &tags) {
@@ -71,6 +72,7 @@ Described describe(const std::string &instance, const Json::Value &tags) {
                    number(tags, "RescaleSlope", 1),
                    number(tags, "RescaleIntercept", 0)};
     found.tags = tags;
+    found.frame = value(tags, "FrameOfReferenceUID");
     found.orientation = numbers<6>(tags, "ImageOrientationPatient");
     found.spacing = numbers<2>(tags, "PixelSpacing");
     found.size = {numbers<1>(tags, "Rows")[0], numbers<1>(tags, "Columns")[0]};
@@ -93,6 +95,9 @@ Series Series::open(const std::string &id) {
     for (const Described &other : found) {
         if (other.size != first.size || !near(other.spacing, first.spacing, 1e-4)) {
             throw Refused("the slices differ in size or spacing");
+        }
+        if (other.frame != first.frame) {
+            throw Refused("the slices differ in their frame of reference");
         }
         if (!near(other.orientation, first.orientation, 1e-3)) {
             throw Refused("the slices differ in orientation: this is no one volume");

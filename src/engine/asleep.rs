@@ -7,11 +7,20 @@ use crate::error::{Error, Result};
 pub(crate) struct Asleep {
     name: String,
     workspace: u64,
+    device: u64,
+    elsewhere: bool,
+    left_to_cpu: Vec<(String, usize)>,
 }
 
 impl Asleep {
     pub(crate) fn of(engine: &dyn Engine) -> Self {
-        Asleep { name: engine.name(), workspace: engine.workspace_bytes() }
+        Asleep {
+            name: engine.name(),
+            workspace: engine.workspace_bytes(),
+            device: engine.device_bytes(),
+            elsewhere: engine.runs_elsewhere(),
+            left_to_cpu: engine.left_to_cpu().to_vec(),
+        }
     }
 }
 
@@ -26,5 +35,17 @@ impl Engine for Asleep {
 
     fn workspace_bytes(&self) -> u64 {
         self.workspace
+    }
+
+    fn device_bytes(&self) -> u64 {
+        self.device
+    }
+
+    fn runs_elsewhere(&self) -> bool {
+        self.elsewhere
+    }
+
+    fn left_to_cpu(&self) -> &[(String, usize)] {
+        &self.left_to_cpu
     }
 }

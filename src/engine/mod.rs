@@ -1,6 +1,7 @@
 //! What runs a network on one tile. An engine is made for one network, one tile size and one device.
 
 mod asleep;
+pub mod cpu;
 mod cuda;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use cpu::{CpuEngine, CpuOptions};
 use ndarray::{Array4, ArrayView3};
 
 use crate::error::{Error, Result};
@@ -113,7 +115,8 @@ pub trait Engine: Send {
 /// What a plan can run on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
-    /// The fastest CPU engine of this build.
+    /// Our own engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files) and
+    /// half precision are left to ONNX Runtime.
     #[default]
     Cpu,
     /// ONNX Runtime on the CPU.
@@ -189,7 +192,7 @@ impl fmt::Display for Device {
     }
 }
 
-/// How a plan uses a device other than the CPU.
+/// How a plan uses its device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceOptions {
     /// Whether the CPU may compute what the device can't, or everything when the device can't be used. Otherwise
@@ -203,6 +206,8 @@ pub struct DeviceOptions {
     pub cache: Option<PathBuf>,
     /// The caller's CUDA stream (a `cudaStream_t`), for CUDA and TensorRT; 0: one of the provider's own.
     pub stream: usize,
+    /// How our own CPU engine computes.
+    pub cpu: CpuOptions,
 }
 
 /// A device and whether it can be used here.
@@ -229,7 +234,15 @@ pub fn devices() -> Vec<DeviceInfo> {
         Ok(runtime) => (format!("CPU (ONNX Runtime {})", runtime.version()), None),
         Err(error) => ("CPU (ONNX Runtime)".into(), Some(error.to_string())),
     };
-    let cpu = |device| DeviceInfo {
+    let own = DeviceInfo {
+        device: Device::Cpu,
+        name: format!("CPU ({})", cpu::widest().name()),
+        hardware: false,
+        driver: String::new(),
+        memory: None,
+        reason: None,
+    };
+    let through_runtime = |device| DeviceInfo {
         device,
         name: name.clone(),
         hardware: false,
@@ -237,11 +250,14 @@ pub fn devices() -> Vec<DeviceInfo> {
         memory: None,
         reason: reason.clone(),
     };
-    let mut all = vec![cpu(Device::Cpu), cpu(Device::OrtCpu)];
+    let mut all = vec![own, through_runtime(Device::OrtCpu)];
     for provider in Provider::ALL {
         match &runtime {
             Ok(runtime) => all.extend(ort::devices(runtime, provider)),
-            Err(_) => all.push(DeviceInfo { name: provider.title().into(), ..cpu(Device::Gpu(provider, 0)) }),
+            Err(_) => all.push(DeviceInfo {
+                name: provider.title().into(),
+                ..through_runtime(Device::Gpu(provider, 0))
+            }),
         }
     }
     all
@@ -257,6 +273,9 @@ pub(crate) fn create(
     options: &DeviceOptions,
 ) -> Result<Box<dyn Engine>> {
     match device {
+        Device::Cpu if precision != Precision::F16 && CpuEngine::supports(network) => {
+            Ok(Box::new(CpuEngine::new(network, tile, threads, options.cpu)?))
+        }
         Device::Cpu | Device::OrtCpu | Device::Gpu(..) => {
             let runtime = runtime::open(None)?;
             let target = ort::Target { runtime, device, precision, threads, options, cache_name: "" };

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 /// What runs the network: one of `VXS_DEVICE_*`.
 pub type vxs_device = i32;
 
-/// The fastest CPU engine of this build.
+/// Our own CPU engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files) and
+/// half precision are left to ONNX Runtime.
 pub const VXS_DEVICE_CPU: i32 = 1;
 /// ONNX Runtime on the CPU.
 pub const VXS_DEVICE_ORT_CPU: i32 = 2;

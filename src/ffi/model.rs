@@ -11,6 +11,7 @@ use super::error::{c_string, vxs_error, vxs_status};
 use crate::error::{Error, Result};
 use crate::labels::Term;
 use crate::model::{Fold, ForegroundCrop, Model, ModelOptions};
+use crate::task::AnyModel;
 
 /// In `vxs_model_options.folds`: the folder `fold_all`.
 pub const VXS_FOLD_ALL: u32 = u32::MAX;
@@ -39,7 +40,7 @@ pub const VXS_TERM_REGION_MODIFIER: i32 = 4;
 /// An opened model. Immutable: any thread may use it, many plans share it. Plans keep what they need of it,
 /// so that it may be freed before them.
 pub struct vxs_model {
-    pub(super) model: Arc<Model>,
+    pub(super) model: Arc<AnyModel>,
     text: ModelText,
 }
 
@@ -167,7 +168,7 @@ fn term_text(term: Option<&Term>) -> Option<[CString; 3]> {
 }
 
 impl vxs_model {
-    fn into_raw(model: Model) -> *mut vxs_model {
+    pub(super) fn into_raw(model: AnyModel) -> *mut vxs_model {
         let text = ModelText {
             name: c_string(model.name()),
             identity: c_string(model.identity()),
@@ -256,7 +257,7 @@ pub unsafe extern "C" fn vxs_model_open(
         boundary(error, || {
             let path = Path::new(text(path, "path")?);
             let model = output(model, "model")?;
-            *model = vxs_model::into_raw(Model::open(path, &model_options(options)?)?);
+            *model = vxs_model::into_raw(AnyModel::Model(Model::open(path, &model_options(options)?)?));
             Ok(())
         })
     }
@@ -286,7 +287,8 @@ pub unsafe extern "C" fn vxs_model_open_memory(
                 let bytes = array(file.data.cast::<u8>(), file.size, "files.data")?;
                 folder.push((name, Arc::<[u8]>::from(bytes)));
             }
-            *model = vxs_model::into_raw(Model::from_files(folder, &model_options(options)?)?);
+            *model =
+                vxs_model::into_raw(AnyModel::Model(Model::from_files(folder, &model_options(options)?)?));
             Ok(())
         })
     }
@@ -311,9 +313,14 @@ pub unsafe extern "C" fn vxs_model_ensemble(
         boundary(error, || {
             let members = array(members, member_count, "members")?;
             let model = output(model, "model")?;
-            let member = |&member: &*const vxs_model| Ok((*reference(member, "members")?.model).clone());
+            let member = |&member: &*const vxs_model| match &*reference(member, "members")?.model {
+                AnyModel::Model(model) => Ok(model.clone()),
+                AnyModel::Task(task) => {
+                    Err(Error::argument("members", format!("the task {}", task.name()), "models"))
+                }
+            };
             let members: Vec<Model> = members.iter().map(member).collect::<Result<_>>()?;
-            *model = vxs_model::into_raw(Model::ensemble(&members)?);
+            *model = vxs_model::into_raw(AnyModel::Model(Model::ensemble(&members)?));
             Ok(())
         })
     }
@@ -477,7 +484,8 @@ pub unsafe extern "C" fn vxs_model_label_term(
 }
 
 /// The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a
-/// volume whose axis 0 is x); 0 where the volume's own spacing is kept. Any thread.
+/// volume whose axis 0 is x); 0 where the volume's own spacing is kept. A task's is along the patient's axes. Any
+/// thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model; `spacing` is NULL or holds three values; `error` is NULL or writable.
@@ -497,7 +505,7 @@ pub unsafe extern "C" fn vxs_model_spacing(
     }
 }
 
-/// The size of a tile in voxels, in the order of a volume's axes. Any thread.
+/// The size of a tile in voxels, in the order of a volume's axes; 0 for a task, whose models have their own. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model; `patch` is NULL or holds three values; `error` is NULL or writable.

@@ -13,8 +13,10 @@ use super::error::{c_string, vxs_error, vxs_status};
 use super::model::vxs_model;
 use super::volume::{self, vxs_volume};
 use crate::engine::DeviceOptions;
+use crate::engine::cpu::{CpuOptions, Isa, Mode};
 use crate::error::{Error, Result};
-use crate::plan::{Blending, Plan, PlanOptions, Precision};
+use crate::plan::{Blending, PlanOptions, Precision};
+use crate::task::AnyPlan;
 
 /// The type that the network computes in: one of `VXS_PRECISION_*`.
 pub type vxs_precision = i32;
@@ -54,16 +56,35 @@ pub const VXS_OVERFLOW_SINGLE: i32 = 0;
 /// Scores that overflow half precision are an error.
 pub const VXS_OVERFLOW_ERROR: i32 = 1;
 
+/// Our own CPU engine computes convolutions by minimal filtering where that is faster.
+pub const VXS_ACCURACY_FAST: i32 = 0;
+/// Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs three times as
+/// long.
+pub const VXS_ACCURACY_EXACT: i32 = 1;
+
+/// The widest instructions that the machine has.
+pub const VXS_INSTRUCTIONS_AUTO: i32 = 0;
+/// AVX-512 Foundation (x86-64).
+pub const VXS_INSTRUCTIONS_AVX512: i32 = 1;
+/// AVX2 and FMA (x86-64).
+pub const VXS_INSTRUCTIONS_AVX2: i32 = 2;
+/// Advanced SIMD (AArch64).
+pub const VXS_INSTRUCTIONS_NEON: i32 = 3;
+/// Plain code for any processor.
+pub const VXS_INSTRUCTIONS_PORTABLE: i32 = 4;
+
 /// A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once.
 pub struct vxs_plan {
-    pub(super) plan: Mutex<Plan>,
+    pub(super) plan: Mutex<AnyPlan>,
     description: CString,
+    /// What the model says of itself.
+    pub(super) about: serde_json::Value,
     pub(super) poisoned: OnceLock<()>,
 }
 
 impl vxs_plan {
     /// Waits for nobody: another call's plan is busy, one that met a panic is lost.
-    pub(super) fn lock(&self) -> Result<MutexGuard<'_, Plan>> {
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, AnyPlan>> {
         self.plan.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => Error::Busy,
             TryLockError::Poisoned(_) => Error::Poisoned,
@@ -109,6 +130,10 @@ pub struct vxs_plan_options {
     /// A `cudaStream_t` of the device's primary context that CUDA and TensorRT shall compute on, alive as long as the
     /// plan. NULL (default): one of their own.
     pub device_stream: *mut c_void,
+    /// `VXS_ACCURACY_FAST` by default. For `VXS_DEVICE_CPU`.
+    pub accuracy: i32,
+    /// `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error.
+    pub instructions: i32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
@@ -132,6 +157,8 @@ unsafe impl Growable for vxs_plan_options {
             device_memory_budget: 0,
             device_cache: null(),
             device_stream: null_mut(),
+            accuracy: VXS_ACCURACY_FAST,
+            instructions: VXS_INSTRUCTIONS_AUTO,
         }
     }
 }
@@ -217,6 +244,23 @@ unsafe fn device_options(options: &vxs_plan_options) -> Result<DeviceOptions> {
         },
         cache,
         stream: options.device_stream as usize,
+        cpu: CpuOptions {
+            mode: match options.accuracy {
+                VXS_ACCURACY_FAST => Mode::Fast,
+                VXS_ACCURACY_EXACT => Mode::Exact,
+                other => return Err(Error::argument("options.accuracy", other, "one of VXS_ACCURACY_*")),
+            },
+            isa: match options.instructions {
+                VXS_INSTRUCTIONS_AUTO => Isa::Auto,
+                VXS_INSTRUCTIONS_AVX512 => Isa::Avx512,
+                VXS_INSTRUCTIONS_AVX2 => Isa::Avx2,
+                VXS_INSTRUCTIONS_NEON => Isa::Neon,
+                VXS_INSTRUCTIONS_PORTABLE => Isa::Portable,
+                other => {
+                    return Err(Error::argument("options.instructions", other, "one of VXS_INSTRUCTIONS_*"));
+                }
+            },
+        },
     })
 }
 
@@ -293,9 +337,10 @@ pub unsafe extern "C" fn vxs_plan_create(
             let model = reference(model, "model")?;
             let options = plan_options(read_or_default(options, "options")?)?;
             let place = output(plan, "plan")?;
-            let plan = Plan::new(&model.model, &options)?;
+            let plan = model.model.plan(&options)?;
             let description = c_string(&plan.describe().to_string());
-            let handle = vxs_plan { plan: Mutex::new(plan), description, poisoned: OnceLock::new() };
+            let about = model.model.describe();
+            let handle = vxs_plan { plan: Mutex::new(plan), description, about, poisoned: OnceLock::new() };
             *place = Box::into_raw(Box::new(handle));
             Ok(())
         })

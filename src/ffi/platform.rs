@@ -76,3 +76,28 @@ pub(crate) fn peak_memory() -> u64 {
     let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kibibytes.map_or(0, |kibibytes| kibibytes * 1024)
 }
+
+/// Asks for huge pages for memory of this process: kernels that walk through large tensors miss the address cache less.
+/// Where the system doesn't know them, nothing happens.
+pub(crate) fn prefer_huge_pages(start: *mut u8, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::ffi::{c_int, c_void};
+
+        type Madvise = unsafe extern "C" fn(*mut c_void, usize, c_int) -> c_int;
+        const HUGE: usize = 2 << 20;
+        const MADV_HUGEPAGE: c_int = 14;
+        let first = start.addr().next_multiple_of(HUGE);
+        let end = (start.addr() + bytes) / HUGE * HUGE;
+        if first >= end {
+            return;
+        }
+        let this = libloading::os::unix::Library::this();
+        // SAFETY: Linux has `madvise` with this signature.
+        let Ok(madvise) = (unsafe { this.get::<Madvise>(b"madvise\0") }) else { return };
+        // SAFETY: whole pages inside the caller's memory; the advice changes no contents.
+        unsafe { madvise(start.with_addr(first).cast(), end - first, MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, bytes);
+}

@@ -5,10 +5,11 @@ use std::ffi::c_void;
 use super::args::{Growable, init, read_or_default, reference, write};
 use super::boundary::{boundary, guard, panic_text};
 use super::cancel::vxs_cancel;
-use super::error::{vxs_error, vxs_status};
+use super::error::{c_string, vxs_error, vxs_status};
 use super::labels::{self, vxs_labels};
 use super::map::{self, vxs_map};
 use super::plan::vxs_plan;
+use super::record::vxs_record;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
 use crate::progress::{Cancel, Progress, Run, Stage};
@@ -22,6 +23,9 @@ pub const VXS_STAGE_PREPROCESS: i32 = 1;
 pub const VXS_STAGE_NETWORK: i32 = 2;
 /// Bringing the labels onto the volume's grid.
 pub const VXS_STAGE_RESTORE: i32 = 3;
+
+/// Measuring labels.
+pub const VXS_STAGE_MEASURE: i32 = 4;
 
 /// How far a run is. May grow at its end.
 #[repr(C)]
@@ -62,6 +66,8 @@ pub struct vxs_run_options {
     pub maps: *const *const vxs_map,
     /// Number of entries in `maps`.
     pub map_count: u64,
+    /// Receives the record of a run that succeeds, to be freed with `vxs_record_free`; NULL (default): none is made.
+    pub record: *mut *mut vxs_record,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero
@@ -78,6 +84,7 @@ unsafe impl Growable for vxs_run_options {
             cancel: std::ptr::null(),
             maps: std::ptr::null(),
             map_count: 0,
+            record: std::ptr::null_mut(),
         }
     }
 }
@@ -165,11 +172,29 @@ fn progress_of(progress: &Progress) -> vxs_progress {
             Stage::Preprocess => VXS_STAGE_PREPROCESS,
             Stage::Network => VXS_STAGE_NETWORK,
             Stage::Restore => VXS_STAGE_RESTORE,
+            Stage::Measure => VXS_STAGE_MEASURE,
         },
         fraction: progress.fraction,
         tiles_done: progress.tiles_done as u64,
         tiles: progress.tiles as u64,
     }
+}
+
+/// A run whose progress goes to the caller.
+///
+/// # Safety
+/// The callback follows the contract of `vxs_progress_callback` as long as the run.
+pub(super) unsafe fn watched<'a>(
+    run: Run<'a>,
+    callback: vxs_progress_callback,
+    user_data: *mut c_void,
+) -> Run<'a> {
+    let Some(callback) = callback else { return run };
+    run.with_progress(move |progress| {
+        let progress = progress_of(progress);
+        // SAFETY: by the caller's guarantee.
+        unsafe { callback(user_data, &raw const progress) == 0 }
+    })
 }
 
 /// Segments a volume: writes one label a voxel into `labels`, on the volume's own grid. Blocks until it is
@@ -179,7 +204,7 @@ fn progress_of(progress: &Progress) -> vxs_progress {
 /// # Safety
 /// `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
 /// for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure, likewise its
-/// maps; `report` is
+/// maps, and the place for its record is writable; `report` is
 /// NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_segment(
@@ -215,19 +240,18 @@ pub unsafe extern "C" fn vxs_segment(
         }
         // SAFETY: NULL or a live flag, by the caller's guarantee.
         let cancel = unsafe { options.cancel.as_ref() }.map_or_else(Cancel::new, |cancel| cancel.0.clone());
-        let mut run = Run::new(cancel);
-        if let Some(callback) = options.progress {
-            run = run.with_progress(move |progress| {
-                let progress = progress_of(progress);
-                // SAFETY: the callback follows the contract of `vxs_progress_callback`.
-                unsafe { callback(options.user_data, &raw const progress) == 0 }
-            });
-        }
+        // SAFETY: by the caller's guarantee.
+        let mut run = unsafe { watched(Run::new(cancel), options.progress, options.user_data) };
         let outcome = guard(|| plan.segment(&volume, &mut labels, &mut maps, &mut run));
         let found = outcome.unwrap_or_else(|payload| {
             let _ = handle.poisoned.set(());
             Err(Error::Panic { message: panic_text(payload.as_ref()) })
         })?;
+        // SAFETY: NULL or writable, by the caller's guarantee.
+        if let Some(place) = unsafe { options.record.as_mut() } {
+            let record = crate::record::record(&handle.about, &plan, &volume, &labels, &found)?;
+            *place = Box::into_raw(Box::new(vxs_record(c_string(&record.to_string()))));
+        }
         if report.is_null() {
             return Ok(());
         }

@@ -48,6 +48,25 @@ impl<'a> LabelBuffer<'a> {
         }
     }
 
+    /// Calls with the labels of each row along axis 0, in the order of rows and planes.
+    pub(crate) fn each_row(&self, mut row: impl FnMut(&[u32])) {
+        let map = AxisMap::identity().transposed([2, 1, 0]);
+        let shape = map.apply(self.shape);
+        let walk = crate::volume::Walk::new(&self.layout, self.shape, &map, [0; 3], shape);
+        let mut labels = Vec::with_capacity(shape[2]);
+        for z in 0..shape[0] {
+            for y in 0..shape[1] {
+                labels.clear();
+                labels.extend(walk.row(z, y).map(|at| match self.dtype.size() {
+                    1 => self.bytes[at].into(),
+                    2 => u16::from_ne_bytes([self.bytes[at], self.bytes[at + 1]]).into(),
+                    _ => u32::from_ne_bytes([0, 1, 2, 3].map(|byte| self.bytes[at + byte])),
+                }));
+                row(&labels);
+            }
+        }
+    }
+
     /// Writes the whole buffer: `labels` at `start` of the array that `map` makes of this grid, background
     /// around it.
     pub(crate) fn write(&mut self, labels: ArrayView3<u16>, map: &AxisMap, start: [usize; 3]) {

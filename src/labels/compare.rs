@@ -8,6 +8,7 @@ use super::placement::same_voxels;
 use super::surface::{self, SurfaceDistances};
 use super::surfels;
 use crate::error::{Error, Result};
+use crate::progress::Run;
 use crate::volume::{Layout, Volume};
 
 /// A label of the first map and the one of the second that means the same.
@@ -133,7 +134,7 @@ struct Overlap {
     extent: Extent,
 }
 
-fn overlaps(a: &LabelMap, b: &LabelMap, threads: usize) -> BTreeMap<Pair, Overlap> {
+fn overlaps(a: &LabelMap, b: &LabelMap, threads: usize) -> Result<BTreeMap<Pair, Overlap>> {
     let [planes, rows, columns] = a.shape;
     let work = |start: usize, end: usize| {
         let mut found = BTreeMap::new();
@@ -159,8 +160,8 @@ fn overlaps(a: &LabelMap, b: &LabelMap, threads: usize) -> BTreeMap<Pair, Overla
         voxels: all.voxels + piece.voxels,
         extent: all.extent.union(&piece.extent),
     };
-    let found = gather(planes, threads, work).into_iter();
-    found.filter_map(|(pair, pieces)| Some((pair, pieces.into_iter().reduce(add)?))).collect()
+    let found = gather(planes, threads, &mut Run::default(), work)?.into_iter();
+    Ok(found.filter_map(|(pair, pieces)| Some((pair, pieces.into_iter().reduce(add)?))).collect())
 }
 
 /// All voxels of each label of one map.
@@ -176,7 +177,7 @@ fn totals(overlaps: &BTreeMap<Pair, Overlap>, label: impl Fn(&Pair) -> u32) -> B
 
 /// Both maps lie along the same axes of one grid.
 fn compare_arrays(a: &LabelMap, b: &LabelMap, options: &CompareOptions) -> Result<Vec<Comparison>> {
-    let overlaps = overlaps(a, b, options.threads);
+    let overlaps = overlaps(a, b, options.threads)?;
     let (first, second) = (totals(&overlaps, |pair| pair.first), totals(&overlaps, |pair| pair.second));
     a.check(first.keys(), "first")?;
     b.check(second.keys(), "second")?;

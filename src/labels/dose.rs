@@ -5,6 +5,7 @@ use super::map::{LabelMap, each_run, gather};
 use super::placement::Placement;
 use crate::error::{Error, Result};
 use crate::parallel;
+use crate::progress::{Run, Stage};
 use crate::volume::Volume;
 
 /// The dose in a label, in the unit of the dose volume.
@@ -72,8 +73,9 @@ impl LabelDose {
 /// numbers don't depend on `threads`.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for a volume that isn't a label map or a dose that isn't one number a voxel.
-pub fn dose(labels: &Volume, dose: &Volume, threads: usize) -> Result<Vec<LabelDose>> {
+/// [`Error::InvalidArgument`] for a volume that isn't a label map or a dose that isn't one number a voxel;
+/// [`Error::Cancelled`].
+pub fn dose(labels: &Volume, dose: &Volume, threads: usize, run: &mut Run) -> Result<Vec<LabelDose>> {
     let map = LabelMap::new(labels, "labels")?;
     if dose.channels() != 1 {
         return Err(Error::argument("dose.channels", dose.channels(), "1"));
@@ -99,12 +101,13 @@ pub fn dose(labels: &Volume, dose: &Volume, threads: usize) -> Result<Vec<LabelD
         }
         found
     };
-    let found = gather(map.shape[0], threads, work);
+    let found = gather(map.shape[0], threads, run, work)?;
     map.check(found.keys(), "labels")?;
     let mut doses: Vec<_> = found.into_iter().map(|(label, pieces)| (label, pieces, None)).collect();
     parallel::for_each(threads, doses.iter_mut(), |(label, pieces, dose)| {
         *dose = Some(LabelDose::of(*label, pieces));
     });
+    run.checkpoint(Stage::Measure, 1, 1)?;
     Ok(doses.into_iter().filter_map(|(_, _, dose)| dose).collect())
 }
 

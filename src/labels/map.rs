@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::parallel;
+use crate::progress::{Run, Stage};
 use crate::volume::{AxisMap, Geometry, Volume};
 
 /// Planes that one piece of work takes: enough that those it reads beside them cost little.
@@ -99,20 +100,31 @@ impl Extent {
 
 /// Runs `work` on pieces of planes, from one to before another, and puts together what it finds for each key, in the
 /// order of the planes.
+///
+/// # Errors
+/// [`Error::Cancelled`].
 pub(super) fn gather<K: Ord, V, F: IntoIterator<Item = (K, V)> + Send>(
     planes: usize,
     threads: usize,
+    run: &mut Run,
     work: impl Fn(usize, usize) -> F + Sync,
-) -> BTreeMap<K, Vec<V>> {
+) -> Result<BTreeMap<K, Vec<V>>> {
     let mut pieces: Vec<Option<F>> = (0..planes.div_ceil(PLANES)).map(|_| None).collect();
-    parallel::for_each(threads, pieces.iter_mut().enumerate(), |(n, piece)| {
-        *piece = Some(work(n * PLANES, ((n + 1) * PLANES).min(planes)));
-    });
+    let count = pieces.len();
+    // A few at a time, so that progress comes on the calling thread and work that is cancelled ends soon.
+    let few = 4 * threads.max(1);
+    for (n, pieces) in pieces.chunks_mut(few).enumerate() {
+        run.checkpoint(Stage::Measure, n * few, count + 1)?;
+        parallel::for_each(threads, pieces.iter_mut().zip(n * few..), |(piece, n)| {
+            *piece = Some(work(n * PLANES, ((n + 1) * PLANES).min(planes)));
+        });
+    }
+    run.checkpoint(Stage::Measure, count, count + 1)?;
     let mut all = BTreeMap::<K, Vec<V>>::new();
     for (key, value) in pieces.into_iter().flatten().flatten() {
         all.entry(key).or_default().push(value);
     }
-    all
+    Ok(all)
 }
 
 /// Calls with label, start and end of each run of equal labels in a row, background left out.

@@ -11,6 +11,7 @@ use super::placement::same_voxels;
 use super::surfels;
 use crate::error::{Error, Result};
 use crate::parallel;
+use crate::progress::{Run, Stage};
 use crate::volume::Volume;
 
 /// Size, place and intensities of a label.
@@ -65,11 +66,13 @@ pub struct Intensities {
 /// The numbers don't depend on `threads`.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for a volume that isn't a label map, an image on another grid or without the channel.
+/// [`Error::InvalidArgument`] for a volume that isn't a label map, an image on another grid or without the channel;
+/// [`Error::Cancelled`].
 pub fn statistics(
     labels: &Volume,
     image: Option<(&Volume, usize)>,
     threads: usize,
+    run: &mut Run,
 ) -> Result<Vec<LabelStatistics>> {
     let map = LabelMap::new(labels, "labels")?;
     if let Some((image, channel)) = image {
@@ -89,7 +92,7 @@ pub fn statistics(
     }
     let areas = surfels::areas(map.grid().spacing);
     let work = |start, end| piece(&map, image, &areas, start, end);
-    let found = gather(map.shape[0], threads, work);
+    let found = gather(map.shape[0], threads, run, work)?;
     map.check(found.keys(), "labels")?;
     let mut statistics: Vec<_> = found.into_iter().map(|(label, pieces)| (label, pieces, None)).collect();
     parallel::for_each(threads, statistics.iter_mut(), |(label, pieces, statistics)| {
@@ -99,6 +102,7 @@ pub fn statistics(
         let found = pieces.drain(..).fold(Found::default(), Found::add);
         *statistics = Some(found.finish(*label, &map, Intensities::of(&mut values)));
     });
+    run.checkpoint(Stage::Measure, 1, 1)?;
     Ok(statistics.into_iter().filter_map(|(_, _, statistics)| statistics).collect())
 }
 

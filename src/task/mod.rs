@@ -2,6 +2,7 @@
 //!
 //! The conventions are TotalSegmentator 2.18's (`nnUNet_predict_image` and `python_api`): see docs/numerics.md.
 
+mod any;
 mod image;
 mod rules;
 mod slots;
@@ -17,13 +18,15 @@ use serde_json::json;
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::model::task::{OpenedTask, Rule, TaskResampling};
-use crate::plan::{Plan, PlanOptions, PlanReport};
+use crate::plan::{ENGINE_BYTES, Plan, PlanOptions, PlanReport};
 use crate::preprocess::crop::Box3;
 use crate::progress::Run;
 use crate::segment::RunReport;
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 use image::{Image, reversed};
 use slots::Slot;
+
+pub use any::{AnyModel, AnyPlan};
 
 /// A task on a device. One segmentation at a time; many run at once. At most two of its models have their weights in
 /// memory.
@@ -44,6 +47,14 @@ const OVERLAP: usize = 20;
 const REST: f64 = 0.01;
 
 impl TaskPlan {
+    /// Gives memory back: [`Plan::trim`] of each model whose weights are in memory.
+    ///
+    /// # Errors
+    /// As [`Plan::trim`].
+    pub fn trim(&mut self) -> Result<()> {
+        self.slots.iter_mut().try_for_each(|slot| slot.plan.trim())
+    }
+
     /// Compiles the networks of a task for a device, one after the other; all but two are forgotten again until
     /// they run. Tiles are never mirrored, and their distance is the task's unless `options` say another.
     ///
@@ -84,17 +95,25 @@ impl TaskPlan {
             let before = if index > 0 { 2 * voxels } else { 0 };
             for slot in slots {
                 let next = self.slots.get(slot + 1).map_or(0, |next| next.plan.weight_bytes());
+                // What engines leave behind when their weights go.
+                let left = slot as u64 * ENGINE_BYTES;
                 for (start, end) in self.pieces(index, grid.shape) {
                     let shape = [grid.shape[0], grid.shape[1], end - start];
                     let one = self.slots[slot].plan.report(&Geometry { shape, ..grid.clone() })?;
-                    let peak = before + here + next + one.host_peak_bytes;
+                    let peak = before + here + left + next + one.host_peak_bytes;
+                    // A next model's weights are on the device by then, too.
+                    let device_peak =
+                        one.device_peak_bytes + if one.device_peak_bytes > 0 { next } else { 0 };
+                    let weights = one.weight_bytes + next;
+                    let one = PlanReport { device_peak_bytes: device_peak, weight_bytes: weights, ..one };
                     all = Some(match all {
                         None => PlanReport { host_peak_bytes: peak, ..one },
                         Some(all) => PlanReport {
                             tiles: all.tiles + one.tiles,
                             network_runs: all.network_runs + one.network_runs,
                             host_peak_bytes: all.host_peak_bytes.max(peak),
-                            weight_bytes: all.weight_bytes.max(one.weight_bytes + next),
+                            device_peak_bytes: all.device_peak_bytes.max(one.device_peak_bytes),
+                            weight_bytes: all.weight_bytes.max(one.weight_bytes),
                             ..one
                         },
                     });
@@ -305,6 +324,8 @@ fn one(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) 
     let mut labels = LabelBuffer::new(grid, DType::U8, Layout::dense(grid.shape, DType::U8), &mut bytes)?;
     let found = plan.segment(volume, &mut labels, &mut [], run)?;
     report.tiles += found.tiles;
+    report.tiles_in_single += found.tiles_in_single;
+    report.tiles_on_device += found.tiles_on_device;
     report.near_ties += found.near_ties;
     report.preprocess_seconds += found.preprocess_seconds;
     report.network_seconds += found.network_seconds;

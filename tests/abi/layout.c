@@ -50,6 +50,14 @@
     F(vxs_device_info, memory_bytes)                                                                         \
     F(vxs_device_info, hardware)                                                                             \
     F(vxs_device_info, reserved)                                                                             \
+    S(vxs_label_dose)                                                                                        \
+    F(vxs_label_dose, struct_size)                                                                           \
+    F(vxs_label_dose, label)                                                                                 \
+    F(vxs_label_dose, voxels)                                                                                \
+    F(vxs_label_dose, outside)                                                                               \
+    F(vxs_label_dose, mean)                                                                                  \
+    F(vxs_label_dose, min)                                                                                   \
+    F(vxs_label_dose, max)                                                                                   \
     S(vxs_label_pair)                                                                                        \
     F(vxs_label_pair, first)                                                                                 \
     F(vxs_label_pair, second)                                                                                \
@@ -59,6 +67,22 @@
     F(vxs_label_info, name)                                                                                  \
     F(vxs_label_info, color)                                                                                 \
     F(vxs_label_info, reserved)                                                                              \
+    S(vxs_label_statistics)                                                                                  \
+    F(vxs_label_statistics, struct_size)                                                                     \
+    F(vxs_label_statistics, label)                                                                           \
+    F(vxs_label_statistics, voxels)                                                                          \
+    F(vxs_label_statistics, milliliters)                                                                     \
+    F(vxs_label_statistics, surface_area)                                                                    \
+    F(vxs_label_statistics, first)                                                                           \
+    F(vxs_label_statistics, last)                                                                            \
+    F(vxs_label_statistics, centroid_index)                                                                  \
+    F(vxs_label_statistics, centroid)                                                                        \
+    F(vxs_label_statistics, margin)                                                                          \
+    F(vxs_label_statistics, mean)                                                                            \
+    F(vxs_label_statistics, std)                                                                             \
+    F(vxs_label_statistics, median)                                                                          \
+    F(vxs_label_statistics, min)                                                                             \
+    F(vxs_label_statistics, max)                                                                             \
     S(vxs_labels)                                                                                            \
     F(vxs_labels, struct_size)                                                                               \
     F(vxs_labels, dtype)                                                                                     \
@@ -75,6 +99,13 @@
     F(vxs_map, data_size)                                                                                    \
     F(vxs_map, strides)                                                                                      \
     F(vxs_map, offset)                                                                                       \
+    S(vxs_measure_options)                                                                                   \
+    F(vxs_measure_options, struct_size)                                                                      \
+    F(vxs_measure_options, threads)                                                                          \
+    F(vxs_measure_options, channel)                                                                          \
+    F(vxs_measure_options, progress)                                                                         \
+    F(vxs_measure_options, user_data)                                                                        \
+    F(vxs_measure_options, cancel)                                                                           \
     S(vxs_model_file)                                                                                        \
     F(vxs_model_file, name)                                                                                  \
     F(vxs_model_file, data)                                                                                  \
@@ -102,6 +133,8 @@
     F(vxs_plan_options, device_memory_budget)                                                                \
     F(vxs_plan_options, device_cache)                                                                        \
     F(vxs_plan_options, device_stream)                                                                       \
+    F(vxs_plan_options, accuracy)                                                                            \
+    F(vxs_plan_options, instructions)                                                                        \
     S(vxs_plan_report)                                                                                       \
     F(vxs_plan_report, struct_size)                                                                          \
     F(vxs_plan_report, device)                                                                               \
@@ -129,6 +162,7 @@
     F(vxs_run_options, cancel)                                                                               \
     F(vxs_run_options, maps)                                                                                 \
     F(vxs_run_options, map_count)                                                                            \
+    F(vxs_run_options, record)                                                                               \
     S(vxs_run_report)                                                                                        \
     F(vxs_run_report, struct_size)                                                                           \
     F(vxs_run_report, reserved)                                                                              \
@@ -143,6 +177,14 @@
     F(vxs_run_report, process_peak_bytes)                                                                    \
     F(vxs_run_report, tiles_in_single)                                                                       \
     F(vxs_run_report, tiles_on_device)                                                                       \
+    S(vxs_task_options)                                                                                      \
+    F(vxs_task_options, struct_size)                                                                         \
+    F(vxs_task_options, resampling)                                                                          \
+    F(vxs_task_options, subset)                                                                              \
+    F(vxs_task_options, subset_count)                                                                        \
+    F(vxs_task_options, robust_crop)                                                                         \
+    F(vxs_task_options, split)                                                                               \
+    F(vxs_task_options, remove_small)                                                                        \
     S(vxs_term)                                                                                              \
     F(vxs_term, struct_size)                                                                                 \
     F(vxs_term, reserved)                                                                                    \

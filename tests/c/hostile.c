@@ -785,6 +785,11 @@ static void wrong_plans(void) {
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.fallback = 2);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.overflow = -1);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.device_cache = "\xff");
+    BAD_PLAN(VXS_INVALID_ARGUMENT, options.accuracy = 2);
+    BAD_PLAN(VXS_INVALID_ARGUMENT, options.instructions = -1);
+    #if defined(__x86_64__)
+    BAD_PLAN(VXS_DEVICE_UNUSABLE, options.instructions = VXS_INSTRUCTIONS_NEON);
+#endif
     BAD_PLAN(VXS_DEVICE_UNUSABLE, options.device = VXS_DEVICE_CUDA);
     BAD_PLAN(VXS_DEVICE_UNUSABLE, (options.device = VXS_DEVICE_WEBGPU, options.device_index = 99));
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.precision = -1);

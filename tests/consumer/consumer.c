@@ -8,10 +8,13 @@ int main(int argc, char **argv) {
     vxs_model *model = NULL;
     vxs_plan *plan = NULL;
     vxs_volume volume;
+    vxs_plan_options options;
     vxs_plan_report report;
     vxs_status status = vxs_model_open(argc > 1 ? argv[1] : NULL, NULL, &model, &error);
     if (status == VXS_OK) {
-        status = vxs_plan_create(model, NULL, &plan, &error);
+        vxs_plan_options_init(&options, sizeof options);
+        options.device = VXS_DEVICE_ORT_CPU; /* so that the package's ONNX Runtime has to be found */
+        status = vxs_plan_create(model, &options, &plan, &error);
     }
     if (status == VXS_OK) {
         vxs_volume_init(&volume, sizeof volume);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <thread>
@@ -113,6 +114,17 @@ void run(const arguments &given) {
         std::free(file.data);
     }
 
+    // Tasks: known by name; weights that are missing are named with their licence.
+    const auto tasks = voxseg::tasks();
+    CHECK(std::count(tasks.begin(), tasks.end(), "total") == 1 && vxs_task_name(tasks.size()) == nullptr);
+    voxseg::TaskOptions liver;
+    liver.subset = {"liver"};
+    const auto weights = throws(VXS_NOT_A_MODEL, [&] { voxseg::Model::open_task("total", "/nowhere", liver); });
+    CHECK(std::string(weights.what()).find("Apache-2.0") != std::string::npos);
+    liver.subset = {"liver", "tail"};
+    throws(VXS_INVALID_ARGUMENT, [&] { voxseg::Model::open_task("total", "/nowhere", liver); });
+    throws(VXS_INVALID_ARGUMENT, [] { voxseg::Model::open_task("no such task", "/nowhere"); });
+
     // Plans: options with their defaults, moves, the model may go first.
     voxseg::PlanOptions options;
     CHECK(options.struct_size == sizeof(vxs_plan_options) && options.device == VXS_DEVICE_CPU);
@@ -172,14 +184,62 @@ void run(const arguments &given) {
                       voxseg::MapView::entropy(entropy)};
     const auto opened = voxseg::Model::open(given.model);
     voxseg::Plan twice_plan(voxseg::Model::ensemble({&opened, &opened}));
+    std::string record;
+    with_maps.record = &record;
     twice_plan.segment(volume, again, with_maps);
     CHECK(again == labels);
+    CHECK(record.find(opened.identity()) != std::string::npos && record.find("labels_sha256") != std::string::npos);
     for (std::size_t i = 0; i < again.size(); i++) {
         CHECK(probability[i] >= 0.f && probability[i] <= 1.f && entropy[i] >= 0.f);
         CHECK(probability[i] <= 0.5f || again[i] == 0);
         CHECK(again[i] != 0 || 1000 * probability[i] + 1 >= margin[i]);
     }
     throws(VXS_INVALID_ARGUMENT, [] { voxseg::Model::ensemble({}); });
+
+    // Numbers about labels: a rod of 2×3×4 voxels in a dose that grows along x, on a grid of its own.
+    const voxseg::Shape box{8, 8, 8};
+    std::vector<std::uint8_t> rod(512, 0);
+    std::vector<std::int16_t> ramp(512);
+    for (std::size_t i = 0; i < 512; i++) {
+        const std::size_t x = i % 8, y = i / 8 % 8, z = i / 64;
+        rod[i] = x >= 2 && x < 4 && y >= 2 && y < 5 && z >= 1 && z < 5 ? 9 : 0;
+        ramp[i] = static_cast<std::int16_t>(10 * x);
+    }
+    const auto rods = voxseg::VolumeView(rod, box).with_spacing({1, 1, 2});
+    const auto image_of_ramp = voxseg::VolumeView(ramp, box).with_spacing({1, 1, 2});
+    voxseg::MeasureOptions measure;
+    double share = 0;
+    measure.progress = [&share](const vxs_progress &now) {
+        CHECK(now.stage == VXS_STAGE_MEASURE && now.fraction >= share);
+        share = now.fraction;
+        return true;
+    };
+    const auto measured = voxseg::statistics(rods, &image_of_ramp, measure);
+    CHECK(share == 1 && measured.size() == 1 && measured[0].label == 9 && measured[0].voxels == 24);
+    CHECK(measured[0].milliliters == 0.048 && measured[0].mean == 25 && measured[0].max == 30);
+    CHECK(measured[0].first[2] == 1 && measured[0].last[1] == 4 && measured[0].margin == 1);
+    CHECK(measured[0].centroid[0] == 2.5 && measured[0].centroid[2] == 5);
+    CHECK(std::isnan(voxseg::statistics(rods)[0].median));
+    const auto coarse = voxseg::VolumeView(ramp, box).with_spacing({2, 2, 2});
+    const auto doses = voxseg::Doses::measure(rods, coarse);
+    CHECK(doses.size() == 1 && doses.at(0).voxels == 24 && doses.at(0).outside == 0 && doses.at(0).mean == 12.5);
+    CHECK(doses.dose_to(0, 100) == 10 && doses.dose_to(0, 0) == 15);
+    CHECK((doses.shares(0, {0, 12, 16}) == std::vector<double>{1, 0.5, 0}));
+    throws(VXS_INVALID_ARGUMENT, [&] { doses.dose_to(0, 101); });
+    throws(VXS_INVALID_ARGUMENT, [&] { doses.at(1); });
+    throws(VXS_INVALID_ARGUMENT, [&] { voxseg::statistics(coarse, &image_of_ramp); });
+    measure.progress = [](const vxs_progress &) -> bool { throw Surprise{5}; };
+    try {
+        voxseg::statistics(rods, nullptr, measure);
+        CHECK(!"it throws");
+    } catch (const Surprise &surprise) {
+        CHECK(surprise.number == 5);
+    }
+    voxseg::Cancel stop;
+    stop.request();
+    voxseg::MeasureOptions stopped;
+    stopped.cancel = &stop;
+    throws(VXS_CANCELLED, [&] { voxseg::Doses::measure(rods, coarse, stopped); });
 
     // Progress: called on this thread; an exception of any type cancels, and comes out with the buffer untouched.
     const auto wide_volume = voxseg::VolumeView(wide_voxels, {patch_x + 8, 16, 12}).with_spacing(spacing);

@@ -31,6 +31,7 @@ class Series:
     def slice(self, index: int, stored: bytes, **changes: str | int | None) -> bytes:
         values: dict[str, str | int | None] = {
             "instance": uid(),
+            "frame": self.frame,
             "position": f"-100.5\\-80.25\\{self.first_z + index * self.spacing[2]:.6f}",
             "orientation": "1\\0\\0\\0\\1\\0",
             "spacing": f"{self.spacing[1]}\\{self.spacing[0]}",
@@ -64,7 +65,7 @@ class Series:
             (0x0020, 0x0013, "IS", str(index + 1)),
             (0x0020, 0x0032, "DS", v["position"]),
             (0x0020, 0x0037, "DS", v["orientation"]),
-            (0x0020, 0x0052, "UI", self.frame),
+            (0x0020, 0x0052, "UI", v["frame"]),
             (0x0028, 0x0002, "US", short(v["samples"])),
             (0x0028, 0x0004, "CS", v["photometric"]),
             (0x0028, 0x0010, "US", short(v["rows"])),

@@ -204,6 +204,8 @@ class Plugin(unittest.TestCase):
             "no PixelSpacing": [{"spacing": None}] * 3,
             "no ImagePositionPatient": [{}, {"position": None}, {}],
             "no ImageOrientationPatient": [{"orientation": None}] * 2,
+            "no FrameOfReferenceUID": [{"frame": None}] * 2,
+            "differ in their frame of reference": [{}, {"frame": "1.2.3"}],
             "expected 2 numbers": [{"spacing": "abc"}] * 2,
             "differ in orientation": [{}, {}, {"orientation": "1\\0\\0\\0\\0\\-1"}],
             "differ in size or spacing": [{}, {"spacing": "1\\1"}],

@@ -13,6 +13,8 @@ mod transforms;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use voxseg::engine::cpu::{CpuOptions, Mode};
+use voxseg::engine::{Device, DeviceOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Fold, ForegroundCrop, Model, ModelOptions};
 use voxseg::plan::{Plan, PlanOptions};
@@ -46,8 +48,21 @@ struct Found {
     report: RunReport,
 }
 
+/// How our CPU engine computes: `VOXSEG_ACCURACY=exact` makes all cases run as plain sums.
+fn accuracy() -> Mode {
+    match std::env::var("VOXSEG_ACCURACY").as_deref() {
+        Ok("exact") => Mode::Exact,
+        _ => Mode::Fast,
+    }
+}
+
+/// What runs the networks: the CPU, unless `VOXSEG_DEVICE` names another device.
+fn device() -> Device {
+    std::env::var("VOXSEG_DEVICE").map_or(Device::Cpu, |name| Device::from_name(&name).unwrap())
+}
+
 /// Runs one case of `cases.json` with a number of threads.
-fn segment(folder: &Path, case: &Value, threads: usize) -> Found {
+fn segment(folder: &Path, case: &Value, threads: usize, mode: Mode) -> Found {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let arguments: Vec<String> = case["args"].as_array().into_iter().flatten().map(text).collect();
     let argument = |name: &str| arguments.iter().position(|argument| argument == name);
@@ -57,6 +72,11 @@ fn segment(folder: &Path, case: &Value, threads: usize) -> Found {
         step: argument("--step").map(|at| arguments[at + 1].parse().unwrap()),
         mirroring: argument("--no-mirror").is_none(),
         threads,
+        device: device(),
+        device_options: DeviceOptions {
+            cpu: CpuOptions { mode, ..CpuOptions::default() },
+            ..DeviceOptions::default()
+        },
         ..PlanOptions::default()
     };
     let foreground_crop = match argument("--corrected-crop") {
@@ -90,10 +110,10 @@ fn cases(folder: &Path) -> Vec<Value> {
     serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap()
 }
 
-fn check(family: &str, name: &str) {
+fn check(family: &str, name: &str, mode: Mode) {
     let Some(folder) = reference().map(|folder| folder.join(family)) else { return };
     let case = cases(&folder).into_iter().find(|case| case["name"] == name).unwrap();
-    let wrong = compare(&folder, &case);
+    let wrong = compare(&folder, &case, mode);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -104,25 +124,25 @@ fn further() {
         eprintln!("skipped: VOXSEG_CASES names no folder with further cases");
         return;
     };
-    let wrong: Vec<String> = cases(&folder).iter().flat_map(|case| compare(&folder, case)).collect();
+    let wrong: Vec<String> =
+        cases(&folder).iter().flat_map(|case| compare(&folder, case, accuracy())).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// What is wrong with a case.
-fn compare(folder: &Path, case: &Value) -> Vec<String> {
+fn compare(folder: &Path, case: &Value, mode: Mode) -> Vec<String> {
     let name = case["name"].as_str().unwrap();
-    let Found { labels, margins: own_margins, report } = segment(folder, case, 2);
+    let Found { labels, margins: own_margins, report } = segment(folder, case, 2, mode);
     let expected = Image::read(&folder.join(case["expected"].as_str().unwrap()));
     let margins = Image::read(&folder.join(case["margin"].as_str().unwrap()));
     assert_eq!(labels.len(), expected.values.len(), "{name}: shapes differ");
 
-    let (mut different, mut ties) = (0, 0);
-    for ((&label, &right), &margin) in labels.iter().zip(&expected.values).zip(&margins.values) {
-        if f32::from(label) != right {
-            different += 1;
-            ties += usize::from(margin <= NEAR_TIE);
-        }
-    }
+    let differ = |index: &usize| f32::from(labels[*index]) != expected.values[*index];
+    let differing: Vec<usize> = (0..labels.len()).filter(differ).collect();
+    let different = differing.len();
+    let mut unexplained: Vec<usize> =
+        differing.into_iter().filter(|&index| margins.values[index] > NEAR_TIE).collect();
+    let ties = different - unexplained.len();
     let foreground = expected.values.iter().filter(|&&label| label != 0.0).count();
     println!(
         "{name}: {different} of {} voxels differ ({:.1e} of the foreground), {} of them beyond a near tie; \
@@ -153,7 +173,15 @@ fn compare(folder: &Path, case: &Value) -> Vec<String> {
             wrong.push(format!("{name}: {what}"))
         }
     };
-    let beyond = different - ties;
+    if let Some(stage) = (name == "cascade_fullres").then_some("cascade_lowres") {
+        let reached = reached(folder, stage, mode);
+        unexplained.retain(|&index| !reached[index]);
+        println!(
+            "{name}: {} of them far from where the first stage's near ties were decided otherwise",
+            unexplained.len()
+        );
+    }
+    let beyond = unexplained.len();
     expect(beyond == 0, format!("{beyond} voxels differ beyond near ties"));
     expect(different * 1000 <= foreground, format!("{different} of {foreground} foreground voxels differ"));
     expect(
@@ -163,17 +191,42 @@ fn compare(folder: &Path, case: &Value) -> Vec<String> {
     expect(off * 1000 <= labels.len(), format!("{off} margins differ"));
     // Same bytes whatever the thread count; the smallest case serves to show it.
     if name == "torso_ct_step08" {
-        assert!(segment(folder, case, 1).labels == labels, "one thread gives other labels than two");
-        assert!(segment(folder, case, 3).labels == labels, "three threads give other labels than two");
+        assert!(segment(folder, case, 1, mode).labels == labels, "one thread gives other labels than two");
+        assert!(segment(folder, case, 3, mode).labels == labels, "three threads give other labels than two");
     }
     wrong
+}
+
+/// Voxels that the second network of a cascade may see otherwise: those near one that our first stage labels otherwise
+/// than the reference's. That these are near ties is checked by the first stage's own case.
+fn reached(folder: &Path, stage: &str, mode: Mode) -> Vec<bool> {
+    const REACH: usize = 16;
+    let case = cases(folder).into_iter().find(|case| case["name"] == stage).unwrap();
+    let labels = segment(folder, &case, 2, mode).labels;
+    let expected = Image::read(&folder.join(case["expected"].as_str().unwrap()));
+    // In file order, the first axis runs fastest.
+    let shape = expected.geometry.shape;
+    let place = |index: usize| [index % shape[0], index / shape[0] % shape[1], index / (shape[0] * shape[1])];
+    let flips: Vec<[usize; 3]> = (0..labels.len())
+        .filter(|&index| f32::from(labels[index]) != expected.values[index])
+        .map(place)
+        .collect();
+    let near = |a: [usize; 3], b: &[usize; 3]| (0..3).all(|axis| a[axis].abs_diff(b[axis]) <= REACH);
+    (0..labels.len()).map(|index| flips.iter().any(|flip| near(place(index), flip))).collect()
+}
+
+/// The plain sums too: always for two quick cases, for all of them by `VOXSEG_ACCURACY=exact`.
+#[test]
+fn plain_sums() {
+    check("nnunet", "regions_mr", Mode::Exact);
+    check("monai", "auto3dseg_mr_aniso", Mode::Exact);
 }
 
 macro_rules! cases {
     ($($family:ident: $($name:ident)*;)*) => {$($(
         #[test]
         fn $name() {
-            check(stringify!($family), stringify!($name));
+            check(stringify!($family), stringify!($name), accuracy());
         }
     )*)*};
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use voxseg::labels::LabelBuffer;
+use voxseg::labels::{LabelBuffer, statistics};
 use voxseg::model::task::{Task, TaskOptions, TaskResampling};
 use voxseg::plan::PlanOptions;
 use voxseg::progress::Run;
@@ -82,6 +82,63 @@ fn check(case: &str) {
     );
     assert!(different <= report.near_ties.max(1), "{case}: {different} voxels differ");
     assert!(different * 1000 <= foreground, "{case}: {different} of {foreground} foreground voxels differ");
+}
+
+/// TotalSegmentator's `statistics.json`: with all labels on the volume's own grid, and with those left out that come
+/// within three voxels of a face.
+#[test]
+fn statistics_are_those_of_the_reference() {
+    for (case, image, border) in
+        [("e2_statistics_native", "ct_lps_aniso", true), ("e_total_fast_statistics", "ct_3mm", false)]
+    {
+        let Some(folder) = crate::reference().map(|folder| folder.join("totalseg")) else { return };
+        let place = folder.join("cases").join(case);
+        let expected: Value =
+            serde_json::from_slice(&std::fs::read(place.join("statistics.json")).unwrap()).unwrap();
+        let image = Image::read(&folder.join(format!("images/{image}.nii.gz")));
+        let labels = Image::read(&place.join("segmentation.nii.gz"));
+        let bytes: Vec<u8> = labels.values.iter().map(|&label| label as u8).collect();
+        let volume = |dtype, bytes| {
+            let layout = Layout::dense(image.geometry.shape, dtype);
+            Volume::new(image.geometry.clone(), dtype, layout, vec![bytes]).unwrap()
+        };
+        let (map, image) = (volume(DType::U8, &bytes), volume(DType::F32, &image.bytes));
+        let found = statistics(&map, Some((&image, 0)), 2, &mut Run::default()).unwrap();
+        let task = Task::named("total").unwrap();
+        let mut seen = 0;
+        for label in task.labels().iter().filter(|label| label.value > 0) {
+            let theirs = &expected[&label.name];
+            let number = |key: &str| theirs[key].as_f64().unwrap();
+            let ours = found.iter().find(|one| one.label == label.value && (border || one.margin >= 3));
+            let Some(ours) = ours else {
+                assert_eq!(number("volume"), 0.0, "{case} {}", label.name);
+                continue;
+            };
+            seen += 1;
+            let near = |ours: f64, theirs: f64, tolerance: f64| {
+                assert!((ours - theirs).abs() <= tolerance, "{case} {}: {ours} {theirs}", label.name);
+            };
+            let intensities = ours.intensities.unwrap();
+            near(ours.milliliters * 1000.0, number("volume"), 1e-6 * number("volume"));
+            near(intensities.mean, number("intensity"), 5.1e-6);
+            if border {
+                assert_eq!(ours.voxels, theirs["n_voxels"].as_u64().unwrap());
+                near(intensities.std, number("intensity_std"), 5.1e-6);
+                near(intensities.min, number("intensity_min"), 0.0);
+                near(intensities.max, number("intensity_max"), 0.0);
+                for axis in 0..3 {
+                    near(ours.centroid_index[axis], theirs["centroid_vox"][axis].as_f64().unwrap(), 5.1e-3);
+                    let bounds = &theirs["bbox_vox"][axis];
+                    assert_eq!(
+                        [ours.first[axis], ours.last[axis]].map(Some),
+                        [0, 1].map(|n| { bounds[n].as_u64().map(|bound| bound as usize) })
+                    );
+                }
+            }
+        }
+        println!("{case}: {seen} labels");
+        assert!(seen > 5, "{case}");
+    }
 }
 
 macro_rules! cases {

@@ -62,7 +62,8 @@ pub fn archive() -> Result<PathBuf> {
     tar.current_dir(folder.parent().unwrap_or(&folder));
     if cfg!(target_os = "linux") {
         // The same files give the same archive.
-        let time = execute_quietly(command("git").args(["log", "-1", "--format=--mtime=@%ct"]))?;
+        let time = execute_quietly(command("git").args(["log", "-1", "--format=--mtime=@%ct"]));
+        let time = time.unwrap_or_else(|_| "--mtime=@0".into()); // no repository, but its sources
         tar.args([
             "--sort=name",
             "--owner=0",
@@ -111,10 +112,18 @@ fn wheel() -> Result<PathBuf> {
 
 /// The NuGet package with the archive's own library in it.
 fn nuget(natives: &[Native]) -> Result<PathBuf> {
-    let documents = [(LICENCES, "licenses/voxseg/THIRD-PARTY.txt"), (SBOM, "voxseg.cdx.json")]
-        .map(|(from, to)| (installed().join(from), to));
+    let own = [(LICENCES, "licenses/voxseg/THIRD-PARTY.txt"), (SBOM, "voxseg.cdx.json")];
+    let mut documents: Vec<(PathBuf, String)> =
+        own.iter().map(|(from, to)| (installed().join(from), (*to).into())).collect();
+    for path in entries(&installed().join("share/licenses/onnxruntime"))? {
+        let to = format!("licenses/onnxruntime/{}", file_name(&path));
+        documents.push((path, to));
+    }
     let native = installed().join(if cfg!(windows) { "bin" } else { "lib" });
     let made = csharp::nuget::pack(&native, natives, &documents)?;
+    let unpacked = folder().join("nuget");
+    csharp::nuget::unpack(&made, &unpacked)?;
+    remove(&unpacked)?;
     let package = folder().join(file_name(&made));
     copy(&made, &package)?;
     Ok(package)

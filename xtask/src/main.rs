@@ -33,7 +33,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo              segment a real CT from C, with a table and a picture
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
   test gpu          only the tests on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in)
-  bench             the numerics beside nnU-Net's own (fetches PyTorch, about 3 GB)
+  bench [cpu]       the numerics beside nnU-Net's own, or the CPU engine beside others (fetches PyTorch, about 3 GB)
   bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
@@ -51,7 +51,8 @@ fn main() -> ExitCode {
         ["test"] => return test::run(),
         ["ptx"] => ptx::run(),
         ["test", "gpu"] => return test::gpu(),
-        ["bench"] => bench::run(),
+        ["bench"] => bench::run(None),
+        ["bench", only @ "cpu"] => bench::run(Some(only)),
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["wheel"] => python::run(),

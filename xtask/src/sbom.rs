@@ -223,5 +223,8 @@ fn licence_files(folder: &Path) -> Result<Vec<String>> {
         })
         .collect();
     files.sort();
-    files.iter().map(|file| fs::read_to_string(file).map_err(at("read", file))).collect()
+    let read = |file: &PathBuf| {
+        fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(at("read", file))
+    };
+    files.iter().map(read).collect()
 }

@@ -69,6 +69,8 @@ namespace Voxseg.Tests
                 new[] { typeof(vxs_progress), typeof(SegmentProgress) },
                 new[] { typeof(vxs_comparison), typeof(Comparison) },
                 new[] { typeof(vxs_device_info), typeof(DeviceInfo) },
+                new[] { typeof(vxs_label_statistics), typeof(LabelStatistics) },
+                new[] { typeof(vxs_label_dose), typeof(LabelDose) },
             })
             {
                 var fields = new List<string>();
@@ -104,6 +106,11 @@ namespace Voxseg.Tests
                 VoxsegException.Check(NativeMethods.vxs_model_options_init(&model, (ulong)sizeof(vxs_model_options)));
                 new ModelOptions().Fill(&mine, call);
                 Assert.Equal(Bytes(&model, sizeof(vxs_model_options)), Bytes(&mine, sizeof(vxs_model_options)));
+
+                vxs_task_options task, own;
+                VoxsegException.Check(NativeMethods.vxs_task_options_init(&task, (ulong)sizeof(vxs_task_options)));
+                new TaskOptions().Fill(&own, call);
+                Assert.Equal(Bytes(&task, sizeof(vxs_task_options)), Bytes(&own, sizeof(vxs_task_options)));
 
                 vxs_volume volume, grid;
                 VoxsegException.Check(NativeMethods.vxs_volume_init(&volume, (ulong)sizeof(vxs_volume)));

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.IO;
 using Xunit;
 
 namespace Voxseg.Tests
@@ -46,6 +47,26 @@ namespace Voxseg.Tests
             }
             Assert.Throws<InputException>(() => Model.Ensemble());
             Assert.Throws<ArgumentNullException>(() => Model.Ensemble(Fixture.Model, null));
+        }
+
+        [Fact]
+        public void TaskIsUsedAsAModel()
+        {
+            Assert.True(new List<string>(Model.Tasks).Contains("total"));
+            var file = Path.Combine(Fixture.Repository, "examples/models/organs.task.json");
+            using (var task = Model.OpenTask(file, Path.Combine(Fixture.Repository, "examples/models")))
+            using (var plan = new Plan(task))
+            {
+                Assert.Equal(4, task.Labels.Count);
+                var labels = plan.Segment(Fixture.Volume(Fixture.Small)).Bytes;
+                Assert.True(Array.TrueForAll(labels, label => label < 4));
+            }
+            var missing = Assert.Throws<ModelException>(
+                () => Model.OpenTask("total", "no/such/folder", new TaskOptions { Subset = new[] { "liver" } }));
+            Assert.Contains("Dataset291", missing.Message);
+            Assert.Contains("Apache-2.0", missing.Message);
+            Assert.Contains("tail", Assert.Throws<InputException>(
+                () => Model.OpenTask("total", "no/such/folder", new TaskOptions { Subset = new[] { "tail" } })).Message);
         }
 
         [Fact]

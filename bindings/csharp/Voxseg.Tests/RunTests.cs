@@ -42,6 +42,15 @@ namespace Voxseg.Tests
         }
 
         [Fact]
+        public void RecordTellsWhatARunWas()
+        {
+            var map = Fixture.Plan.Segment(Fixture.Volume(Shape), options: new SegmentOptions { Record = true });
+            Assert.Contains(Fixture.Model.Identity, map.Record);
+            Assert.Contains("labels_sha256", map.Record);
+            Assert.True(Fixture.Plan.Segment(Fixture.Volume(Shape)).Record == null);
+        }
+
+        [Fact]
         public async Task CancelFromAnotherThread()
         {
             var labels = Fixture.Untouched(Shape);

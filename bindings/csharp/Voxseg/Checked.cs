@@ -2,7 +2,7 @@ using System;
 
 namespace Voxseg
 {
-    /// <summary>Small vectors from the caller: copied, with the length that they must have.</summary>
+    /// <summary>Small vectors, copied: the caller's with the length that they must have, and the library's.</summary>
     internal static class Checked
     {
         public static T[] Copy<T>(T[] values, int length, string argument)

@@ -28,7 +28,7 @@ namespace Voxseg
     /// <summary>What runs the network.</summary>
     public enum Device
     {
-        /// <summary>The fastest CPU engine of this build.</summary>
+        /// <summary>Our own CPU engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files) and half precision are left to ONNX Runtime.</summary>
         Cpu = 1,
         /// <summary>ONNX Runtime on the CPU.</summary>
         OrtCpu = 2,
@@ -108,6 +108,17 @@ namespace Voxseg
         Model = 1,
     }
 
+    /// <summary>How a task brings the volume to its networks' grid.</summary>
+    public enum Resampling
+    {
+        /// <summary>Bring the volume to the networks' grid by linear interpolation, rounded towards zero, and the labels back to the nearest: TotalSegmentator from 2.16.</summary>
+        Linear = 0,
+        /// <summary>By cubic splines, otherwise the same: TotalSegmentator before 2.16.</summary>
+        Cubic = 1,
+        /// <summary>By each network's own resampling, so that scores and not labels are brought back.</summary>
+        Network = 2,
+    }
+
     /// <summary>How Auto3DSeg models find the foreground.</summary>
     public enum ForegroundCrop
     {
@@ -126,6 +137,8 @@ namespace Voxseg
         Network = 2,
         /// <summary>Bringing the labels onto the volume's grid.</summary>
         Restore = 3,
+        /// <summary>Measuring labels.</summary>
+        Measure = 4,
     }
 
     /// <summary>What a map tells of each voxel.</summary>

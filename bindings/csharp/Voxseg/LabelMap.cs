@@ -7,11 +7,12 @@ namespace Voxseg
     {
         private readonly Volume grid;
 
-        internal LabelMap(Volume grid, VoxelBuffer voxels, RunReport report)
+        internal LabelMap(Volume grid, VoxelBuffer voxels, RunReport report, string record)
         {
             this.grid = grid.WithVoxels(voxels);
             Voxels = voxels;
             Report = report;
+            Record = record;
         }
 
         /// <summary>
@@ -36,6 +37,12 @@ namespace Voxseg
 
         /// <summary>What the run did.</summary>
         public RunReport Report { get; }
+
+        /// <summary>
+        /// What proves later which software and weights made the labels, as JSON: versions, model with hashes of its
+        /// weights, plan, SHA-256 of the labels. Null unless it was asked for.
+        /// </summary>
+        public string Record { get; }
 
         /// <summary>Voxels along axes 0, 1 and 2.</summary>
         public long[] Shape

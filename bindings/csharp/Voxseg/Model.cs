@@ -81,6 +81,50 @@ namespace Voxseg
             }
         }
 
+        /// <summary>The names of TotalSegmentator's tasks, for <see cref="OpenTask"/>.</summary>
+        public static IReadOnlyList<string> Tasks
+        {
+            get
+            {
+                Library.Check();
+                var names = new List<string>();
+                for (ulong i = 0; i < NativeMethods.vxs_task_count(); i++)
+                {
+                    names.Add(Text.From(NativeMethods.vxs_task_name(i)));
+                }
+                return names;
+            }
+        }
+
+        /// <summary>
+        /// Opens a task, which is then used as any model. Each of its models is opened once; nothing is ever fetched. Maps
+        /// aren't for tasks.
+        /// </summary>
+        /// <param name="task">One of <see cref="Tasks"/>, or the path of a task file, which ends in ".json".</param>
+        /// <param name="weights">The folder that holds its models as TotalSegmentator stores them.</param>
+        /// <param name="options">Which labels are wanted, and how.</param>
+        /// <exception cref="ModelException">Weights are missing: the message names them and their licence.</exception>
+        public static Model OpenTask(string task, string weights, TaskOptions options = null)
+        {
+            if (task == null || weights == null)
+            {
+                throw new ArgumentNullException(task == null ? "task" : "weights");
+            }
+            Library.Check();
+            using (var call = new NativeCall())
+            {
+                vxs_task_options raw;
+                (options ?? new TaskOptions()).Fill(&raw, call);
+                ModelHandle model;
+                ErrorHandle error;
+                VoxsegException.Check(
+                    NativeMethods.vxs_model_open_task(
+                        Text.Utf8(task, "task"), Text.Utf8(weights, "weights"), &raw, out model, out error),
+                    error);
+                return new Model(model);
+            }
+        }
+
         /// <summary>
         /// One model of several: their probabilities are averaged on the volume's grid. Members have the same channels and
         /// labels; they may be disposed of at once.

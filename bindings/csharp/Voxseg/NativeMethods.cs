@@ -76,6 +76,39 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_label_dose
+    {
+        public uint struct_size;
+        public uint label;
+        public ulong voxels;
+        public ulong outside;
+        public double mean;
+        public double min;
+        public double max;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_progress
+    {
+        public uint struct_size;
+        public int stage;
+        public double fraction;
+        public ulong tiles_done;
+        public ulong tiles;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_measure_options
+    {
+        public uint struct_size;
+        public uint threads;
+        public ulong channel;
+        public IntPtr progress;
+        public void* user_data;
+        public IntPtr cancel;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_labels
     {
         public uint struct_size;
@@ -156,6 +189,8 @@ namespace Voxseg
         public ulong device_memory_budget;
         public byte* device_cache;
         public void* device_stream;
+        public int accuracy;
+        public int instructions;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -176,16 +211,6 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_progress
-    {
-        public uint struct_size;
-        public int stage;
-        public double fraction;
-        public ulong tiles_done;
-        public ulong tiles;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_run_options
     {
         public uint struct_size;
@@ -195,6 +220,7 @@ namespace Voxseg
         public IntPtr cancel;
         public vxs_map** maps;
         public ulong map_count;
+        public IntPtr* record;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -215,15 +241,52 @@ namespace Voxseg
         public ulong tiles_on_device;
     }
 
-    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-    internal unsafe delegate void vxs_log_callback(void* user_data, int level, byte* message);
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_label_statistics
+    {
+        public uint struct_size;
+        public uint label;
+        public ulong voxels;
+        public double milliliters;
+        public double surface_area;
+        public fixed ulong first[3];
+        public fixed ulong last[3];
+        public fixed double centroid_index[3];
+        public fixed double centroid[3];
+        public ulong margin;
+        public double mean;
+        public double std;
+        public double median;
+        public double min;
+        public double max;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_task_options
+    {
+        public uint struct_size;
+        public int resampling;
+        public byte** subset;
+        public ulong subset_count;
+        public int robust_crop;
+        public int split;
+        public double remove_small;
+    }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate int vxs_progress_callback(void* user_data, vxs_progress* progress);
 
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate void vxs_log_callback(void* user_data, int level, byte* message);
+
     internal sealed class CancelHandle : SafeHandle
     {
         public CancelHandle() : base(IntPtr.Zero, true) { }
+
+        public CancelHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
 
         public override bool IsInvalid
         {
@@ -241,6 +304,11 @@ namespace Voxseg
     {
         public ComparisonListHandle() : base(IntPtr.Zero, true) { }
 
+        public ComparisonListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -257,6 +325,11 @@ namespace Voxseg
     {
         public DeviceListHandle() : base(IntPtr.Zero, true) { }
 
+        public DeviceListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -269,9 +342,35 @@ namespace Voxseg
         }
     }
 
+    internal sealed class DoseListHandle : SafeHandle
+    {
+        public DoseListHandle() : base(IntPtr.Zero, true) { }
+
+        public DoseListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_dose_list_free(handle);
+            return true;
+        }
+    }
+
     internal sealed class ErrorHandle : SafeHandle
     {
         public ErrorHandle() : base(IntPtr.Zero, true) { }
+
+        public ErrorHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
 
         public override bool IsInvalid
         {
@@ -289,6 +388,11 @@ namespace Voxseg
     {
         public ModelHandle() : base(IntPtr.Zero, true) { }
 
+        public ModelHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -305,6 +409,11 @@ namespace Voxseg
     {
         public PlanHandle() : base(IntPtr.Zero, true) { }
 
+        public PlanHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
         public override bool IsInvalid
         {
             get { return handle == IntPtr.Zero; }
@@ -313,6 +422,48 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_plan_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class RecordHandle : SafeHandle
+    {
+        public RecordHandle() : base(IntPtr.Zero, true) { }
+
+        public RecordHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_record_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class StatisticsListHandle : SafeHandle
+    {
+        public StatisticsListHandle() : base(IntPtr.Zero, true) { }
+
+        public StatisticsListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_statistics_list_free(handle);
             return true;
         }
     }
@@ -389,9 +540,20 @@ namespace Voxseg
         public const int VXS_FALLBACK_CPU = 1;
         public const int VXS_OVERFLOW_SINGLE = 0;
         public const int VXS_OVERFLOW_ERROR = 1;
+        public const int VXS_ACCURACY_FAST = 0;
+        public const int VXS_ACCURACY_EXACT = 1;
+        public const int VXS_INSTRUCTIONS_AUTO = 0;
+        public const int VXS_INSTRUCTIONS_AVX512 = 1;
+        public const int VXS_INSTRUCTIONS_AVX2 = 2;
+        public const int VXS_INSTRUCTIONS_NEON = 3;
+        public const int VXS_INSTRUCTIONS_PORTABLE = 4;
         public const int VXS_STAGE_PREPROCESS = 1;
         public const int VXS_STAGE_NETWORK = 2;
         public const int VXS_STAGE_RESTORE = 3;
+        public const int VXS_STAGE_MEASURE = 4;
+        public const int VXS_RESAMPLING_LINEAR = 0;
+        public const int VXS_RESAMPLING_CUBIC = 1;
+        public const int VXS_RESAMPLING_NETWORK = 2;
         public const int VXS_ABI_MAJOR = 0;
         public const int VXS_ABI_MINOR = 1;
         public const int VXS_DTYPE_I8 = 1;
@@ -456,6 +618,27 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern void vxs_device_list_free(IntPtr list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_label_dose_init(vxs_label_dose* dose, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_dose(vxs_volume* labels, vxs_volume* dose, vxs_measure_options* options, out DoseListHandle list, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_dose_list_count(DoseListHandle list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_dose_list_get(DoseListHandle list, ulong index, vxs_label_dose* dose, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_dose_list_doses(DoseListHandle list, ulong index, double* percents, ulong count, double* doses, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_dose_list_shares(DoseListHandle list, ulong index, double* doses, ulong count, double* shares, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_dose_list_free(IntPtr list);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_error_status(ErrorHandle error);
@@ -554,6 +737,12 @@ namespace Voxseg
         public static extern void vxs_plan_free(IntPtr plan);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_record_json(RecordHandle record);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_record_free(IntPtr record);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_runtime_open(byte[] path, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
@@ -573,6 +762,36 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_segment(PlanHandle plan, vxs_volume* volume, vxs_labels* labels, vxs_run_options* options, vxs_run_report* report, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_measure_options_init(vxs_measure_options* options, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_label_statistics_init(vxs_label_statistics* statistics, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_statistics(vxs_volume* labels, vxs_volume* image, vxs_measure_options* options, out StatisticsListHandle list, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_statistics_list_count(StatisticsListHandle list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_statistics_list_get(StatisticsListHandle list, ulong index, vxs_label_statistics* statistics, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_statistics_list_free(IntPtr list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_task_options_init(vxs_task_options* options, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_task_count();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_task_name(ulong index);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_open_task(byte[] task, byte[] weights, vxs_task_options* options, out ModelHandle model, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern uint vxs_abi_version();

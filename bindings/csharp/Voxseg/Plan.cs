@@ -91,9 +91,31 @@ namespace Voxseg
             var labels = options.Labels ?? (highestLabel > byte.MaxValue
                 ? (Array)new ushort[volume.VoxelCount]
                 : new byte[volume.VoxelCount]);
-            using (var run = new Run(progress, cancellation))
+            var outputs = new Outputs(volume, labels, options.Maps);
+            using (var watch = new Watch(progress, cancellation))
+            using (var call = new NativeCall())
             {
-                return new LabelMap(volume, labels, run.Segment(handle, volume, labels, options.Maps));
+                vxs_volume rawVolume;
+                volume.Fill(&rawVolume, call);
+                vxs_run_options run;
+                VoxsegException.Check(NativeMethods.vxs_run_options_init(&run, (ulong)sizeof(vxs_run_options)));
+                run.progress = watch.Receiver;
+                run.user_data = watch.UserData;
+                run.cancel = watch.Cancel(call);
+                var record = IntPtr.Zero;
+                run.record = options.Record ? &record : null;
+                vxs_labels rawLabels;
+                outputs.Fill(&rawLabels, &run, call);
+                vxs_run_report report;
+                VoxsegException.Check(NativeMethods.vxs_run_report_init(&report, (ulong)sizeof(vxs_run_report)));
+                ErrorHandle error;
+                var status = NativeMethods.vxs_segment(handle, &rawVolume, &rawLabels, &run, &report, out error);
+                using (var owned = new RecordHandle(record))
+                {
+                    watch.Check(status, error);
+                    var about = options.Record ? Text.From(NativeMethods.vxs_record_json(owned)) : null;
+                    return new LabelMap(volume, labels, new RunReport(&report), about);
+                }
             }
         }
 

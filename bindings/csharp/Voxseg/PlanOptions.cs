@@ -34,6 +34,14 @@ namespace Voxseg
         /// <summary>What happens to scores that overflow half precision.</summary>
         public Overflow Overflow { get; set; } = Overflow.Single;
 
+        /// <summary>How convolutions are computed; for <see cref="Voxseg.Device.Cpu"/>.</summary>
+        public Accuracy Accuracy { get; set; } = Accuracy.Fast;
+
+        /// <summary>
+        /// Which instructions are used; for <see cref="Voxseg.Device.Cpu"/>. What the machine lacks is an error.
+        /// </summary>
+        public Instructions Instructions { get; set; } = Instructions.Auto;
+
         /// <summary>
         /// Threads that a run may use, the calling one included. 0 (default): all processors of this process. Results are
         /// the same for any number.
@@ -84,6 +92,8 @@ namespace Voxseg
             raw->device_index = (uint)DeviceIndex;
             raw->fallback = (int)Fallback;
             raw->overflow = (int)Overflow;
+            raw->accuracy = (int)Accuracy;
+            raw->instructions = (int)Instructions;
             raw->device_memory_budget = (ulong)DeviceMemoryBudget;
             raw->device_cache = call.Pin(DeviceCache, "DeviceCache");
             raw->device_stream = (void*)DeviceStream;

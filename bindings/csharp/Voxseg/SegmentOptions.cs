@@ -14,6 +14,9 @@ namespace Voxseg
 
         /// <summary>Maps to fill beside the labels.</summary>
         public IList<VoxelMap> Maps { get; } = new List<VoxelMap>();
+
+        /// <summary>Whether <see cref="LabelMap.Record"/> is wanted.</summary>
+        public bool Record { get; set; }
     }
 
     /// <summary>
@@ -72,11 +75,7 @@ namespace Voxseg
             raw->data = Values.At(call);
             raw->data_size = (ulong)Values.Bytes;
             raw->offset = Values.Start;
-            var strides = Values.Strides;
-            for (var axis = 0; axis < 3; axis++)
-            {
-                raw->strides[axis] = strides[axis];
-            }
+            Values.CopyStrides(raw->strides);
         }
     }
 }

@@ -194,11 +194,7 @@ namespace Voxseg
             raw->dtype = (int)first.Type;
             raw->data_size = (ulong)first.Bytes;
             raw->offset = first.Start;
-            var strides = first.Strides;
-            for (var axis = 0; axis < 3; axis++)
-            {
-                raw->strides[axis] = strides[axis];
-            }
+            first.CopyStrides(raw->strides);
             if (buffers.Count == 1)
             {
                 raw->data = first.At(call);

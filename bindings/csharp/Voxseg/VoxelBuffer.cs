@@ -87,6 +87,15 @@ namespace Voxseg
             return array == null ? (void*)address : call.Pin(array);
         }
 
+        /// <summary>Writes its strides into a structure.</summary>
+        internal unsafe void CopyStrides(long* to)
+        {
+            for (var axis = 0; axis < 3; axis++)
+            {
+                to[axis] = strides[axis];
+            }
+        }
+
         /// <summary>Offset as the library takes it.</summary>
         internal ulong Start
         {

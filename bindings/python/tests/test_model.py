@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import pickle
 import tempfile
 import unittest
@@ -12,7 +13,44 @@ from typing import Any, Callable
 import numpy as np
 
 import voxseg
-from fixture import MODEL, SMALL, SPACING, ct, expected, model, plan
+from fixture import MODEL, REPOSITORY, SMALL, SPACING, ct, expected, model, plan
+
+
+class Tasks(unittest.TestCase):
+    def test_a_task_is_used_as_a_model(self) -> None:
+        self.assertIn("total", voxseg.tasks())
+        file = REPOSITORY / "examples/models/organs.task.json"
+        opened = voxseg.Model.open_task(file, REPOSITORY / "examples/models")
+        self.assertEqual([label.name for label in opened.labels], ["background", "liver", "spleen", "kidneys"])
+        found = voxseg.Plan(opened).segment(ct(), SPACING, coordinates="RAS")
+        self.assertEqual((found.report.tiles, found.record), (1, None))
+        # The model's values become the task's, other labels and small pieces go.
+        values = {label.name: label.value for label in model().labels}
+        models = {1: ["liver"], 2: ["spleen"], 3: ["kidney_left", "kidney_right"]}
+        self.assertEqual(set(np.unique(found.labels)), {0, *models})
+        for value, names in models.items():
+            inside = np.isin(expected(), [values[name] for name in names])
+            self.assertTrue(np.all(inside[found.labels == value]), names)
+
+    def test_what_is_missing_is_named(self) -> None:
+        with self.assertRaisesRegex(voxseg.ModelError, "Dataset291.*Apache-2.0"):
+            voxseg.Model.open_task("total", "no/such/folder", subset=["liver"])
+        with self.assertRaisesRegex(voxseg.ArgumentError, "tail"):
+            voxseg.Model.open_task("total", "no/such/folder", subset=["tail"])
+        with self.assertRaises(ValueError):
+            voxseg.Model.open_task("total", "no/such/folder", resampling="best")
+
+
+class Records(unittest.TestCase):
+    def test_what_a_run_was(self) -> None:
+        found = plan().segment(ct(), SPACING, record=True)
+        record = found.record
+        assert record is not None
+        self.assertEqual(record["model"]["identity"], model().identity)
+        self.assertEqual(record["run"]["near_ties"], found.report.near_ties)
+        self.assertEqual(record["versions"]["voxseg"], voxseg.version())
+        labels = np.ascontiguousarray(found.labels).astype("<u2").tobytes()
+        self.assertEqual(record["output"]["labels_sha256"], hashlib.sha256(labels).hexdigest())
 
 
 class Opened(unittest.TestCase):
@@ -113,7 +151,7 @@ class Refused(unittest.TestCase):
             voxseg.Model.open(MODEL, folds=[-1])
 
     def test_plans(self) -> None:
-        with self.assertRaisesRegex(ValueError, "device is 'abacus', expected one of 'cpu', 'ort-cpu'"):
+        with self.assertRaisesRegex(ValueError, "device is 'abacus', expected one of .*'cpu', .*'ort-cpu'"):
             voxseg.Plan(model(), device="abacus")
         with self.assertRaisesRegex(ValueError, "threads is 0"):
             voxseg.Plan(model(), threads=0)
@@ -142,8 +180,19 @@ class Planned(unittest.TestCase):
         devices = voxseg.devices()
         self.assertEqual([device.name for device in devices][:1], ["cpu"])
         self.assertTrue(all(device.usable == (device.reason == "") for device in devices))
+        self.assertFalse(devices[0].hardware)
         self.assertTrue(voxseg.runtime_version().startswith("1."))
         self.assertTrue(Path(voxseg.runtime_path()).is_file())
+        with self.assertRaisesRegex(voxseg.DeviceError, "no/plug-in"):
+            voxseg.add_runtime_plugin("no/plug-in")
+
+    def test_a_device_that_is_not_there(self) -> None:
+        with self.assertRaises(voxseg.DeviceError):
+            voxseg.Plan(model(), device="cuda", device_index=99)
+        with voxseg.Plan(model(), device="cuda", device_index=99, fallback="cpu", device_cache=".") as plan:
+            self.assertIn("fallback", plan.describe())
+        with self.assertRaisesRegex(ValueError, "fallback is 'gpu'"):
+            voxseg.Plan(model(), fallback="gpu")
 
 
 if __name__ == "__main__":

@@ -98,10 +98,11 @@ class Runtime(unittest.TestCase):
         with tempfile.TemporaryDirectory() as nowhere:
             program = """
 try:
-    plan()
+    voxseg.Plan(model(), device="ort-cpu")
 except voxseg.DeviceError as error:
     print(error.status, error)
-print(all(not device.usable and device.reason for device in voxseg.devices()))
+print(all(device.usable == (device.name == "cpu") for device in voxseg.devices()))
+assert (expected() == plan().segment(ct(), SPACING).labels).all()
 """
             words = run(program, VOXSEG_ORT_LIBRARY=nowhere).stdout.decode()
         self.assertTrue(words.startswith("301 ") and words.strip().endswith("True"), words)
@@ -109,7 +110,7 @@ print(all(not device.usable and device.reason for device in voxseg.devices()))
         self.assertIn(nowhere, words)
 
     def test_a_named_one(self) -> None:
-        plan()
+        voxseg.open_runtime()
         path = voxseg.runtime_path()
         program = f"voxseg.open_runtime({path!r}); print(voxseg.runtime_path())"
         self.assertEqual(run(program).stdout.decode().strip(), path)
@@ -121,7 +122,7 @@ print(all(not device.usable and device.reason for device in voxseg.devices()))
         program = """
 import os, sys
 os.environ.pop("VOXSEG_ORT_LIBRARY", None)
-assert (expected() == plan().segment(ct(), SPACING).labels).all()
+voxseg.Plan(model(), device="ort-cpu").segment(ct(), SPACING)
 assert "onnxruntime" not in sys.modules
 print(voxseg.runtime_path())
 import onnxruntime

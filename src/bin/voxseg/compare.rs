@@ -8,12 +8,12 @@ use voxseg::labels::{
     CompareOptions, Comparison, Label, Pair, compare as compare_labels, labels_on_grid, pairs_by_name,
     pairs_by_terms, summary,
 };
-use voxseg::model::{Model, ModelOptions};
 
 use crate::counts::thousands;
 use crate::failure::{Failure, Outcome};
 use crate::image_file::ImageFile;
 use crate::options::threads;
+use crate::tasks::labels_of;
 
 /// What to compare.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ pub struct Arguments {
     /// What makes a label of the first map and one of the second the same
     #[arg(long = "match", value_enum, value_name = "HOW", default_value_t = Matching::Value)]
     matching: Matching,
-    /// The model whose labels the maps hold; twice for one of each map
+    /// The model's folder or a task's name whose labels the maps hold; twice for one of each map
     #[arg(long, value_name = "FOLDER", required_if_eq_any([("matching", "name"), ("matching", "term")]))]
     model: Vec<PathBuf>,
 }
@@ -55,9 +55,7 @@ enum Matching {
 
 /// The labels of the models of both maps; none without models.
 fn tables(models: &[PathBuf]) -> Outcome<[Vec<Label>; 2]> {
-    let table = |folder: &PathBuf| -> Outcome<Vec<Label>> {
-        Ok(Model::open(folder, &ModelOptions::default())?.labels().to_vec())
-    };
+    let table = |model: &PathBuf| -> Outcome<Vec<Label>> { Ok(labels_of(model)?) };
     match models {
         [] => Ok([Vec::new(), Vec::new()]),
         [both] => table(both).map(|labels| [labels.clone(), labels]),

@@ -16,6 +16,7 @@ mod progress;
 mod report;
 mod run;
 mod statistics;
+mod tasks;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -51,6 +52,8 @@ enum Command {
     },
     /// Draw labels over an image: three planes through the largest structure, with a legend
     Picture(picture::Arguments),
+    /// List TotalSegmentator's tasks, or the labels of one
+    Tasks(tasks::Arguments),
     /// List what networks can run on
     Devices,
     /// Compare two label maps: voxels, and each label's overlap, volume and surface
@@ -66,6 +69,7 @@ fn dispatch(command: &Command) -> Outcome<()> {
         Command::Run(arguments) => run::run(&mut out, arguments),
         Command::Convert { from, to } => convert::convert(from, to),
         Command::Picture(arguments) => picture::picture(arguments),
+        Command::Tasks(arguments) => tasks::tasks(&mut out, arguments),
         Command::Devices => devices::devices(&mut out),
         Command::Compare(arguments) => compare::compare(&mut out, arguments),
         Command::Statistics(arguments) => statistics::statistics(&mut out, arguments),
@@ -111,5 +115,9 @@ mod tests {
         assert!(Tool::try_parse_from(line.split(' ')).is_ok());
         assert!(Tool::try_parse_from(line.replace("4GiB", "4Gi").split(' ')).is_err());
         assert!(Tool::try_parse_from("voxseg run --model m --out c.nii".split(' ')).is_err());
+        let line = "voxseg run --task total --weights w --subset liver,spleen --image a.nii --out c.nii";
+        assert!(Tool::try_parse_from(line.split(' ')).is_ok());
+        assert!(Tool::try_parse_from(line.replace("--weights w", "").split_whitespace()).is_err());
+        assert!(Tool::try_parse_from(format!("{line} --model m").split(' ')).is_err());
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use voxseg::engine::Device;
+use voxseg::engine::cpu::Isa;
 use voxseg::model::Fold;
 use voxseg::plan::Precision;
 
@@ -61,6 +62,15 @@ pub fn device(text: &str) -> Result<Device, String> {
     Device::from_name(text).map_err(|error| error.to_string())
 }
 
+/// The name of an instruction set.
+pub fn instructions(text: &str) -> Result<Isa, String> {
+    let all = || std::iter::once(Isa::Auto).chain(Isa::ALL);
+    all().find(|isa| isa.name() == text).ok_or_else(|| {
+        let names: Vec<&str> = all().map(Isa::name).collect();
+        format!("`{text}` is no instruction set; write {}", names.join(" or "))
+    })
+}
+
 /// The name of a precision.
 pub fn precision(text: &str) -> Result<Precision, String> {
     match text {
@@ -68,15 +78,6 @@ pub fn precision(text: &str) -> Result<Precision, String> {
         "f32" => Ok(Precision::F32),
         "f16" => Ok(Precision::F16),
         _ => Err(format!("`{text}` is no precision; write auto, f32 or f16")),
-    }
-}
-
-/// The name of a precision, as the option takes it.
-pub fn precision_name(precision: Precision) -> &'static str {
-    match precision {
-        Precision::Auto => "auto",
-        Precision::F32 => "f32",
-        Precision::F16 => "f16",
     }
 }
 
@@ -114,8 +115,7 @@ mod tests {
 
     #[test]
     fn precisions_have_names() {
-        for name in ["auto", "f32", "f16"] {
-            assert_eq!(precision(name).map(precision_name), Ok(name));
-        }
+        assert_eq!(precision("f16"), Ok(Precision::F16));
+        assert!(precision("f64").is_err());
     }
 }

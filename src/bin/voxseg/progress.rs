@@ -60,6 +60,7 @@ fn line(progress: &Progress, seconds: f64) -> String {
         Stage::Preprocess => "preparing".into(),
         Stage::Network => format!("tile {}/{}", progress.tiles_done, progress.tiles),
         Stage::Restore => "restoring".into(),
+        Stage::Measure => "measuring".into(),
     };
     let left = match progress.fraction {
         0.1..1.0 => format!("  {} left", clock(seconds / progress.fraction * (1.0 - progress.fraction))),

@@ -4,13 +4,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use voxseg::engine::cpu::{CpuOptions, Isa, Mode};
 use voxseg::engine::{Device, DeviceOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::Model;
-use voxseg::plan::{Blending, Plan, PlanOptions, PlanReport, Precision};
+use voxseg::plan::{Blending, PlanOptions, PlanReport, Precision};
 use voxseg::progress::Run;
+use voxseg::record::record;
 use voxseg::restore::{Map, MapBuffer};
 use voxseg::segment::RunReport;
+use voxseg::task::AnyModel;
 use voxseg::volume::{DType, Layout};
 
 use crate::counts::{self, Count, count, size, thousands};
@@ -19,14 +22,17 @@ use crate::image_file::{ImageFile, check_folder, check_name};
 use crate::info::Weights;
 use crate::picture::{self, Caption};
 use crate::progress::Bar;
+use crate::tasks::TaskArguments;
 use crate::{options, report};
 
 /// What to segment with what, and where results go.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The model's folder, or its zip archive; several models of one dataset are averaged
-    #[arg(long, value_name = "PATH", required = true)]
+    #[arg(long, value_name = "PATH", required_unless_present = "task", conflicts_with = "task")]
     model: Vec<PathBuf>,
+    #[command(flatten)]
+    task: TaskArguments,
     /// The image (.nii, .nii.gz, .mhd); once for each of the model's channels, in its order
     #[arg(long, value_name = "FILE", required = true)]
     image: Vec<PathBuf>,
@@ -62,6 +68,12 @@ pub struct Arguments {
     /// What the network computes in: auto, f32 or f16
     #[arg(long, value_name = "TYPE", value_parser = options::precision, default_value = "auto")]
     precision: Precision,
+    /// Compute convolutions as plain sums on the CPU: slower, smaller rounding errors
+    #[arg(long)]
+    exact: bool,
+    /// Instructions to use on the CPU: auto, avx512, avx2, neon or portable
+    #[arg(long, value_name = "NAME", value_parser = options::instructions, default_value = "auto")]
+    instructions: Isa,
     /// Threads to use; 0: all processors
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -119,9 +131,14 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
     let image = read_channels(&arguments.image)?;
     let read = lap();
-    let open = |path: &PathBuf| Model::open(path, &(&arguments.weights).into());
-    let members: Vec<Model> = arguments.model.iter().map(open).collect::<voxseg::Result<_>>()?;
-    let model = Model::ensemble(&members)?;
+    let model = match arguments.task.open()? {
+        Some(task) => AnyModel::Task(task),
+        None => {
+            let open = |path: &PathBuf| Model::open(path, &(&arguments.weights).into());
+            let members: Vec<Model> = arguments.model.iter().map(open).collect::<voxseg::Result<_>>()?;
+            AnyModel::Model(Model::ensemble(&members)?)
+        }
+    };
     let opened = lap();
     let options = PlanOptions {
         device: arguments.device,
@@ -129,6 +146,10 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
             fallback: arguments.fallback,
             memory_budget: arguments.device_memory,
             cache: arguments.device_cache.clone(),
+            cpu: CpuOptions {
+                mode: if arguments.exact { Mode::Exact } else { Mode::Fast },
+                isa: arguments.instructions,
+            },
             ..DeviceOptions::default()
         },
         precision: arguments.precision,
@@ -139,7 +160,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         memory_budget: arguments.memory_budget,
         postprocess: arguments.postprocess,
     };
-    let mut plan = Plan::new(&model, &options)?;
+    let mut plan = model.plan(&options)?;
     let planned = plan.report(&image.geometry)?;
     let mut times = Times { read, model: opened, plan: lap(), write: 0.0 };
 
@@ -167,6 +188,10 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let result = plan.segment(&volume, &mut buffer, &mut maps, &mut Run::default().with_progress(watch));
     bar.clear();
     let result = result?;
+    let record = match &arguments.report {
+        Some(_) => record(&model.describe(), &plan, &volume, &buffer, &result)?,
+        None => serde_json::Value::Null,
+    };
 
     lap();
     let mut labels = image.sibling(dtype, bytes);
@@ -181,11 +206,11 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let values = labels.labels(&arguments.out)?;
     let counts = count(&values, model.labels(), image.geometry.voxel_volume());
     if let Some(path) = &arguments.report {
-        let report = report::report(&model, &plan, &image.geometry, &planned, &result, &counts);
+        let report = report::report(record, &counts);
         std::fs::write(path, format!("{report:#}\n")).map_err(|error| Failure::write(path, error))?;
     }
     if let Some(path) = &arguments.picture {
-        picture::write(path, &image, &values, &counts, &model, &arguments.caption)?;
+        picture::write(path, &image, &values, &counts, model.name(), &arguments.caption)?;
     }
     if !arguments.quiet {
         summary(out, &counts, &planned, &result, &times)?;

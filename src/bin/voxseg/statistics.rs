@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use voxseg::labels::{Label, LabelDose, LabelStatistics, dose as measure_dose, statistics as measure};
-use voxseg::model::{Model, ModelOptions};
+use voxseg::progress::Run;
 
 use crate::counts::thousands;
 use crate::failure::Outcome;
 use crate::image_file::ImageFile;
 use crate::options::threads;
+use crate::tasks::labels_of;
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,7 @@ pub struct Arguments {
     /// A dose to give the share for that receives at least as much; as often as needed
     #[arg(long, value_name = "DOSE", requires = "dose")]
     level: Vec<f64>,
-    /// The model's folder, for names
+    /// The model's folder or a task's name, for names of labels
     #[arg(long, value_name = "FOLDER")]
     model: Option<PathBuf>,
     /// Print JSON
@@ -51,14 +52,14 @@ pub fn statistics(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let image = arguments.image.as_deref().map(ImageFile::read).transpose()?;
     let dose = arguments.dose.as_deref().map(ImageFile::read).transpose()?;
     let names = match &arguments.model {
-        Some(folder) => Model::open(folder, &ModelOptions::default())?.labels().to_vec(),
+        Some(model) => labels_of(model)?,
         None => Vec::new(),
     };
     let map = labels.volume()?;
     let image = image.as_ref().map(ImageFile::volume).transpose()?;
-    let found = measure(&map, image.as_ref().map(|image| (image, 0)), threads())?;
+    let found = measure(&map, image.as_ref().map(|image| (image, 0)), threads(), &mut Run::default())?;
     let mut doses = match &dose {
-        Some(dose) => measure_dose(&map, &dose.volume()?, threads())?,
+        Some(dose) => measure_dose(&map, &dose.volume()?, threads(), &mut Run::default())?,
         None => Vec::new(),
     }
     .into_iter();

@@ -1,5 +1,6 @@
 use super::{Image, assert_near, indices, oblique, position};
 use crate::labels::{LabelDose, dose};
+use crate::progress::Run;
 use crate::volume::{DType, Geometry, Layout, Volume};
 
 const CENTER: [f64; 3] = [10.0, -5.0, 30.0];
@@ -59,11 +60,11 @@ fn a_linear_dose_on_a_coarse_oblique_grid() {
     let middle = position(&unplaced, shape.map(|length| length / 2));
     let grid = Geometry { origin: [0, 1, 2].map(|axis| CENTER[axis] - middle[axis]), ..unplaced };
     let field = Image::intensities(&grid, |voxel| linear(position(&grid, voxel)));
-    let found = dose(&labels.volume(), &field.volume(), 2).unwrap();
+    let found = dose(&labels.volume(), &field.volume(), 2, &mut Run::default()).unwrap();
     assert_eq!((found.len(), found[0].outside), (1, 0));
     assert_doses(&found[0], &expected(&labels));
-    assert_eq!(dose(&labels.volume(), &field.volume(), 1).unwrap(), found);
-    let turned = &dose(&labels.turned().volume(), &field.volume(), 2).unwrap()[0];
+    assert_eq!(dose(&labels.volume(), &field.volume(), 1, &mut Run::default()).unwrap(), found);
+    let turned = &dose(&labels.turned().volume(), &field.volume(), 2, &mut Run::default()).unwrap()[0];
     assert_doses(turned, &expected(&labels));
 }
 
@@ -78,7 +79,7 @@ fn a_scaled_dose() {
     let layout = Layout::dense([7; 3], DType::U32);
     let field =
         Volume::new(grid, DType::U32, layout, vec![&bytes]).unwrap().with_scaling(0.001, 0.0).unwrap();
-    assert_doses(&dose(&labels.volume(), &field, 2).unwrap()[0], &expected(&labels));
+    assert_doses(&dose(&labels.volume(), &field, 2, &mut Run::default()).unwrap()[0], &expected(&labels));
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn outside_there_is_no_dose() {
         ..Geometry::with_shape([9, 2, 2])
     };
     let field = Image::intensities(&grid, |_| 2.0);
-    let found = &dose(&labels.volume(), &field.volume(), 2).unwrap()[0];
+    let found = &dose(&labels.volume(), &field.volume(), 2, &mut Run::default()).unwrap()[0];
     let outside = indices(labels.grid.shape)
         .zip(&labels.bytes)
         .filter(|(voxel, label)| **label == 1 && position(&labels.grid, *voxel)[0] < CENTER[0] - 2.0);

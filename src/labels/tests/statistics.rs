@@ -1,11 +1,12 @@
 use proptest::prelude::*;
 
 use super::{Image, assert_near, blocks, indices, oblique, position};
-use crate::labels::{CompareOptions, LabelStatistics, compare, statistics};
+use crate::labels::{CompareOptions, LabelStatistics, compare, dose, statistics};
+use crate::progress::{Cancel, Run, Stage};
 use crate::volume::{DType, Geometry, Layout, Volume};
 
 fn of(labels: &Image, image: &Image, threads: usize) -> Vec<LabelStatistics> {
-    statistics(&labels.volume(), Some((&image.volume(), 0)), threads).unwrap()
+    statistics(&labels.volume(), Some((&image.volume(), 0)), threads, &mut Run::default()).unwrap()
 }
 
 fn noise(grid: &Geometry, seed: u64) -> Image {
@@ -72,7 +73,7 @@ proptest! {
         let labels = blocks(&oblique(shape, [0.7, 1.1, 2.5], [0.0; 3]), seed);
         let options = CompareOptions { pairs: None, tolerance: Some(1.0), threads: 1 };
         let compared = compare(&labels.volume(), &labels.volume(), &options).unwrap();
-        for (one, compared) in statistics(&labels.volume(), None, 2).unwrap().iter().zip(compared) {
+        for (one, compared) in statistics(&labels.volume(), None, 2, &mut Run::default()).unwrap().iter().zip(compared) {
             prop_assert_eq!(one.label, compared.pair.first);
             assert_near(one.surface_area, compared.surface.unwrap().areas[0], "area");
         }
@@ -98,7 +99,7 @@ fn labels_may_be_large() {
     let grid = Geometry::with_shape([2, 1, 1]);
     let bytes: Vec<u8> = [3_000_000_000_u32, 4095].iter().flat_map(|label| label.to_ne_bytes()).collect();
     let labels = Volume::new(grid, DType::U32, Layout::dense([2, 1, 1], DType::U32), vec![&bytes]).unwrap();
-    let found = statistics(&labels, None, 1).unwrap();
+    let found = statistics(&labels, None, 1, &mut Run::default()).unwrap();
     assert_eq!(
         found.iter().map(|one| (one.label, one.first[0])).collect::<Vec<_>>(),
         [(4095, 1), (3_000_000_000, 0)]
@@ -110,10 +111,32 @@ fn errors_name_the_argument() {
     let grid = Geometry::with_shape([2, 2, 2]);
     let labels = Image::labels(&grid, |_| 1);
     let error = |image: &Image, channel| {
-        statistics(&labels.volume(), Some((&image.volume(), channel)), 1).unwrap_err().to_string()
+        statistics(&labels.volume(), Some((&image.volume(), channel)), 1, &mut Run::default())
+            .unwrap_err()
+            .to_string()
     };
     assert!(error(&Image::labels(&Geometry::with_shape([2, 2, 1]), |_| 1), 0).contains("image.shape"));
     let shifted = Geometry { origin: [0.6, 0.0, 0.0], ..grid.clone() };
     assert!(error(&Image::labels(&shifted, |_| 1), 0).contains("the labels' grid"));
     assert!(error(&labels, 1).contains("channel"));
+}
+
+#[test]
+fn progress_comes_and_cancelling_works() {
+    let labels = Image::labels(&Geometry::with_shape([3, 4, 100]), |_| 1);
+    let mut seen = Vec::new();
+    let mut run = Run::default().with_progress(|progress| {
+        assert_eq!(progress.stage, Stage::Measure);
+        seen.push(progress.fraction);
+        true
+    });
+    statistics(&labels.volume(), None, 1, &mut run).unwrap();
+    drop(run);
+    assert!(seen.len() > 3 && seen.is_sorted() && seen.last() == Some(&1.0), "{seen:?}");
+    let mut run = Run::default().with_progress(|progress| progress.fraction < 0.2);
+    assert!(matches!(statistics(&labels.volume(), None, 1, &mut run), Err(crate::Error::Cancelled)));
+    let cancel = Cancel::new();
+    cancel.request();
+    let found = dose(&labels.volume(), &labels.volume(), 2, &mut Run::new(cancel));
+    assert!(matches!(found, Err(crate::Error::Cancelled)));
 }

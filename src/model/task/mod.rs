@@ -116,6 +116,18 @@ impl Task {
         catalogue::find(name)
     }
 
+    /// A task by its name or, where that ends in `.json`, out of the file of that path.
+    ///
+    /// # Errors
+    /// As [`Task::named`] and [`Task::from_json`]; [`Error::Read`] for a file that can't be read.
+    pub fn find(name: &str) -> Result<Self> {
+        if !name.ends_with(".json") {
+            return Self::named(name);
+        }
+        let json = std::fs::read(name).map_err(|source| Error::Read { path: name.into(), source })?;
+        Self::from_json(&json, name)
+    }
+
     /// The names of all of TotalSegmentator's tasks.
     pub fn names() -> Vec<String> {
         catalogue::names()

@@ -23,6 +23,9 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
     let named = json.get("labels")?;
     // A task of the same family has the same labels.
     let labels = if named.is_list() { table(&names(&named)?) } else { find(named.text()?)?.labels };
+    if labels.len() > 1 << 16 {
+        return Err(named.wrong("at most 65535 labels"));
+    }
     let mut task = Task {
         name,
         modality: text("modality", "")?,

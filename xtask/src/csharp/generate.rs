@@ -7,15 +7,18 @@ use super::header::{Constant, Header, Signature, Type, Variable};
 use crate::Result;
 
 /// Groups of constants that are an enumeration of the binding: prefix, name, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 15] = [
+const ENUMERATIONS: [(&str, &str, &str); 18] = [
     ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
     ("VXS_DEVICE_", "Device", "What runs the network."),
     ("VXS_PRECISION_", "Precision", "The type that the network computes in."),
     ("VXS_FALLBACK_", "Fallback", "What happens where the device can't compute something."),
     ("VXS_OVERFLOW_", "Overflow", "What happens to scores that overflow half precision."),
+    ("VXS_ACCURACY_", "Accuracy", "How the own CPU engine computes convolutions."),
+    ("VXS_INSTRUCTIONS_", "Instructions", "Which instructions the own CPU engine uses."),
     ("VXS_MIRRORING_", "Mirroring", "Whether tiles are also computed mirrored."),
     ("VXS_BLENDING_", "Blending", "How overlapping tiles weigh."),
     ("VXS_POSTPROCESS_", "Postprocess", "What is done to the labels that the network gives."),
+    ("VXS_RESAMPLING_", "Resampling", "How a task brings the volume to its networks' grid."),
     ("VXS_FOREGROUND_CROP_", "ForegroundCrop", "How Auto3DSeg models find the foreground."),
     ("VXS_STAGE_", "Stage", "What a run is at."),
     ("VXS_MAP_", "MapKind", "What a map tells of each voxel."),
@@ -103,6 +106,11 @@ fn handle(opaque: &str) -> String {
         "    internal sealed class {name} : SafeHandle
     {{
         public {name}() : base(IntPtr.Zero, true) {{ }}
+
+        public {name}(IntPtr owned) : base(IntPtr.Zero, true)
+        {{
+            SetHandle(owned);
+        }}
 
         public override bool IsInvalid
         {{

@@ -61,7 +61,7 @@ pub fn run() -> Result<()> {
 
 /// Writes the package and returns its path: with this machine's library, those built elsewhere, and documents, which are
 /// files and where they go.
-pub fn pack(library: &Path, others: &[Native], documents: &[(PathBuf, &str)]) -> Result<PathBuf> {
+pub fn pack(library: &Path, others: &[Native], documents: &[(PathBuf, String)]) -> Result<PathBuf> {
     let assembly = folder().join("package");
     binding(&assembly)?;
     let mut entries: BTreeMap<String, Vec<u8>> = BTreeMap::new();
@@ -77,7 +77,7 @@ pub fn pack(library: &Path, others: &[Native], documents: &[(PathBuf, &str)]) ->
         add(format!("licenses/voxseg/{licence}"), &root().join(licence))?;
     }
     for (path, name) in documents {
-        add((*name).into(), path)?;
+        add(name.clone(), path)?;
     }
     let here = Native::here(library.into())?;
     for native in others.iter().chain([&here]) {
@@ -142,6 +142,12 @@ pub fn unpack(package: &Path, to: &Path) -> Result<()> {
         if read(name)?.windows(own.len()).any(|part| part == own.as_bytes()) {
             return Err(wrong(format!("{name} names the folder that it was built in")));
         }
+    }
+    if !["voxseg/LICENSE-MIT", "onnxruntime/LICENSE"]
+        .iter()
+        .all(|it| names.contains(&format!("licenses/{it}")))
+    {
+        return Err(wrong("a licence is missing".into()));
     }
     let nuspec = String::from_utf8_lossy(&read("Voxseg.nuspec")?).into_owned();
     if !nuspec.contains(&format!("<version>{VERSION}</version>")) {

@@ -25,10 +25,11 @@ from ._errors import (
     ModelError,
     RunError,
 )
-from ._model import Label, Model
+from ._measure import Dose, Statistics, dose, statistics
+from ._model import Label, Model, tasks
 from ._plan import Plan, PlanReport
 from ._progress import Cancel, Progress
-from ._runtime import Device, devices, open_runtime, runtime_path, runtime_version, version
+from ._runtime import Device, add_runtime_plugin, devices, open_runtime, runtime_path, runtime_version, version
 from ._segmentation import RunReport, Segmentation
 
 __version__ = version()
@@ -41,6 +42,7 @@ __all__ = [
     "Comparison",
     "Device",
     "DeviceError",
+    "Dose",
     "Error",
     "InternalError",
     "Label",
@@ -53,11 +55,16 @@ __all__ = [
     "RunError",
     "RunReport",
     "Segmentation",
+    "Statistics",
+    "add_runtime_plugin",
     "compare",
     "devices",
+    "dose",
     "match_labels",
     "open_runtime",
     "runtime_path",
     "runtime_version",
+    "statistics",
+    "tasks",
     "version",
 ]

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ._constants import number
 from ._errors import call
 from ._handle import Handle
 from ._native import ffi, lib
@@ -69,6 +70,37 @@ class Model(Handle):
         return cls(_made(lambda place: call(lib.vxs_model_open_memory, raw, len(names), options, place)))
 
     @classmethod
+    def open_task(
+        cls,
+        task: str | os.PathLike[str],
+        weights: str | os.PathLike[str],
+        *,
+        subset: Sequence[str] = (),
+        robust_crop: bool = False,
+        remove_small: float = 0.0,
+        resampling: str = "linear",
+        split: bool = False,
+    ) -> Model:
+        """Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose
+        path ends in ".json".
+
+        `weights` is the folder that holds its models as TotalSegmentator stores them; nothing is ever fetched. `subset`
+        are the names of the labels that are wanted, for whole-body tasks: a rough segmentation, or with `robust_crop` a
+        finer one, finds where they are, and only the models that know them run there. Pieces of a label of at most
+        `remove_small` cubic millimetres are removed. `resampling` is "linear" (TotalSegmentator from 2.16), "cubic"
+        (before) or "network" (each network's own). `split` cuts every volume into three overlapping parts along the
+        body, as otherwise only large ones are.
+        """
+        raw = initialised("vxs_task_options")
+        raw.resampling = number("RESAMPLING", resampling)
+        raw.robust_crop, raw.split, raw.remove_small = robust_crop, split, remove_small
+        if subset:
+            names = [ffi.new("char[]", utf8(name, "subset")) for name in subset]
+            raw.subset, raw.subset_count = keep(raw, ffi.new("const char *[]", keep(raw, names))), len(names)
+        encoded = utf8(task, "task"), utf8(weights, "weights")
+        return cls(_made(lambda place: call(lib.vxs_model_open_task, *encoded, raw, place)))
+
+    @classmethod
     def ensemble(cls, members: Iterable[Model]) -> Model:
         """One model of several with the same channels and labels, whose probabilities are averaged."""
         pointers = [member._get() for member in members]
@@ -124,6 +156,11 @@ class Model(Handle):
 
     def __repr__(self) -> str:
         return "<voxseg.Model, closed>" if self._pointer is None else f"<voxseg.Model {self.name!r}>"
+
+
+def tasks() -> tuple[str, ...]:
+    """The names of TotalSegmentator's tasks, for `Model.open_task`."""
+    return tuple(text(lib.vxs_task_name(index)) for index in range(lib.vxs_task_count()))
 
 
 def _made(make: Any) -> Any:

@@ -12,16 +12,16 @@ import numpy as np
 
 from . import _constants
 from ._buffers import overlap, place_channels, place_output
-from ._errors import Error, call
+from ._errors import DeviceError, Error, call
 from ._handle import Handle
 from ._images import ArrayGrid, Image, image_of
 from ._model import Label, Model
 from ._native import ffi, lib
 from ._progress import Cancel, Receiver, Watch
-from ._runtime import seek_runtime
+from ._runtime import open_runtime, seek_runtime
 from ._segmentation import RunReport, Segmentation
 from ._structures import initialised, keep
-from ._text import text
+from ._text import text, utf8
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -32,6 +32,8 @@ class PlanReport:
 
     device: str
     """What runs the network."""
+    device_index: int
+    """Which of the provider's devices."""
     precision: str
     """The type that it computes in."""
     threads: int
@@ -68,12 +70,27 @@ class Plan(Handle):
         blending: str = "model",
         memory_budget: int | None = None,
         postprocess: bool = False,
+        device_index: int = 0,
+        fallback: str = "off",
+        overflow: str = "single",
+        device_memory_budget: int | None = None,
+        device_cache: str | os.PathLike[str] | None = None,
+        accuracy: str = "fast",
+        instructions: str = "auto",
     ) -> None:
         """Compiles the model's network for a device; `voxseg.devices()` lists them.
 
         `threads`, `step` (distance between tiles as a share of their size) and `memory_budget` (bytes that a run may
         need) are the machine's or the model's own where they are None. `mirroring=False` is faster by 2 to the number
         of axes that the model mirrors along. `postprocess` applies what comes with the model.
+
+        For GPUs: `device_index` tells which one. `fallback="cpu"` lets the CPU compute what the device can't, or
+        everything; `describe` tells. `overflow="error"` ends a run whose scores overflow half precision, which else
+        repeats those tiles in single. `device_memory_budget` is in bytes of the device's own memory, None for what is
+        free. `device_cache` is an existing folder for what TensorRT, OpenVINO and Core ML compile.
+
+        For "cpu": `accuracy="exact"` computes convolutions as plain sums, which takes three times as long.
+        `instructions` is one of "auto", "avx512", "avx2", "neon" and "portable".
         """
         options = initialised("vxs_plan_options")
         options.device = _constants.number("DEVICE", device)
@@ -81,14 +98,35 @@ class Plan(Handle):
         options.blending = _constants.number("BLENDING", blending)
         options.mirroring = lib.VXS_MIRRORING_MODEL if mirroring else lib.VXS_MIRRORING_OFF
         options.postprocess = lib.VXS_POSTPROCESS_MODEL if postprocess else lib.VXS_POSTPROCESS_OFF
-        for name, value in (("threads", threads), ("step", step), ("memory_budget", memory_budget)):
+        options.device_index = device_index
+        options.fallback = _constants.number("FALLBACK", fallback)
+        options.overflow = _constants.number("OVERFLOW", overflow)
+        options.accuracy = _constants.number("ACCURACY", accuracy)
+        options.instructions = _constants.number("INSTRUCTIONS", instructions)
+        if device_cache is not None:
+            options.device_cache = keep(options, ffi.new("char[]", utf8(device_cache, "device_cache")))
+        own = {
+            "threads": threads,
+            "step": step,
+            "memory_budget": memory_budget,
+            "device_memory_budget": device_memory_budget,
+        }
+        for name, value in own.items():
             if value is not None:
                 if value <= 0:
                     raise ValueError(f"{name} is {value}, expected more than 0, or None")
                 setattr(options, name, value)
-        seek_runtime()
         made = ffi.new("vxs_plan **")
-        call(lib.vxs_plan_create, model._get(), options, made)
+        try:
+            # The CPU needs ONNX Runtime only for what the library's own engine lacks.
+            if device != "cpu":
+                seek_runtime()
+            call(lib.vxs_plan_create, model._get(), options, made)
+        except DeviceError as error:
+            if error.status != lib.VXS_RUNTIME_MISSING:
+                raise
+            open_runtime()
+            call(lib.vxs_plan_create, model._get(), options, made)
         super().__init__(made[0], lib.vxs_plan_free)
         self._labels = model.labels
 
@@ -115,6 +153,7 @@ class Plan(Handle):
         call(lib.vxs_plan_report_for, self._here(), _volume(found), report)
         return PlanReport(
             _constants.name("DEVICE", report.device),
+            report.device_index,
             _constants.name("PRECISION", report.precision),
             report.threads,
             tuple(report.network_shape),
@@ -141,6 +180,7 @@ class Plan(Handle):
         probabilities: Sequence[int | str | Label] = (),
         margin: bool = False,
         entropy: bool = False,
+        record: bool = False,
     ) -> Segmentation:
         """Segments an image on its own grid. Blocks; other Python threads run on.
 
@@ -155,7 +195,8 @@ class Plan(Handle):
         `progress` is True for tqdm's bar or a callable that gets a `Progress` and returns False to cancel. An
         exception in it, Ctrl-C included, cancels within one tile and is raised here. `labels_out` is an integer array
         to write the labels into, in the order of the image's axes; on any failure it is untouched. `probabilities`
-        are labels by value or name.
+        are labels by value or name. `record` asks for what is needed to prove later which software and weights made the
+        labels.
         """
         found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates, scaling))
         raw = _volume(found)
@@ -172,6 +213,9 @@ class Plan(Handle):
         options.maps, options.map_count = keep(options, pointers), len(outputs.maps)
         if cancel is not None:
             options.cancel = keep(options, cancel._get())
+        place = ffi.new("vxs_record **")
+        if record:
+            options.record = keep(options, place)
         watch = Watch(progress)
         options.progress = watch.callback
         try:
@@ -181,8 +225,10 @@ class Plan(Handle):
                 raise
         finally:
             watch.close()
+        made = ffi.gc(place[0], lib.vxs_record_free)
         watch.rethrow()
-        return Segmentation(labels, maps, margin_map, entropy_map, RunReport.of(report))
+        about = json.loads(text(lib.vxs_record_json(made))) if record else None
+        return Segmentation(labels, maps, margin_map, entropy_map, RunReport.of(report), about)
 
     def _here(self) -> Any:
         if os.getpid() != self._process:

@@ -15,7 +15,7 @@ class Progress(NamedTuple):
     """How far a run is."""
 
     stage: str
-    """"preprocess", "network" or "restore"."""
+    """"preprocess", "network", "restore", or "measure" for numbers about labels."""
     fraction: float
     """Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds."""
     tiles_done: int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from . import _constants
 from ._errors import DeviceError, call
@@ -37,6 +37,15 @@ def open_runtime(path: str | os.PathLike[str] | None = None) -> None:
         call(lib.vxs_runtime_open, utf8(package, "path"))
 
 
+def add_runtime_plugin(path: str | os.PathLike[str]) -> None:
+    """Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, until the process ends.
+
+    Its devices can then be listed and used. Loads ONNX Runtime if it isn't loaded.
+    """
+    open_runtime()
+    call(lib.vxs_runtime_add_plugin, utf8(path, "path"))
+
+
 def _package() -> Path | None:
     """The folder of the installed `onnxruntime` package that holds the shared library."""
     specification = importlib.util.find_spec("onnxruntime")
@@ -64,7 +73,8 @@ def seek_runtime() -> None:
             raise
 
 
-class Device(NamedTuple):
+@dataclass(frozen=True)
+class Device:
     """One thing that a plan can run on."""
 
     name: str
@@ -75,6 +85,14 @@ class Device(NamedTuple):
     """Whether a plan can be made on it."""
     reason: str
     """Why it can't be used; empty when it can."""
+    index: int
+    """Its number among the provider's devices: what to pass to `Plan` as `device_index`."""
+    driver: str
+    """Its driver and the driver's version; empty when unknown."""
+    memory_bytes: int
+    """Bytes of its own memory; 0 when unknown or it has none."""
+    hardware: bool
+    """Whether it is hardware of its own, as far as is known: not a CPU, nor software that plays a GPU."""
 
 
 def devices() -> list[Device]:
@@ -91,5 +109,13 @@ def devices() -> list[Device]:
 def _device(found: object, index: int) -> Device:
     info = initialised("vxs_device_info")
     call(lib.vxs_device_list_get, found, index, info)
-    name = _constants.name("DEVICE", info.device)
-    return Device(name, text(info.name), bool(info.usable), text(info.reason))
+    return Device(
+        _constants.name("DEVICE", info.device),
+        text(info.name),
+        bool(info.usable),
+        text(info.reason),
+        info.index,
+        text(info.driver),
+        info.memory_bytes,
+        bool(info.hardware),
+    )

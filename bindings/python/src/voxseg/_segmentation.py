@@ -16,6 +16,8 @@ class RunReport:
     """Voxels of the label map."""
     near_ties: int
     """Voxels whose two best classes differ in probability by at most 0.01."""
+    tiles_in_single: int
+    """Runs of the network that overflowed half precision and were repeated in single."""
     preprocess_seconds: float
     """Seconds spent on reading, cropping, normalising and resampling the image."""
     network_seconds: float
@@ -49,3 +51,6 @@ class Segmentation:
     """Entropy of the probabilities in nats (float32)."""
     report: RunReport
     """What the run did."""
+    record: dict[str, Any] | None = None
+    """What the run was, where that was asked for: versions, model with hashes of its weights, plan, SHA-256 of the
+    labels."""

@@ -77,7 +77,7 @@ pub fn picture(arguments: &Arguments) -> Outcome<()> {
     let model = Model::open(&arguments.model, &ModelOptions::default())?;
     let values = labels.labels(&arguments.labels)?;
     let counts = count(&values, model.labels(), image.geometry.voxel_volume());
-    write(&arguments.out, &image, &values, &counts, &model, &arguments.caption)
+    write(&arguments.out, &image, &values, &counts, model.name(), &arguments.caption)
 }
 
 /// Draws labels over an image into a PNG file.
@@ -86,10 +86,10 @@ pub fn write(
     image: &ImageFile,
     labels: &[u32],
     counts: &[Count],
-    model: &Model,
+    name: &str,
     caption: &Caption,
 ) -> Outcome<()> {
-    let title = caption.title.as_deref().unwrap_or(model.name());
+    let title = caption.title.as_deref().unwrap_or(name);
     let canvas = draw(image, labels, counts, title, caption.note.as_deref());
     canvas.write(path).map_err(|reason| Failure::write(path, reason))
 }

@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: pieces of the numerics beside nnU-Net's own functions, in turn, medians and ratios.
 
+mod cpu;
+
 use std::path::{Path, PathBuf};
 
 use crate::{
@@ -39,9 +41,13 @@ const ROWS: [Row; 4] = [
     },
 ];
 
-pub fn run() -> Result<()> {
+/// `only` is `cpu` for the engines alone.
+pub fn run(only: Option<&str>) -> Result<()> {
+    if only == Some("cpu") {
+        return cpu::run();
+    }
     let python = peers()?;
-    let ours = numerics()?;
+    let ours = program("numerics")?;
     println!("{:<48} {:<36} {:>9} {:>9} {:>7}   extra MiB", "what", "peer", "peer s", "ours s", "ratio");
     for row in &ROWS {
         let (mut theirs, mut mine) = (Vec::new(), Vec::new());
@@ -131,17 +137,11 @@ fn peers() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Builds `benches/numerics.rs` and finds the program.
-fn numerics() -> Result<PathBuf> {
-    say("building benches/numerics");
-    let messages = execute_quietly(cargo().args([
-        "bench",
-        "--bench",
-        "numerics",
-        "--no-run",
-        "--message-format",
-        "json",
-    ]))?;
+/// Builds a program of `benches/` and finds it.
+fn program(name: &str) -> Result<PathBuf> {
+    say(&format!("building benches/{name}"));
+    let arguments = ["bench", "--bench", name, "--no-run", "--message-format", "json"];
+    let messages = execute_quietly(cargo().args(arguments))?;
     let program = messages.lines().rev().find_map(|line| {
         let rest = line.split_once("\"executable\":\"")?.1;
         Some(rest.split_once('"')?.0.to_owned())
@@ -163,4 +163,9 @@ fn measure(program: &mut std::process::Command) -> Result<(f64, f64)> {
 fn median(mut measured: Vec<(f64, f64)>) -> (f64, f64) {
     measured.sort_by(|a, b| a.0.total_cmp(&b.0));
     measured[measured.len() / 2]
+}
+
+fn median_of(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -1,0 +1,36 @@
+using System;
+using System.Threading;
+
+namespace Voxseg
+{
+    /// <summary>How to measure labels.</summary>
+    public sealed class MeasureOptions
+    {
+        /// <summary>For statistics: which of the image's channels.</summary>
+        public int Channel { get; set; }
+
+        /// <summary>Threads that work. 0 (default): all processors of this process. Numbers don't depend on it.</summary>
+        public int Threads { get; set; }
+
+        /// <summary>Is told the progress on the calling thread. What it throws ends the work and comes out.</summary>
+        public IProgress<SegmentProgress> Progress { get; set; }
+
+        /// <summary>Stops the work.</summary>
+        public CancellationToken Cancellation { get; set; }
+
+        internal unsafe void Fill(vxs_measure_options* raw, Watch watch, NativeCall call)
+        {
+            if (Channel < 0 || Threads < 0)
+            {
+                throw new ArgumentOutOfRangeException(
+                    Channel < 0 ? "Channel" : "Threads", Math.Min(Channel, Threads), "expected a number from 0");
+            }
+            VoxsegException.Check(NativeMethods.vxs_measure_options_init(raw, (ulong)sizeof(vxs_measure_options)));
+            raw->channel = (ulong)Channel;
+            raw->threads = (uint)Threads;
+            raw->progress = watch.Receiver;
+            raw->user_data = watch.UserData;
+            raw->cancel = watch.Cancel(call);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+"""Numbers about labels: known ones, over an image and a dose; progress, cancelling, what is refused."""
+
+from __future__ import annotations
+
+import math
+import unittest
+
+import numpy as np
+
+import voxseg
+
+
+class Measured(unittest.TestCase):
+    def setUp(self) -> None:
+        z, y, x = np.indices((8, 8, 8))
+        rod = (x >= 2) & (x < 4) & (y >= 2) & (y < 5) & (z >= 1) & (z < 5)
+        self.labels = np.where(rod, 9, 0).astype(np.uint8)
+        self.ramp = (10 * x).astype(np.int16)
+
+    def test_statistics(self) -> None:
+        shares = []
+        (found,) = voxseg.statistics(
+            self.labels, self.ramp, spacing=(1, 1, 2), progress=lambda now: shares.append(now.fraction)
+        )
+        self.assertEqual((shares[-1], shares), (1, sorted(shares)))
+        self.assertEqual((found.label, found.voxels, found.milliliters), (9, 24, 0.048))
+        self.assertEqual((found.first, found.last, found.margin), ((2, 2, 1), (3, 4, 4), 1))
+        self.assertEqual((found.centroid_index, found.centroid), ((2.5, 3.0, 2.5), (2.5, 3.0, 5.0)))
+        values = self.ramp[self.labels == 9]
+        self.assertEqual((found.mean, found.std, found.median), (values.mean(), values.std(), np.median(values)))
+        self.assertEqual((found.min, found.max), (20, 30))
+        (alone,) = voxseg.statistics(self.labels, spacing=(1, 1, 2), threads=1)
+        self.assertTrue(math.isnan(alone.mean))
+        self.assertEqual(voxseg.statistics(np.zeros((3, 3, 3), np.uint8), spacing=(1, 1, 1)), [])
+
+    def test_dose(self) -> None:
+        (found,) = voxseg.dose(self.labels, self.ramp.astype(np.float32), spacing=(1, 1, 2))
+        self.assertEqual((found.label, found.voxels, found.outside), (9, 24, 0))
+        self.assertEqual((found.mean, found.min, found.max), (25, 20, 30))
+        self.assertEqual((found.dose_to(100), found.dose_to(0)), (20, 30))
+        self.assertEqual(found.shares([0, 25, 31]), [1, 0.5, 0])
+        self.assertIn("label 9", repr(found))
+
+    def test_stopping(self) -> None:
+        cancel = voxseg.Cancel()
+        cancel.request()
+        with self.assertRaises(voxseg.Cancelled):
+            voxseg.statistics(self.labels, spacing=(1, 1, 1), cancel=cancel)
+
+        def fail(_: voxseg.Progress) -> bool:
+            raise KeyError("from the callback")
+
+        with self.assertRaises(KeyError):
+            voxseg.dose(self.labels, self.ramp, spacing=(1, 1, 1), progress=fail)
+
+    def test_refused(self) -> None:
+        with self.assertRaisesRegex(voxseg.ArgumentError, "image"):
+            voxseg.statistics(self.labels, self.ramp[:-1], spacing=(1, 1, 1))
+        with self.assertRaisesRegex(voxseg.ArgumentError, "channel"):
+            voxseg.statistics(self.labels, self.ramp, spacing=(1, 1, 1), channel=1)
+        with self.assertRaisesRegex(voxseg.ArgumentError, "percents"):
+            voxseg.dose(self.labels, self.ramp, spacing=(1, 1, 1))[0].dose_to(101)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,151 @@
+//! Our own engine for CPUs: it needs no library beside this one.
+//!
+//! A network is lowered once (`lower`) to steps over one arena (`program`). Convolutions of three along an axis run by
+//! minimal filtering (`winograd`), others as sums over kernel positions (`direct`), both through one matrix kernel
+//! (`product`); normalisations are gathered while values are written (`statistics`) and applied when they are read.
+//! Everything is written over sixteen lanes (`simd`) and compiled for each instruction set. Results don't depend on the
+//! number of threads: tasks are cut the same way for any (`team`).
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "counted loops over registers and lanes are unrolled; iterators over them aren't always"
+)]
+#![allow(
+    unsafe_code,
+    reason = "kernels that address memory by themselves and need SIMD; each block says why it may"
+)]
+
+mod direct;
+mod lower;
+mod map;
+mod memory;
+mod product;
+mod program;
+mod sample;
+mod simd;
+mod statistics;
+mod team;
+#[cfg(test)]
+mod tests;
+mod winograd;
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::error::{Error, Result};
+use crate::network::Network;
+use program::Program;
+pub use simd::{Isa, widest};
+
+/// How convolutions are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// By minimal filtering where it is faster; rounding errors are a few times those of the plain sum.
+    #[default]
+    Fast,
+    /// By the plain sum.
+    Exact,
+}
+
+/// How to compute on a CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuOptions {
+    /// How convolutions are computed.
+    pub mode: Mode,
+    /// Which instructions are used.
+    pub isa: Isa,
+}
+
+/// How a network is lowered.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    mode: Mode,
+    threads: usize,
+    /// Floats of a tensor whose memory is worth sharing.
+    large: usize,
+}
+
+/// As measured: smaller tensors cost more in waiting threads than they save.
+const LARGE: usize = 1 << 20;
+
+/// A network lowered for tiles of one size.
+pub struct CpuEngine {
+    program: Program,
+    mode: Mode,
+    /// Lengths of the image and the scores.
+    ends: [usize; 2],
+}
+
+impl CpuEngine {
+    /// Lowers a network.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for an operator that this engine lacks (attention), or instructions that the machine
+    /// lacks.
+    pub fn new(
+        network: &Arc<Network>,
+        tile: [usize; 3],
+        threads: usize,
+        options: CpuOptions,
+    ) -> Result<Self> {
+        Self::with(network, tile, options, Settings { mode: options.mode, threads, large: LARGE })
+    }
+
+    fn with(
+        network: &Arc<Network>,
+        tile: [usize; 3],
+        options: CpuOptions,
+        settings: Settings,
+    ) -> Result<Self> {
+        let program = lower::lower(network, tile, options.isa.resolve()?, &settings)?;
+        let voxels = tile.iter().product::<usize>();
+        let ends = [network.input_channels() * voxels, network.output_channels() * voxels];
+        Ok(CpuEngine { program, mode: options.mode, ends })
+    }
+
+    /// Bytes of weights in the engine's own forms: the part of [`Engine::workspace_bytes`] that stays the same for any
+    /// tile.
+    pub fn weight_bytes(&self) -> u64 {
+        self.program.weight_bytes()
+    }
+
+    /// Whether the engine has all operators of a network.
+    pub(super) fn supports(network: &Network) -> bool {
+        !network.nodes().iter().any(|node| lower::unsupported(&node.op))
+    }
+
+    /// Runs a tile and tells each step's name and seconds.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Result<Vec<(String, f64)>> {
+        self.check(input, output)?;
+        let seconds = self.program.profile(input, output);
+        Ok(self.program.steps.iter().map(|step| step.describe()).zip(seconds).collect())
+    }
+
+    fn check(&self, input: &[f32], output: &[f32]) -> Result<()> {
+        let found = [input.len(), output.len()];
+        match found == self.ends {
+            true => Ok(()),
+            false => Err(Error::argument("tile", format!("{found:?} values"), format!("{:?}", self.ends))),
+        }
+    }
+}
+
+impl Engine for CpuEngine {
+    fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
+        self.check(input, output)?;
+        self.program.run(input, output);
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        let mode = if self.mode == Mode::Exact { ", exact" } else { "" };
+        format!("voxseg {} (CPU, {}{mode})", env!("CARGO_PKG_VERSION"), self.program.isa.name())
+    }
+
+    fn workspace_bytes(&self) -> u64 {
+        self.program.working_bytes() + self.program.weight_bytes()
+    }
+}

@@ -1,0 +1,385 @@
+//! A network lowered: steps over tensors in one arena, all placed before anything runs.
+//!
+//! Tensors are [channel block, axis 0, axis 1, axis 2, lane] with sixteen channels a block; lanes beyond the last
+//! channel hold zeros. What stands between a convolution and the next reader (normalisation, activation) isn't computed
+//! on its own: it is a table of three numbers a channel, which whoever reads the tensor applies.
+
+use super::memory::Memory;
+use super::simd::{Isa, LANES, Simd};
+use super::team;
+use crate::error::Result;
+
+/// A buffer in the arena, by position.
+pub(super) type BufferId = usize;
+
+/// Floats of a table's block: scale, shift, and the slope of the negative side, a lane each.
+pub(super) const TABLE: usize = 3 * LANES;
+
+/// A block of channels as a step reads it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block {
+    pub buffer: BufferId,
+    /// Position of the block in its tensor.
+    pub index: usize,
+    /// Where in the tables its numbers are; `None` when values are read as they are.
+    pub table: Option<usize>,
+    /// Channels in it.
+    pub lanes: usize,
+}
+
+/// One step. Tasks of a phase run in any order and at the same time.
+pub(super) trait Step: Send + Sync {
+    /// Number of tasks of each phase.
+    fn phases(&self) -> Vec<usize>;
+
+    /// Floats that a thread needs for itself.
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    /// Bytes of weights in the step's own form.
+    fn weight_bytes(&self) -> u64 {
+        0
+    }
+
+    fn run(&self, phase: usize, task: usize, context: &Context);
+
+    /// What it is, for the table of layers.
+    fn describe(&self) -> String;
+}
+
+/// The memory of a run.
+pub(super) struct Context<'a> {
+    pub isa: Isa,
+    arena: *mut f32,
+    places: &'a [Place],
+    pub tables: *mut f32,
+    pub input: *const f32,
+    pub output: *mut f32,
+    /// This thread's own.
+    pub scratch: *mut f32,
+}
+
+impl Context<'_> {
+    /// Start of a buffer. Steps write only what their tasks own, and read only what steps or phases before wrote.
+    pub(super) fn buffer(&self, id: BufferId) -> *mut f32 {
+        // SAFETY: offsets lie within the arena.
+        unsafe { self.arena.add(self.places[id].offset) }
+    }
+
+    /// Start of a block of a buffer.
+    pub(super) fn output(&self, id: BufferId, index: usize) -> *mut f32 {
+        // SAFETY: the block lies within its buffer.
+        unsafe { self.buffer(id).add(index * self.places[id].stride) }
+    }
+
+    /// Floats between a buffer's blocks.
+    pub(super) fn stride(&self, id: BufferId) -> usize {
+        self.places[id].stride
+    }
+
+    /// Start of a block.
+    pub(super) fn block(&self, block: &Block) -> *const f32 {
+        self.output(block.buffer, block.index)
+    }
+
+    /// How a block's values are read.
+    pub(super) fn reader(&self, block: &Block) -> *const f32 {
+        match block.table {
+            // SAFETY: tables lie within their memory.
+            Some(table) => unsafe { self.tables.add(table) },
+            None => std::ptr::null(),
+        }
+    }
+}
+
+/// Loads values and applies a table to them.
+pub(super) trait Load<S: Simd>: Copy {
+    /// # Safety
+    /// As [`Simd::load`].
+    unsafe fn get(self, from: *const f32) -> S::V;
+}
+
+/// Values as they are.
+#[derive(Clone, Copy)]
+pub(super) struct Plain;
+
+impl<S: Simd> Load<S> for Plain {
+    #[inline(always)]
+    unsafe fn get(self, from: *const f32) -> S::V {
+        // SAFETY: passed on.
+        unsafe { S::load(from) }
+    }
+}
+
+/// max(y, slope · y) of y = x · scale + shift; slopes are at most 1.
+#[derive(Clone, Copy)]
+pub(super) struct Activated<S: Simd> {
+    scale: S::V,
+    shift: S::V,
+    slope: S::V,
+}
+
+impl<S: Simd> Activated<S> {
+    /// # Safety
+    /// As [`Simd`]; `table` has [`TABLE`] floats.
+    #[inline(always)]
+    pub(super) unsafe fn new(table: *const f32) -> Self {
+        // SAFETY: passed on.
+        unsafe {
+            Activated {
+                scale: S::load(table),
+                shift: S::load(table.add(LANES)),
+                slope: S::load(table.add(2 * LANES)),
+            }
+        }
+    }
+}
+
+impl<S: Simd> Load<S> for Activated<S> {
+    #[inline(always)]
+    unsafe fn get(self, from: *const f32) -> S::V {
+        // SAFETY: passed on.
+        unsafe {
+            let value = S::fma(S::load(from), self.scale, self.shift);
+            S::max(value, S::mul(value, self.slope))
+        }
+    }
+}
+
+/// A buffer while the program is written: its size and the steps that need it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Buffer {
+    pub blocks: usize,
+    pub planes: usize,
+    /// Floats of a plane of a block.
+    pub plane: usize,
+    pub first: usize,
+    pub last: usize,
+    /// Another buffer of as many blocks and planes whose memory this one takes over plane by plane, so many planes
+    /// behind the step that reads the other one.
+    pub over: Option<(BufferId, usize)>,
+}
+
+impl Buffer {
+    /// Memory without a shape.
+    pub(super) fn floats(floats: usize, step: usize) -> Self {
+        Buffer { blocks: 1, planes: 1, plane: floats, first: step, last: step, over: None }
+    }
+}
+
+/// Where a buffer is in the arena, and the floats between its blocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    offset: usize,
+    stride: usize,
+}
+
+/// Places buffers so that those alive at the same step don't overlap: the largest first, each as low as it fits.
+/// Returns their places and the arena's size.
+pub(super) fn place(buffers: &[Buffer]) -> (Vec<Place>, usize) {
+    let root = |mut id: BufferId| {
+        while let Some((other, _)) = buffers[id].over {
+            id = other;
+        }
+        id
+    };
+    // A buffer and those that take it over are one, with room for their distances.
+    let mut whole = buffers.to_vec();
+    for (id, buffer) in buffers.iter().enumerate() {
+        if let Some((_, distance)) = buffer.over {
+            let first = &mut whole[root(id)];
+            first.planes += distance;
+            first.last = first.last.max(buffer.last);
+        }
+    }
+    let floats = |id: BufferId| {
+        let Buffer { blocks, planes, plane, .. } = whole[id];
+        (blocks * planes * plane).next_multiple_of(LANES)
+    };
+    let mut order: Vec<usize> = (0..buffers.len()).filter(|&id| buffers[id].over.is_none()).collect();
+    order.sort_by_key(|&id| std::cmp::Reverse(floats(id)));
+    let mut offsets = vec![0; buffers.len()];
+    let mut placed: Vec<usize> = Vec::new();
+    let mut end = 0;
+    for id in order {
+        let buffer = whole[id];
+        let mut taken: Vec<(usize, usize)> = placed
+            .iter()
+            .filter(|&&other| whole[other].first <= buffer.last && buffer.first <= whole[other].last)
+            .map(|&other| (offsets[other], offsets[other] + floats(other)))
+            .collect();
+        taken.sort_unstable();
+        let mut offset = 0;
+        for (start, stop) in taken {
+            if offset + floats(id) <= start {
+                break;
+            }
+            offset = offset.max(stop);
+        }
+        offsets[id] = offset;
+        end = end.max(offset + floats(id));
+        placed.push(id);
+    }
+    let places = (0..buffers.len()).map(|id| {
+        let first = root(id);
+        let Buffer { planes, plane, .. } = whole[first];
+        // The last one to take over starts where the memory starts.
+        let (mut behind, mut at) = (0, id);
+        while let Some((other, distance)) = buffers[at].over {
+            behind += distance;
+            at = other;
+        }
+        let start = planes - buffers[first].planes - behind;
+        Place { offset: offsets[first] + start * plane, stride: planes * plane }
+    });
+    (places.collect(), end)
+}
+
+/// A network ready to run.
+pub(super) struct Program {
+    pub isa: Isa,
+    pub steps: Vec<Box<dyn Step>>,
+    pub threads: usize,
+    arena: Memory,
+    places: Vec<Place>,
+    tables: Memory,
+    scratch: Memory,
+    /// Floats of one thread's scratch.
+    own: usize,
+    phases: Vec<usize>,
+    /// Step and phase of it, for each phase of the run.
+    order: Vec<(usize, usize)>,
+}
+
+impl Program {
+    pub(super) fn new(
+        isa: Isa,
+        threads: usize,
+        steps: Vec<Box<dyn Step>>,
+        buffers: &[Buffer],
+        table_values: &[f32],
+    ) -> Result<Self> {
+        let (places, floats) = place(buffers);
+        let mut tables = Memory::zeroed(table_values.len())?;
+        tables.slice_mut()[..table_values.len()].copy_from_slice(table_values);
+        let (mut phases, mut order) = (Vec::new(), Vec::new());
+        for (step, tasks) in steps.iter().map(|step| step.phases()).enumerate() {
+            order.extend((0..tasks.len()).map(|phase| (step, phase)));
+            phases.extend(tasks);
+        }
+        let most = phases.iter().copied().max().unwrap_or(1);
+        let threads = threads.clamp(1, most.max(1));
+        // An odd number of lines apart, so that two threads' data fall on other sets of the cache.
+        let most_scratch = steps.iter().map(|step| step.scratch()).max().unwrap_or(0);
+        let own = (most_scratch.div_ceil(LANES) | 1) * LANES;
+        Ok(Program {
+            isa,
+            arena: Memory::zeroed(floats)?,
+            scratch: Memory::zeroed(own * threads)?,
+            steps,
+            threads,
+            places,
+            tables,
+            own,
+            phases,
+            order,
+        })
+    }
+
+    /// Bytes of everything but weights.
+    pub(super) fn working_bytes(&self) -> u64 {
+        self.arena.bytes() + self.tables.bytes() + self.scratch.bytes()
+    }
+
+    /// Bytes of weights in the forms that the steps have them.
+    pub(super) fn weight_bytes(&self) -> u64 {
+        self.steps.iter().map(|step| step.weight_bytes()).sum()
+    }
+
+    fn context(&self, thread: usize, input: *const f32, output: *mut f32) -> Context<'_> {
+        Context {
+            isa: self.isa,
+            arena: self.arena.pointer(),
+            places: &self.places,
+            tables: self.tables.pointer(),
+            input,
+            output,
+            // SAFETY: there is room for each thread.
+            scratch: unsafe { self.scratch.pointer().add(thread * self.own) },
+        }
+    }
+
+    /// Runs all steps. `&mut` keeps the memory to one run.
+    pub(super) fn run(&mut self, input: &[f32], output: &mut [f32]) {
+        let ends = Ends(input.as_ptr(), output.as_mut_ptr());
+        let (ends, program) = (&ends, &*self);
+        team::run(self.threads, &self.phases, |phase, task, thread| {
+            let (step, phase) = program.order[phase];
+            program.steps[step].run(phase, task, &program.context(thread, ends.0, ends.1));
+        });
+    }
+
+    /// As [`Program::run`], with the seconds of each step.
+    pub(super) fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Vec<f64> {
+        let ends = Ends(input.as_ptr(), output.as_mut_ptr());
+        let (ends, program) = (&ends, &*self);
+        let mut seconds = Vec::new();
+        for step in &program.steps {
+            let start = std::time::Instant::now();
+            team::run(self.threads, &step.phases(), |phase, task, thread| {
+                step.run(phase, task, &program.context(thread, ends.0, ends.1));
+            });
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+        seconds
+    }
+}
+
+/// The caller's image and scores, which tasks share.
+struct Ends(*const f32, *mut f32);
+
+// SAFETY: tasks read the image and write scores that no other task writes.
+unsafe impl Sync for Ends {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_that_live_together_lie_apart() {
+        let life = |floats, first, last| Buffer { last, ..Buffer::floats(floats, first) };
+        let buffers = [
+            life(100, 0, 2),
+            life(60, 1, 3),
+            life(100, 3, 5),
+            life(16, 0, 5),
+            life(200, 4, 6),
+            life(1, 2, 2),
+        ];
+        let (places, end) = place(&buffers);
+        for (a, x) in buffers.iter().enumerate() {
+            assert!(places[a].offset % LANES == 0 && places[a].offset + x.plane <= end);
+            for (b, y) in buffers.iter().enumerate().filter(|&(b, _)| b != a) {
+                let together = x.first <= y.last && y.first <= x.last;
+                let apart = places[a].offset + x.plane <= places[b].offset
+                    || places[b].offset + y.plane <= places[a].offset;
+                assert!(!together || apart, "{a} and {b}");
+            }
+        }
+        // The most that is alive at a time, each rounded to whole blocks: steps 4 and 5.
+        assert_eq!(end, 208 + 112 + 16);
+    }
+
+    #[test]
+    fn buffers_take_others_over() {
+        let tensor = |first, last, over| Buffer { blocks: 2, planes: 10, plane: 16, first, last, over };
+        let buffers =
+            [tensor(0, 3, None), tensor(3, 5, Some((0, 5))), tensor(5, 6, Some((1, 3))), tensor(4, 4, None)];
+        let (places, end) = place(&buffers);
+        let planes = |id: usize| (places[id].offset / 16, places[id].stride / 16);
+        assert_eq!([planes(0), planes(1), planes(2)], [(8, 18), (3, 18), (0, 18)]);
+        assert_eq!(planes(3), (36, 10));
+        assert_eq!(end, (36 + 20) * 16);
+    }
+}

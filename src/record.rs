@@ -1,0 +1,80 @@
+//! What a run was, as JSON: enough to prove later which software and weights made its labels.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::error::Result;
+use crate::ffi::{VXS_ABI_MAJOR, VXS_ABI_MINOR};
+use crate::labels::LabelBuffer;
+use crate::plan::Precision;
+use crate::segment::RunReport;
+use crate::task::AnyPlan;
+use crate::volume::Volume;
+
+/// The record of a run that `plan` just did: versions, the model (what [`crate::task::AnyModel::describe`] says), the
+/// image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less significant
+/// first, axis 0 the fastest.
+///
+/// # Errors
+/// As [`AnyPlan::report`].
+pub fn record(
+    model: &Value,
+    plan: &AnyPlan,
+    volume: &Volume,
+    labels: &LabelBuffer,
+    run: &RunReport,
+) -> Result<Value> {
+    let geometry = volume.geometry();
+    let planned = plan.report(geometry)?;
+    let mut hash = Sha256::new();
+    labels.each_row(|row| {
+        hash.update(row.iter().flat_map(|&label| (label as u16).to_le_bytes()).collect::<Vec<u8>>());
+    });
+    let finished = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Ok(json!({
+        "versions": {
+            "voxseg": env!("CARGO_PKG_VERSION"),
+            "abi": format!("{VXS_ABI_MAJOR}.{VXS_ABI_MINOR}"),
+            "onnxruntime": crate::runtime::current().map(|runtime| runtime.version()),
+        },
+        "system": { "os": std::env::consts::OS, "processor": std::env::consts::ARCH },
+        "finished_unix_seconds": finished.map_or(0, |time| time.as_secs()),
+        "model": model,
+        "image": {
+            "shape": geometry.shape,
+            "spacing": geometry.spacing,
+            "origin": geometry.origin,
+            "direction": geometry.direction,
+            "type": format!("{:?}", volume.dtype()).to_lowercase(),
+            "channels": volume.channels(),
+        },
+        "plan": plan.describe(),
+        "plan_report": {
+            "device": planned.device.name(),
+            "precision": if planned.precision == Precision::F16 { "f16" } else { "f32" },
+            "threads": planned.threads,
+            "network_shape": planned.network_shape,
+            "tiles": planned.tiles,
+            "network_runs": planned.network_runs,
+            "host_peak_bytes": planned.host_peak_bytes,
+            "device_peak_bytes": planned.device_peak_bytes,
+            "weight_bytes": planned.weight_bytes,
+        },
+        "run": {
+            "tiles": run.tiles,
+            "tiles_in_single": run.tiles_in_single,
+            "tiles_on_device": run.tiles_on_device,
+            "voxels": run.voxels,
+            "near_ties": run.near_ties,
+            "preprocess_seconds": run.preprocess_seconds,
+            "network_seconds": run.network_seconds,
+            "blend_seconds": run.blend_seconds,
+            "restore_seconds": run.restore_seconds,
+            "total_seconds": run.total_seconds,
+            "process_peak_bytes": run.process_peak_bytes,
+        },
+        "output": { "labels_sha256": crate::model::hexadecimal(hash) },
+    }))
+}

@@ -1,0 +1,159 @@
+//! A model or a task: hosts use both in the same way.
+
+use serde_json::Value;
+
+use super::TaskPlan;
+use crate::error::{Error, Result};
+use crate::labels::{Label, LabelBuffer};
+use crate::model::Model;
+use crate::model::task::OpenedTask;
+use crate::plan::{Plan, PlanOptions, PlanReport};
+use crate::progress::Run;
+use crate::restore::MapBuffer;
+use crate::segment::RunReport;
+use crate::volume::{Geometry, Volume};
+
+/// What gives labels to a volume.
+#[derive(Clone, Debug)]
+pub enum AnyModel {
+    /// One model, or an ensemble.
+    Model(Model),
+    /// Several models that answer one question together.
+    Task(OpenedTask),
+}
+
+/// It on a device. One segmentation at a time; many run at once.
+pub enum AnyPlan {
+    /// Of a model.
+    Model(Box<Plan>),
+    /// Of a task.
+    Task(Box<TaskPlan>),
+}
+
+impl AnyModel {
+    /// Makes it ready for a device: [`Plan::new`] or [`TaskPlan::new`].
+    ///
+    /// # Errors
+    /// As those.
+    pub fn plan(&self, options: &PlanOptions) -> Result<AnyPlan> {
+        Ok(match self {
+            AnyModel::Model(model) => AnyPlan::Model(Box::new(Plan::new(model, options)?)),
+            AnyModel::Task(task) => AnyPlan::Task(Box::new(TaskPlan::new(task, options)?)),
+        })
+    }
+
+    /// The model, where it is one.
+    pub fn model(&self) -> Option<&Model> {
+        match self {
+            AnyModel::Model(model) => Some(model),
+            AnyModel::Task(_) => None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            AnyModel::Model(model) => model.name(),
+            AnyModel::Task(task) => task.name(),
+        }
+    }
+
+    /// SHA-256 over weights and all that happens around them in hexadecimal: equal exactly for those that compute the
+    /// same.
+    pub fn identity(&self) -> &str {
+        match self {
+            AnyModel::Model(model) => model.identity(),
+            AnyModel::Task(task) => task.identity(),
+        }
+    }
+
+    /// Names of the channels that a volume must have.
+    pub fn channels(&self) -> &[String] {
+        match self {
+            AnyModel::Model(model) => model.channels(),
+            AnyModel::Task(task) => task.channels(),
+        }
+    }
+
+    /// Its labels in ascending order of their values, the background first.
+    pub fn labels(&self) -> &[Label] {
+        match self {
+            AnyModel::Model(model) => model.labels(),
+            AnyModel::Task(task) => task.labels(),
+        }
+    }
+
+    /// The spacing that networks work at in millimetres: of a model in the order of the axes of a volume (x, y, z), of
+    /// a task along the patient's axes. 0 where the volume's own is kept, or each of a task's models has its own.
+    pub fn spacing(&self) -> [f64; 3] {
+        match self {
+            AnyModel::Model(model) => model.spacing(),
+            AnyModel::Task(task) => task.spacing().unwrap_or_default(),
+        }
+    }
+
+    /// The size of a tile in voxels, in the order of the axes of a volume; 0 for a task, whose models have their own.
+    pub fn patch(&self) -> [usize; 3] {
+        self.model().map_or([0; 3], Model::patch)
+    }
+
+    /// All that is known about it, as JSON.
+    pub fn describe(&self) -> Value {
+        match self {
+            AnyModel::Model(model) => model.describe(),
+            AnyModel::Task(task) => task.describe(),
+        }
+    }
+}
+
+impl AnyPlan {
+    /// What a segmentation of a volume on this grid needs.
+    ///
+    /// # Errors
+    /// As [`Plan::report`].
+    pub fn report(&self, geometry: &Geometry) -> Result<PlanReport> {
+        match self {
+            AnyPlan::Model(plan) => plan.report(geometry),
+            AnyPlan::Task(plan) => plan.report(geometry),
+        }
+    }
+
+    /// Gives memory back: [`Plan::trim`], of each plan of a task.
+    ///
+    /// # Errors
+    /// As [`Plan::trim`].
+    pub fn trim(&mut self) -> Result<()> {
+        match self {
+            AnyPlan::Model(plan) => plan.trim(),
+            AnyPlan::Task(plan) => plan.trim(),
+        }
+    }
+
+    /// Segments a volume: [`Plan::segment`] or [`TaskPlan::segment`].
+    ///
+    /// # Errors
+    /// As those; [`Error::InvalidArgument`] for maps of a task, which has no probabilities of its own.
+    pub fn segment(
+        &mut self,
+        volume: &Volume,
+        labels: &mut LabelBuffer,
+        maps: &mut [MapBuffer],
+        run: &mut Run,
+    ) -> Result<RunReport> {
+        match self {
+            AnyPlan::Model(plan) => plan.segment(volume, labels, maps, run),
+            AnyPlan::Task(_) if !maps.is_empty() => {
+                Err(Error::argument("options.maps", format!("{} maps", maps.len()), "none, for a task"))
+            }
+            AnyPlan::Task(plan) => plan.segment(volume, labels, run),
+        }
+    }
+
+    /// What runs where, as JSON.
+    pub fn describe(&self) -> Value {
+        match self {
+            AnyPlan::Model(plan) => plan.describe(),
+            AnyPlan::Task(plan) => plan.describe(),
+        }
+    }
+}
