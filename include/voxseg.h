@@ -1994,6 +1994,18 @@ vxs_status vxs_plan_report_for(const struct vxs_plan *plan,
                                struct vxs_error **error);
 
 /**
+ * Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans that
+ * wait for long. It takes the time of one tile for each network, and so does the next run's growing. `VXS_BUSY` while
+ * the plan runs.
+ *
+ * The caller guarantees:
+ * `plan` is NULL or a live plan; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_plan_trim(struct vxs_plan *plan,
+                         struct vxs_error **error);
+
+/**
  * What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
  * ("operators_on_cpu"), why another device runs than was asked for ("fallback"). Lives as long as the plan;
  * NULL for NULL. Any thread.

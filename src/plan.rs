@@ -285,6 +285,16 @@ impl Plan {
         self.engines.iter_mut().for_each(|engine| *engine = Box::new(Asleep::of(&**engine)));
     }
 
+    /// Gives memory back that is only kept to make the next run faster: ONNX Runtime's arenas shrink to the weights, and
+    /// a second network in single precision is dropped. It takes the time of one tile for each network.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] with the engine's reason; the plan can still be used.
+    pub fn trim(&mut self) -> Result<()> {
+        self.engines.iter_mut().try_for_each(|engine| engine.trim())?;
+        self.previous.as_deref_mut().into_iter().chain(&mut self.others).try_for_each(Plan::trim)
+    }
+
     /// The tiles of an image of the network's shape.
     pub(crate) fn tiles(&self, shape: [usize; 3]) -> Result<TileGrid> {
         let patch = self.recipe.tiling.patch;

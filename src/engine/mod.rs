@@ -73,6 +73,14 @@ pub trait Engine: Send {
         0
     }
 
+    /// Gives back what it only keeps to be faster the next time.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] with the engine's reason; it can still be used.
+    fn trim(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether it computes elsewhere than on the processors of the host, which has time for other tiles meanwhile.
     fn runs_elsewhere(&self) -> bool {
         false

@@ -389,6 +389,18 @@ pub unsafe extern "C" fn vxs_plan_report_for(
     }
 }
 
+/// Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans that
+/// wait for long. It takes the time of one tile for each network, and so does the next run's growing. `VXS_BUSY` while
+/// the plan runs.
+///
+/// # Safety
+/// `plan` is NULL or a live plan; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_plan_trim(plan: *mut vxs_plan, error: *mut *mut vxs_error) -> vxs_status {
+    // SAFETY: passed on; `reference` rules NULL out.
+    unsafe { boundary(error, || reference(plan.cast_const(), "plan")?.lock()?.trim()) }
+}
+
 /// What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
 /// ("operators_on_cpu"), why another device runs than was asked for ("fallback"). Lives as long as the plan;
 /// NULL for NULL. Any thread.

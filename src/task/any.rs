@@ -118,6 +118,17 @@ impl AnyPlan {
         }
     }
 
+    /// Gives memory back: [`Plan::trim`], of each plan of a task.
+    ///
+    /// # Errors
+    /// As [`Plan::trim`].
+    pub fn trim(&mut self) -> Result<()> {
+        match self {
+            AnyPlan::Model(plan) => plan.trim(),
+            AnyPlan::Task(plan) => plan.trim(),
+        }
+    }
+
     /// Segments a volume: [`Plan::segment`] or [`TaskPlan::segment`].
     ///
     /// # Errors

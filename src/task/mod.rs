@@ -47,6 +47,14 @@ const OVERLAP: usize = 20;
 const REST: f64 = 0.01;
 
 impl TaskPlan {
+    /// Gives memory back: [`Plan::trim`] of each model whose weights are in memory.
+    ///
+    /// # Errors
+    /// As [`Plan::trim`].
+    pub fn trim(&mut self) -> Result<()> {
+        self.slots.iter_mut().try_for_each(|slot| slot.plan.trim())
+    }
+
     /// Compiles the networks of a task for a device, one after the other; all but two are forgotten again until
     /// they run. Tiles are never mirrored, and their distance is the task's unless `options` say another.
     ///

@@ -763,6 +763,7 @@ static void wrong_models(void) {
     /* What is wrong with a runtime is said, and the one that runs stays. */
     FAILS(VXS_INVALID_ARGUMENT, vxs_runtime_open("/nowhere/libonnxruntime.so", &error)); /* one a process */
     FAILS(VXS_INVALID_ARGUMENT, vxs_runtime_open("\xff", &error));
+    FAILS(VXS_NULL_POINTER, vxs_plan_trim(NULL, &error));
     FAILS(VXS_NULL_POINTER, vxs_runtime_add_plugin(NULL, &error));
     FAILS(VXS_INVALID_ARGUMENT, vxs_runtime_add_plugin("\xff", &error));
     FAILS(VXS_RUNTIME_FAILED, vxs_runtime_add_plugin("/no/such/plugin", &error));

@@ -728,6 +728,9 @@ namespace Voxseg
         public static extern int vxs_plan_report_for(PlanHandle plan, vxs_volume* volume, vxs_plan_report* report, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_plan_trim(PlanHandle plan, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern byte* vxs_plan_describe(PlanHandle plan);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use ort::AsPointer;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::Session;
+use ort::session::{RunOptions, Session};
 use ort::value::{Shape, TensorRef, TensorRefMut};
 
 pub(super) use device::{Target, devices};
@@ -107,7 +107,19 @@ impl Compiled {
         let input = TensorRef::from_array_view((self.input, input)).map_err(failed("take a tile"))?;
         let output =
             TensorRefMut::from_array_view_mut((self.output, output)).map_err(failed("take a buffer"))?;
-        self.run_on(input.ptr(), output.ptr().cast_mut())
+        self.run_on(input.ptr(), output.ptr().cast_mut(), None)
+    }
+
+    /// Runs an empty tile, since arenas only shrink after a run; `arena` is ONNX Runtime's name of the device.
+    fn shrink(&mut self, arena: &str) -> Result<()> {
+        let mut options = RunOptions::new().map_err(failed("set up a run"))?;
+        options.set("memory.enable_memory_arena_shrinkage", arena).map_err(failed("shrink its memory"))?;
+        let input = vec![0.0_f32; self.input.iter().product()];
+        let mut output = vec![0.0_f32; self.output.iter().product()];
+        let input = TensorRef::from_array_view((self.input, &input[..])).map_err(failed("take a tile"))?;
+        let output = TensorRefMut::from_array_view_mut((self.output, &mut output[..]));
+        let output = output.map_err(failed("take a buffer"))?;
+        self.run_on(input.ptr(), output.ptr().cast_mut(), Some(&options))
     }
 
     /// As [`Compiled::run`], on arrays in the memory of the CUDA device of that number.
@@ -128,10 +140,15 @@ impl Compiled {
         };
         let input = tensor(self.input, input).map_err(failed("take a tile"))?;
         let output = tensor(self.output, output).map_err(failed("take a buffer"))?;
-        self.run_on(input.ptr(), output.ptr().cast_mut())
+        self.run_on(input.ptr(), output.ptr().cast_mut(), None)
     }
 
-    fn run_on(&mut self, input: *const ort::sys::OrtValue, output: *mut ort::sys::OrtValue) -> Result<()> {
+    fn run_on(
+        &mut self,
+        input: *const ort::sys::OrtValue,
+        output: *mut ort::sys::OrtValue,
+        options: Option<&RunOptions>,
+    ) -> Result<()> {
         let (inputs, mut outputs) = ([input], [output]);
         // The safe `run` would allocate the output and have us copy it.
         let run = |session: &mut Session| {
@@ -140,7 +157,7 @@ impl Compiled {
             unsafe {
                 let status = (ort::api().Run)(
                     session.ptr().cast_mut(),
-                    std::ptr::null(),
+                    options.map_or(std::ptr::null(), AsPointer::ptr),
                     [INPUT.as_ptr()].as_ptr(),
                     inputs.as_ptr(),
                     1,
@@ -270,6 +287,17 @@ impl Engine for OrtEngine {
 
     fn device_bytes(&self) -> u64 {
         if self.device.is_beside_the_host() { self.device_bytes } else { 0 }
+    }
+
+    fn trim(&mut self) -> Result<()> {
+        self.single = None;
+        let arena = match self.device {
+            Device::Gpu(Provider::Cuda, index) => format!("gpu:{index}"),
+            // The others' arenas aren't ONNX Runtime's.
+            Device::Gpu(..) => return Ok(()),
+            _ => "cpu:0".to_owned(),
+        };
+        self.compiled.shrink(&arena)
     }
 
     fn runs_elsewhere(&self) -> bool {
