@@ -209,7 +209,8 @@ impl Direct {
         self.count[1].div_ceil(self.rows[1]) * self.panel_groups
     }
 
-    fn blocks(&self) -> usize {
+    /// Blocks of results.
+    pub(super) fn blocks(&self) -> usize {
         self.output_channels.div_ceil(LANES)
     }
 }
@@ -500,11 +501,5 @@ impl Step for Direct {
 
     fn describe(&self) -> String {
         format!("{} directly", self.name)
-    }
-}
-
-impl Direct {
-    pub(super) fn partial_blocks(&self) -> usize {
-        self.blocks()
     }
 }

@@ -60,7 +60,7 @@ impl Draft {
                 Some((&mut step.statistics, slots, blocks))
             }
             Draft::Direct(step) => {
-                let (slots, blocks) = (step.spatial_tasks(), step.partial_blocks());
+                let (slots, blocks) = (step.spatial_tasks(), step.blocks());
                 Some((&mut step.statistics, slots, blocks))
             }
             Draft::Map(step) => {
@@ -205,9 +205,6 @@ impl Lowering<'_> {
                     all.extend(self.blocks(input)?);
                 }
                 Value::Blocks(all)
-            }
-            op if unsupported(op) => {
-                return Err(Error::unsupported(format!("the operator {}", op.settings())));
             }
             op => return Err(Error::unsupported(format!("the operator {}", op.settings()))),
         };
