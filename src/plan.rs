@@ -285,8 +285,9 @@ impl Plan {
         self.engines.iter_mut().for_each(|engine| *engine = Box::new(Asleep::of(&**engine)));
     }
 
-    /// Gives memory back that is only kept to make the next run faster: ONNX Runtime's arenas shrink to the weights, and
-    /// a second network in single precision is dropped. It takes the time of one tile for each network.
+    /// Gives memory back that is only kept to make the next run faster: the CPU engine's
+    /// activations, ONNX Runtime's arenas, a second network in single precision. On other devices it takes the time of one
+    /// tile for each network.
     ///
     /// # Errors
     /// [`Error::Runtime`] with the engine's reason; the plan can still be used.

@@ -40,12 +40,14 @@ fn segment(plan: &mut Plan) -> Vec<u8> {
 fn a_trimmed_plan_needs_less_and_runs_as_before() {
     let model =
         Model::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL), &ModelOptions::default()).unwrap();
-    let options = PlanOptions { device: Device::OrtCpu, threads: 2, ..PlanOptions::default() };
-    let mut plan = Plan::new(&model, &options).unwrap();
-    let labels = segment(&mut plan);
-    let before = resident();
-    plan.trim().unwrap();
-    let after = resident();
-    assert!(after + WORKSPACE < before, "{before} bytes before trimming, {after} after");
-    assert!(segment(&mut plan) == labels, "a trimmed plan gives other labels");
+    for device in [Device::OrtCpu, Device::Cpu] {
+        let options = PlanOptions { device, threads: 2, ..PlanOptions::default() };
+        let mut plan = Plan::new(&model, &options).unwrap();
+        let labels = segment(&mut plan);
+        let before = resident();
+        plan.trim().unwrap();
+        let after = resident();
+        assert!(after + WORKSPACE < before, "{device}: {before} bytes before trimming, {after} after");
+        assert!(segment(&mut plan) == labels, "{device}: a trimmed plan gives other labels");
+    }
 }

@@ -79,6 +79,30 @@ namespace Voxseg
         Error = 1,
     }
 
+    /// <summary>How the own CPU engine computes convolutions.</summary>
+    public enum Accuracy
+    {
+        /// <summary>Our own CPU engine computes convolutions by minimal filtering where that is faster.</summary>
+        Fast = 0,
+        /// <summary>Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs three times as long.</summary>
+        Exact = 1,
+    }
+
+    /// <summary>Which instructions the own CPU engine uses.</summary>
+    public enum Instructions
+    {
+        /// <summary>The widest instructions that the machine has.</summary>
+        Auto = 0,
+        /// <summary>AVX-512 Foundation (x86-64).</summary>
+        Avx512 = 1,
+        /// <summary>AVX2 and FMA (x86-64).</summary>
+        Avx2 = 2,
+        /// <summary>Advanced SIMD (AArch64).</summary>
+        Neon = 3,
+        /// <summary>Plain code for any processor.</summary>
+        Portable = 4,
+    }
+
     /// <summary>Whether tiles are also computed mirrored.</summary>
     public enum Mirroring
     {

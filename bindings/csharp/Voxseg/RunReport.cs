@@ -9,6 +9,7 @@ namespace Voxseg
             Voxels = (long)raw->voxels;
             NearTies = (long)raw->near_ties;
             TilesInSingle = (long)raw->tiles_in_single;
+            TilesOnDevice = (long)raw->tiles_on_device;
             PreprocessSeconds = raw->preprocess_seconds;
             NetworkSeconds = raw->network_seconds;
             BlendSeconds = raw->blend_seconds;
@@ -31,6 +32,9 @@ namespace Voxseg
 
         /// <summary>Runs of the network that overflowed half precision and were repeated in single.</summary>
         public long TilesInSingle { get; }
+
+        /// <summary>Tiles that were cut and blended in the device's memory, beside their computing.</summary>
+        public long TilesOnDevice { get; }
 
         /// <summary>Seconds spent on reading, cropping, normalising and resampling the volume.</summary>
         public double PreprocessSeconds { get; }

@@ -8,9 +8,16 @@ use crate::error::{Error, Result};
 /// Bytes of a cache line, and of a block's channels at one voxel.
 const LINE: usize = 64;
 
+/// Alignment that the system gives without more ado: what it hands out zeroed isn't touched, and so not resident, before
+/// it is written.
+const PLAIN: usize = 16;
+
 pub(super) struct Memory {
-    start: NonNull<f32>,
+    /// As allocated, at most a line before the floats.
+    allocation: NonNull<u8>,
     layout: Layout,
+    start: NonNull<f32>,
+    floats: usize,
 }
 
 // SAFETY: it owns its floats; whoever writes through `pointer` states who else may.
@@ -20,14 +27,17 @@ unsafe impl Sync for Memory {}
 
 impl Memory {
     pub(super) fn zeroed(floats: usize) -> Result<Self> {
-        let bytes = floats.max(LINE).saturating_mul(size_of::<f32>());
-        let layout = Layout::from_size_align(bytes, LINE).ok();
+        let bytes = floats.max(1).saturating_mul(size_of::<f32>());
+        let layout = Layout::from_size_align(bytes.saturating_add(LINE), PLAIN).ok();
         // SAFETY: the layout isn't empty.
-        let start = layout.and_then(|layout| NonNull::new(unsafe { alloc_zeroed(layout) }.cast::<f32>()));
-        match (start, layout) {
-            (Some(start), Some(layout)) => {
+        let allocation = layout.and_then(|layout| NonNull::new(unsafe { alloc_zeroed(layout) }));
+        match (allocation, layout) {
+            (Some(allocation), Some(layout)) => {
+                let ahead = allocation.align_offset(LINE);
+                // SAFETY: the allocation is a line larger than the floats.
+                let start = unsafe { allocation.add(ahead) }.cast::<f32>();
                 crate::ffi::prefer_huge_pages(start.as_ptr().cast(), bytes);
-                Ok(Memory { start, layout })
+                Ok(Memory { allocation, layout, start, floats: floats.max(1) })
             }
             _ => Err(Error::Runtime {
                 action: "allocate memory for a network".into(),
@@ -37,7 +47,7 @@ impl Memory {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.layout.size() as u64
+        (self.floats * size_of::<f32>()) as u64
     }
 
     pub(super) fn pointer(&self) -> *mut f32 {
@@ -46,13 +56,13 @@ impl Memory {
 
     pub(super) fn slice_mut(&mut self) -> &mut [f32] {
         // SAFETY: the memory is initialised and of this size, and `&mut self` has it alone.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.layout.size() / size_of::<f32>()) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.floats) }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: it was allocated with this layout.
-        unsafe { dealloc(self.start.as_ptr().cast(), self.layout) }
+        unsafe { dealloc(self.allocation.as_ptr(), self.layout) }
     }
 }

@@ -120,7 +120,7 @@ impl CpuEngine {
     /// As [`Engine::run`].
     pub fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Result<Vec<(String, f64)>> {
         self.check(input, output)?;
-        let seconds = self.program.profile(input, output);
+        let seconds = self.program.profile(input, output)?;
         Ok(self.program.steps.iter().map(|step| step.describe()).zip(seconds).collect())
     }
 
@@ -136,7 +136,11 @@ impl CpuEngine {
 impl Engine for CpuEngine {
     fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
         self.check(input, output)?;
-        self.program.run(input, output);
+        self.program.run(input, output)
+    }
+
+    fn trim(&mut self) -> Result<()> {
+        self.program.trim();
         Ok(())
     }
 

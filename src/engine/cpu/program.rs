@@ -241,10 +241,12 @@ pub(super) struct Program {
     pub isa: Isa,
     pub steps: Vec<Box<dyn Step>>,
     pub threads: usize,
-    arena: Memory,
     places: Vec<Place>,
     tables: Memory,
-    scratch: Memory,
+    /// The arena and the threads' own memory, from a first run on.
+    working: Option<[Memory; 2]>,
+    /// Floats of these two.
+    sizes: [usize; 2],
     /// Floats of one thread's scratch.
     own: usize,
     phases: Vec<usize>,
@@ -275,8 +277,8 @@ impl Program {
         let own = (most_scratch.div_ceil(LANES) | 1) * LANES;
         Ok(Program {
             isa,
-            arena: Memory::zeroed(floats)?,
-            scratch: Memory::zeroed(own * threads)?,
+            working: None,
+            sizes: [floats, own * threads],
             steps,
             threads,
             places,
@@ -287,9 +289,14 @@ impl Program {
         })
     }
 
+    /// Gives the memory of activations back until the next run.
+    pub(super) fn trim(&mut self) {
+        self.working = None;
+    }
+
     /// Bytes of everything but weights.
     pub(super) fn working_bytes(&self) -> u64 {
-        self.arena.bytes() + self.tables.bytes() + self.scratch.bytes()
+        self.tables.bytes() + self.sizes.map(|floats| (floats * size_of::<f32>()) as u64).iter().sum::<u64>()
     }
 
     /// Bytes of weights in the forms that the steps have them.
@@ -297,50 +304,69 @@ impl Program {
         self.steps.iter().map(|step| step.weight_bytes()).sum()
     }
 
-    fn context(&self, thread: usize, input: *const f32, output: *mut f32) -> Context<'_> {
+    /// All memory of a run. `&mut` keeps it to one.
+    fn shared(&mut self, input: &[f32], output: &mut [f32]) -> Result<Shared> {
+        let [arena, scratch] = match &mut self.working {
+            Some(working) => working,
+            none => none.insert([Memory::zeroed(self.sizes[0])?, Memory::zeroed(self.sizes[1])?]),
+        };
+        let (arena, scratch) = (arena.pointer(), scratch.pointer());
+        let tables = self.tables.pointer();
+        Ok(Shared { arena, scratch, tables, input: input.as_ptr(), output: output.as_mut_ptr() })
+    }
+
+    fn context(&self, thread: usize, shared: &Shared) -> Context<'_> {
         Context {
             isa: self.isa,
-            arena: self.arena.pointer(),
+            arena: shared.arena,
             places: &self.places,
-            tables: self.tables.pointer(),
-            input,
-            output,
+            tables: shared.tables,
+            input: shared.input,
+            output: shared.output,
             // SAFETY: there is room for each thread.
-            scratch: unsafe { self.scratch.pointer().add(thread * self.own) },
+            scratch: unsafe { shared.scratch.add(thread * self.own) },
         }
     }
 
-    /// Runs all steps. `&mut` keeps the memory to one run.
-    pub(super) fn run(&mut self, input: &[f32], output: &mut [f32]) {
-        let ends = Ends(input.as_ptr(), output.as_mut_ptr());
-        let (ends, program) = (&ends, &*self);
+    /// Runs all steps.
+    pub(super) fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
+        let shared = &self.shared(input, output)?;
+        let program = &*self;
         team::run(self.threads, &self.phases, |phase, task, thread| {
             let (step, phase) = program.order[phase];
-            program.steps[step].run(phase, task, &program.context(thread, ends.0, ends.1));
+            program.steps[step].run(phase, task, &program.context(thread, shared));
         });
+        Ok(())
     }
 
     /// As [`Program::run`], with the seconds of each step.
-    pub(super) fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Vec<f64> {
-        let ends = Ends(input.as_ptr(), output.as_mut_ptr());
-        let (ends, program) = (&ends, &*self);
+    pub(super) fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Result<Vec<f64>> {
+        let shared = &self.shared(input, output)?;
+        let program = &*self;
         let mut seconds = Vec::new();
         for step in &program.steps {
             let start = std::time::Instant::now();
             team::run(self.threads, &step.phases(), |phase, task, thread| {
-                step.run(phase, task, &program.context(thread, ends.0, ends.1));
+                step.run(phase, task, &program.context(thread, shared));
             });
             seconds.push(start.elapsed().as_secs_f64());
         }
-        seconds
+        Ok(seconds)
     }
 }
 
-/// The caller's image and scores, which tasks share.
-struct Ends(*const f32, *mut f32);
+/// The memory of a run, which tasks share.
+struct Shared {
+    arena: *mut f32,
+    scratch: *mut f32,
+    tables: *mut f32,
+    input: *const f32,
+    output: *mut f32,
+}
 
-// SAFETY: tasks read the image and write scores that no other task writes.
-unsafe impl Sync for Ends {}
+// SAFETY: tasks read what steps before wrote, and write what no other task writes or reads; each thread has scratch of
+// its own.
+unsafe impl Sync for Shared {}
 
 #[cfg(test)]
 mod tests {
