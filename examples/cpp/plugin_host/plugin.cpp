@@ -15,7 +15,9 @@ extern "C" std::int32_t segment(const char *model, const std::int16_t *voxels, c
     const auto volume = voxseg::VolumeView(voxels, count, {shape[0], shape[1], shape[2]})
                             .with_spacing({spacing[0], spacing[1], spacing[2]})
                             .with_origin({origin[0], origin[1], origin[2]});
-    voxseg::Plan plan(voxseg::Model::open(model));
+    voxseg::PlanOptions options;
+    options.device = VXS_DEVICE_ORT_CPU; // by ONNX Runtime, to show that the host's own one doesn't matter
+    voxseg::Plan plan(voxseg::Model::open(model), options);
     plan.segment(volume, voxseg::LabelView(labels, count));
     return 0;
 } catch (const voxseg::Error &error) {
