@@ -166,9 +166,9 @@ class Refused(unittest.TestCase):
 
 class Planned(unittest.TestCase):
     def test_report(self) -> None:
-        own = voxseg.Plan(model(), device="ort-cpu", precision="f32", threads=1, step=0.5, mirroring=False)
+        own = voxseg.Plan(model(), device="cpu", accuracy="fast", precision="f32", threads=1, step=0.5, mirroring=False)
         report = own.report(SMALL, SPACING)
-        self.assertEqual((report.device, report.precision, report.threads), ("ort-cpu", "f32", 1))
+        self.assertEqual((report.device, report.precision, report.threads), ("cpu", "f32", 1))
         self.assertEqual((report.network_shape, report.tiles), ((16, 12, 10), 1))
         self.assertGreater(report.host_peak_bytes, report.weight_bytes)
         self.assertEqual(own.report(ct(), SPACING), report)

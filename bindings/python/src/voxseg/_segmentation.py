@@ -18,6 +18,8 @@ class RunReport:
     """Voxels whose two best classes differ in probability by at most 0.01."""
     tiles_in_single: int
     """Runs of the network that overflowed half precision and were repeated in single."""
+    tiles_on_device: int
+    """Tiles that were cut and blended in the device's memory, beside their computing."""
     preprocess_seconds: float
     """Seconds spent on reading, cropping, normalising and resampling the image."""
     network_seconds: float
