@@ -381,7 +381,7 @@
 #define VXS_ACCURACY_FAST 0
 
 /**
- * Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs three times as
+ * Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times as
  * long.
  */
 #define VXS_ACCURACY_EXACT 1

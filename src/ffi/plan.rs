@@ -58,7 +58,7 @@ pub const VXS_OVERFLOW_ERROR: i32 = 1;
 
 /// Our own CPU engine computes convolutions by minimal filtering where that is faster.
 pub const VXS_ACCURACY_FAST: i32 = 0;
-/// Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs three times as
+/// Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times as
 /// long.
 pub const VXS_ACCURACY_EXACT: i32 = 1;
 

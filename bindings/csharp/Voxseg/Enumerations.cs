@@ -84,7 +84,7 @@ namespace Voxseg
     {
         /// <summary>Our own CPU engine computes convolutions by minimal filtering where that is faster.</summary>
         Fast = 0,
-        /// <summary>Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs three times as long.</summary>
+        /// <summary>Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times as long.</summary>
         Exact = 1,
     }
 

@@ -89,7 +89,7 @@ class Plan(Handle):
         repeats those tiles in single. `device_memory_budget` is in bytes of the device's own memory, None for what is
         free. `device_cache` is an existing folder for what TensorRT, OpenVINO and Core ML compile.
 
-        For "cpu": `accuracy="exact"` computes convolutions as plain sums, which takes three times as long.
+        For "cpu": `accuracy="exact"` computes convolutions as plain sums, which takes several times as long.
         `instructions` is one of "auto", "avx512", "avx2", "neon" and "portable".
         """
         options = initialised("vxs_plan_options")
