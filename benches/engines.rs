@@ -1,5 +1,5 @@
 //! Our CPU engine on a network that `cpu_peers.py` prepared, in the way that it runs the peers: a tile for each line on
-//! standard input, whose seconds are printed; at the end peak memory and the largest deviation from PyTorch's scores.
+//! standard input, whose seconds are printed; at the end its memory and the largest deviation from PyTorch's scores.
 //!
 //! Usage: `engines fast|exact FOLDER THREADS`, or `engines profile FOLDER THREADS` for a table of layers.
 
@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use voxseg::checkpoint::SafeTensors;
 use voxseg::engine::Engine;
-use voxseg::engine::cpu::{CpuEngine, CpuOptions, Isa, Mode};
+use voxseg::engine::cpu::{CpuEngine, CpuOptions, Isa, Layer, Mode, multiply_add_peak};
 use voxseg::network::monai::{Context, from_config};
 use voxseg::network::{
     Activation, ConvBlock, Network, Norm, PlainConvUNet, ResidualBlock, ResidualEncoderUNet, StateDict,
@@ -24,50 +24,62 @@ fn main() {
         println!("usage: engines fast|exact|profile FOLDER THREADS (see `cargo xtask bench cpu`)");
         return;
     };
+    let before = memory("VmRSS:");
     let folder = Path::new(folder);
     let case: Value = serde_json::from_slice(&read(&folder.join("case.json"))).expect("a case");
     let size = |axis: usize| case["shape"][axis].as_u64().expect("a size") as usize;
     let network = Arc::new(network(case["network"].as_str().expect("a network"), folder));
     let tile = [size(0), size(1), size(2)];
-    let (image, expected) = (floats(&folder.join("image.f32")), floats(&folder.join("scores.f32")));
+    let image = floats(&folder.join("image.f32"));
     let isa = std::env::var("VOXSEG_BENCH_ISA").ok();
     let isa = Isa::ALL.into_iter().find(|each| isa.as_deref() == Some(each.name())).unwrap_or_default();
     let options = CpuOptions { mode: if mode == "exact" { Mode::Exact } else { Mode::Fast }, isa };
     let threads = threads.parse().expect("a number of threads");
     let mut engine = CpuEngine::new(&network, tile, threads, options).expect("an engine");
-    let mut scores = vec![0.0; expected.len()];
+    let mut scores = vec![0.0; network.output_channels() * tile.iter().product::<usize>()];
     engine.run(&image, &mut scores).expect("a tile");
     if mode == "profile" {
-        return profile(&mut engine, &image, &mut scores);
+        let peak = multiply_add_peak(isa, threads).expect("instructions");
+        return profile(&mut engine, &image, &mut scores, peak);
     }
+    forget_peak();
     println!("ready");
     for _ in std::io::stdin().lines() {
         let start = Instant::now();
         engine.run(&image, &mut scores).expect("a tile");
         println!("{}", start.elapsed().as_secs_f64());
     }
+    // What the machine must have for a tile, beside the weights themselves.
+    let weights = case["weight_bytes"].as_u64().expect("bytes");
+    let peak_bytes = memory("VmHWM:").saturating_sub(before + weights);
+    let expected = floats(&folder.join("scores.f32"));
     let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     let differences = scores.iter().zip(&expected).map(|(a, b)| (a - b).abs());
     let deviation = differences.fold(0.0, f32::max) / largest;
-    let (workspace, forms) = (engine.workspace_bytes(), engine.weight_bytes());
-    println!(
-        "{}",
-        json!({"peak_bytes": peak(), "deviation": deviation, "workspace_bytes": workspace, "weight_forms_bytes": forms})
-    );
+    println!("{}", json!({"peak_bytes": peak_bytes, "deviation": deviation}));
 }
 
-/// Seconds of each step, its multiply-adds as the plain sum has them, and their rate.
-fn profile(engine: &mut CpuEngine, image: &[f32], scores: &mut [f32]) {
-    let rounds: Vec<Vec<(String, f64)>> =
-        (0..5).map(|_| engine.profile(image, scores).expect("a tile")).collect();
-    let mut total = 0.0;
-    for step in 0..rounds[0].len() {
-        let mut seconds: Vec<f64> = rounds.iter().map(|round| round[step].1).collect();
+/// A table of the layers: milliseconds, operations of the plain sum, their rate, and its share of the multiply-add peak.
+fn profile(engine: &mut CpuEngine, image: &[f32], scores: &mut [f32], peak: f64) {
+    let rounds: Vec<Vec<Layer>> = (0..5).map(|_| engine.profile(image, scores).expect("a tile")).collect();
+    println!("multiply-add peak: {:.0} GFLOP/s", 2e-9 * peak);
+    println!("| ms | GFLOP | GFLOP/s | of the peak | layer |\n|---:|---:|---:|---:|---|");
+    let line = |seconds: f64, multiply_adds: u64, name: &str| {
+        let (flop, share) = (2e-9 * multiply_adds as f64, multiply_adds as f64 / seconds / peak);
+        match multiply_adds {
+            0 => println!("| {:.2} | | | | {name} |", 1e3 * seconds),
+            _ => println!("| {:.2} | {flop:.2} | {:.0} | {share:.2} | {name} |", 1e3 * seconds, flop / seconds),
+        }
+    };
+    let (mut total, mut operations) = (0.0, 0);
+    for (step, layer) in rounds[0].iter().enumerate() {
+        let mut seconds: Vec<f64> = rounds.iter().map(|round| round[step].seconds).collect();
         seconds.sort_by(f64::total_cmp);
         total += seconds[2];
-        println!("{:>9.3} ms  {}", 1e3 * seconds[2], rounds[0][step].0);
+        operations += layer.multiply_adds;
+        line(seconds[2], layer.multiply_adds, &layer.name);
     }
-    println!("{:>9.3} ms in all", 1e3 * total);
+    line(total, operations, "all");
 }
 
 fn read(path: &Path) -> Vec<u8> {
@@ -140,9 +152,14 @@ fn network(name: &str, folder: &Path) -> Network {
     network.expect("a network")
 }
 
-/// Most memory that the process ever had resident.
-fn peak() -> u64 {
+/// A figure of this process's memory, in bytes.
+fn memory(key: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse::<u64>().map_or(0, |kibibytes| kibibytes * 1024)
+}
+
+/// Lets the kernel's record of the most memory begin anew.
+fn forget_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").expect("a Linux machine");
 }

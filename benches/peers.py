@@ -2,7 +2,7 @@
 
 Usage: peers.py restore-default|restore-torch CLASSES Z Y X Z Y X THREADS
        peers.py resample Z Y X Z Y X THREADS
-       peers.py case MODEL IMAGE LABELS THREADS
+       peers.py case MODEL IMAGE LABELS STEP THREADS
 """
 import json
 import os
@@ -37,11 +37,11 @@ def scores(classes, shape):
     return field
 
 
-def case(model, image, labels):
+def case(model, image, labels, step):
     """A whole case as `nnUNetv2_predict` runs it in one process; the network's time is told apart."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     before = peak()
-    predictor = nnUNetPredictor(perform_everything_on_device=False, device=torch.device("cpu"), verbose=False, verbose_preprocessing=False, allow_tqdm=False)
+    predictor = nnUNetPredictor(tile_step_size=float(step), perform_everything_on_device=False, device=torch.device("cpu"), verbose=False, verbose_preprocessing=False, allow_tqdm=False)
     predictor.initialize_from_trained_model_folder(model, None)
     network = 0.0
     forward = predictor.network.forward
@@ -61,7 +61,7 @@ def case(model, image, labels):
 
 
 if what == "case":
-    case(*sys.argv[2:5])
+    case(*sys.argv[2:6])
     sys.exit()
 if what.startswith("restore"):
     classes, old, new = numbers[0], numbers[1:4], numbers[4:7]

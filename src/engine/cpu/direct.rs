@@ -5,7 +5,7 @@
 
 use super::memory::Memory;
 use super::product::{Panels, Product, multiply};
-use super::program::{Activated, Block, BufferId, Context, Load, Plain, Step};
+use super::program::{Activated, Block, BufferId, Context, Label, Load, Plain, Step};
 use super::simd::{Kernel, LANES, Simd, dispatch};
 use super::statistics::{Gather, Partials};
 
@@ -79,7 +79,7 @@ pub(super) struct Direct {
     panel_groups: usize,
     /// Planes of the output's buffer: fewer than the output has when a reader follows closely.
     ring: usize,
-    name: String,
+    label: Label,
 }
 
 impl Input {
@@ -109,7 +109,7 @@ impl Direct {
         (output, output_channels, output_size): (Output, usize, [usize; 3]),
         bias: Memory,
         residual: Vec<Block>,
-        name: String,
+        label: Label,
     ) -> Self {
         let count: [usize; 3] = std::array::from_fn(|axis| output_size[axis] / reach.out_step[axis]);
         let mut direct = Direct {
@@ -127,7 +127,7 @@ impl Direct {
             rows: [1, 1],
             panel_groups: 1,
             ring: output_size[0],
-            name,
+            label,
         };
         // Rows, then planes, as long as the copy stays small and there are tasks enough.
         let fits = |direct: &Direct| direct.copy_floats() <= COPY;
@@ -500,6 +500,10 @@ impl Step for Direct {
     }
 
     fn describe(&self) -> String {
-        format!("{} directly", self.name)
+        format!("{} directly", self.label.name)
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.label.multiply_adds
     }
 }

@@ -20,6 +20,7 @@ mod lower;
 mod map;
 mod memory;
 mod product;
+mod profile;
 mod program;
 mod sample;
 mod simd;
@@ -28,14 +29,17 @@ mod team;
 #[cfg(test)]
 mod tests;
 mod winograd;
+mod workspace;
 
 use std::sync::Arc;
 
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::network::Network;
+pub use profile::{Layer, multiply_add_peak};
 use program::Program;
 pub use simd::{Isa, widest};
+pub use workspace::Workspace;
 
 /// How convolutions are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,7 +92,22 @@ impl CpuEngine {
         threads: usize,
         options: CpuOptions,
     ) -> Result<Self> {
-        Self::with(network, tile, options, Settings { mode: options.mode, threads, large: LARGE })
+        Self::sharing(network, tile, threads, options, &Workspace::default())
+    }
+
+    /// As [`CpuEngine::new`], on memory that other engines have too: only one of them runs at a time, others wait.
+    ///
+    /// # Errors
+    /// As [`CpuEngine::new`].
+    pub fn sharing(
+        network: &Arc<Network>,
+        tile: [usize; 3],
+        threads: usize,
+        options: CpuOptions,
+        workspace: &Workspace,
+    ) -> Result<Self> {
+        let settings = Settings { mode: options.mode, threads, large: LARGE };
+        Self::with(network, tile, options, settings, workspace)
     }
 
     fn with(
@@ -96,8 +115,9 @@ impl CpuEngine {
         tile: [usize; 3],
         options: CpuOptions,
         settings: Settings,
+        workspace: &Workspace,
     ) -> Result<Self> {
-        let program = lower::lower(network, tile, options.isa.resolve()?, &settings)?;
+        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, workspace)?;
         let voxels = tile.iter().product::<usize>();
         let ends = [network.input_channels() * voxels, network.output_channels() * voxels];
         Ok(CpuEngine { program, mode: options.mode, ends })
@@ -114,14 +134,13 @@ impl CpuEngine {
         !network.nodes().iter().any(|node| lower::unsupported(&node.op))
     }
 
-    /// Runs a tile and tells each step's name and seconds.
+    /// Runs a tile and tells what each step took.
     ///
     /// # Errors
     /// As [`Engine::run`].
-    pub fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Result<Vec<(String, f64)>> {
+    pub fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Result<Vec<Layer>> {
         self.check(input, output)?;
-        let seconds = self.program.profile(input, output)?;
-        Ok(self.program.steps.iter().map(|step| step.describe()).zip(seconds).collect())
+        self.program.profile(input, output)
     }
 
     fn check(&self, input: &[f32], output: &[f32]) -> Result<()> {

@@ -5,8 +5,10 @@
 //! on its own: it is a table of three numbers a channel, which whoever reads the tensor applies.
 
 use super::memory::Memory;
+use super::profile::Layer;
 use super::simd::{Isa, LANES, Simd};
 use super::team;
+use super::workspace::{Reserved, Workspace};
 use crate::error::Result;
 
 /// A buffer in the arena, by position.
@@ -25,6 +27,13 @@ pub(super) struct Block {
     pub table: Option<usize>,
     /// Channels in it.
     pub lanes: usize,
+}
+
+/// What a convolution is, for the table of layers.
+pub(super) struct Label {
+    pub name: String,
+    /// Multiply-adds of the plain sum.
+    pub multiply_adds: u64,
 }
 
 /// One step. Tasks of a phase run in any order and at the same time.
@@ -46,6 +55,11 @@ pub(super) trait Step: Send + Sync {
 
     /// What it is, for the table of layers.
     fn describe(&self) -> String;
+
+    /// Multiply-adds as the plain sum has them.
+    fn multiply_adds(&self) -> u64 {
+        0
+    }
 }
 
 /// The memory of a run.
@@ -243,10 +257,10 @@ pub(super) struct Program {
     pub threads: usize,
     places: Vec<Place>,
     tables: Memory,
-    /// The arena and the threads' own memory, from a first run on.
-    working: Option<[Memory; 2]>,
-    /// Floats of these two.
-    sizes: [usize; 2],
+    /// The arena and the threads' own memory.
+    workspace: Workspace,
+    /// Bytes that the workspace has grown by for this program.
+    growth: u64,
     /// Floats of one thread's scratch.
     own: usize,
     phases: Vec<usize>,
@@ -261,6 +275,7 @@ impl Program {
         steps: Vec<Box<dyn Step>>,
         buffers: &[Buffer],
         table_values: &[f32],
+        workspace: &Workspace,
     ) -> Result<Self> {
         let (places, floats) = place(buffers);
         let mut tables = Memory::zeroed(table_values.len())?;
@@ -277,8 +292,8 @@ impl Program {
         let own = (most_scratch.div_ceil(LANES) | 1) * LANES;
         Ok(Program {
             isa,
-            working: None,
-            sizes: [floats, own * threads],
+            workspace: workspace.clone(),
+            growth: workspace.reserve([floats, own * threads]),
             steps,
             threads,
             places,
@@ -291,12 +306,12 @@ impl Program {
 
     /// Gives the memory of activations back until the next run.
     pub(super) fn trim(&mut self) {
-        self.working = None;
+        self.workspace.trim();
     }
 
-    /// Bytes of everything but weights.
+    /// Bytes of everything but weights, less what other programs of the same workspace have counted.
     pub(super) fn working_bytes(&self) -> u64 {
-        self.tables.bytes() + self.sizes.map(|floats| (floats * size_of::<f32>()) as u64).iter().sum::<u64>()
+        self.tables.bytes() + self.growth
     }
 
     /// Bytes of weights in the forms that the steps have them.
@@ -304,13 +319,9 @@ impl Program {
         self.steps.iter().map(|step| step.weight_bytes()).sum()
     }
 
-    /// All memory of a run. `&mut` keeps it to one.
-    fn shared(&mut self, input: &[f32], output: &mut [f32]) -> Result<Shared> {
-        let [arena, scratch] = match &mut self.working {
-            Some(working) => working,
-            none => none.insert([Memory::zeroed(self.sizes[0])?, Memory::zeroed(self.sizes[1])?]),
-        };
-        let (arena, scratch) = (arena.pointer(), scratch.pointer());
+    /// All memory of a run, which holds `reserved` until its end.
+    fn shared(&mut self, reserved: &mut Reserved, input: &[f32], output: &mut [f32]) -> Result<Shared> {
+        let [arena, scratch] = reserved.pointers()?;
         let tables = self.tables.pointer();
         Ok(Shared { arena, scratch, tables, input: input.as_ptr(), output: output.as_mut_ptr() })
     }
@@ -330,7 +341,9 @@ impl Program {
 
     /// Runs all steps.
     pub(super) fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
-        let shared = &self.shared(input, output)?;
+        let workspace = self.workspace.clone();
+        let mut reserved = workspace.lock();
+        let shared = &self.shared(&mut reserved, input, output)?;
         let program = &*self;
         team::run(self.threads, &self.phases, |phase, task, thread| {
             let (step, phase) = program.order[phase];
@@ -339,19 +352,25 @@ impl Program {
         Ok(())
     }
 
-    /// As [`Program::run`], with the seconds of each step.
-    pub(super) fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Result<Vec<f64>> {
-        let shared = &self.shared(input, output)?;
+    /// As [`Program::run`], with the time of each step.
+    pub(super) fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Result<Vec<Layer>> {
+        let workspace = self.workspace.clone();
+        let mut reserved = workspace.lock();
+        let shared = &self.shared(&mut reserved, input, output)?;
         let program = &*self;
-        let mut seconds = Vec::new();
+        let mut layers = Vec::new();
         for step in &program.steps {
             let start = std::time::Instant::now();
             team::run(self.threads, &step.phases(), |phase, task, thread| {
                 step.run(phase, task, &program.context(thread, shared));
             });
-            seconds.push(start.elapsed().as_secs_f64());
+            layers.push(Layer {
+                name: step.describe(),
+                multiply_adds: step.multiply_adds(),
+                seconds: start.elapsed().as_secs_f64(),
+            });
         }
-        Ok(seconds)
+        Ok(layers)
     }
 }
 

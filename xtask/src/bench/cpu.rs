@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::{median_of, peers, program};
+use super::{case, median, peers, program};
 use crate::{Result, command, execute_quietly, root, say, work};
 
 const ROUNDS: usize = 5;
@@ -21,6 +21,9 @@ const CASES: [(&str, &str, [&str; 3]); 5] = [
     ("SegResNet, 96³", "segresnet", ["96", "96", "96"]),
     ("SegResNetDS, 128³", "segresnetds", ["128", "128", "128"]),
 ];
+/// Of the networks that `total.py` makes, within their folder.
+const FIRST_PART: &str =
+    "Dataset291_TotalSegmentator_part1_organs_1559subj/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres";
 const CONTENDERS: [&str; 5] = ["fast", "exact", "openvino", "torch", "onnxruntime"];
 
 /// A process that waits to be told.
@@ -59,7 +62,7 @@ impl Contender {
         Ok(())
     }
 
-    /// Median seconds, peak memory in MiB, and the largest deviation from PyTorch's scores.
+    /// Median seconds, memory for a tile beside the weights in MiB, and the largest deviation from PyTorch's scores.
     fn finish(self) -> Result<[f64; 3]> {
         let Contender { mut child, orders, mut answers, seconds } = self;
         drop(orders);
@@ -68,7 +71,7 @@ impl Contender {
         child.wait().map_err(|error| error.to_string())?;
         let value: serde_json::Value = serde_json::from_str(&line).map_err(|error| error.to_string())?;
         let number = |key: &str| value[key].as_f64().ok_or(format!("no {key} in {line}"));
-        Ok([median_of(seconds), number("peak_bytes")? / f64::from(1 << 20), number("deviation")?])
+        Ok([median(seconds), number("peak_bytes")? / f64::from(1 << 20), number("deviation")?])
     }
 }
 
@@ -82,7 +85,7 @@ pub fn run() -> Result<()> {
     let ours = program("engines")?;
     println!(
         "{:<36} {:<12} {:>9} {:>14} {:>10} {:>10}",
-        "network, tile", "engine", "seconds", "ours is faster", "peak MiB", "deviation"
+        "network, tile", "engine", "seconds", "ours is faster", "MiB", "deviation"
     );
     for (title, network, shape) in CASES {
         let folder = work().join("bench").join(format!("{network}{}", shape[0]));
@@ -107,10 +110,16 @@ pub fn run() -> Result<()> {
             );
         }
     }
-    let folder = work().join("bench/plain96");
-    println!("\nLayers of PlainConvUNet 31 M, 96³:");
-    print!("{}", execute_quietly(command(&ours).arg("profile").arg(&folder).arg(THREADS))?);
-    Ok(())
+    for (title, network, shape) in CASES {
+        let folder = work().join("bench").join(format!("{network}{}", shape[0]));
+        println!("\nLayers of {title}:");
+        print!("{}", execute_quietly(command(&ours).arg("profile").arg(&folder).arg(THREADS))?);
+    }
+    let weights = work().join("bench/total");
+    if !weights.is_dir() {
+        execute_quietly(command(&python).arg(root().join("benches/total.py")).arg("make").arg(&weights))?;
+    }
+    case::run(&python, "whole case, bench CT, 31 M, step 0.8", &weights.join(FIRST_PART), "0.8")
 }
 
 fn contender(name: &str, ours: &Path, python: &Path, script: &Path, folder: &Path) -> Command {

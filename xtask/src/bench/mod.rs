@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: pieces of the numerics beside nnU-Net's own functions, in turn, medians and ratios.
 
+mod case;
 mod cpu;
 
 use std::path::{Path, PathBuf};
@@ -58,7 +59,7 @@ pub fn run(only: Option<&str>) -> Result<()> {
             let own = arguments[0].split('-').next().unwrap_or_default();
             mine.push(measure(command(&ours).arg(own).args(&arguments[1..]))?);
         }
-        let ((peer, peer_bytes), (own, own_bytes)) = (median(theirs), median(mine));
+        let ([peer, peer_bytes], [own, own_bytes]) = (medians(&theirs), medians(&mine));
         println!(
             "{:<48} {:<36} {peer:>9.2} {own:>9.3} {:>6.1}x   {:.0} / {:.0}",
             row.what,
@@ -70,59 +71,10 @@ pub fn run(only: Option<&str>) -> Result<()> {
     }
     // A size that no peer can do in 24 GB.
     let arguments = "restore 118 256 256 256 400 512 512 2";
-    let (seconds, bytes) = measure(command(&ours).args(arguments.split(' ')))?;
+    let [seconds, bytes] = measure(command(&ours).args(arguments.split(' ')))?;
     let (what, extra) = ("restore 118 classes, 256x256x256 to 400x512x512", bytes / f64::from(1 << 20));
     println!("{what:<48} {:<36} {:>9} {seconds:>9.3} {:>8}   - / {extra:.0}", "none", "-", "-");
-    whole_case(&python)
-}
-
-/// The bench CT through the model of the demo: nnU-Net's predictor and our tool, in turn.
-fn whole_case(python: &Path) -> Result<()> {
-    let (model, image) = (demo::model(), fetch::images()?.join("ct_bench.nii.gz"));
-    let folder = work().join("bench");
-    create_folder(&folder)?;
-    let (theirs, ours, report) =
-        (folder.join("peer.nii.gz"), folder.join("ours.nii.gz"), folder.join("report.json"));
-    let tool = build::tool()?;
-    let number = |text: &str, key: &str| -> Option<f64> {
-        let rest = text.split_once(&format!("\"{key}\": "))?.1;
-        rest.split([',', '}', '\n']).next()?.trim().parse().ok()
-    };
-    let (mut peer_runs, mut own_runs) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let script = root().join("benches/peers.py");
-        let stem = folder.join("peer");
-        let mut peer = command(python);
-        let peer = peer.arg(script).arg("case").args([&model, &image, &stem]).arg("2");
-        let text = execute_quietly(peer)?;
-        let line = text.lines().last().unwrap_or_default().to_owned();
-        peer_runs.push(["seconds", "network", "other", "extra_bytes"].map(|key| number(&line, key)));
-        let mut run = command(&tool);
-        let run =
-            run.arg("run").arg("--model").arg(&model).arg("--image").arg(&image).arg("--out").arg(&ours);
-        let start = std::time::Instant::now();
-        execute_quietly(run.arg("--report").arg(&report).args(["--threads", "2", "--quiet"]))?;
-        let seconds = start.elapsed().as_secs_f64();
-        let text = std::fs::read_to_string(&report).map_err(at("read", &report))?;
-        let network = number(&text, "network_seconds");
-        let other = network.map(|network| seconds - network);
-        own_runs.push([Some(seconds), network, other, number(&text, "process_peak_bytes")]);
-    }
-    let middle = |runs: &[[Option<f64>; 4]], field: usize| {
-        let mut values: Vec<f64> = runs.iter().filter_map(|run| run[field]).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().ok_or("a run told too little")
-    };
-    println!("\n{:<48} {:>9} {:>9} {:>7}", "whole case, bench CT, demo model", "nnU-Net", "ours", "ratio");
-    let fields = ["all, seconds", "network, seconds", "everything else, seconds", "peak memory, MiB"];
-    for (field, name) in fields.into_iter().enumerate() {
-        let scale = if field == 3 { 1.0 / f64::from(1 << 20) } else { 1.0 };
-        let (peer, own) = (middle(&peer_runs, field)? * scale, middle(&own_runs, field)? * scale);
-        println!("{name:<48} {peer:>9.2} {own:>9.2} {:>6.1}x", peer / own);
-    }
-    let compared = execute_quietly(command(&tool).arg("compare").args([&ours, &theirs]));
-    println!("{}", compared.unwrap_or_else(|difference| difference).trim());
-    Ok(())
+    case::run(&python, "whole case, bench CT, demo model", &demo::model(), "0.5")
 }
 
 /// A Python environment with nnU-Net, apart from the one that tests use.
@@ -150,22 +102,28 @@ fn program(name: &str) -> Result<PathBuf> {
 }
 
 /// Seconds and bytes that a program reports on its last line.
-fn measure(program: &mut std::process::Command) -> Result<(f64, f64)> {
-    let text = execute_quietly(program)?;
+fn measure(program: &mut std::process::Command) -> Result<[f64; 2]> {
+    numbers(&execute_quietly(program)?, ["seconds", "extra_bytes"])
+}
+
+/// Numbers of the JSON object that is the text's last line.
+fn numbers<const N: usize>(text: &str, keys: [&str; N]) -> Result<[f64; N]> {
     let line = text.lines().last().unwrap_or_default();
-    let number = |key: &str| -> Option<f64> {
-        let rest = line.split_once(&format!("\"{key}\": "))?.1;
-        rest.split([',', '}']).next()?.trim().parse().ok()
-    };
-    number("seconds").zip(number("extra_bytes")).ok_or(format!("no measurement in: {line}"))
+    let value: serde_json::Value =
+        serde_json::from_str(line).map_err(|error| format!("no measurement in {line:?}: {error}"))?;
+    let mut found = [0.0; N];
+    for (number, key) in found.iter_mut().zip(keys) {
+        *number = value[key].as_f64().ok_or(format!("no {key} in {line}"))?;
+    }
+    Ok(found)
 }
 
-fn median(mut measured: Vec<(f64, f64)>) -> (f64, f64) {
-    measured.sort_by(|a, b| a.0.total_cmp(&b.0));
-    measured[measured.len() / 2]
-}
-
-fn median_of(mut values: Vec<f64>) -> f64 {
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The median of each number.
+fn medians<const N: usize>(runs: &[[f64; N]]) -> [f64; N] {
+    std::array::from_fn(|field| median(runs.iter().map(|run| run[field]).collect()))
 }

@@ -4,7 +4,7 @@ use super::super::Mode;
 use super::super::direct::{self, Direct, Input, Kind, Output, Reach};
 use super::super::memory::Memory;
 use super::super::product::Panels;
-use super::super::program::Block;
+use super::super::program::{Block, Label};
 use super::super::simd::LANES;
 use super::super::winograd::{self, Axis, Winograd};
 use super::{Draft, Lowering, Value, batch_norm, blocks_of, channels};
@@ -39,14 +39,20 @@ impl Convolution<'_> {
         }
     }
 
-    fn name(&self, network: &Network, sizes: &[[usize; 3]]) -> String {
+    fn label(&self, network: &Network, sizes: &[[usize; 3]]) -> Label {
         let node = &network.nodes()[self.id];
-        let kind = if matches!(node.op, Op::ConvTranspose { .. }) { "transposed conv" } else { "conv" };
         let (inputs, size) = (network.channels(node.inputs[0]), sizes[self.id]);
-        format!(
+        // Every weight meets every voxel of the results, or of the image where it is spread out.
+        let (kind, voxels) = match node.op {
+            Op::ConvTranspose { .. } => ("transposed conv", sizes[node.inputs[0]]),
+            _ => ("conv", size),
+        };
+        let weights = inputs * node.channels * self.kernel.iter().product::<usize>();
+        let name = format!(
             "{kind} {inputs} to {} at {size:?}, kernel {:?}, stride {:?}",
             node.channels, self.kernel, self.stride
-        )
+        );
+        Label { name, multiply_adds: (weights * voxels.iter().product::<usize>()) as u64 }
     }
 }
 
@@ -209,7 +215,7 @@ impl Lowering<'_> {
             output_size: size,
             weights,
             bias: lanes(convolution.bias.iter().copied())?,
-            name: convolution.name(network, &self.sizes),
+            label: convolution.label(network, &self.sizes),
             residual: convolution.residual,
             statistics: None,
             whole,
@@ -278,7 +284,7 @@ impl Lowering<'_> {
             (output, out, size),
             lanes(convolution.bias.iter().copied())?,
             convolution.residual.clone(),
-            convolution.name(network, &self.sizes),
+            convolution.label(network, &self.sizes),
         );
         self.step(Draft::Direct(Box::new(step)), &[&reads.0, &reads.1]);
         Ok(match output {

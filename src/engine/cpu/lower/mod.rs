@@ -18,6 +18,7 @@ use super::sample::{Sample, Sampling, linear};
 use super::simd::{Isa, LANES};
 use super::statistics::{Finish, PARTIAL, Partials};
 use super::winograd::Winograd;
+use super::workspace::Workspace;
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeId, Op, Weight};
 
@@ -97,7 +98,13 @@ struct Lowering<'a> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] that names an operator without a step here, and a lack of memory.
-pub(super) fn lower(network: &Network, tile: [usize; 3], isa: Isa, settings: &Settings) -> Result<Program> {
+pub(super) fn lower(
+    network: &Network,
+    tile: [usize; 3],
+    isa: Isa,
+    settings: &Settings,
+    workspace: &Workspace,
+) -> Result<Program> {
     let mut users = vec![Vec::new(); network.nodes().len()];
     for (id, node) in network.nodes().iter().enumerate() {
         node.inputs.iter().for_each(|&input| users[input].push(id));
@@ -123,7 +130,7 @@ pub(super) fn lower(network: &Network, tile: [usize; 3], isa: Isa, settings: &Se
     lowering.leave()?;
     lowering.arrange();
     let steps = lowering.drafts.into_iter().filter_map(Draft::finish).collect();
-    Program::new(isa, settings.threads, steps, &lowering.buffers, &lowering.tables)
+    Program::new(isa, settings.threads, steps, &lowering.buffers, &lowering.tables, workspace)
 }
 
 /// The network's operators that have no step.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use double::Tensor;
 
-use super::{CpuEngine, CpuOptions, Isa, LARGE, Mode, Settings};
+use super::{CpuEngine, CpuOptions, Isa, LARGE, Mode, Settings, Workspace};
 use crate::engine::Engine;
 use crate::network::{Network, NodeId, Op, Weight};
 
@@ -106,12 +106,16 @@ fn isas() -> impl Iterator<Item = Isa> {
 
 fn run(network: &Arc<Network>, image: &Tensor, settings: Settings, isa: Isa) -> Vec<f32> {
     let options = CpuOptions { mode: settings.mode, isa };
-    let mut engine = CpuEngine::with(network, image.size, options, settings).unwrap();
+    let workspace = Workspace::default();
+    let mut engine = CpuEngine::with(network, image.size, options, settings, &workspace).unwrap();
     let input: Vec<f32> = image.values.iter().map(|&x| x as f32).collect();
     let mut output = vec![f32::NAN; network.output_channels() * image.size.iter().product::<usize>()];
     engine.run(&input, &mut output).unwrap();
     let first = output.clone();
-    // A second run finds the memory as the first one left it.
+    // A second run finds the memory as the first one left it, a third one as another network may leave it.
+    engine.run(&input, &mut output).unwrap();
+    assert!(first.iter().zip(&output).all(|(a, b)| a.to_bits() == b.to_bits()));
+    workspace.lock().poison();
     engine.run(&input, &mut output).unwrap();
     assert!(first.iter().zip(&output).all(|(a, b)| a.to_bits() == b.to_bits()));
     output
@@ -361,7 +365,8 @@ fn memory_is_shared_along_a_small_unet() {
         let network = Arc::new(builder.network);
         let engine = |large| {
             let settings = Settings { mode: Mode::Fast, threads: 1, large };
-            CpuEngine::with(&network, size.map(|size| 4 * size), CpuOptions::default(), settings).unwrap()
+            let (size, options) = (size.map(|size| 4 * size), CpuOptions::default());
+            CpuEngine::with(&network, size, options, settings, &Workspace::default()).unwrap()
         };
         let bytes = |large| engine(large).program.working_bytes();
         assert!(bytes(0) < bytes(usize::MAX), "{} {}", bytes(0), bytes(usize::MAX));
@@ -377,6 +382,35 @@ fn the_image_as_a_residual() {
     let sum = builder.add(Op::Add, &[norm, 0]);
     builder.add(Op::Relu, &[sum]);
     check(builder.network, [4, 5, 6]);
+}
+
+#[test]
+fn networks_that_share_their_memory() {
+    let network = |width| {
+        let mut builder = Builder::new(1);
+        let first = builder.conv(0, width, [3; 3], [1; 3]);
+        builder.conv(first, 2, [1; 3], [1; 3]);
+        Arc::new(builder.network)
+    };
+    let (workspace, options) = (Workspace::default(), CpuOptions::default());
+    let [small, large] = [network(16), network(48)];
+    let alone = |network| CpuEngine::new(network, [8; 3], 1, options).unwrap().program.working_bytes();
+    let mut engines: Vec<CpuEngine> = [&small, &large, &small]
+        .map(|network| CpuEngine::sharing(network, [8; 3], 1, options, &workspace).unwrap())
+        .into();
+    let together: u64 = engines.iter().map(|engine| engine.program.working_bytes()).sum();
+    assert!(alone(&large) <= together && together < alone(&large) + alone(&small));
+    let image: Vec<f32> = (0..512).map(|k| (k % 7) as f32).collect();
+    let mut scores = [(); 3].map(|()| vec![0.0; 1024]);
+    for (engine, scores) in engines.iter_mut().zip(&mut scores) {
+        engine.run(&image, scores).unwrap();
+    }
+    let mut again = vec![0.0; 1024];
+    engines[0].run(&image, &mut again).unwrap();
+    assert!(scores[0] == scores[2] && scores[0] == again && scores[0] != scores[1]);
+    engines[1].trim().unwrap();
+    engines[0].run(&image, &mut again).unwrap();
+    assert_eq!(scores[0], again);
 }
 
 #[test]

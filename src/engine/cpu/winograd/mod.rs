@@ -8,7 +8,7 @@ mod transform;
 use super::direct::Direct;
 use super::memory::Memory;
 use super::product::{Product, multiply};
-use super::program::{Activated, Block, BufferId, Context, Load, Plain, Step};
+use super::program::{Activated, Block, BufferId, Context, Label, Load, Plain, Step};
 use super::simd::{Kernel, LANES, Simd, dispatch};
 use super::statistics::{Gather, Partials};
 use crate::error::Result;
@@ -43,7 +43,7 @@ pub(super) struct Winograd {
     /// large weights that serve few tiles, which are then read once.
     pub whole: Option<[BufferId; 2]>,
     pub slabs: Option<Slabs>,
-    pub name: String,
+    pub label: Label,
 }
 
 /// Layers of tiles, one slab after the other: what lies behind is no longer read, what lies ahead needn't be there yet.
@@ -266,6 +266,11 @@ impl Winograd {
     /// Groups of tiles of a slab.
     fn groups_of_slab(&self, layers: usize) -> usize {
         (layers * self.layer_tiles()).div_ceil(self.group())
+    }
+
+    /// What writes one of the inputs, slab by slab.
+    fn feeder(&self) -> Option<&Direct> {
+        Some(&self.slabs.as_ref()?.feeder.as_ref()?.0)
     }
 
     /// Planes of results of the feeder that are there before a slab runs, in its own count.
@@ -565,6 +570,12 @@ impl Step for Winograd {
     }
 
     fn describe(&self) -> String {
-        format!("{} as {:?}{}", self.name, self.axes, if self.whole.is_some() { " by points" } else { "" })
+        let way = if self.whole.is_some() { " by points" } else { "" };
+        let fed = self.feeder().map_or(String::new(), |feeder| format!(", fed by {}", feeder.describe()));
+        format!("{} as {:?}{way}{fed}", self.label.name, self.axes)
+    }
+
+    fn multiply_adds(&self) -> u64 {
+        self.label.multiply_adds + self.feeder().map_or(0, |feeder| feeder.multiply_adds())
     }
 }
