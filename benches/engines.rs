@@ -37,6 +37,7 @@ fn main() {
     let threads = threads.parse().expect("a number of threads");
     let mut engine = CpuEngine::new(&network, tile, threads, options).expect("an engine");
     let mut scores = vec![0.0; network.output_channels() * tile.iter().product::<usize>()];
+    drop(network);
     engine.run(&image, &mut scores).expect("a tile");
     if mode == "profile" {
         let peak = multiply_add_peak(isa, threads).expect("instructions");

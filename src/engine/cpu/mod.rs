@@ -70,7 +70,7 @@ struct Settings {
 }
 
 /// As measured: smaller tensors cost more in waiting threads than they save.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 6 << 20;
 
 /// A network lowered for tiles of one size.
 pub struct CpuEngine {

@@ -21,7 +21,7 @@ const COLUMNS: usize = 12;
 /// Floats of a group's factors and products: what a core's second-level cache holds, and a little more, as measured.
 const GROUP: usize = 400_000;
 /// Cycles that a byte of weights should save.
-const PRICE: f64 = 2.0;
+const PRICE: f64 = 3.2;
 /// Tasks that a slab should have, so that threads seldom wait for its end.
 const SLAB_TASKS: usize = 24;
 
