@@ -19,7 +19,7 @@ use crate::progress::Run;
 use crate::recipe::{Back, Cleanup, Placement, Recipe, Step, Sums, Tiling, Weights};
 use crate::restore::{MapBuffer, Restorer, components};
 use crate::segment::ahead::IN_FLIGHT;
-use crate::segment::{RunReport, segment};
+use crate::segment::{RELEASED_AT_ONCE, RunReport, segment};
 use crate::tiling::{Blend, TileGrid, sliding, window};
 use crate::volume::{Geometry, Volume};
 
@@ -400,12 +400,16 @@ impl Plan {
         let resampling = if shape == network { 0 } else { 4 * copies * image + wide };
         let preprocess = 4 * channels * voxels + u64::from(masks) * 2 * voxels + resampling;
         let size = self.recipe.tiling.patch;
-        let sums = match self.recipe.tiling.sums {
-            Sums::Half => Blend::<f16>::bytes(self.classes, network, size),
-            Sums::Single => Blend::<f32>::bytes(self.classes, network, size),
+        let sums = |planes: usize| {
+            let image = [planes.min(network[0]), network[1], network[2]];
+            match self.recipe.tiling.sums {
+                Sums::Half => Blend::<f16>::bytes(self.classes, image, size),
+                Sums::Single => Blend::<f32>::bytes(self.classes, image, size),
+            }
         };
-        // The planes that leave the sums are a copy for the time of their restoring.
-        let field = sums * (self.engines.len() as u64 + 1);
+        // The planes that leave the sums are a copy for the time of their restoring, and for several folds one more.
+        let folds = self.engines.len() as u64;
+        let field = folds * sums(network[0]) + folds.min(2) * sums(RELEASED_AT_ONCE);
         let inputs = self.inputs as u64;
         let overlapped = self.engines.iter().any(|engine| engine.runs_elsewhere());
         let in_flight = if overlapped { IN_FLIGHT as u64 * patch * (inputs + classes) } else { 0 };

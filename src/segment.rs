@@ -21,6 +21,9 @@ use crate::tiling::{Blend, Mirrored, Score, cut};
 use crate::volume::{DType, Layout, Volume};
 use ahead::Ahead;
 
+/// Planes that leave the sums together: each time they are there twice.
+pub(crate) const RELEASED_AT_ONCE: usize = 16;
+
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RunReport {
@@ -287,7 +290,7 @@ fn infer<S: Score>(
         |field: &Blending<S>| matches!(field, Blending::Host(engine, _) if engine.runs_elsewhere());
     let mut mirrored = Mirrored::new(tiles.patch(), &plan.mirror, scores);
     let mut ahead = Ahead::new(&mut mirrored, input, scores, fields.iter().any(elsewhere));
-    let mut done = 0;
+    let (mut done, mut released) = (0, 0);
     for row in tiles.rows() {
         for field in &mut fields {
             let mut blended = 0;
@@ -323,12 +326,15 @@ fn infer<S: Score>(
             })?;
             done += blended;
         }
-        let started = Instant::now();
-        let planes = average(&mut fields, row.finished, [classes, shape[1], shape[2]])?;
-        report.blend_seconds += started.elapsed().as_secs_f64();
-        let started = Instant::now();
-        receive(planes, run)?;
-        report.restore_seconds += started.elapsed().as_secs_f64();
+        while released < row.finished {
+            released = row.finished.min(released + RELEASED_AT_ONCE);
+            let started = Instant::now();
+            let planes = average(&mut fields, released, [classes, shape[1], shape[2]])?;
+            report.blend_seconds += started.elapsed().as_secs_f64();
+            let started = Instant::now();
+            receive(planes, run)?;
+            report.restore_seconds += started.elapsed().as_secs_f64();
+        }
     }
     report.network_seconds += ahead.network_seconds;
     report.blend_seconds += ahead.around_seconds;

@@ -17,11 +17,11 @@ use crate::{Error, Result, parallel};
 pub struct Blend<S> {
     grid: TileGrid,
     window: Array3<f32>,
-    /// The image's first plane that is held.
+    /// The image's first plane that is held. Plane p is in slot p modulo their number.
     first: usize,
-    /// Scores times weights, [class, plane, row, column].
+    /// Scores times weights, [class, slot, row, column].
     scores: Array4<S>,
-    /// Weights, [plane, row, column].
+    /// Weights, [slot, row, column].
     weights: Array3<S>,
     threads: usize,
 }
@@ -72,7 +72,8 @@ impl<S: Score> Blend<S> {
         let columns_of_image = self.grid.image()[2];
         let Overlap { image: [z, y, x], tile: [tz, ty, tx], shape: [depth, rows, columns] } =
             self.grid.overlap(start);
-        let plane = |slice: usize| self.first + slice % held;
+        let first = self.first;
+        let plane = |slice: usize| first + (slice % held + held - first % held) % held;
         // The rows of a slice, each with its position in the tile.
         let rows_of = |slice: usize, class: usize| {
             let first = ((plane(slice) - z + tz) * patch_rows + ty) * patch_columns + tx;
@@ -117,25 +118,25 @@ impl<S: Score> Blend<S> {
         let mut taken = Array4::from_elem((classes, count, rows, columns), S::default());
         let not_finite = AtomicUsize::new(0);
         let plane = rows * columns;
-        let (sums, weights) = (flat(&self.scores), flat(&self.weights));
+        let (sums, weights, first) = (flat(&self.scores), flat(&self.weights), self.first);
         parallel::for_each(self.threads, slices(&mut taken), |(slice, means)| {
-            let start = (slice / count * held + slice % count) * plane;
+            let slot = (first + slice % count) % held;
+            let start = (slice / count * held + slot) * plane;
             let [mut wide, mut divisors] = [vec![0.0; plane], vec![0.0; plane]];
             S::widen(&sums[start..start + plane], &mut wide);
-            S::widen(&weights[slice % count * plane..][..plane], &mut divisors);
+            S::widen(&weights[slot * plane..][..plane], &mut divisors);
             wide.iter_mut().zip(&divisors).for_each(|(sum, divisor)| *sum /= divisor);
             S::narrow(&wide, means);
             let lost = means.iter().filter(|mean| !mean.to_f32().is_finite()).count();
             not_finite.fetch_add(lost, Ordering::Relaxed);
         });
-        // The planes that stay move to the front.
-        let move_up = |sums: &mut [S]| {
-            sums.copy_within(count * plane.., 0);
-            sums[(held - count) * plane..].fill(S::default());
-        };
-        let scores = self.scores.as_slice_mut().unwrap_or_default();
-        scores.chunks_exact_mut((held * plane).max(1)).for_each(move_up);
-        move_up(self.weights.as_slice_mut().unwrap_or_default());
+        // Their slots are for the planes behind those that stay.
+        let left = |slot: usize| (slot + held - first % held) % held < count;
+        for sums in slices(&mut self.scores).chain(slices(&mut self.weights)) {
+            if left(sums.0 % held) {
+                sums.1.fill(S::default());
+            }
+        }
         self.first = end;
         match not_finite.into_inner() {
             0 => Ok(taken),

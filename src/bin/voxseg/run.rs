@@ -161,11 +161,15 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         postprocess: arguments.postprocess,
     };
     let mut plan = model.plan(&options)?;
+    let (name, identity) = (model.name().to_owned(), model.describe());
+    let labels_of = model.labels().to_vec();
+    // The plan has weights of its own.
+    drop(model);
     let planned = plan.report(&image.geometry)?;
     let mut times = Times { read, model: opened, plan: lap(), write: 0.0 };
 
     let volume = image.volume()?;
-    let largest = model.labels().iter().map(|label| label.value).max().unwrap_or(0);
+    let largest = labels_of.iter().map(|label| label.value).max().unwrap_or(0);
     let dtype = if largest < 256 { DType::U8 } else { DType::U16 };
     let mut bytes = vec![0; image.geometry.voxels() * dtype.size()];
     let layout = Layout::dense(image.geometry.shape, dtype);
@@ -189,7 +193,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     bar.clear();
     let result = result?;
     let record = match &arguments.report {
-        Some(_) => record(&model.describe(), &plan, &volume, &buffer, &result)?,
+        Some(_) => record(&identity, &plan, &volume, &buffer, &result)?,
         None => serde_json::Value::Null,
     };
 
@@ -204,13 +208,13 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     }
     times.write = lap();
     let values = labels.labels(&arguments.out)?;
-    let counts = count(&values, model.labels(), image.geometry.voxel_volume());
+    let counts = count(&values, &labels_of, image.geometry.voxel_volume());
     if let Some(path) = &arguments.report {
         let report = report::report(record, &counts);
         std::fs::write(path, format!("{report:#}\n")).map_err(|error| Failure::write(path, error))?;
     }
     if let Some(path) = &arguments.picture {
-        picture::write(path, &image, &values, &counts, model.name(), &arguments.caption)?;
+        picture::write(path, &image, &values, &counts, &name, &arguments.caption)?;
     }
     if !arguments.quiet {
         summary(out, &counts, &planned, &result, &times)?;

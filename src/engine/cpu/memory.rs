@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use crate::error::{Error, Result};
 
 /// Bytes of a cache line, and of a block's channels at one voxel.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// Alignment that the system gives without more ado: what it hands out zeroed isn't touched, and so not resident, before
 /// it is written.

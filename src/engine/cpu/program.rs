@@ -3,8 +3,10 @@
 //! Tensors are [channel block, axis 0, axis 1, axis 2, lane] with sixteen channels a block; lanes beyond the last
 //! channel hold zeros. What stands between a convolution and the next reader (normalisation, activation) isn't computed
 //! on its own: it is a table of three numbers a channel, which whoever reads the tensor applies.
+//!
+//! The caller's memory for the scores is written by the last step alone, so until then it is part of the arena.
 
-use super::memory::Memory;
+use super::memory::{LINE, Memory};
 use super::profile::Layer;
 use super::simd::{Isa, LANES, Simd};
 use super::team;
@@ -77,8 +79,10 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// Start of a buffer. Steps write only what their tasks own, and read only what steps or phases before wrote.
     pub(super) fn buffer(&self, id: BufferId) -> *mut f32 {
-        // SAFETY: offsets lie within the arena.
-        unsafe { self.arena.add(self.places[id].offset) }
+        let Place { within_scores, offset, .. } = self.places[id];
+        let start = if within_scores { line(self.output) } else { self.arena };
+        // SAFETY: offsets lie within the arena, or within the scores behind their first line's start.
+        unsafe { start.add(offset) }
     }
 
     /// Start of a block of a buffer.
@@ -182,16 +186,25 @@ impl Buffer {
     }
 }
 
-/// Where a buffer is in the arena, and the floats between its blocks.
+/// Where a buffer is, and the floats between its blocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
+    /// Whether it is in the caller's memory for the scores, and not in the arena.
+    within_scores: bool,
     offset: usize,
     stride: usize,
 }
 
-/// Places buffers so that those alive at the same step don't overlap: the largest first, each as low as it fits.
+/// The first cache line that begins at `scores` or behind it: results don't depend on where it is, but time does.
+fn line(scores: *mut f32) -> *mut f32 {
+    scores.wrapping_byte_add(scores.addr().next_multiple_of(LINE) - scores.addr())
+}
+
+/// Places buffers so that those alive at the same step don't overlap: the largest first, each as low as it fits, in
+/// the caller's memory for `scores` floats if nothing needs it when the last step writes these.
 /// Returns their places and the arena's size.
-pub(super) fn place(buffers: &[Buffer]) -> (Vec<Place>, usize) {
+pub(super) fn place(buffers: &[Buffer], scores: usize, last: usize) -> (Vec<Place>, usize) {
+    let room = scores.saturating_sub(LINE / size_of::<f32>());
     let root = |mut id: BufferId| {
         while let Some((other, _)) = buffers[id].over {
             id = other;
@@ -213,26 +226,36 @@ pub(super) fn place(buffers: &[Buffer]) -> (Vec<Place>, usize) {
     };
     let mut order: Vec<usize> = (0..buffers.len()).filter(|&id| buffers[id].over.is_none()).collect();
     order.sort_by_key(|&id| std::cmp::Reverse(floats(id)));
-    let mut offsets = vec![0; buffers.len()];
+    let mut found: Vec<(bool, usize)> = vec![(false, 0); buffers.len()];
     let mut placed: Vec<usize> = Vec::new();
     let mut end = 0;
     for id in order {
         let buffer = whole[id];
-        let mut taken: Vec<(usize, usize)> = placed
-            .iter()
-            .filter(|&&other| whole[other].first <= buffer.last && buffer.first <= whole[other].last)
-            .map(|&other| (offsets[other], offsets[other] + floats(other)))
-            .collect();
-        taken.sort_unstable();
-        let mut offset = 0;
-        for (start, stop) in taken {
-            if offset + floats(id) <= start {
-                break;
+        let lowest = |within_scores: bool| {
+            let mut taken: Vec<(usize, usize)> = placed
+                .iter()
+                .filter(|&&other| found[other].0 == within_scores)
+                .filter(|&&other| whole[other].first <= buffer.last && buffer.first <= whole[other].last)
+                .map(|&other| (found[other].1, found[other].1 + floats(other)))
+                .collect();
+            taken.sort_unstable();
+            let mut offset = 0;
+            for (start, stop) in taken {
+                if offset + floats(id) <= start {
+                    break;
+                }
+                offset = offset.max(stop);
             }
-            offset = offset.max(stop);
-        }
-        offsets[id] = offset;
-        end = end.max(offset + floats(id));
+            offset
+        };
+        let there = lowest(true);
+        found[id] = if buffer.last < last && there + floats(id) <= room {
+            (true, there)
+        } else {
+            let here = lowest(false);
+            end = end.max(here + floats(id));
+            (false, here)
+        };
         placed.push(id);
     }
     let places = (0..buffers.len()).map(|id| {
@@ -245,7 +268,8 @@ pub(super) fn place(buffers: &[Buffer]) -> (Vec<Place>, usize) {
             at = other;
         }
         let start = planes - buffers[first].planes - behind;
-        Place { offset: offsets[first] + start * plane, stride: planes * plane }
+        let (within_scores, offset) = found[first];
+        Place { within_scores, offset: offset + start * plane, stride: planes * plane }
     });
     (places.collect(), end)
 }
@@ -275,9 +299,10 @@ impl Program {
         steps: Vec<Box<dyn Step>>,
         buffers: &[Buffer],
         table_values: &[f32],
+        (scores, last): (usize, usize),
         workspace: &Workspace,
     ) -> Result<Self> {
-        let (places, floats) = place(buffers);
+        let (places, floats) = place(buffers, scores, last);
         let mut tables = Memory::zeroed(table_values.len())?;
         tables.slice_mut()[..table_values.len()].copy_from_slice(table_values);
         let (mut phases, mut order) = (Vec::new(), Vec::new());
@@ -323,6 +348,7 @@ impl Program {
     fn shared(&mut self, reserved: &mut Reserved, input: &[f32], output: &mut [f32]) -> Result<Shared> {
         let [arena, scratch] = reserved.pointers()?;
         let tables = self.tables.pointer();
+        crate::ffi::prefer_huge_pages(output.as_mut_ptr().cast(), size_of_val(output));
         Ok(Shared { arena, scratch, tables, input: input.as_ptr(), output: output.as_mut_ptr() })
     }
 
@@ -402,7 +428,7 @@ mod tests {
             life(200, 4, 6),
             life(1, 2, 2),
         ];
-        let (places, end) = place(&buffers);
+        let (places, end) = place(&buffers, 0, 7);
         for (a, x) in buffers.iter().enumerate() {
             assert!(places[a].offset % LANES == 0 && places[a].offset + x.plane <= end);
             for (b, y) in buffers.iter().enumerate().filter(|&(b, _)| b != a) {
@@ -417,11 +443,30 @@ mod tests {
     }
 
     #[test]
+    fn buffers_in_the_memory_of_the_scores() {
+        let life = |floats, first, last| Buffer { last, ..Buffer::floats(floats, first) };
+        let buffers = [life(64, 0, 5), life(48, 0, 2), life(32, 1, 4), life(48, 3, 4), life(128, 1, 3)];
+        // Steps 0 to 5; 112 floats behind the line's start: the first is read when scores are written, the largest
+        // doesn't fit.
+        let (places, end) = place(&buffers, 128, 5);
+        let there = places.iter().map(|place| place.within_scores).collect::<Vec<_>>();
+        assert_eq!((there, end), (vec![false, true, true, true, false], 64 + 128));
+        assert_eq!((places[1].offset, places[2].offset, places[3].offset), (0, 48, 0));
+        assert!(places.iter().all(|place| place.offset % LANES == 0));
+        let scores = [0.0_f32; 64];
+        for start in 0..17 {
+            let start = scores.as_ptr().wrapping_add(start).cast_mut();
+            let line = line(start);
+            assert!(line.addr() % LINE == 0 && (0..LINE).contains(&(line.addr() - start.addr())));
+        }
+    }
+
+    #[test]
     fn buffers_take_others_over() {
         let tensor = |first, last, over| Buffer { blocks: 2, planes: 10, plane: 16, first, last, over };
         let buffers =
             [tensor(0, 3, None), tensor(3, 5, Some((0, 5))), tensor(5, 6, Some((1, 3))), tensor(4, 4, None)];
-        let (places, end) = place(&buffers);
+        let (places, end) = place(&buffers, 0, 7);
         let planes = |id: usize| (places[id].offset / 16, places[id].stride / 16);
         assert_eq!([planes(0), planes(1), planes(2)], [(8, 18), (3, 18), (0, 18)]);
         assert_eq!(planes(3), (36, 10));

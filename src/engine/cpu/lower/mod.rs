@@ -129,8 +129,11 @@ pub(super) fn lower(
     }
     lowering.leave()?;
     lowering.arrange();
+    let scores = network.output_channels() * tile.iter().product::<usize>();
+    let last = lowering.drafts.len() - 1;
     let steps = lowering.drafts.into_iter().filter_map(Draft::finish).collect();
-    Program::new(isa, settings.threads, steps, &lowering.buffers, &lowering.tables, workspace)
+    let (buffers, tables) = (&lowering.buffers, &lowering.tables);
+    Program::new(isa, settings.threads, steps, buffers, tables, (scores, last), workspace)
 }
 
 /// The network's operators that have no step.
