@@ -69,7 +69,9 @@ fn profile(engine: &mut CpuEngine, image: &[f32], scores: &mut [f32], peak: f64)
         let (flop, share) = (2e-9 * multiply_adds as f64, multiply_adds as f64 / seconds / peak);
         match multiply_adds {
             0 => println!("| {:.2} | | | | {name} |", 1e3 * seconds),
-            _ => println!("| {:.2} | {flop:.2} | {:.0} | {share:.2} | {name} |", 1e3 * seconds, flop / seconds),
+            _ => {
+                println!("| {:.2} | {flop:.2} | {:.0} | {share:.2} | {name} |", 1e3 * seconds, flop / seconds)
+            }
         }
     };
     let (mut total, mut operations) = (0.0, 0);

@@ -224,6 +224,12 @@
 #define VXS_POISONED 902
 
 /**
+ * Flag of labels for a plan on CUDA or TensorRT: `data` lies in the memory of the plan's GPU. What was queued there before
+ * the call is waited for, and the labels are there when it returns.
+ */
+#define VXS_LABELS_ON_DEVICE 1
+
+/**
  * For the developers of this library.
  */
 #define VXS_LOG_DEBUG 0
@@ -432,6 +438,21 @@
 #define VXS_STAGE_MEASURE 4
 
 /**
+ * The device's memory was enough for what was asked for.
+ */
+#define VXS_MEMORY_STEP_NONE 0
+
+/**
+ * The device computed one tile at a time where several were asked for.
+ */
+#define VXS_MEMORY_STEP_ONE_TILE 1
+
+/**
+ * The host cut and blended tiles, since the device had no room for that beside the network.
+ */
+#define VXS_MEMORY_STEP_HOST_BLENDS 2
+
+/**
  * Bring the volume to the networks' grid by linear interpolation, rounded towards zero, and the labels back to the
  * nearest: TotalSegmentator from 2.16.
  */
@@ -511,6 +532,13 @@
  * Flag of a volume: voxels are in the other byte order than the machine's.
  */
 #define VXS_VOLUME_SWAPPED 2
+
+/**
+ * Flag of a volume for `vxs_segment` with a plan on CUDA or TensorRT: the voxels (`data`, or what `channel_data` points to)
+ * lie in the memory of the plan's GPU. What was queued there before the call is waited for. Preprocessing runs on the host,
+ * so that they are copied there once.
+ */
+#define VXS_VOLUME_ON_DEVICE 4
 
 /**
  * A flag that stops a segmentation within one tile. Any thread may request it at any time; one flag may
@@ -930,6 +958,14 @@ typedef struct vxs_labels {
      * Where the label of voxel (0, 0, 0) lies, in bytes. 0 by default.
      */
     uint64_t offset;
+    /**
+     * `VXS_LABELS_*` together, or 0 (default).
+     */
+    uint32_t flags;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } vxs_labels;
 
 /**
@@ -1178,6 +1214,20 @@ typedef struct vxs_plan_options {
      * `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error.
      */
     int32_t instructions;
+    /**
+     * Tiles that a GPU computes at once, up to 64, as far as its memory is enough; `vxs_plan_report` tells. 0 (default): one.
+     * `VXS_DEVICE_CPU`, ONNX files and networks with attention compute one whatever is asked for.
+     */
+    uint32_t tile_batch;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it:
+     * `VXS_CANCELLED`. NULL (default): none. A task compiles its models when it runs, and looks at the flag then too.
+     */
+    const struct vxs_cancel *cancel;
 } vxs_plan_options;
 
 /**
@@ -1230,9 +1280,9 @@ typedef struct vxs_plan_report {
      */
     uint32_t device_index;
     /**
-     * Must be 0.
+     * Tiles that the network computes at once.
      */
-    uint32_t reserved;
+    uint32_t tile_batch;
 } vxs_plan_report;
 
 /**
@@ -1330,6 +1380,14 @@ typedef struct vxs_run_report {
      * Tiles that were cut and blended in the device's memory; with others the host did it while the device computed.
      */
     uint64_t tiles_on_device;
+    /**
+     * Tiles that the network computed at once.
+     */
+    uint32_t tile_batch;
+    /**
+     * What the device's memory wasn't enough for: one of `VXS_MEMORY_STEP_*`.
+     */
+    int32_t memory_step;
 } vxs_run_report;
 
 /**

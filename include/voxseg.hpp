@@ -532,6 +532,11 @@ public:
         flags |= VXS_VOLUME_SWAPPED;
         return *this;
     }
+    /** The voxels lie in the memory of the GPU of a plan on CUDA or TensorRT: for Plan::segment(). */
+    VolumeView &on_device() {
+        flags |= VXS_VOLUME_ON_DEVICE;
+        return *this;
+    }
 
 private:
     template <class T, std::size_t N> VolumeView &copy(const std::array<T, N> &from, T (&to)[N]) {
@@ -563,6 +568,11 @@ public:
     /** A vector of labels, axis 0 fastest. Implicit, so that a vector can be passed to Plan::segment(). */
     template <class T> LabelView(std::vector<T> &labels) : LabelView(labels.data(), labels.size()) {}
 
+    /** The buffer lies in the memory of the GPU of a plan on CUDA or TensorRT. */
+    LabelView &on_device() {
+        flags |= VXS_LABELS_ON_DEVICE;
+        return *this;
+    }
     /** Bytes between neighbours along each axis, and to voxel (0, 0, 0). */
     LabelView &with_strides(std::array<std::int64_t, 3> values, std::uint64_t start = 0) {
         offset = start;

@@ -8,18 +8,18 @@ use half::f16;
 use ndarray::Array3;
 use serde_json::json;
 
-use crate::engine::{self, Asleep, Device, DeviceOptions, Engine};
+use crate::engine::{Asleep, Device, DeviceOptions, Engine, Extent, Machine, Order};
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::log::{self, Level};
 use crate::model::Model;
 use crate::network::Network;
 use crate::preprocess::normalize::Normalization;
-use crate::progress::Run;
+use crate::progress::{Cancel, Run};
 use crate::recipe::{Back, Cleanup, Placement, Recipe, Step, Sums, Tiling, Weights};
 use crate::restore::{MapBuffer, Restorer, components};
 use crate::segment::ahead::IN_FLIGHT;
-use crate::segment::{RELEASED_AT_ONCE, RunReport, segment};
+use crate::segment::{MemoryStep, RELEASED_AT_ONCE, RunReport, segment};
 use crate::tiling::{Blend, TileGrid, sliding, window};
 use crate::volume::{Geometry, Volume};
 
@@ -75,6 +75,8 @@ pub struct PlanOptions {
     /// Whether to apply the postprocessing that comes with the model; where none does, nothing happens.
     /// nnU-Net's own predictions are without it.
     pub postprocess: bool,
+    /// Stops the compiling of networks, between two of them or, where ONNX Runtime lets it, within one.
+    pub cancel: Cancel,
 }
 
 impl Default for PlanOptions {
@@ -89,6 +91,7 @@ impl Default for PlanOptions {
             blending: Blending::default(),
             memory_budget: None,
             postprocess: false,
+            cancel: Cancel::new(),
         }
     }
 }
@@ -113,6 +116,8 @@ pub struct PlanReport {
     pub host_peak_bytes: u64,
     /// As above in the device's own memory; 0 for a CPU.
     pub device_peak_bytes: u64,
+    /// Tiles that the network computes at once.
+    pub tile_batch: usize,
     /// Bytes of weights, all folds, stages and members together.
     pub weight_bytes: u64,
 }
@@ -139,7 +144,11 @@ pub struct Plan {
     fallback: Option<String>,
     precision: Precision,
     memory_budget: Option<u64>,
+    /// Bytes of the device's memory that it may need in all.
+    device_budget: Option<u64>,
     weight_bytes: u64,
+    /// What the device's memory wasn't enough for while the plan was made.
+    pub(crate) memory_step: MemoryStep,
 }
 
 impl Plan {
@@ -147,7 +156,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for settings that make no sense, 3xx when the device or its runtime can't be
-    /// used, [`Error::MemoryBudget`] when the budget is too small for the weights alone, and what is wrong with
+    /// used, [`Error::Cancelled`], [`Error::MemoryBudget`] when the budget is too small for the weights alone, and what is wrong with
     /// the model's postprocessing when it is asked for.
     pub fn new(model: &Model, options: &PlanOptions) -> Result<Self> {
         let threads = match options.threads {
@@ -156,11 +165,19 @@ impl Plan {
             other => return Err(Error::argument("options.threads", other, "0 to 1024")),
         };
         let (tile, device) = (model.recipe.tiling.patch, options.device.resolve());
+        let cancel = options.cancel.clone();
         let engines_on = |device: Device, precision: Precision| -> Result<Vec<_>> {
-            let networks = model.networks.iter();
-            let engine =
-                |network| engine::create(device, network, tile, precision, threads, &options.device_options);
-            networks.map(engine).collect()
+            let order = Order::new(device, tile, precision, threads, &options.device_options, &cancel);
+            let (mut engines, mut taken) = (Vec::with_capacity(model.networks.len()), 0);
+            for network in &model.networks {
+                if cancel.requested() {
+                    return Err(Error::Cancelled);
+                }
+                let engine = order.engine(network, taken)?;
+                taken += engine.device_bytes();
+                engines.push(engine);
+            }
+            Ok(engines)
         };
         let precision = match options.precision {
             Precision::Auto => device.precision_for(&model.networks),
@@ -169,7 +186,7 @@ impl Plan {
         let gpu = matches!(device, Device::Gpu(..));
         let resolved = PlanOptions { device, ..options.clone() };
         match engines_on(device, precision) {
-            Err(error) if gpu && options.device_options.fallback => {
+            Err(error) if gpu && options.device_options.fallback && !matches!(error, Error::Cancelled) => {
                 log::write(Level::Warning, || format!("the CPU runs the network: {error}"));
                 let device = Device::Cpu;
                 let engines = engines_on(device, Precision::F32)?;
@@ -199,14 +216,28 @@ impl Plan {
         if options.postprocess {
             model.postprocessing()?;
         }
+        let mut engines = engines;
+        // All folds' tiles share their arrays.
+        if engines.iter().any(|engine| engine.batch() != engines[0].batch()) {
+            for engine in &mut engines {
+                engine.one_tile_at_a_time()?;
+            }
+        }
+        let narrowed = engines.iter().any(|engine| engine.narrowed());
         // A cascade's second network was trained with labels as the first one gives them.
-        let first_stage = PlanOptions { postprocess: false, ..options.clone() };
+        let mut first_stage = PlanOptions { postprocess: false, ..options.clone() };
+        let own = engines.iter().map(|engine| engine.device_bytes()).sum::<u64>();
+        first_stage.device_options.memory_budget = less(options.device_options.memory_budget, own);
         let width = if precision == Precision::F16 { 2 } else { 4 };
         let parameters = |network: &Arc<Network>| (network.parameters() * width) as u64;
-        let previous =
-            model.previous.as_ref().map(|stage| Plan::new(stage, &first_stage).map(Box::new)).transpose()?;
-        let others: Vec<Plan> =
-            model.others().iter().map(|member| Plan::new(member, &first_stage)).collect::<Result<_>>()?;
+        let mut stage = |model: &Model| -> Result<Plan> {
+            let plan = Plan::new(model, &first_stage)?;
+            let budget = &mut first_stage.device_options.memory_budget;
+            *budget = less(*budget, plan.device_bytes());
+            Ok(plan)
+        };
+        let previous = model.previous.as_ref().map(|model| stage(model).map(Box::new)).transpose()?;
+        let others: Vec<Plan> = model.others().iter().map(stage).collect::<Result<_>>()?;
         let shared_bytes =
             previous.as_deref().into_iter().chain(&others).map(|plan| plan.weight_bytes).sum::<u64>();
         let plan = Plan {
@@ -227,6 +258,8 @@ impl Plan {
             fallback: None,
             precision,
             memory_budget: options.memory_budget,
+            device_budget: options.device_options.memory_budget,
+            memory_step: if narrowed { MemoryStep::OneTile } else { MemoryStep::None },
             weight_bytes: shared_bytes + model.networks.iter().map(parameters).sum::<u64>(),
         };
         match plan.memory_budget {
@@ -276,6 +309,18 @@ impl Plan {
     /// Bytes of weights, all folds, stages and members together.
     pub(crate) fn weight_bytes(&self) -> u64 {
         self.weight_bytes
+    }
+
+    /// The memory of the device that it runs on, for a caller's buffer there.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] about `argument` when the device isn't NVIDIA's.
+    pub(crate) fn machine(&self, argument: &'static str) -> Result<Arc<dyn Machine>> {
+        let machine = self.engines.first().and_then(|engine| engine.machine());
+        machine.ok_or_else(|| {
+            let found = format!("memory of a CUDA device, for a plan on {}", self.device);
+            Error::argument(argument, found, "memory of the host, or a plan on cuda or tensorrt")
+        })
     }
 
     /// Forgets the networks with their weights. What the plan tells stays as it is; it can't run any more.
@@ -333,6 +378,8 @@ impl Plan {
         }
         // A previous stage and other members run first; of them labels, scores and the engines' memory stay.
         let (mut peak, mut kept, mut tiles, mut network_runs) = (0, 0, 0, 0);
+        // What is around one stage's networks on the device goes before the next one's comes.
+        let mut around = self.bytes_around(shape, network);
         for earlier in self.previous.as_deref().into_iter().chain(&self.others) {
             let report = earlier.report(geometry)?;
             let elsewhere = self.weight_bytes - earlier.weight_bytes;
@@ -344,6 +391,7 @@ impl Plan {
             kept += rest;
             peak = peak.max(report.host_peak_bytes + elsewhere + kept);
             kept += earlier.workspace_bytes();
+            around = around.max(report.device_peak_bytes - earlier.device_bytes());
             tiles += report.tiles;
             network_runs += report.network_runs;
         }
@@ -356,7 +404,8 @@ impl Plan {
             tiles: tiles + own,
             network_runs: network_runs + (own << self.mirror.len()),
             host_peak_bytes: peak.max(kept + self.peak_bytes(shape, network)),
-            device_peak_bytes: self.device_bytes(),
+            device_peak_bytes: self.device_bytes() + around,
+            tile_batch: self.tile_batch(),
             weight_bytes: self.weight_bytes,
         })
     }
@@ -375,8 +424,45 @@ impl Plan {
         own + earlier.map(Plan::workspace_bytes).sum::<u64>()
     }
 
+    /// Tiles that the networks compute at once.
+    pub(crate) fn tile_batch(&self) -> usize {
+        self.engines.iter().map(|engine| engine.batch()).min().unwrap_or(1)
+    }
+
+    /// Makes the networks compute one tile at a time; says whether they do.
+    pub(crate) fn one_tile_at_a_time(&mut self) -> Result<bool> {
+        for engine in &mut self.engines {
+            if !engine.one_tile_at_a_time()? {
+                return Ok(false);
+            }
+        }
+        self.memory_step = self.memory_step.max(MemoryStep::OneTile);
+        Ok(true)
+    }
+
+    /// What is done around the networks in the device's memory, where the budget allows that; labels may have either shape.
+    fn bytes_around(&self, shape: [usize; 3], network: [usize; 3]) -> u64 {
+        if !self.engines.first().is_some_and(|engine| engine.cuts_and_blends()) {
+            return 0;
+        }
+        let extent = |labels: [usize; 3]| Extent {
+            channels: self.inputs,
+            classes: self.classes,
+            image: network,
+            patch: self.recipe.tiling.patch,
+            folds: self.engines.len(),
+            batch: self.tile_batch(),
+            mirrored: !self.mirror.is_empty(),
+            half: self.recipe.tiling.sums == Sums::Half,
+            labels: Some(labels),
+        };
+        let needed = extent(shape).bytes().max(extent(network).bytes());
+        let fits = self.device_budget.is_none_or(|budget| self.device_bytes() + needed <= budget);
+        if fits { needed } else { 0 }
+    }
+
     /// What the engines need of the device's memory, those of earlier stages and members too.
-    fn device_bytes(&self) -> u64 {
+    pub(crate) fn device_bytes(&self) -> u64 {
         let earlier = self.previous.as_deref().into_iter().chain(&self.others);
         let own = self.engines.iter().map(|engine| engine.device_bytes()).sum::<u64>();
         own + earlier.map(Plan::device_bytes).sum::<u64>()
@@ -411,9 +497,10 @@ impl Plan {
         let folds = self.engines.len() as u64;
         let field = folds * sums(network[0]) + folds.min(2) * sums(RELEASED_AT_ONCE);
         let inputs = self.inputs as u64;
+        let tiles = patch * self.tile_batch() as u64;
         let overlapped = self.engines.iter().any(|engine| engine.runs_elsewhere());
-        let in_flight = if overlapped { IN_FLIGHT as u64 * patch * (inputs + classes) } else { 0 };
-        let tile = 4 * (in_flight + patch * (inputs + classes) * if self.mirror.is_empty() { 1 } else { 2 });
+        let in_flight = if overlapped { IN_FLIGHT as u64 * tiles * (inputs + classes) } else { 0 };
+        let tile = 4 * (in_flight + tiles * (inputs + classes) * if self.mirror.is_empty() { 1 } else { 2 });
         // Each engine keeps its memory from tile to tile.
         let workspace = ENGINE_BYTES * self.engines.len() as u64
             + self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
@@ -453,6 +540,11 @@ impl Plan {
             "weight_bytes": self.weight_bytes,
         })
     }
+}
+
+/// What is left of a budget.
+fn less(budget: Option<u64>, taken: u64) -> Option<u64> {
+    budget.map(|budget| budget.saturating_sub(taken))
 }
 
 /// The weights of a tile's voxels.

@@ -1,28 +1,27 @@
 //! The conductor: a volume through a plan to labels.
 
 pub(crate) mod ahead;
+mod infer;
 
 use std::time::Instant;
 
 use half::f16;
 use ndarray::{Array3, Array4, Axis, s};
 
-use crate::engine::{self, Engine, Job, Resident};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::labels::LabelBuffer;
 use crate::plan::Plan;
 use crate::preprocess::crop::Box3;
 use crate::preprocess::{Prepared, Way, preprocess};
-use crate::progress::{Run, Stage};
+use crate::progress::Run;
 use crate::recipe::{Back, Cleanup, Decision, Recipe, Sums};
 use crate::restore::components::keep_largest;
 use crate::restore::{Field, Map, MapBuffer, NEAR_TIE_MARK, Restored, Restorer, activate, back};
-use crate::tiling::{Blend, Mirrored, Score, cut};
+use crate::tiling::Score;
 use crate::volume::{DType, Layout, Volume};
-use ahead::Ahead;
-
-/// Planes that leave the sums together: each time they are there twice.
-pub(crate) const RELEASED_AT_ONCE: usize = 16;
+pub use infer::MemoryStep;
+pub(crate) use infer::RELEASED_AT_ONCE;
+use infer::{Planes, infer};
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -33,6 +32,10 @@ pub struct RunReport {
     pub tiles_in_single: usize,
     /// Tiles that were cut and blended in the device's memory, beside their computing.
     pub tiles_on_device: usize,
+    /// Tiles that the network computed at once.
+    pub tile_batch: usize,
+    /// What the device's memory wasn't enough for.
+    pub memory_step: MemoryStep,
     /// Voxels of the label map.
     pub voxels: usize,
     /// Voxels whose two best classes differ in probability by at most 0.01: only there may another
@@ -89,11 +92,19 @@ fn segment_in<S: Score>(
     maps.iter_mut().for_each(MapBuffer::begin);
     let wanted: Vec<Map> = maps.iter().map(|map| map.map()).collect();
     let mut here = MapsHere::new(&recipe, &way, shape, maps);
-    infer::<S>(plan, image, run, &mut report, |mut planes, run| {
-        if recipe.back == Back::Probabilities {
-            activate(&mut planes, &recipe.decision, threads);
+    let activated = recipe.back == Back::Probabilities;
+    let labelling = if wanted.is_empty() { restorer.labelling(activated) } else { None };
+    infer::<S>(plan, image, labelling.as_ref(), run, &mut report, |planes, run| match planes {
+        Planes::Labels(labels, near_ties) => {
+            restorer.push_labels(&labels, near_ties);
+            Ok(())
         }
-        restorer.push(planes, &wanted, &mut |map, plane, values| here.receive(map, plane, values), run)
+        Planes::Scores(mut planes) => {
+            if activated {
+                activate(&mut planes, &recipe.decision, threads);
+            }
+            restorer.push(planes, &wanted, &mut |map, plane, values| here.receive(map, plane, values), run)
+        }
     })?;
 
     let ending = Instant::now();
@@ -232,7 +243,8 @@ fn field<S: Score>(
     let (_, planes, rows, columns) = image.dim();
     let mut scores = Array4::from_elem((plan.classes, planes, rows, columns), S::default());
     let mut done = 0;
-    infer::<S>(plan, image, run, report, |planes, _| {
+    infer::<S>(plan, image, None, run, report, |planes, _| {
+        let Planes::Scores(planes) = planes else { return Ok(()) };
         let count = planes.dim().1;
         scores.slice_axis_mut(Axis(1), (done..done + count).into()).assign(&planes);
         done += count;
@@ -263,134 +275,7 @@ fn previous_labels(stage: &mut Plan, volume: &Volume, run: &mut Run) -> Result<V
     Ok(bytes)
 }
 
-/// From an image to planes of scores: every fold over every tile. Tiles run in rows along the first axis; planes
-/// that no later row touches are averaged, handed to `receive` and dropped before the next row runs.
-fn infer<S: Score>(
-    plan: &mut Plan,
-    image: Array4<f32>,
-    run: &mut Run,
-    report: &mut RunReport,
-    mut receive: impl FnMut(Array4<S>, &Run) -> Result<()>,
-) -> Result<()> {
-    let shape = [image.dim().1, image.dim().2, image.dim().3];
-    let tiles = plan.tiles(shape)?;
-    let patch = tiles.patch().iter().product::<usize>();
-    let (input, scores) = (image.dim().0 * patch, plan.classes * patch);
-    let total = tiles.len() * plan.engines.len();
-    let (window, fill, threads) = (plan.window.view(), plan.recipe.tiling.fill, plan.threads);
-    let (classes, in_single) = (plan.classes, |plan: &Plan| {
-        plan.engines.iter().map(|engine| engine.tiles_in_single()).sum::<usize>()
-    });
-    let before = in_single(plan);
-    let flips = Mirrored::flips(&plan.mirror);
-    let job = Job { image: &image, tiles: &tiles, window, fill, mirror: &flips, classes, half: S::HALF };
-    let mut fields: Vec<Blending<S>> =
-        plan.engines.iter_mut().map(|engine| Blending::new(engine, job, threads)).collect();
-    let elsewhere =
-        |field: &Blending<S>| matches!(field, Blending::Host(engine, _) if engine.runs_elsewhere());
-    let mut mirrored = Mirrored::new(tiles.patch(), &plan.mirror, scores);
-    let mut ahead = Ahead::new(&mut mirrored, input, scores, fields.iter().any(elsewhere));
-    let (mut done, mut released) = (0, 0);
-    for row in tiles.rows() {
-        for field in &mut fields {
-            let mut blended = 0;
-            let cut_tile = |tile: usize, run: &mut Run| run.checkpoint(Stage::Network, done + tile, total);
-            let outcome = match field {
-                Blending::Host(engine, sums) => ahead.run(
-                    &mut ***engine,
-                    row.tiles.len(),
-                    |tile, input| {
-                        cut_tile(tile, run)?;
-                        cut(image.view(), &tiles, row.tiles[tile], fill, input);
-                        Ok(())
-                    },
-                    |tile, scores| {
-                        sums.add(row.tiles[tile], scores);
-                        blended += 1;
-                    },
-                ),
-                Blending::Device(resident) => row.tiles.iter().enumerate().try_for_each(|(tile, &start)| {
-                    cut_tile(tile, run)?;
-                    let started = Instant::now();
-                    resident.tile(start)?;
-                    report.network_seconds += started.elapsed().as_secs_f64();
-                    report.tiles_on_device += 1;
-                    blended += 1;
-                    Ok(())
-                }),
-            };
-            report.tiles += blended;
-            outcome.map_err(|error| match error {
-                Error::Cancelled => error,
-                other => Error::Inference { tile: done + blended, reason: other.to_string() },
-            })?;
-            done += blended;
-        }
-        while released < row.finished {
-            released = row.finished.min(released + RELEASED_AT_ONCE);
-            let started = Instant::now();
-            let planes = average(&mut fields, released, [classes, shape[1], shape[2]])?;
-            report.blend_seconds += started.elapsed().as_secs_f64();
-            let started = Instant::now();
-            receive(planes, run)?;
-            report.restore_seconds += started.elapsed().as_secs_f64();
-        }
-    }
-    report.network_seconds += ahead.network_seconds;
-    report.blend_seconds += ahead.around_seconds;
-    drop(fields);
-    report.tiles_in_single += in_single(plan) - before;
-    run.checkpoint(Stage::Network, done, total)
-}
-
-/// Where one network's scores are summed.
-enum Blending<'a, S> {
-    Host(&'a mut Box<dyn Engine>, Blend<S>),
-    Device(Resident<'a>),
-}
-
-impl<'a, S: Score> Blending<'a, S> {
-    /// On the device where that is possible, else on the host.
-    fn new(engine: &'a mut Box<dyn Engine>, job: Job<'a>, threads: usize) -> Self {
-        match engine.memory_for(&job) {
-            Some(memory) => Blending::Device(Resident::new(memory, &mut **engine, job)),
-            None => Blending::Host(engine, Blend::new(job.classes, job.tiles, job.window, threads)),
-        }
-    }
-
-    /// As [`Blend::take`].
-    fn take(&mut self, end: usize, [classes, rows, columns]: [usize; 3]) -> Result<Array4<S>> {
-        match self {
-            Blending::Host(_, sums) => sums.take(end),
-            Blending::Device(resident) => {
-                let scores = engine::scores(&resident.take(end)?);
-                let planes = scores.len() / (classes * rows * columns).max(1);
-                let shaped = Array4::from_shape_vec((classes, planes, rows, columns), scores);
-                shaped.map_err(|error| Error::unsupported(error.to_string()))
-            }
-        }
-    }
-}
-
-/// The finished planes of all folds, summed and divided in their type as the reference does it.
-fn average<S: Score>(fields: &mut [Blending<S>], end: usize, size: [usize; 3]) -> Result<Array4<S>> {
-    let folds = fields.len() as f32;
-    let mut sum: Option<Array4<S>> = None;
-    for field in fields {
-        let planes = field.take(end, size)?;
-        match &mut sum {
-            None => sum = Some(planes),
-            Some(sum) => {
-                sum.zip_mut_with(&planes, |sum, score| *sum = S::from_f32(sum.to_f32() + score.to_f32()))
-            }
-        }
-    }
-    let mut sum = sum.ok_or_else(|| Error::unsupported("a model without networks"))?;
-    if folds > 1.0 {
-        sum.mapv_inplace(|score| S::from_f32(score.to_f32() / folds));
-    }
-    Ok(sum)
-}
-
+#[cfg(test)]
+mod device_tests;
 #[cfg(test)]
 mod tests;

@@ -46,7 +46,7 @@ fn c_and_rust_agree() {
             struct_size, label, voxels, milliliters, surface_area, first, last, centroid_index, centroid, margin,
             mean, std, median, min, max,
         }
-        vxs_labels { struct_size, dtype, data, data_size, strides, offset }
+        vxs_labels { struct_size, dtype, data, data_size, strides, offset, flags, reserved }
         vxs_map { struct_size, kind, label, dtype, data, data_size, strides, offset }
         vxs_measure_options { struct_size, threads, channel, progress, user_data, cancel }
         vxs_model_file { name, data, size }
@@ -54,18 +54,18 @@ fn c_and_rust_agree() {
         vxs_plan_options {
             struct_size, device, precision, threads, step, mirroring, blending, memory_budget, postprocess,
             device_index, fallback, overflow, device_memory_budget, device_cache, device_stream,
-            accuracy, instructions,
+            accuracy, instructions, tile_batch, reserved, cancel,
         }
         vxs_plan_report {
             struct_size, device, precision, threads, network_shape, tiles, network_runs, host_peak_bytes,
-            device_peak_bytes, weight_bytes, device_index, reserved,
+            device_peak_bytes, weight_bytes, device_index, tile_batch,
         }
         vxs_progress { struct_size, stage, fraction, tiles_done, tiles }
         vxs_run_options { struct_size, reserved, progress, user_data, cancel, maps, map_count, record }
         vxs_run_report {
             struct_size, reserved, tiles, voxels, near_ties, preprocess_seconds, network_seconds,
             blend_seconds, restore_seconds, total_seconds, process_peak_bytes,
-            tiles_in_single, tiles_on_device,
+            tiles_in_single, tiles_on_device, tile_batch, memory_step,
         }
         vxs_task_options { struct_size, resampling, subset, subset_count, robust_crop, split, remove_small }
         vxs_term { struct_size, reserved, scheme, code, meaning }

@@ -9,6 +9,9 @@ pub(crate) struct Asleep {
     workspace: u64,
     device: u64,
     elsewhere: bool,
+    batch: usize,
+    narrowed: bool,
+    cuts_and_blends: bool,
     left_to_cpu: Vec<(String, usize)>,
 }
 
@@ -19,6 +22,9 @@ impl Asleep {
             workspace: engine.workspace_bytes(),
             device: engine.device_bytes(),
             elsewhere: engine.runs_elsewhere(),
+            batch: engine.batch(),
+            narrowed: engine.narrowed(),
+            cuts_and_blends: engine.cuts_and_blends(),
             left_to_cpu: engine.left_to_cpu().to_vec(),
         }
     }
@@ -43,6 +49,18 @@ impl Engine for Asleep {
 
     fn runs_elsewhere(&self) -> bool {
         self.elsewhere
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn narrowed(&self) -> bool {
+        self.narrowed
+    }
+
+    fn cuts_and_blends(&self) -> bool {
+        self.cuts_and_blends
     }
 
     fn left_to_cpu(&self) -> &[(String, usize)] {

@@ -1,12 +1,15 @@
 //! What runs a network on one tile. An engine is made for one network, one tile size and one device.
 
 mod asleep;
+#[cfg(test)]
+pub(crate) mod beside;
 pub mod cpu;
 mod cuda;
 #[cfg(test)]
 pub(crate) mod fake;
 mod ort;
 mod provider;
+mod room;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,13 +21,17 @@ use ndarray::{Array4, ArrayView3};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::plan::Precision;
+use crate::progress::Cancel;
 use crate::recipe::Fill;
+use crate::restore::Labelling;
 use crate::runtime;
 use crate::tiling::TileGrid;
 
 pub(crate) use asleep::Asleep;
+#[cfg(test)]
+pub(crate) use cuda::host_machine;
 pub(crate) use cuda::scores;
-pub use cuda::{Memory, Resident};
+pub use cuda::{Extent, Machine, Memory, Resident};
 pub use provider::Provider;
 
 /// What is done around a network, for engines that do it in their device's own memory.
@@ -42,21 +49,39 @@ pub struct Job<'a> {
     pub mirror: &'a [i32],
     /// Channels of the scores.
     pub classes: usize,
+    /// Networks whose scores are averaged.
+    pub folds: usize,
+    /// Tiles that a network computes at once.
+    pub batch: usize,
+    /// Bytes of the device's memory that the plan has already.
+    pub taken: u64,
     /// Whether scores are summed in half precision.
     pub half: bool,
+    /// How scores become labels there; `None`: scores are wanted.
+    pub labelling: Option<&'a Labelling>,
 }
 
 impl Job<'_> {
-    /// Bytes of a score in the sums.
-    fn width(&self) -> usize {
-        if self.half { 2 } else { 4 }
+    /// What decides how much memory it needs.
+    pub fn extent(&self) -> Extent {
+        Extent {
+            channels: self.image.dim().0,
+            classes: self.classes,
+            image: self.tiles.image(),
+            patch: self.tiles.patch(),
+            folds: self.folds,
+            batch: self.batch,
+            mirrored: !self.mirror.is_empty(),
+            half: self.half,
+            labels: self.labelling.map(|labelling| labelling.to),
+        }
     }
 }
 
 /// Runs one network on tiles of one size. Not shared between threads: a plan owns its engines.
 pub trait Engine: Send {
-    /// Computes the class scores of a tile: `input` is [channels, patch…], `output` [classes, patch…], both
-    /// row-major.
+    /// Computes the class scores of [`Engine::batch`] tiles: `input` is [tile, channels, patch…], `output`
+    /// [tile, classes, patch…], both row-major.
     ///
     /// # Errors
     /// [`Error::Runtime`] with the engine's reason.
@@ -86,10 +111,41 @@ pub trait Engine: Send {
         false
     }
 
-    /// Memory of the device for all that is around the network, with the job's image in it; `None` where that is the
-    /// host's work, for example because the device has too little. Then [`Engine::run_at`] must work.
-    fn memory_for(&self, _job: &Job) -> Option<Memory> {
+    /// Tiles that it computes at once.
+    fn batch(&self) -> usize {
+        1
+    }
+
+    /// From now on computes one tile at a time, which needs less of the device's memory. Returns whether that is so.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] with the engine's reason; it can't be used then.
+    fn one_tile_at_a_time(&mut self) -> Result<bool> {
+        Ok(self.batch() == 1)
+    }
+
+    /// Whether tiles ran fewer at once than was asked for because the device has too little memory.
+    fn narrowed(&self) -> bool {
+        false
+    }
+
+    /// Whether all that is around the network can be done in the device's memory, by [`Engine::memory_for`].
+    fn cuts_and_blends(&self) -> bool {
+        false
+    }
+
+    /// The device's memory, where a caller's buffers may lie in it.
+    fn machine(&self) -> Option<Arc<dyn Machine>> {
         None
+    }
+
+    /// Memory of the device for all that is around the network, where [`Engine::run_at`] must work; `None` where that is
+    /// the host's work.
+    ///
+    /// # Errors
+    /// Why the device has no room for it.
+    fn memory_for(&self, _job: &Job) -> std::result::Result<Option<Memory>, String> {
+        Ok(None)
     }
 
     /// As [`Engine::run`], on arrays at addresses of the device; in single precision throughout when `single`.
@@ -202,6 +258,8 @@ pub struct DeviceOptions {
     pub strict_half: bool,
     /// Bytes of the device's memory that the plan may need; `None`: what is free.
     pub memory_budget: Option<u64>,
+    /// Tiles that a GPU computes at once, as far as its memory is enough; 0: one. A CPU always computes one.
+    pub tile_batch: usize,
     /// Folder for what the provider compiles; `None`: nothing is kept. It must exist.
     pub cache: Option<PathBuf>,
     /// The caller's CUDA stream (a `cudaStream_t`), for CUDA and TensorRT; 0: one of the provider's own.
@@ -263,27 +321,44 @@ pub fn devices() -> Vec<DeviceInfo> {
     all
 }
 
-/// Makes an engine.
-pub(crate) fn create(
+/// What the engines of a plan are made for.
+pub(crate) struct Order<'a> {
     device: Device,
-    network: &Arc<Network>,
     tile: [usize; 3],
     precision: Precision,
     threads: usize,
-    options: &DeviceOptions,
-) -> Result<Box<dyn Engine>> {
-    match device {
-        Device::Cpu if precision != Precision::F16 && CpuEngine::supports(network) => {
-            Ok(Box::new(CpuEngine::new(network, tile, threads, options.cpu)?))
+    options: &'a DeviceOptions,
+    /// Stops compiling.
+    cancel: &'a Cancel,
+    /// A plan's networks run one after the other, so that our own engines need memory for one of them.
+    workspace: cpu::Workspace,
+}
+
+impl<'a> Order<'a> {
+    pub(crate) fn new(
+        device: Device,
+        tile: [usize; 3],
+        precision: Precision,
+        threads: usize,
+        options: &'a DeviceOptions,
+        cancel: &'a Cancel,
+    ) -> Self {
+        let (device, workspace) = (device.resolve(), cpu::Workspace::default());
+        Order { device, tile, precision, threads, options, cancel, workspace }
+    }
+
+    /// Makes an engine. `taken`: bytes of the device's memory that the plan has already.
+    pub(crate) fn engine(&self, network: &Arc<Network>, taken: u64) -> Result<Box<dyn Engine>> {
+        let &Order { device, tile, precision, threads, options, cancel, ref workspace } = self;
+        if device == Device::Cpu && precision != Precision::F16 && CpuEngine::supports(network) {
+            return Ok(Box::new(CpuEngine::sharing(network, tile, threads, options.cpu, workspace)?));
         }
-        Device::Cpu | Device::OrtCpu | Device::Gpu(..) => {
-            let runtime = runtime::open(None)?;
-            let target = ort::Target { runtime, device, precision, threads, options, cache_name: "" };
-            Ok(match network.onnx_file() {
-                Some(file) => Box::new(ort::FileEngine::new(&target, network, file, tile)?),
-                None => Box::new(ort::OrtEngine::new(&target, network, tile)?),
-            })
-        }
-        Device::Best => create(device.resolve(), network, tile, precision, threads, options),
+        let runtime = runtime::open(None)?;
+        let target =
+            ort::Target { runtime, device, precision, threads, options, taken, cancel, cache_name: "" };
+        Ok(match network.onnx_file() {
+            Some(file) => Box::new(ort::FileEngine::new(&target, network, file, tile)?),
+            None => Box::new(ort::OrtEngine::new(&target, network, tile)?),
+        })
     }
 }

@@ -15,6 +15,7 @@ mod labels;
 mod log;
 mod map;
 mod model;
+mod on_device;
 mod plan;
 mod platform;
 mod record;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
 use super::args::{Growable, init, output, read_or_default, reference, text, write};
 use super::boundary::{boundary, getter};
+use super::cancel::vxs_cancel;
 use super::device::{VXS_DEVICE_CPU, device, device_code, vxs_device};
 use super::error::{c_string, vxs_error, vxs_status};
 use super::model::vxs_model;
@@ -16,6 +17,7 @@ use crate::engine::DeviceOptions;
 use crate::engine::cpu::{CpuOptions, Isa, Mode};
 use crate::error::{Error, Result};
 use crate::plan::{Blending, PlanOptions, Precision};
+use crate::progress::Cancel;
 use crate::task::AnyPlan;
 
 /// The type that the network computes in: one of `VXS_PRECISION_*`.
@@ -134,6 +136,14 @@ pub struct vxs_plan_options {
     pub accuracy: i32,
     /// `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error.
     pub instructions: i32,
+    /// Tiles that a GPU computes at once, up to 64, as far as its memory is enough; `vxs_plan_report` tells. 0 (default): one.
+    /// `VXS_DEVICE_CPU`, ONNX files and networks with attention compute one whatever is asked for.
+    pub tile_batch: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it:
+    /// `VXS_CANCELLED`. NULL (default): none. A task compiles its models when it runs, and looks at the flag then too.
+    pub cancel: *const vxs_cancel,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
@@ -159,6 +169,9 @@ unsafe impl Growable for vxs_plan_options {
             device_stream: null_mut(),
             accuracy: VXS_ACCURACY_FAST,
             instructions: VXS_INSTRUCTIONS_AUTO,
+            tile_batch: 0,
+            reserved: 0,
+            cancel: null(),
         }
     }
 }
@@ -190,8 +203,8 @@ pub struct vxs_plan_report {
     pub weight_bytes: u64,
     /// Which of the provider's devices.
     pub device_index: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// Tiles that the network computes at once.
+    pub tile_batch: u32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers accept any bits.
@@ -211,7 +224,7 @@ unsafe impl Growable for vxs_plan_report {
             device_peak_bytes: 0,
             weight_bytes: 0,
             device_index: 0,
-            reserved: 0,
+            tile_batch: 0,
         }
     }
 }
@@ -226,6 +239,9 @@ unsafe fn device_options(options: &vxs_plan_options) -> Result<DeviceOptions> {
         let folder = unsafe { text(options.device_cache, "options.device_cache") }?;
         Some(PathBuf::from(folder))
     };
+    if options.reserved != 0 {
+        return Err(Error::argument("options.reserved", options.reserved, "0"));
+    }
     Ok(DeviceOptions {
         fallback: match options.fallback {
             VXS_FALLBACK_OFF => false,
@@ -243,6 +259,10 @@ unsafe fn device_options(options: &vxs_plan_options) -> Result<DeviceOptions> {
             Some(options.device_memory_budget)
         },
         cache,
+        tile_batch: match options.tile_batch {
+            0..=64 => options.tile_batch as usize,
+            other => return Err(Error::argument("options.tile_batch", other, "0 to 64")),
+        },
         stream: options.device_stream as usize,
         cpu: CpuOptions {
             mode: match options.accuracy {
@@ -265,7 +285,7 @@ unsafe fn device_options(options: &vxs_plan_options) -> Result<DeviceOptions> {
 }
 
 /// # Safety
-/// As [`device_options`].
+/// As [`device_options`]; `cancel` is NULL or a live flag.
 unsafe fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
     Ok(PlanOptions {
         device: device(options.device, options.device_index)?,
@@ -296,6 +316,8 @@ unsafe fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
             VXS_POSTPROCESS_MODEL => true,
             other => return Err(Error::argument("options.postprocess", other, "one of VXS_POSTPROCESS_*")),
         },
+        // SAFETY: NULL or a live flag, by the caller's guarantee.
+        cancel: unsafe { options.cancel.as_ref() }.map_or_else(Cancel::new, |cancel| cancel.0.clone()),
     })
 }
 
@@ -382,6 +404,7 @@ pub unsafe extern "C" fn vxs_plan_report_for(
                 device_peak_bytes: found.device_peak_bytes,
                 weight_bytes: found.weight_bytes,
                 device_index: index,
+                tile_batch: found.tile_batch as u32,
                 ..vxs_plan_report::defaults()
             };
             write(report, filled, "report")

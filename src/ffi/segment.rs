@@ -13,6 +13,7 @@ use super::record::vxs_record;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
 use crate::progress::{Cancel, Progress, Run, Stage};
+use crate::segment::MemoryStep;
 
 /// What a run is at: one of `VXS_STAGE_*`.
 pub type vxs_stage = i32;
@@ -26,6 +27,13 @@ pub const VXS_STAGE_RESTORE: i32 = 3;
 
 /// Measuring labels.
 pub const VXS_STAGE_MEASURE: i32 = 4;
+
+/// The device's memory was enough for what was asked for.
+pub const VXS_MEMORY_STEP_NONE: i32 = 0;
+/// The device computed one tile at a time where several were asked for.
+pub const VXS_MEMORY_STEP_ONE_TILE: i32 = 1;
+/// The host cut and blended tiles, since the device had no room for that beside the network.
+pub const VXS_MEMORY_STEP_HOST_BLENDS: i32 = 2;
 
 /// How far a run is. May grow at its end.
 #[repr(C)]
@@ -120,6 +128,10 @@ pub struct vxs_run_report {
     pub tiles_in_single: u64,
     /// Tiles that were cut and blended in the device's memory; with others the host did it while the device computed.
     pub tiles_on_device: u64,
+    /// Tiles that the network computed at once.
+    pub tile_batch: u32,
+    /// What the device's memory wasn't enough for: one of `VXS_MEMORY_STEP_*`.
+    pub memory_step: i32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
@@ -141,6 +153,8 @@ unsafe impl Growable for vxs_run_report {
             process_peak_bytes: 0,
             tiles_in_single: 0,
             tiles_on_device: 0,
+            tile_batch: 0,
+            memory_step: VXS_MEMORY_STEP_NONE,
         }
     }
 }
@@ -221,12 +235,16 @@ pub unsafe extern "C" fn vxs_segment(
         if handle.poisoned.get().is_some() {
             return Err(Error::Poisoned);
         }
+        let mut copies = Vec::new();
         // SAFETY: by the caller's guarantee.
-        let volume = unsafe { volume::borrow(volume) }?;
+        let volume =
+            unsafe { volume::borrow_or_fetch(volume, |name| handle.lock()?.machine(name), &mut copies) }?;
         let mut plan = handle.lock()?;
+        // SAFETY: by the caller's guarantee.
+        let mut place = unsafe { labels::Place::new(labels, |name| plan.machine(name)) }?;
         // SAFETY: by the caller's guarantee; the buffer doesn't overlap the volume's, and a second call with the
         // same plan and buffer was turned away as busy.
-        let mut labels = unsafe { labels::borrow(labels, volume.geometry()) }?;
+        let mut labels = unsafe { place.borrow(volume.geometry()) }?;
         // SAFETY: by the caller's guarantee.
         let options = unsafe { read_or_default(options, "options") }?;
         if options.reserved != 0 {
@@ -248,9 +266,12 @@ pub unsafe extern "C" fn vxs_segment(
             Err(Error::Panic { message: panic_text(payload.as_ref()) })
         })?;
         // SAFETY: NULL or writable, by the caller's guarantee.
-        if let Some(place) = unsafe { options.record.as_mut() } {
-            let record = crate::record::record(&handle.about, &plan, &volume, &labels, &found)?;
-            *place = Box::into_raw(Box::new(vxs_record(c_string(&record.to_string()))));
+        let made = unsafe { options.record.as_mut() };
+        let about = |_: &_| crate::record::record(&handle.about, &plan, &volume, &labels, &found);
+        let record = made.as_ref().map(about).transpose()?;
+        place.finish()?;
+        if let (Some(made), Some(record)) = (made, record) {
+            *made = Box::into_raw(Box::new(vxs_record(c_string(&record.to_string()))));
         }
         if report.is_null() {
             return Ok(());
@@ -267,6 +288,12 @@ pub unsafe extern "C" fn vxs_segment(
             process_peak_bytes: found.process_peak_bytes,
             tiles_in_single: found.tiles_in_single as u64,
             tiles_on_device: found.tiles_on_device as u64,
+            tile_batch: found.tile_batch as u32,
+            memory_step: match found.memory_step {
+                MemoryStep::None => VXS_MEMORY_STEP_NONE,
+                MemoryStep::OneTile => VXS_MEMORY_STEP_ONE_TILE,
+                MemoryStep::HostBlends => VXS_MEMORY_STEP_HOST_BLENDS,
+            },
             ..vxs_run_report::defaults()
         };
         // SAFETY: by the caller's guarantee; checked above.

@@ -1,10 +1,13 @@
 //! A volume: the caller's voxels and their grid.
 
 use std::ffi::c_void;
+use std::sync::Arc;
 
 use super::args::{Growable, array, init, read};
 use super::boundary::boundary;
 use super::error::vxs_status;
+use super::on_device;
+use crate::engine::Machine;
 use crate::error::{Error, Result};
 use crate::volume::{DType, Geometry, Layout, Volume};
 
@@ -34,6 +37,10 @@ pub const VXS_DTYPE_F64: i32 = 9;
 pub const VXS_VOLUME_RAS: u32 = 1;
 /// Flag of a volume: voxels are in the other byte order than the machine's.
 pub const VXS_VOLUME_SWAPPED: u32 = 2;
+/// Flag of a volume for `vxs_segment` with a plan on CUDA or TensorRT: the voxels (`data`, or what `channel_data` points to)
+/// lie in the memory of the plan's GPU. What was queued there before the call is waited for. Preprocessing runs on the host,
+/// so that they are copied there once.
+pub const VXS_VOLUME_ON_DEVICE: u32 = 4;
 
 /// An image to segment: one or several channels on one grid. The library only reads it, during the call that
 /// it is passed to. Fill it by `vxs_volume_init` first.
@@ -120,7 +127,7 @@ pub unsafe extern "C" fn vxs_volume_init(volume: *mut vxs_volume, size: u64) -> 
 
 /// The grid and layout of a volume, without its voxels.
 pub(super) fn geometry(volume: &vxs_volume) -> Result<(Geometry, DType, Layout)> {
-    if volume.flags & !(VXS_VOLUME_RAS | VXS_VOLUME_SWAPPED) != 0 {
+    if volume.flags & !(VXS_VOLUME_RAS | VXS_VOLUME_SWAPPED | VXS_VOLUME_ON_DEVICE) != 0 {
         return Err(Error::argument("volume.flags", volume.flags, "flags of VXS_VOLUME_*"));
     }
     if volume.reserved != 0 {
@@ -146,33 +153,86 @@ pub(super) fn geometry(volume: &vxs_volume) -> Result<(Geometry, DType, Layout)>
 pub(super) unsafe fn borrow<'a>(volume: *const vxs_volume) -> Result<Volume<'a>> {
     // SAFETY: by the caller's guarantee.
     let volume = unsafe { read(volume, "volume") }?;
-    let (geometry, dtype, layout) = geometry(&volume)?;
-    let mut channels = Vec::new();
+    if volume.flags & VXS_VOLUME_ON_DEVICE != 0 {
+        let found = "VXS_VOLUME_ON_DEVICE";
+        return Err(Error::argument("volume.flags", found, "memory of the host, for this function"));
+    }
+    // SAFETY: by the caller's guarantee.
+    let buffers = unsafe { buffers(&volume) }?;
+    let bytes = |pointer: *const c_void| {
+        // SAFETY: each is valid for `data_size` bytes by the caller's guarantee.
+        unsafe { array(pointer.cast::<u8>(), volume.data_size, name_of(&volume)) }
+    };
+    let buffers = buffers.into_iter().map(bytes).collect::<Result<Vec<_>>>()?;
+    view(&volume, &buffers)
+}
+
+/// As [`borrow`]; voxels in a device's memory, which `machine` gives, are copied into `copies`.
+///
+/// # Safety
+/// As [`borrow`]; buffers of a device are memory there.
+pub(super) unsafe fn borrow_or_fetch<'a>(
+    volume: *const vxs_volume,
+    machine: impl FnOnce(&'static str) -> Result<Arc<dyn Machine>>,
+    copies: &'a mut Vec<Vec<u8>>,
+) -> Result<Volume<'a>> {
+    // SAFETY: by the caller's guarantee.
+    let found = unsafe { read(volume, "volume") }?;
+    if found.flags & VXS_VOLUME_ON_DEVICE == 0 {
+        // SAFETY: by the caller's guarantee.
+        return unsafe { borrow(volume) };
+    }
+    geometry(&found)?;
+    let machine = machine("volume.flags")?;
+    // SAFETY: by the caller's guarantee.
+    let buffers = unsafe { buffers(&found) }?;
+    for pointer in buffers {
+        copies.push(on_device::fetch(&*machine, pointer, found.data_size, name_of(&found))?);
+    }
+    view(&found, &copies.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// The argument that holds the voxels.
+fn name_of(volume: &vxs_volume) -> &'static str {
+    if volume.channel_data.is_null() { "volume.data" } else { "volume.channel_data" }
+}
+
+/// Where the voxels are: one buffer, or one for each channel.
+///
+/// # Safety
+/// `channel_data` is NULL or holds `channels` pointers.
+unsafe fn buffers(volume: &vxs_volume) -> Result<Vec<*const c_void>> {
     if volume.channels == 0 || volume.channels > 65_536 {
         return Err(Error::argument("volume.channels", volume.channels, "1 to 65536"));
     }
     if volume.channel_data.is_null() {
-        // SAFETY: `data` is valid for `data_size` bytes by the caller's guarantee.
-        let bytes = unsafe { array(volume.data.cast::<u8>(), volume.data_size, "volume.data") }?;
-        let dense = (geometry.voxels() * dtype.size()) as i64;
-        let stride = if volume.channel_stride == 0 { dense } else { volume.channel_stride };
-        for channel in 0..volume.channels {
-            let start = (channel as i64).checked_mul(stride).and_then(|start| usize::try_from(start).ok());
-            let rest = start.and_then(|start| bytes.get(start..)).ok_or(Error::BufferTooSmall {
-                argument: "volume.data",
-                found: bytes.len() as u64,
-                expected: (stride.unsigned_abs()).saturating_mul(volume.channels),
-            })?;
-            channels.push(rest);
-        }
-    } else {
-        // SAFETY: `channel_data` holds `channels` pointers by the caller's guarantee.
-        let pointers = unsafe { array(volume.channel_data, volume.channels, "volume.channel_data") }?;
-        for &pointer in pointers {
-            // SAFETY: each is valid for `data_size` bytes by the caller's guarantee.
-            channels.push(unsafe { array(pointer.cast::<u8>(), volume.data_size, "volume.channel_data") }?);
-        }
+        return Ok(vec![volume.data]);
     }
+    // SAFETY: by the caller's guarantee.
+    let pointers = unsafe { array(volume.channel_data, volume.channels, "volume.channel_data") }?;
+    Ok(pointers.to_vec())
+}
+
+/// A volume in buffers on the host.
+fn view<'a>(volume: &vxs_volume, buffers: &[&'a [u8]]) -> Result<Volume<'a>> {
+    let (geometry, dtype, layout) = geometry(volume)?;
+    let channels = match buffers {
+        [bytes] if volume.channel_data.is_null() => {
+            let dense = (geometry.voxels() * dtype.size()) as i64;
+            let stride = if volume.channel_stride == 0 { dense } else { volume.channel_stride };
+            let channel = |channel: u64| {
+                let start =
+                    (channel as i64).checked_mul(stride).and_then(|start| usize::try_from(start).ok());
+                start.and_then(|start| bytes.get(start..)).ok_or(Error::BufferTooSmall {
+                    argument: "volume.data",
+                    found: bytes.len() as u64,
+                    expected: (stride.unsigned_abs()).saturating_mul(volume.channels),
+                })
+            };
+            (0..volume.channels).map(channel).collect::<Result<Vec<_>>>()?
+        }
+        many => many.to_vec(),
+    };
     let swapped = volume.flags & VXS_VOLUME_SWAPPED != 0;
     let view = Volume::new(geometry, dtype, layout, channels)?.with_swapped_bytes(swapped);
     view.with_scaling(volume.slope, volume.intercept)

@@ -62,6 +62,21 @@ impl<'a> Decider<'a> {
         self.domain == Domain::Probabilities
     }
 
+    /// Bits that labels of near ties get.
+    pub(super) fn mark(&self) -> u16 {
+        self.mark
+    }
+
+    /// The lead over which there is no near tie, or for regions how far from one half there is; and how far over one half
+    /// a score has to be.
+    pub(super) fn limits(&self) -> (f32, f32) {
+        match (self.decision, self.domain) {
+            (Decision::Highest, _) => (self.clear_gap, 0.0),
+            (Decision::Regions { .. }, Domain::Scores) => (NEAR_HALF, ZERO),
+            (Decision::Regions { .. }, Domain::Probabilities) => (0.5 * NEAR_TIE, 0.0),
+        }
+    }
+
     /// Whether rows may be decided without being written down.
     pub(super) fn takes_mixtures(&self) -> bool {
         *self.decision == Decision::Highest
@@ -105,10 +120,8 @@ impl<'a> Decider<'a> {
     }
 
     fn regions(&self, regions: &[Region], at_half: bool, row: Row, out: &mut [u16]) -> usize {
-        let (half, step, near) = match self.domain {
-            Domain::Scores => (0.0, ZERO, NEAR_HALF),
-            Domain::Probabilities => (0.5, 0.0, 0.5 * NEAR_TIE),
-        };
+        let half = if self.on_probabilities() { 0.5 } else { 0.0 };
+        let (near, step) = self.limits();
         let mut close = vec![false; row.width];
         out.fill(0);
         for &Region { class, label } in regions {

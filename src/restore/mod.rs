@@ -7,6 +7,7 @@ mod band;
 pub(crate) mod components;
 mod decide;
 mod kernels;
+mod labelling;
 mod largest_components;
 mod maps;
 mod source;
@@ -28,6 +29,7 @@ use band::{BAND, OutRow, Place, restore_band};
 use decide::Decider;
 pub use decide::Domain;
 pub use decide::activate;
+pub use labelling::Labelling;
 pub use largest_components::LargestComponents;
 pub use maps::{Map, MapBuffer};
 use source::Source;
@@ -118,6 +120,27 @@ impl<'a, S: Score> Restorer<'a, S> {
         let mark = if decided_there { NEAR_TIE_MARK } else { 0 };
         let decider = Decider::new(&recipe.decision, classes, domain, mark);
         Ok(Restorer { sources, decider, labels, done: 0, near_ties: 0, threads })
+    }
+
+    /// How planes of scores become labels, for a device that does so by itself; `activated`: they become probabilities before.
+    /// `None` where other networks' scores or all planes at once are needed.
+    pub fn labelling(&self, activated: bool) -> Option<Labelling> {
+        match &self.sources[..] {
+            [source] => Labelling::new(source, &self.decider, activated),
+            _ => None,
+        }
+    }
+
+    /// Takes the next planes of labels, which a device decided as [`Restorer::labelling`] says, and the number of near ties
+    /// among them.
+    pub fn push_labels(&mut self, labels: &[u16], near_ties: usize) {
+        let (_, rows, columns) = self.labels.dim();
+        let at = self.done * rows * columns;
+        if let Some(place) = self.labels.as_slice_mut().and_then(|all| all.get_mut(at..at + labels.len())) {
+            place.copy_from_slice(labels);
+            self.done += labels.len() / (rows * columns).max(1);
+            self.near_ties += near_ties;
+        }
     }
 
     /// Bytes that restoring needs beside the scores, for labels of shape `to` and `maps` maps.

@@ -18,8 +18,8 @@ struct Slot {
 }
 
 /// The buffers that tiles travel in, and how long that took.
-pub(super) struct Ahead<'a> {
-    mirrored: &'a mut Mirrored,
+pub(super) struct Ahead {
+    mirrored: Mirrored,
     slots: Vec<Slot>,
     /// Seconds that the network took, or that were spent waiting for it.
     pub network_seconds: f64,
@@ -27,9 +27,9 @@ pub(super) struct Ahead<'a> {
     pub around_seconds: f64,
 }
 
-impl<'a> Ahead<'a> {
-    /// For tiles of `input` numbers and `scores` numbers of their scores.
-    pub(super) fn new(mirrored: &'a mut Mirrored, input: usize, scores: usize, overlapped: bool) -> Self {
+impl Ahead {
+    /// For tiles, one or several at once, of `input` numbers and `scores` numbers of their scores.
+    pub(super) fn new(mirrored: Mirrored, input: usize, scores: usize, overlapped: bool) -> Self {
         let slot = |scores| Slot { input: vec![0.0; input], scores: vec![0.0; scores] };
         let slots = if overlapped { (0..IN_FLIGHT).map(|_| slot(scores)).collect() } else { vec![slot(0)] };
         Ahead { mirrored, slots, network_seconds: 0.0, around_seconds: 0.0 }
@@ -137,7 +137,7 @@ impl<'a> Ahead<'a> {
     }
 }
 
-fn lap(last: &mut Instant) -> f64 {
+pub(super) fn lap(last: &mut Instant) -> f64 {
     std::mem::replace(last, Instant::now()).elapsed().as_secs_f64()
 }
 
@@ -159,8 +159,7 @@ mod tests {
             output.iter_mut().zip(input).for_each(|(out, value)| *out = value * 2.0 + 1.0);
             Ok(())
         }));
-        let mut mirrored = Mirrored::new(PATCH, &[], 8);
-        let mut ahead = Ahead::new(&mut mirrored, 8, 8, overlapped);
+        let mut ahead = Ahead::new(Mirrored::new(PATCH, &[], 8), 8, 8, overlapped);
         let mut blended = Vec::new();
         for _ in 0..2 {
             let cut = |tile: usize, input: &mut [f32]| {

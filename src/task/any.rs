@@ -1,8 +1,11 @@
 //! A model or a task: hosts use both in the same way.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::TaskPlan;
+use crate::engine::Machine;
 use crate::error::{Error, Result};
 use crate::labels::{Label, LabelBuffer};
 use crate::model::Model;
@@ -146,6 +149,19 @@ impl AnyPlan {
                 Err(Error::argument("options.maps", format!("{} maps", maps.len()), "none, for a task"))
             }
             AnyPlan::Task(plan) => plan.segment(volume, labels, run),
+        }
+    }
+
+    /// The memory of the device that it runs on, for a caller's buffer there.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] about `argument` when the device isn't NVIDIA's, or for a task.
+    pub(crate) fn machine(&self, argument: &'static str) -> Result<Arc<dyn Machine>> {
+        match self {
+            AnyPlan::Model(plan) => plan.machine(argument),
+            AnyPlan::Task(_) => {
+                Err(Error::argument(argument, "memory of a CUDA device", "memory of the host, for a task"))
+            }
         }
     }
 

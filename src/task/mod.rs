@@ -326,6 +326,8 @@ fn one(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) 
     report.tiles += found.tiles;
     report.tiles_in_single += found.tiles_in_single;
     report.tiles_on_device += found.tiles_on_device;
+    report.tile_batch = report.tile_batch.max(found.tile_batch);
+    report.memory_step = report.memory_step.max(found.memory_step);
     report.near_ties += found.near_ties;
     report.preprocess_seconds += found.preprocess_seconds;
     report.network_seconds += found.network_seconds;

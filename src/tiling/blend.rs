@@ -145,6 +145,30 @@ impl<S: Score> Blend<S> {
     }
 }
 
+/// The finished planes of all folds before `end`, summed and divided in their type as the reference does it.
+///
+/// # Errors
+///
+/// As [`Blend::take`].
+pub fn average<S: Score>(fields: &mut [Blend<S>], end: usize) -> Result<Array4<S>> {
+    let folds = fields.len() as f32;
+    let mut sum: Option<Array4<S>> = None;
+    for field in fields {
+        let planes = field.take(end)?;
+        match &mut sum {
+            None => sum = Some(planes),
+            Some(sum) => {
+                sum.zip_mut_with(&planes, |sum, score| *sum = S::from_f32(sum.to_f32() + score.to_f32()))
+            }
+        }
+    }
+    let mut sum = sum.ok_or_else(|| Error::unsupported("a model without networks"))?;
+    if folds > 1.0 {
+        sum.mapv_inplace(|score| S::from_f32(score.to_f32() / folds));
+    }
+    Ok(sum)
+}
+
 /// The planes that tiles in one row along the first axis touch.
 fn held(image: [usize; 3], patch: [usize; 3]) -> [usize; 3] {
     [image[0].min(patch[0]), image[1], image[2]]

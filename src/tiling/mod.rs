@@ -7,7 +7,7 @@ pub mod score;
 pub mod sliding;
 pub mod window;
 
-pub use blend::Blend;
+pub use blend::{Blend, average};
 pub use grid::{TileGrid, cut};
 pub use mirror::Mirrored;
 pub use score::Score;

@@ -90,6 +90,8 @@
     F(vxs_labels, data_size)                                                                                 \
     F(vxs_labels, strides)                                                                                   \
     F(vxs_labels, offset)                                                                                    \
+    F(vxs_labels, flags)                                                                                     \
+    F(vxs_labels, reserved)                                                                                  \
     S(vxs_map)                                                                                               \
     F(vxs_map, struct_size)                                                                                  \
     F(vxs_map, kind)                                                                                         \
@@ -135,6 +137,9 @@
     F(vxs_plan_options, device_stream)                                                                       \
     F(vxs_plan_options, accuracy)                                                                            \
     F(vxs_plan_options, instructions)                                                                        \
+    F(vxs_plan_options, tile_batch)                                                                          \
+    F(vxs_plan_options, reserved)                                                                            \
+    F(vxs_plan_options, cancel)                                                                              \
     S(vxs_plan_report)                                                                                       \
     F(vxs_plan_report, struct_size)                                                                          \
     F(vxs_plan_report, device)                                                                               \
@@ -147,7 +152,7 @@
     F(vxs_plan_report, device_peak_bytes)                                                                    \
     F(vxs_plan_report, weight_bytes)                                                                         \
     F(vxs_plan_report, device_index)                                                                         \
-    F(vxs_plan_report, reserved)                                                                             \
+    F(vxs_plan_report, tile_batch)                                                                           \
     S(vxs_progress)                                                                                          \
     F(vxs_progress, struct_size)                                                                             \
     F(vxs_progress, stage)                                                                                   \
@@ -177,6 +182,8 @@
     F(vxs_run_report, process_peak_bytes)                                                                    \
     F(vxs_run_report, tiles_in_single)                                                                       \
     F(vxs_run_report, tiles_on_device)                                                                       \
+    F(vxs_run_report, tile_batch)                                                                            \
+    F(vxs_run_report, memory_step)                                                                           \
     S(vxs_task_options)                                                                                      \
     F(vxs_task_options, struct_size)                                                                         \
     F(vxs_task_options, resampling)                                                                          \

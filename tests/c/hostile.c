@@ -417,11 +417,28 @@ static void ensembles(void) {
     FAILS(VXS_INVALID_ARGUMENT, vxs_model_ensemble(members, 2, &nested, &error));
     /* A model with itself says what it says alone. */
     vxs_plan *twice = NULL;
-    OK(vxs_plan_create(both, NULL, &twice, &error));
+    vxs_plan_options with;
+    vxs_cancel *stop = NULL;
+    OK(vxs_cancel_create(&stop, &error));
+    CHECK(vxs_plan_options_init(&with, sizeof with) == VXS_OK);
+    with.cancel = stop;
+    with.tile_batch = 4;
+    vxs_cancel_request(stop);
+    FAILS(VXS_CANCELLED, vxs_plan_create(both, &with, &twice, &error));
+    vxs_cancel_reset(stop);
+    with.tile_batch = 65;
+    FAILS(VXS_INVALID_ARGUMENT, vxs_plan_create(both, &with, &twice, &error));
+    /* A CPU computes one tile at a time whatever is asked for. */
+    with.tile_batch = 4;
+    OK(vxs_plan_create(both, &with, &twice, &error));
+    vxs_cancel_free(stop);
     vxs_model_free(both);
     const vxs_volume volume = volume_of(&small);
     const vxs_labels labels = labels_of(canary, small.count);
-    OK(vxs_segment(twice, &volume, &labels, NULL, NULL, &error));
+    vxs_run_report done;
+    CHECK(vxs_run_report_init(&done, sizeof done) == VXS_OK);
+    OK(vxs_segment(twice, &volume, &labels, NULL, &done, &error));
+    CHECK(done.tile_batch == 1 && done.memory_step == VXS_MEMORY_STEP_NONE);
     CHECK(memcmp(canary, expected, small.count) == 0);
     vxs_plan_free(twice);
     still_right();
@@ -479,6 +496,8 @@ static void wrong_volumes(void) {
     BAD(VXS_BUFFER_TOO_SMALL, volume.dtype = VXS_DTYPE_F64);
     BAD_GRID(VXS_INVALID_ARGUMENT, volume.flags = UINT32_C(1) << 31);
     BAD_GRID(VXS_INVALID_ARGUMENT, volume.flags = UINT32_MAX);
+    /* A device's memory, for a plan on the CPU. */
+    BAD(VXS_INVALID_ARGUMENT, volume.flags = VXS_VOLUME_ON_DEVICE);
     BAD_GRID(VXS_INVALID_ARGUMENT, volume.reserved = 1);
 
     const int64_t x = 2, y = 2 * (int64_t)small.shape[0], z = y * (int64_t)small.shape[1];
@@ -568,6 +587,9 @@ static void wrong_labels(void) {
     BAD_LABELS(VXS_INVALID_ARGUMENT, labels.dtype = VXS_DTYPE_F64);
     BAD_LABELS(VXS_INVALID_ARGUMENT, labels.dtype = 0);
     BAD_LABELS(VXS_INVALID_ARGUMENT, labels.dtype = 99);
+    BAD_LABELS(VXS_INVALID_ARGUMENT, labels.flags = VXS_LABELS_ON_DEVICE);
+    BAD_LABELS(VXS_INVALID_ARGUMENT, labels.flags = 2);
+    BAD_LABELS(VXS_INVALID_ARGUMENT, labels.reserved = 1);
     BAD_LABELS(1, labels.offset = 1);
     BAD_LABELS(1, labels.offset = UINT64_MAX);
     const int64_t y = (int64_t)small.shape[0], z = y * (int64_t)small.shape[1];

@@ -170,6 +170,9 @@ void run(const arguments &given) {
         plan.report(voxseg::VolumeView(shape).with_origin({0, 0, std::numeric_limits<double>::infinity()}));
     });
     throws(1, [&] { plan.segment(voxseg::VolumeView(voxels, shape).with_strides({2, 32, 1000000}), again); });
+    throws(VXS_INVALID_ARGUMENT,
+           [&] { plan.segment(voxseg::VolumeView(voxels, shape).on_device(), again); });
+    throws(VXS_INVALID_ARGUMENT, [&] { plan.segment(volume, voxseg::LabelView(again).on_device()); });
     throws(1, [&] { plan.segment(volume, voxseg::LabelView(again).with_strides({1, 16, 1000000})); });
     std::vector<std::uint8_t> too_short(voxels.size() - 1);
     const auto error = throws(VXS_BUFFER_TOO_SMALL, [&] { plan.segment(volume, too_short); });

@@ -104,6 +104,72 @@ fn gpu_labels_differ_from_the_cpu_only_at_near_ties() {
     }
 }
 
+/// A whole reference case: the smallest, since software takes long, or the one that `VOXSEG_GPU_CASE` names
+/// ("monai/bundle_spleen_unet"), on the device that `VOXSEG_GPU_DEVICE` names.
+#[test]
+fn gpu_whole_case_by_the_rule_of_the_reference() {
+    if std::env::var_os("VOXSEG_ORT_PLUGIN").is_none() && std::env::var_os("VOXSEG_GPU_DEVICE").is_none() {
+        println!("skipped: VOXSEG_ORT_PLUGIN names no plug-in");
+        return;
+    }
+    let Some(folder) = reference() else { return };
+    let name = std::env::var("VOXSEG_GPU_CASE").unwrap_or_else(|_| "nnunet/cascade_lowres".into());
+    let device = std::env::var("VOXSEG_GPU_DEVICE").unwrap_or_else(|_| "webgpu".into());
+    let device = Device::from_name(&device).unwrap();
+    let (family, name) = name.split_once('/').expect("a family and a case");
+    let folder = folder.join(family);
+    let cases: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap();
+    let case = cases.as_array().unwrap().iter().find(|case| case["name"] == name).expect("a case");
+    let path = |value: &serde_json::Value| folder.join(value.as_str().unwrap());
+    let arguments: Vec<&str> =
+        case["args"].as_array().into_iter().flatten().filter_map(|argument| argument.as_str()).collect();
+    let argument = |name: &str| arguments.iter().position(|&argument| argument == name);
+    let images: Vec<Image> =
+        case["images"].as_array().unwrap().iter().map(|image| Image::read(&path(image))).collect();
+    let (expected, margins) = (Image::read(&path(&case["expected"])), Image::read(&path(&case["margin"])));
+    let grid = images[0].geometry.clone();
+    let dense = Layout::dense(grid.shape, DType::F32);
+    let channels = images.iter().map(|image| image.bytes.as_slice()).collect();
+    let volume = Volume::new(grid.clone(), DType::F32, dense, channels).unwrap();
+    let model = Model::open(&path(&case["model"]), &ModelOptions::default()).unwrap();
+    for (precision, tie) in [(Precision::F32, 10.0), (Precision::F16, 50.0)] {
+        let options = PlanOptions {
+            step: argument("--step").map(|at| arguments[at + 1].parse().unwrap()),
+            mirroring: argument("--no-mirror").is_none(),
+            ..options(device, precision)
+        };
+        let mut plan = Plan::new(&model, &options).unwrap();
+        let mut labels = vec![255; grid.voxels()];
+        let layout = Layout::dense(grid.shape, DType::U8);
+        let mut buffer = LabelBuffer::new(&grid, DType::U8, layout, &mut labels).unwrap();
+        let report = plan.segment(&volume, &mut buffer, &mut [], &mut Run::default()).unwrap();
+        let off: Vec<usize> =
+            (0..labels.len()).filter(|&at| f32::from(labels[at]) != expected.values[at]).collect();
+        let margin = off.iter().map(|&at| margins.values[at]).fold(0.0, f32::max);
+        let foreground = expected.values.iter().filter(|&&label| label != 0.0).count();
+        let least = (1..=expected.values.iter().fold(0.0_f32, |most, &label| most.max(label)) as u8)
+            .filter_map(|label| {
+                let ours = labels.iter().filter(|&&found| found == label).count();
+                let theirs = expected.values.iter().filter(|&&found| found == f32::from(label)).count();
+                let pairs = labels.iter().zip(&expected.values);
+                let both = pairs.filter(|&(&a, &b)| a == label && b == f32::from(label)).count();
+                (ours + theirs > 0).then(|| 2.0 * both as f64 / (ours + theirs) as f64)
+            })
+            .fold(1.0, f64::min);
+        println!(
+            "{name} on {device}, {precision:?}: {} of {foreground} foreground voxels differ, largest margin {margin} of 1000, \
+             least Dice {least:.5}, {} tiles, {:.0} s",
+            off.len(),
+            report.tiles,
+            report.total_seconds,
+        );
+        assert!(margin <= tie, "{precision:?}");
+        assert!(precision == Precision::F16 || off.len() * 1000 <= foreground, "{precision:?}");
+        assert!(precision == Precision::F32 || least >= 0.999, "{precision:?}: {least}");
+    }
+}
+
 /// What the device can't do at all is the CPU's, if the caller wants that, and the plan says so.
 #[test]
 fn fallback_from_a_gpu_that_is_not_here_is_told() {

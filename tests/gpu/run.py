@@ -94,11 +94,85 @@ def ladder(arguments, folder):
             wrong += 1
             print(f"{device}: WRONG: {done.stderr.strip()}")
             continue
-        tight = report["plan_report"]["device_peak_bytes"] + (1 << 20)
+        # The peak without room for the rest is the network's own.
+        tight = report["plan_report"]["device_peak_bytes"] - 1
         labels, report, done = run(device, "--device-memory", tight)
         good = labels is not None and report["run"]["tiles_on_device"] == 0 and (labels == free).all()
+        good &= report is not None and report["run"]["memory_step"] == "host-blends"
+        good &= report is not None and report["plan_report"]["device_peak_bytes"] < tight
         wrong += not good
         print(f"{device}: blending on the host when memory is short: {'same labels' if good else 'WRONG'}")
+    return wrong
+
+
+def around(arguments, folder):
+    """What is around the network: several tiles at once, the steps of the ladder, labels with and without maps."""
+    wrong = 0
+    home = arguments.reference / "nnunet"
+    case = next(case for case in json.loads((home / "cases.json").read_text()) if case["name"] == "torso_ct")
+    run = lambda device, *more: segment(
+        arguments, folder, home / case["model"], [home / path for path in case["images"]], device, "--precision", "f32", *more)
+    print()
+    for device in arguments.providers:
+        one, report, done = run(device)
+        if one is None:
+            wrong += 1
+            print(f"{device}: WRONG: {done.stderr.strip()}")
+            continue
+        of_one = report["plan_report"]["device_peak_bytes"]
+        good = report["run"]["memory_step"] == "none"
+        four, report, done = run(device, "--tile-batch", 4)
+        if four is None:
+            wrong += 1
+            print(f"{device}: WRONG: {done.stderr.strip()}")
+            continue
+        share = float((one != four).mean())
+        good &= report["run"]["tile_batch"] == 4 and share <= 1e-5
+        print(f"{device}: four tiles at once: {'good' if good else 'WRONG'}, {share:.1e} of the voxels differ, "
+              f"{report['plan_report']['device_peak_bytes'] >> 20} MiB planned, {of_one >> 20} MiB for one, "
+              f"{report['run']['network_seconds']:.2f} s")
+        wrong += not good
+        # Enough for one tile at a time.
+        labels, report, done = run(device, "--tile-batch", 4, "--device-memory", of_one + (8 << 20))
+        good = labels is not None and report["run"]["memory_step"] == "one-tile" and (labels == one).all()
+        wrong += not good
+        print(f"{device}: one tile at a time when memory is short: {'same labels' if good else 'WRONG ' + done.stderr.strip()}")
+    return wrong
+
+
+def buffers(arguments):
+    """Volume and labels in the GPU's memory, through the Python package where it and PyTorch are installed."""
+    try:
+        import nibabel, numpy, torch, voxseg
+    except ImportError as error:
+        print(f"\nbuffers on the device skipped: {error}")
+        return 0
+    wrong = 0
+    home = arguments.reference / "nnunet"
+    case = next(case for case in json.loads((home / "cases.json").read_text()) if case["name"] == "torso_ct_step08")
+    image = nibabel.load(home / case["images"][0])
+    voxels = numpy.ascontiguousarray(numpy.asarray(image.dataobj).astype(numpy.float32).transpose())
+    grid = {"spacing": [float(size) for size in image.header.get_zooms()[:3]], "origin": image.affine[:3, 3],
+            "direction": image.affine[:3, :3] / numpy.linalg.norm(image.affine[:3, :3], axis=0), "coordinates": "RAS"}
+    voxseg.open_runtime(arguments.onnxruntime)
+    print()
+    for device in arguments.providers:
+        plan = voxseg.Plan(voxseg.Model.open(home / case["model"]), device=device, step=0.8)
+        expected = plan.segment(voxels, **grid)
+        there = torch.from_numpy(voxels).cuda()
+        whole = torch.full((*voxels.shape[:2], voxels.shape[2] + 3), 99, dtype=torch.uint8, device="cuda")
+        labels = whole[:, :, :-3]
+        plan.segment(there, labels_out=labels, **grid)
+        good = (labels.cpu().numpy() == expected.labels).all() and bool((whole[:, :, -3:] == 99).all())
+        scores_stayed = expected.report.tiles_on_device == expected.report.tiles
+        try:
+            plan.segment(there, labels_out=torch.zeros(voxels.shape, dtype=torch.uint8, device="cuda")[:-1], **grid)
+            good = False
+        except ValueError:
+            pass
+        good &= scores_stayed
+        wrong += not good
+        print(f"{device}: volume and labels in its memory: {'same labels' if good else 'WRONG'}")
     return wrong
 
 
@@ -184,7 +258,8 @@ def main():
     print(tool(arguments, "devices").stdout)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        wrong = parity(arguments, folder) + ladder(arguments, folder) + (bench(arguments, folder) if arguments.bench else 0)
+        wrong = parity(arguments, folder) + ladder(arguments, folder) + around(arguments, folder) + buffers(arguments)
+        wrong += bench(arguments, folder) if arguments.bench else 0
     print(f"\n{'everything held' if wrong == 0 else f'{wrong} wrong'}")
     return wrong != 0
 

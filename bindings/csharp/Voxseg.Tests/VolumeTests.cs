@@ -105,6 +105,22 @@ namespace Voxseg.Tests
         }
 
         [Fact]
+        public void MemoryOfAGpuIsForItsPlans()
+        {
+            var somewhere = new IntPtr(4096);
+            var volume = Fixture.Volume(Shape, VoxelBuffer.OfDevice(somewhere, 1 << 20, VoxelType.Int16));
+            var labels = new SegmentOptions { Labels = VoxelBuffer.OfDevice(somewhere, 1 << 20, VoxelType.UInt8) };
+            foreach (var run in new Action[]
+            {
+                () => Fixture.Plan.Segment(volume),
+                () => Fixture.Plan.Segment(Fixture.Volume(Shape), options: labels),
+            })
+            {
+                Assert.Contains("plan on cuda or tensorrt", Assert.Throws<InputException>(run).Message);
+            }
+        }
+
+        [Fact]
         public void GridComesBack()
         {
             var volume = Fixture.Volume(Shape);

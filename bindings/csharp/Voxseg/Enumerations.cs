@@ -132,6 +132,17 @@ namespace Voxseg
         Model = 1,
     }
 
+    /// <summary>What the memory of a device wasn't enough for.</summary>
+    public enum MemoryStep
+    {
+        /// <summary>The device's memory was enough for what was asked for.</summary>
+        None = 0,
+        /// <summary>The device computed one tile at a time where several were asked for.</summary>
+        OneTile = 1,
+        /// <summary>The host cut and blended tiles, since the device had no room for that beside the network.</summary>
+        HostBlends = 2,
+    }
+
     /// <summary>How a task brings the volume to its networks' grid.</summary>
     public enum Resampling
     {

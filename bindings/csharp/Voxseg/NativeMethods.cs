@@ -117,6 +117,8 @@ namespace Voxseg
         public ulong data_size;
         public fixed long strides[3];
         public ulong offset;
+        public uint flags;
+        public uint reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -191,6 +193,9 @@ namespace Voxseg
         public void* device_stream;
         public int accuracy;
         public int instructions;
+        public uint tile_batch;
+        public uint reserved;
+        public IntPtr cancel;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -207,7 +212,7 @@ namespace Voxseg
         public ulong device_peak_bytes;
         public ulong weight_bytes;
         public uint device_index;
-        public uint reserved;
+        public uint tile_batch;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -239,6 +244,8 @@ namespace Voxseg
         public ulong process_peak_bytes;
         public ulong tiles_in_single;
         public ulong tiles_on_device;
+        public uint tile_batch;
+        public int memory_step;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -511,6 +518,7 @@ namespace Voxseg
         public const int VXS_NOT_FINITE = 405;
         public const int VXS_INTERNAL_ERROR = 901;
         public const int VXS_POISONED = 902;
+        public const int VXS_LABELS_ON_DEVICE = 1;
         public const int VXS_LOG_DEBUG = 0;
         public const int VXS_LOG_INFO = 1;
         public const int VXS_LOG_WARNING = 2;
@@ -551,6 +559,9 @@ namespace Voxseg
         public const int VXS_STAGE_NETWORK = 2;
         public const int VXS_STAGE_RESTORE = 3;
         public const int VXS_STAGE_MEASURE = 4;
+        public const int VXS_MEMORY_STEP_NONE = 0;
+        public const int VXS_MEMORY_STEP_ONE_TILE = 1;
+        public const int VXS_MEMORY_STEP_HOST_BLENDS = 2;
         public const int VXS_RESAMPLING_LINEAR = 0;
         public const int VXS_RESAMPLING_CUBIC = 1;
         public const int VXS_RESAMPLING_NETWORK = 2;
@@ -567,6 +578,7 @@ namespace Voxseg
         public const int VXS_DTYPE_F64 = 9;
         public const int VXS_VOLUME_RAS = 1;
         public const int VXS_VOLUME_SWAPPED = 2;
+        public const int VXS_VOLUME_ON_DEVICE = 4;
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_cancel_create(out CancelHandle cancel, out ErrorHandle error);

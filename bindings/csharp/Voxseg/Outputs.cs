@@ -37,6 +37,7 @@ namespace Voxseg
             raw->data = labels.At(call);
             raw->data_size = (ulong)labels.Bytes;
             raw->offset = labels.Start;
+            raw->flags = labels.OnDevice ? (uint)NativeMethods.VXS_LABELS_ON_DEVICE : 0;
             labels.CopyStrides(raw->strides);
             var rawMaps = (vxs_map*)call.Pin(new vxs_map[maps.Count]);
             var pointers = (vxs_map**)call.Pin(new IntPtr[maps.Count]);

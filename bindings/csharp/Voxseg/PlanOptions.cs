@@ -18,6 +18,11 @@ namespace Voxseg
         public long DeviceMemoryBudget { get; set; }
 
         /// <summary>
+        /// Tiles that a GPU computes at once, up to 64, as far as its memory is enough. 0 (default): one.
+        /// </summary>
+        public int TileBatch { get; set; }
+
+        /// <summary>
         /// An existing folder for what TensorRT, OpenVINO and Core ML compile. Null (default): nothing is kept.
         /// </summary>
         public string DeviceCache { get; set; }
@@ -87,6 +92,10 @@ namespace Voxseg
                 throw new ArgumentOutOfRangeException(
                     "DeviceMemoryBudget", DeviceMemoryBudget, "expected bytes, or 0 for what is free");
             }
+            if (TileBatch < 0)
+            {
+                throw new ArgumentOutOfRangeException("TileBatch", TileBatch, "expected a number of tiles, or 0 for one");
+            }
             VoxsegException.Check(NativeMethods.vxs_plan_options_init(raw, (ulong)sizeof(vxs_plan_options)));
             raw->device = (int)Device;
             raw->device_index = (uint)DeviceIndex;
@@ -94,6 +103,7 @@ namespace Voxseg
             raw->overflow = (int)Overflow;
             raw->accuracy = (int)Accuracy;
             raw->instructions = (int)Instructions;
+            raw->tile_batch = (uint)TileBatch;
             raw->device_memory_budget = (ulong)DeviceMemoryBudget;
             raw->device_cache = call.Pin(DeviceCache, "DeviceCache");
             raw->device_stream = (void*)DeviceStream;

@@ -15,6 +15,7 @@ namespace Voxseg
             HostPeakBytes = (long)raw->host_peak_bytes;
             DevicePeakBytes = (long)raw->device_peak_bytes;
             WeightBytes = (long)raw->weight_bytes;
+            TileBatch = (int)raw->tile_batch;
         }
 
         /// <summary>The device that runs the network.</summary>
@@ -49,5 +50,8 @@ namespace Voxseg
 
         /// <summary>Bytes of weights, all networks together; part of <see cref="HostPeakBytes"/>.</summary>
         public long WeightBytes { get; }
+
+        /// <summary>Tiles that the network computes at once.</summary>
+        public int TileBatch { get; }
     }
 }

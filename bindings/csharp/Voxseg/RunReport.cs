@@ -10,6 +10,8 @@ namespace Voxseg
             NearTies = (long)raw->near_ties;
             TilesInSingle = (long)raw->tiles_in_single;
             TilesOnDevice = (long)raw->tiles_on_device;
+            TileBatch = (int)raw->tile_batch;
+            MemoryStep = (MemoryStep)raw->memory_step;
             PreprocessSeconds = raw->preprocess_seconds;
             NetworkSeconds = raw->network_seconds;
             BlendSeconds = raw->blend_seconds;
@@ -35,6 +37,12 @@ namespace Voxseg
 
         /// <summary>Tiles that were cut and blended in the device's memory, beside their computing.</summary>
         public long TilesOnDevice { get; }
+
+        /// <summary>Tiles that the network computed at once.</summary>
+        public int TileBatch { get; }
+
+        /// <summary>What the device's memory wasn't enough for.</summary>
+        public MemoryStep MemoryStep { get; }
 
         /// <summary>Seconds spent on reading, cropping, normalising and resampling the volume.</summary>
         public double PreprocessSeconds { get; }

@@ -58,7 +58,7 @@ namespace Voxseg
             var first = volume.buffers[0];
             foreach (var other in volume.buffers)
             {
-                if (other.Type != first.Type || other.Offset != first.Offset || other.Bytes != first.Bytes
+                if (other.OnDevice != first.OnDevice || other.Type != first.Type || other.Offset != first.Offset || other.Bytes != first.Bytes
                     || string.Join(" ", other.Strides) != string.Join(" ", first.Strides))
                 {
                     throw new ArgumentException("channels differ in type, size or layout, expected them alike", "channels");
@@ -191,6 +191,7 @@ namespace Voxseg
                 return;
             }
             var first = buffers[0];
+            raw->flags |= first.OnDevice ? (uint)NativeMethods.VXS_VOLUME_ON_DEVICE : 0;
             raw->dtype = (int)first.Type;
             raw->data_size = (ulong)first.Bytes;
             raw->offset = first.Start;

@@ -49,6 +49,22 @@ namespace Voxseg
             this.owner = owner;
         }
 
+        /// <summary>
+        /// Memory of the GPU that a plan on <see cref="Voxseg.Device.Cuda"/> or <see cref="Voxseg.Device.Tensorrt"/> runs on, for
+        /// <see cref="Plan.Segment"/>. What was queued on the GPU before that call is waited for.
+        /// </summary>
+        /// <param name="voxels">Its address there.</param>
+        /// <param name="bytes">Its size. Nothing outside is touched.</param>
+        /// <param name="type">The type of a voxel.</param>
+        /// <param name="owner">What keeps the memory alive; null when you do.</param>
+        public static VoxelBuffer OfDevice(IntPtr voxels, long bytes, VoxelType type, object owner = null)
+        {
+            return new VoxelBuffer(voxels, bytes, type, owner) { OnDevice = true };
+        }
+
+        /// <summary>Whether it is memory of a GPU.</summary>
+        public bool OnDevice { get; private set; }
+
         /// <summary>The type of a voxel.</summary>
         public VoxelType Type { get; }
 

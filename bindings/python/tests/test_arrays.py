@@ -55,6 +55,25 @@ class Inputs(unittest.TestCase):
             with self.assertRaisesRegex(TypeError, "expected integers of 8 to 32 bits"):
                 segment(array.astype(dtype))
 
+    def test_memory_of_a_device_is_for_its_plans(self) -> None:
+        place = {"shape": SMALL, "typestr": "<i2", "data": (4096, False), "strides": None, "version": 3}
+
+        class OnDevice:
+            __cuda_array_interface__ = place
+
+        class Labels:
+            __cuda_array_interface__ = {**place, "typestr": "|u1"}
+
+        for run in (
+            lambda: segment(OnDevice()),
+            lambda: segment(ct(), labels_out=Labels()),
+        ):
+            with self.assertRaisesRegex(voxseg.ArgumentError, "plan on cuda or tensorrt"):
+                run()
+        self.assertEqual(plan().report(OnDevice(), SPACING).network_shape, plan().report(ct(), SPACING).network_shape)
+        with self.assertRaisesRegex(ValueError, "some channels lie in a device's memory"):
+            segment([OnDevice(), ct()])
+
     def test_one_value_everywhere(self) -> None:
         same = np.broadcast_to(np.int16(40), SMALL)
         np.testing.assert_array_equal(segment(same), segment(np.full(SMALL, 40, np.int16)))

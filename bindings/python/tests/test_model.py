@@ -166,6 +166,10 @@ class Refused(unittest.TestCase):
 
 class Planned(unittest.TestCase):
     def test_report(self) -> None:
+        stopped = voxseg.Cancel()
+        stopped.request()
+        self.refused(voxseg.Cancelled, 401, lambda: voxseg.Plan(model(), cancel=stopped))
+        self.refused(voxseg.ArgumentError, 101, lambda: voxseg.Plan(model(), tile_batch=65))
         own = voxseg.Plan(model(), device="cpu", accuracy="fast", precision="f32", threads=1, step=0.5, mirroring=False)
         report = own.report(SMALL, SPACING)
         self.assertEqual((report.device, report.precision, report.threads), ("cpu", "f32", 1))

@@ -62,6 +62,9 @@ pub struct Arguments {
     /// Memory of the device's own that the run may need, for example 4GiB
     #[arg(long, value_name = "SIZE", value_parser = options::bytes)]
     device_memory: Option<u64>,
+    /// Tiles that a GPU computes at once, as far as its memory is enough
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    tile_batch: usize,
     /// Existing folder for what the device's compiler makes
     #[arg(long, value_name = "FOLDER")]
     device_cache: Option<PathBuf>,
@@ -145,6 +148,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         device_options: DeviceOptions {
             fallback: arguments.fallback,
             memory_budget: arguments.device_memory,
+            tile_batch: arguments.tile_batch,
             cache: arguments.device_cache.clone(),
             cpu: CpuOptions {
                 mode: if arguments.exact { Mode::Exact } else { Mode::Fast },
@@ -159,6 +163,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         blending: if arguments.no_gaussian { Blending::Constant } else { Blending::Model },
         memory_budget: arguments.memory_budget,
         postprocess: arguments.postprocess,
+        ..PlanOptions::default()
     };
     let mut plan = model.plan(&options)?;
     let (name, identity) = (model.name().to_owned(), model.describe());

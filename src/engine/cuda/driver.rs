@@ -70,6 +70,8 @@ functions! {
     upload = "cuMemcpyHtoDAsync_v2" (u64, *const c_void, usize, Stream);
     download = "cuMemcpyDtoHAsync_v2" (*mut c_void, u64, usize, Stream);
     fill = "cuMemsetD8Async" (u64, u8, usize, Stream);
+    synchronize_all = "cuCtxSynchronize" ();
+    attribute = "cuPointerGetAttribute" (*mut c_void, c_int, u64);
 }
 
 /// The driver, initialised.

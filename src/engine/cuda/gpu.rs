@@ -172,6 +172,37 @@ impl Machine for GpuMachine {
             self.driver.check("cuStreamSynchronize", status)
         })
     }
+
+    fn finish_all(&self) -> Result<()> {
+        self.within(|| {
+            // SAFETY: the context is current.
+            let status = unsafe { (self.driver.functions.synchronize_all)() };
+            self.driver.check("cuCtxSynchronize", status)
+        })
+    }
+
+    fn check(&self, address: Address) -> Result<()> {
+        // Of the driver's header: the kind of memory, that of a device, and the device's number.
+        const MEMORY_TYPE: c_int = 2;
+        const DEVICE: c_int = 2;
+        const ORDINAL: c_int = 9;
+        let ask = |which: c_int| -> Result<c_int> {
+            let mut answer: c_int = 0;
+            self.within(|| {
+                // SAFETY: both attributes are four bytes, and the place is writable; any address may be asked about.
+                let status =
+                    unsafe { (self.driver.functions.attribute)((&raw mut answer).cast(), which, address) };
+                self.driver.check("cuPointerGetAttribute", status)
+            })?;
+            Ok(answer)
+        };
+        match (ask(MEMORY_TYPE), ask(ORDINAL)) {
+            (Ok(DEVICE), Ok(ordinal)) if ordinal == self.device => Ok(()),
+            (Ok(DEVICE), Ok(ordinal)) => Err(format!("memory of GPU {ordinal}")),
+            (Ok(_), Ok(_)) => Err("memory of the host".into()),
+            (Err(reason), _) | (_, Err(reason)) => Err(format!("memory that CUDA doesn't know ({reason})")),
+        }
+    }
 }
 
 impl Drop for GpuMachine {

@@ -7,6 +7,7 @@ mod check;
 mod driver;
 mod gpu;
 mod machine;
+mod memory;
 mod resident;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,8 @@ mod tests;
 pub(crate) use check::scores;
 pub(super) use driver::Driver;
 pub(super) use gpu::GpuMachine;
-pub(super) use machine::Machine;
-pub(super) use resident::bytes as resident_bytes;
-pub use resident::{Memory, Resident};
+pub use machine::Machine;
+pub use memory::{Extent, Memory};
+pub use resident::Resident;
+#[cfg(test)]
+pub(crate) use tests::host as host_machine;

@@ -1,52 +1,28 @@
-//! Tiles in the memory of the device: the image goes there once, each tile is cut, computed and blended there, and only
-//! finished planes come back.
+//! Tiles in the memory of the device: the image goes there plane by plane, each tile is cut, computed and blended there, and
+//! what comes back are labels, or finished planes of scores where those are asked for.
 
 use std::ffi::c_void;
-use std::sync::Arc;
 
 use super::driver::Result;
-use super::machine::{Array, Kernel, Machine, Placed};
+use super::machine::{Averaged, Decided, Kernel, Placed};
+use super::memory::{Memory, SLAB};
 use crate::engine::{Engine, Job};
 use crate::error::Error;
 use crate::recipe::Fill;
-
-/// The image, a tile and the sums of its scores on a device.
-pub struct Memory {
-    machine: Arc<dyn Machine>,
-    image: Array,
-    window: Array,
-    input: Array,
-    scores: Array,
-    /// Means over mirrorings; none without.
-    gathered: Option<Array>,
-    sums: Array,
-    weights: Array,
-    counter: Array,
-    /// Planes that the sums hold.
-    ring: usize,
-    /// Whether the network's scores may leave the range of its precision.
-    may_overflow: bool,
-}
+use crate::restore::Labelling;
+use crate::tiling::grid::TileRow;
 
 /// A job whose arrays lie on a device.
 pub struct Resident<'a> {
     memory: Memory,
-    engine: &'a mut dyn Engine,
+    engines: &'a mut [Box<dyn Engine>],
     job: Job<'a>,
+    /// Planes of the image that were uploaded.
+    uploaded: usize,
     /// First plane that isn't taken.
     first: usize,
-}
-
-/// Bytes that a job needs on the device beside the network's.
-pub(in crate::engine) fn bytes(job: &Job) -> u64 {
-    let [depth, rows, columns] = job.tiles.image();
-    let patch = job.tiles.patch().iter().product::<usize>();
-    let ring = depth.min(job.tiles.patch()[0]);
-    let scores = job.classes * patch * if job.mirror.is_empty() { 1 } else { 2 };
-    let (channels, width) = (job.image.dim().0, job.width());
-    // Sums, and the planes that leave them.
-    let sums = (2 * job.classes + 1) * ring * rows * columns * width;
-    (4 * (channels * (depth * rows * columns + patch) + patch + scores) + sums) as u64
+    /// Planes of labels that are done.
+    labelled: usize,
 }
 
 /// The addresses of values, as launches take them.
@@ -54,48 +30,35 @@ macro_rules! arguments {
     ($($value:expr),* $(,)?) => { &mut [$((&raw const $value).cast_mut().cast::<c_void>()),*] };
 }
 
-impl Memory {
-    /// The image of a job on a machine, and room for everything else.
-    pub(in crate::engine) fn new(machine: &Arc<dyn Machine>, job: &Job, may_overflow: bool) -> Result<Self> {
-        let [depth, rows, columns] = job.tiles.image();
-        let patch = job.tiles.patch().iter().product::<usize>();
-        let ring = depth.min(job.tiles.patch()[0]);
-        let plane = rows * columns;
-        let single = size_of::<f32>();
-        let image = job.image.as_slice().ok_or("the image isn't dense")?;
-        let window = job.window.as_slice().ok_or("the weights aren't dense")?;
-        let scores = job.classes * patch * single;
-        Ok(Memory {
-            image: Array::of(machine, image)?,
-            window: Array::of(machine, window)?,
-            input: Array::new(machine, job.image.dim().0 * patch * single)?,
-            scores: Array::new(machine, scores)?,
-            gathered: match job.mirror.is_empty() {
-                true => None,
-                false => Some(Array::new(machine, scores)?),
-            },
-            sums: Array::zeros(machine, job.classes * ring * plane * job.width())?,
-            weights: Array::zeros(machine, ring * plane * job.width())?,
-            counter: Array::zeros(machine, size_of::<u64>())?,
-            machine: machine.clone(),
-            ring,
-            may_overflow,
-        })
-    }
-
-    /// The counter's value, which becomes 0 again.
-    fn counted(&self) -> Result<u64> {
-        let mut bytes = [0; size_of::<u64>()];
-        self.machine.download(self.counter.address, &mut bytes)?;
-        self.machine.zero(self.counter.address, size_of::<u64>())?;
-        Ok(u64::from_ne_bytes(bytes))
-    }
-}
-
 impl<'a> Resident<'a> {
-    /// A job in memory that was made for it, with the engine that runs its network.
-    pub(crate) fn new(memory: Memory, engine: &'a mut dyn Engine, job: Job<'a>) -> Self {
-        Resident { memory, engine, job, first: 0 }
+    /// A job in memory that was made for it, with the engines that run its networks.
+    pub(crate) fn new(memory: Memory, engines: &'a mut [Box<dyn Engine>], job: Job<'a>) -> Self {
+        Resident { memory, engines, job, uploaded: 0, first: 0, labelled: 0 }
+    }
+
+    /// Uploads the planes of the image that a row of tiles needs and no row before did.
+    ///
+    /// # Errors
+    /// The driver's as [`Error::Runtime`].
+    pub(crate) fn enter(&mut self, row: &TileRow) -> crate::error::Result<()> {
+        let (extent, below) = (self.memory.extent, self.job.tiles.pad_below()[0]);
+        let start = row.tiles.first().map_or(0, |start| start[0]);
+        let end = (start + extent.patch[0]).saturating_sub(below).min(extent.image[0]);
+        let (ring, plane) = (extent.ring(), extent.plane());
+        let upload = || -> Result<()> {
+            let image = self.job.image.as_slice().ok_or("the image isn't dense")?;
+            for channel in 0..extent.channels {
+                for index in self.uploaded.max(end.saturating_sub(ring))..end {
+                    let from = (channel * extent.image[0] + index) * plane;
+                    let to = (channel * ring + index % ring) * plane;
+                    self.memory.image.put(to, &image[from..from + plane])?;
+                }
+            }
+            Ok(())
+        };
+        upload().map_err(failed("upload the image"))?;
+        self.uploaded = self.uploaded.max(end);
+        Ok(())
     }
 
     fn placed(&self, start: [usize; 3]) -> Placed {
@@ -109,26 +72,26 @@ impl<'a> Resident<'a> {
         }
     }
 
-    /// One run of the network on the tile mirrored along the axes in `flips`.
-    fn compute(&mut self, tile: Placed, flips: i32) -> crate::error::Result<()> {
-        let patch = self.job.tiles.patch().iter().product::<usize>();
-        let channels = self.job.image.dim().0;
+    /// One run of a fold's network on tiles mirrored along the axes in `flips`.
+    fn compute(&mut self, fold: usize, tiles: &[Placed], flips: i32) -> crate::error::Result<()> {
+        let extent = self.memory.extent;
         let (edge, value) = match self.job.fill {
             Fill::Constant(value) => (0_i32, value),
             Fill::Edge => (1_i32, 0.0_f32),
         };
-        let count = channels as i32;
+        let (channels, ring) = (extent.channels as i32, extent.ring() as i32);
         let (image, input, scores) =
             (self.memory.image.address, self.memory.input.address, self.memory.scores.address);
-        let cut = self.memory.machine.launch(
-            Kernel::Cut,
-            channels * patch,
-            arguments![image, input, tile, count, flips, edge, value],
-        );
+        let numbers = extent.channels * extent.tile();
+        let cut = tiles.iter().enumerate().try_for_each(|(place, tile)| {
+            let to = input + (place * numbers * size_of::<f32>()) as u64;
+            let of_tile = arguments![image, to, *tile, channels, ring, flips, edge, value];
+            self.memory.machine.launch(Kernel::Cut, numbers, of_tile)
+        });
         cut.and_then(|()| self.memory.machine.finish()).map_err(failed("cut a tile"))?;
-        self.engine.run_at(input, scores, false)?;
+        self.engines[fold].run_at(input, scores, false)?;
         if self.memory.may_overflow {
-            let numbers = (self.job.classes * patch) as i64;
+            let numbers = (tiles.len() * extent.classes * extent.tile()) as i64;
             let counter = self.memory.counter.address;
             let launched = self.memory.machine.launch(
                 Kernel::CountNotFinite,
@@ -138,52 +101,54 @@ impl<'a> Resident<'a> {
             let lost =
                 launched.and_then(|()| self.memory.counted()).map_err(failed("check a tile's scores"))?;
             if lost > 0 {
-                self.engine.run_at(input, scores, true)?;
+                self.engines[fold].run_at(input, scores, true)?;
             }
         }
         Ok(())
     }
 
-    /// Cuts, computes and blends the tile at `start` (in the padded image).
+    /// Cuts, computes and blends the tiles that begin at `starts` (in the padded image), as many as the network computes at
+    /// once or fewer.
     ///
     /// # Errors
     /// The network's, or the driver's as [`Error::Runtime`].
-    pub(crate) fn tile(&mut self, start: [usize; 3]) -> crate::error::Result<()> {
-        let tile = self.placed(start);
-        let patch = self.job.tiles.patch().iter().product::<usize>();
-        let classes = self.job.classes as i32;
-        self.compute(tile, 0)?;
+    pub(crate) fn tiles(&mut self, fold: usize, starts: &[[usize; 3]]) -> crate::error::Result<()> {
+        let tiles: Vec<Placed> = starts.iter().map(|&start| self.placed(start)).collect();
+        let extent = self.memory.extent;
+        let numbers = extent.classes * extent.tile();
+        let place_of = |array: u64, place: usize| array + (place * numbers * size_of::<f32>()) as u64;
+        let classes = extent.classes as i32;
+        self.compute(fold, &tiles, 0)?;
         let mut scores = self.memory.scores.address;
         let mirrored = self.job.mirror;
         if let Some(gathered) = self.memory.gathered.as_ref().map(|array| array.address) {
             let runs = mirrored.len() + 1;
             for (run, flips) in std::iter::once(0).chain(mirrored.iter().copied()).enumerate() {
                 if run > 0 {
-                    self.compute(tile, flips)?;
+                    self.compute(fold, &tiles, flips)?;
                 }
                 let first = i32::from(run == 0);
                 let divisor = if run + 1 == runs { runs as f32 } else { 1.0 };
-                let from = self.memory.scores.address;
-                let launched = self.memory.machine.launch(
-                    Kernel::Gather,
-                    self.job.classes * patch,
-                    arguments![from, gathered, tile, classes, flips, first, divisor],
-                );
-                launched.map_err(failed("average mirrored tiles"))?;
+                for (place, tile) in tiles.iter().enumerate() {
+                    let (from, to) = (place_of(scores, place), place_of(gathered, place));
+                    let of_tile = arguments![from, to, *tile, classes, flips, first, divisor];
+                    let launched = self.memory.machine.launch(Kernel::Gather, numbers, of_tile);
+                    launched.map_err(failed("average mirrored tiles"))?;
+                }
             }
             scores = gathered;
         }
-        let kernel = if self.job.half { Kernel::BlendHalf } else { Kernel::BlendSingle };
-        let (window, sums, weights) =
-            (self.memory.window.address, self.memory.sums.address, self.memory.weights.address);
-        let ring = self.memory.ring as i32;
-        let launched = self.memory.machine.launch(
-            kernel,
-            (self.job.classes + 1) * patch,
-            arguments![scores, window, sums, weights, tile, classes, ring],
-        );
-        // The next tile's input may be cut while this one is blended: its scores only come after that.
-        launched.map_err(failed("blend a tile"))
+        let kernel = if extent.half { Kernel::BlendHalf } else { Kernel::BlendSingle };
+        let [sums, weights] = [0, 1].map(|which| self.memory.sums[fold][which].address);
+        let (window, ring) = (self.memory.window.address, extent.ring() as i32);
+        for (place, tile) in tiles.iter().enumerate() {
+            let from = place_of(scores, place);
+            let of_tile = arguments![from, window, sums, weights, *tile, classes, ring];
+            // The next tiles' input may be cut while these are blended: their scores only come after that.
+            let launched = self.memory.machine.launch(kernel, (extent.classes + 1) * extent.tile(), of_tile);
+            launched.map_err(failed("blend a tile"))?;
+        }
+        Ok(())
     }
 
     /// Takes out the planes before `end`, which no further tile touches: their weighted means
@@ -192,40 +157,139 @@ impl<'a> Resident<'a> {
     /// # Errors
     /// [`Error::NotFinite`], or the driver's as [`Error::Runtime`].
     pub(crate) fn take(&mut self, end: usize) -> crate::error::Result<Vec<u8>> {
-        let count = end.saturating_sub(self.first).min(self.memory.ring);
-        let [_, rows, columns] = self.job.tiles.image();
-        let numbers = self.job.classes * count * rows * columns;
-        let mut bytes = vec![0; numbers * self.job.width()];
-        let lost =
-            self.take_into(count, rows * columns, &mut bytes).map_err(failed("take finished planes"))?;
-        self.first = end;
-        match lost {
-            0 => Ok(bytes),
-            count => Err(Error::NotFinite { count: count as usize }),
-        }
+        let extent = self.memory.extent;
+        let count = self.count(end);
+        self.average(end, count, 0)?;
+        let mut bytes = vec![0; extent.classes * count * extent.plane() * extent.width()];
+        let machine = &self.memory.machine;
+        machine.download(self.memory.means.address, &mut bytes).map_err(failed("take finished planes"))?;
+        Ok(bytes)
     }
 
-    fn take_into(&self, count: usize, plane: usize, bytes: &mut [u8]) -> Result<u64> {
-        let half = self.job.half;
-        let means = Array::new(&self.memory.machine, bytes.len())?;
-        let (sums, weights, counter) =
-            (self.memory.sums.address, self.memory.weights.address, self.memory.counter.address);
-        let (classes, ring, lines) = (self.job.classes as i32, self.memory.ring as i32, 1_i32);
-        let (first, planes, size) = (self.first as i32, count as i32, plane as i64);
-        let out = means.address;
-        let numbers = self.job.classes * count * plane;
-        let mean = if half { Kernel::MeanHalf } else { Kernel::MeanSingle };
-        let of_means = arguments![sums, weights, out, size, classes, ring, first, planes, counter];
-        self.memory.machine.launch(mean, numbers, of_means)?;
-        self.memory.machine.download(out, bytes)?;
-        let clear = if half { Kernel::ClearHalf } else { Kernel::ClearSingle };
-        self.memory.machine.launch(clear, numbers, arguments![sums, size, classes, ring, first, planes])?;
-        self.memory.machine.launch(
-            clear,
-            count * plane,
-            arguments![weights, size, lines, ring, first, planes],
-        )?;
+    /// Planes that aren't taken before `end`.
+    fn count(&self, end: usize) -> usize {
+        end.saturating_sub(self.first).min(self.memory.extent.ring())
+    }
+
+    /// Moves the planes before `end` out of the sums: their means over all folds go into the ring of finished planes, which
+    /// has `ring` planes, from its plane `to` on.
+    fn average(&mut self, end: usize, ring: usize, to: usize) -> crate::error::Result<()> {
+        let count = self.count(end);
+        for fold in 0..self.memory.extent.folds {
+            let out = Averaged {
+                first: self.first as i32,
+                count: count as i32,
+                ring: ring as i32,
+                to: to as i32,
+                fold: fold as i32,
+                folds: self.memory.extent.folds as i32,
+            };
+            match self.average_fold(out).map_err(failed("finish planes"))? {
+                0 => {}
+                count => return Err(Error::NotFinite { count: count as usize }),
+            }
+        }
+        self.first = end;
+        Ok(())
+    }
+
+    fn average_fold(&self, out: Averaged) -> Result<u64> {
+        let extent = self.memory.extent;
+        let [sums, weights] = [0, 1].map(|which| self.memory.sums[out.fold as usize][which].address);
+        let (means, counter) = (self.memory.means.address, self.memory.counter.address);
+        let (classes, ring, lines) = (extent.classes as i32, extent.ring() as i32, 1_i32);
+        let (plane, voxels) = (extent.plane() as i64, out.count as usize * extent.plane());
+        let [mean, clear] = match extent.half {
+            true => [Kernel::MeanHalf, Kernel::ClearHalf],
+            false => [Kernel::MeanSingle, Kernel::ClearSingle],
+        };
+        let machine = &self.memory.machine;
+        let of_means = arguments![sums, weights, means, plane, classes, ring, out, counter];
+        machine.launch(mean, extent.classes * voxels, of_means)?;
+        let of_sums = arguments![sums, plane, classes, ring, out.first, out.count];
+        machine.launch(clear, extent.classes * voxels, of_sums)?;
+        machine.launch(clear, voxels, arguments![weights, plane, lines, ring, out.first, out.count])?;
         self.memory.counted()
+    }
+
+    /// Decides the labels that the planes before `end` allow, which no further tile touches: planes after planes as
+    /// [`Labelling`] says, and the number of near ties among them. `check` may stop it between.
+    ///
+    /// # Errors
+    /// As [`Resident::take`], or those of `check`.
+    pub(crate) fn labels(
+        &mut self,
+        end: usize,
+        labelling: &Labelling,
+        check: &dyn Fn() -> crate::error::Result<()>,
+    ) -> crate::error::Result<(Vec<u16>, usize)> {
+        let (held, count, first) = (self.memory.extent.held(), self.count(end), self.first);
+        self.average(end, held, first % held)?;
+        if labelling.activated {
+            self.activate(first, count, labelling).map_err(failed("make probabilities"))?;
+        }
+        let [_, rows, columns] = labelling.to;
+        let mut ready = labelling.ready(self.labelled, end);
+        let mut labels = Vec::with_capacity(ready * rows * columns);
+        while ready > 0 {
+            check()?;
+            let planes = ready.min(SLAB);
+            self.decide(planes, labelling, &mut labels).map_err(failed("decide labels"))?;
+            self.labelled += planes;
+            ready -= planes;
+        }
+        let near_ties = self.memory.counted().map_err(failed("decide labels"))?;
+        Ok((labels, near_ties as usize))
+    }
+
+    fn activate(&self, first: usize, count: usize, labelling: &Labelling) -> Result<()> {
+        let extent = self.memory.extent;
+        let kernel = if extent.half { Kernel::ActivateHalf } else { Kernel::ActivateSingle };
+        let (scores, plane) = (self.memory.means.address, extent.plane() as i64);
+        let (classes, ring) = (extent.classes as i32, extent.held() as i32);
+        let (from, planes) = (first as i32, count as i32);
+        let regions = i32::from(!labelling.regions.is_empty());
+        let of_planes = arguments![scores, plane, classes, ring, from, planes, regions];
+        self.memory.machine.launch(kernel, count * extent.plane(), of_planes)
+    }
+
+    fn decide(&self, planes: usize, labelling: &Labelling, out: &mut Vec<u16>) -> Result<()> {
+        let extent = self.memory.extent;
+        let arrays = self.memory.labels.as_ref().ok_or("there is no room for labels")?;
+        let [depth, height, width] = labelling.to.map(|size| size as i32);
+        let [of_planes, rows, columns] = labelling.from.map(|size| size as i32);
+        let how = Decided {
+            classes: extent.classes as i32,
+            ring: extent.held() as i32,
+            planes: of_planes,
+            rows,
+            columns,
+            depth,
+            height,
+            width,
+            first: self.labelled as i32,
+            count: planes as i32,
+            round: labelling.rounded.into(),
+            regions: labelling.regions.len() as i32,
+            at_half: labelling.at_half.into(),
+            on_probabilities: labelling.on_probabilities.into(),
+            mark: labelling.mark.into(),
+            clear: labelling.clear,
+            near_tie: labelling.near_tie,
+            step: labelling.step,
+        };
+        let kernel = if extent.half { Kernel::RestoreHalf } else { Kernel::RestoreSingle };
+        let (scores, between, weights) =
+            (self.memory.means.address, arrays.between.address, arrays.weights.address);
+        let (regions, labels, counter) =
+            (arrays.regions.address, arrays.labels.address, self.memory.counter.address);
+        let voxels = planes * labelling.to[1] * labelling.to[2];
+        let of_slab = arguments![scores, between, weights, regions, labels, how, counter];
+        self.memory.machine.launch(kernel, voxels, of_slab)?;
+        let mut bytes = vec![0; voxels * size_of::<u16>()];
+        self.memory.machine.download(labels, &mut bytes)?;
+        out.extend(bytes.as_chunks().0.iter().map(|&two| u16::from_ne_bytes(two)));
+        Ok(())
     }
 }
 

@@ -11,16 +11,16 @@ use ndarray::{Array3, Array4};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::check::{Case, agrees_with_the_host, compare};
+use super::check::{Case, agrees_with_the_host, compare, recipe};
 use super::driver::Result;
-use super::machine::{Address, Kernel, Machine, Placed};
-use crate::recipe::Fill;
+use super::machine::{Address, Averaged, Decided, Kernel, Machine, Placed};
+use crate::recipe::{Back, Decision, Fill, Region};
 use crate::tiling::TileGrid;
 
 /// The host as a machine.
 struct Host(Library);
 
-fn host() -> &'static Arc<dyn Machine> {
+pub(crate) fn host() -> &'static Arc<dyn Machine> {
     static HOST: OnceLock<Arc<dyn Machine>> = OnceLock::new();
     HOST.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/cuda/kernels.cu");
@@ -92,17 +92,23 @@ impl Machine for Host {
 
     fn launch(&self, kernel: Kernel, _: usize, arguments: &mut [*mut c_void]) -> Result<()> {
         match kernel {
-            Kernel::Cut => call!(self, kernel, arguments, u64, u64, Placed, i32, i32, i32, f32),
+            Kernel::Cut => call!(self, kernel, arguments, u64, u64, Placed, i32, i32, i32, i32, f32),
             Kernel::Gather => call!(self, kernel, arguments, u64, u64, Placed, i32, i32, i32, f32),
             Kernel::CountNotFinite => call!(self, kernel, arguments, u64, i64, u64),
             Kernel::BlendHalf | Kernel::BlendSingle => {
                 call!(self, kernel, arguments, u64, u64, u64, u64, Placed, i32, i32);
             }
             Kernel::MeanHalf | Kernel::MeanSingle => {
-                call!(self, kernel, arguments, u64, u64, u64, i64, i32, i32, i32, i32, u64);
+                call!(self, kernel, arguments, u64, u64, u64, i64, i32, i32, Averaged, u64);
             }
             Kernel::ClearHalf | Kernel::ClearSingle => {
                 call!(self, kernel, arguments, u64, i64, i32, i32, i32, i32);
+            }
+            Kernel::ActivateHalf | Kernel::ActivateSingle => {
+                call!(self, kernel, arguments, u64, i64, i32, i32, i32, i32, i32);
+            }
+            Kernel::RestoreHalf | Kernel::RestoreSingle => {
+                call!(self, kernel, arguments, u64, u64, u64, u64, u64, Decided, u64);
             }
         }
         Ok(())
@@ -110,6 +116,14 @@ impl Machine for Host {
 
     fn finish(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn finish_all(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn check(&self, address: Address) -> Result<()> {
+        if address == 0 { Err("no memory".into()) } else { Ok(()) }
     }
 }
 
@@ -128,6 +142,12 @@ proptest! {
         channels in 1..3usize,
         mirrored in 0..8usize,
         edge in any::<bool>(),
+        folds in 1..3usize,
+        batch in 1..4usize,
+        to in [1..20usize, 1..14, 1..14],
+        order in 0..2_u8,
+        regions in any::<bool>(),
+        probabilities in any::<bool>(),
         seed in any::<u32>(),
     ) {
         let number = |at: usize| {
@@ -141,7 +161,24 @@ proptest! {
         let window = Array3::from_shape_simple_fn(patch, || { at += 1; f16::from_f32(number(at).abs() + 0.01).to_f32() });
         let mirror: Vec<usize> = (0..3).filter(|axis| mirrored >> axis & 1 == 1).collect();
         let fill = if edge { Fill::Edge } else { Fill::Constant(-2.5) };
-        let case = Case { image: &image, tiles: &tiles, window: window.view(), fill, mirror: &mirror };
+        let decision = match regions {
+            true => Decision::Regions {
+                regions: (0..channels).map(|class| Region { class, label: 3 + class as u16 }).collect(),
+                at_half: edge,
+            },
+            false => Decision::Highest,
+        };
+        let back = match (probabilities, order) {
+            (true, _) => Back::Probabilities,
+            (false, 0) => Back::Labels,
+            (false, _) => Back::Scores,
+        };
+        let recipe = recipe(patch, order, decision, back).unwrap();
+        // Labels that are brought back later are decided on the image's own grid.
+        let to = if back == Back::Labels { tiles.image() } else { to };
+        let case = Case {
+            image: &image, tiles: &tiles, window: window.view(), fill, mirror: &mirror, folds, batch, recipe: &recipe, to,
+        };
         prop_assert!(compare::<f16>(host(), &case).unwrap(), "half");
         prop_assert!(compare::<f32>(host(), &case).unwrap(), "single");
     }

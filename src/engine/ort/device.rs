@@ -12,9 +12,11 @@ use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBui
 
 use super::failed;
 use crate::engine::cuda::Driver;
+use crate::engine::room::room;
 use crate::engine::{Device, DeviceInfo, DeviceOptions, Provider};
 use crate::error::{Error, Result};
 use crate::plan::Precision;
+use crate::progress::Cancel;
 use crate::runtime::{Runtime, why_not_loaded};
 
 /// What an engine runs on, and how.
@@ -25,6 +27,10 @@ pub(in crate::engine) struct Target<'a> {
     pub precision: Precision,
     pub threads: usize,
     pub options: &'a DeviceOptions,
+    /// Bytes of the device's memory that the plan has already.
+    pub taken: u64,
+    /// Stops the compiling of a network.
+    pub cancel: &'a Cancel,
     /// The start of the names of what TensorRT keeps.
     pub cache_name: &'a str,
 }
@@ -44,20 +50,26 @@ impl Target<'_> {
         format!("ONNX Runtime {} ({provider})", self.runtime.version())
     }
 
-    /// Whether the device has that much memory free, as far as its driver tells, and may be asked for it.
+    /// Bytes of the device's memory that nobody has, as far as its driver tells.
+    pub(super) fn free_memory(&self) -> Option<u64> {
+        match self.device {
+            Device::Gpu(Provider::Cuda | Provider::TensorRt, index) => {
+                Driver::get().and_then(|driver| driver.free_memory(index)).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the device has that much memory free, as far as its driver tells, and the plan may have it beside what it
+    /// has.
     ///
     /// # Errors
     /// [`Error::MemoryBudget`] when not.
     pub(super) fn check_memory(&self, needed: u64) -> Result<()> {
-        let free = match self.device {
-            Device::Gpu(Provider::Cuda | Provider::TensorRt, index) => {
-                Driver::get().and_then(|driver| driver.free_memory(index)).ok()
-            }
-            Device::Gpu(..) => None,
-            _ => return Ok(()),
-        };
-        let budget = self.options.memory_budget.into_iter().chain(free).min().unwrap_or(u64::MAX);
-        if needed > budget { Err(Error::MemoryBudget { budget, needed }) } else { Ok(()) }
+        match self.device {
+            Device::Gpu(..) => room(needed, self.taken, self.options.memory_budget, self.free_memory()),
+            _ => Ok(()),
+        }
     }
 
     /// How sessions are set up.
@@ -326,13 +338,15 @@ fn built_in_devices(
     }
     // Only an attempt tells whether the provider's own libraries are there, and which one isn't.
     for device in &mut found {
-        let options = DeviceOptions::default();
+        let (options, cancel) = (DeviceOptions::default(), Cancel::new());
         let target = Target {
             runtime,
             device: device.device,
             precision: Precision::F32,
             threads: 1,
             options: &options,
+            taken: 0,
+            cancel: &cancel,
             cache_name: "",
         };
         device.reason = target.session_options().err().map(|error| match error {

@@ -13,7 +13,12 @@ use crate::network::Network;
 
 /// The start of the names of a network's files; `None` where nothing is kept. TensorRT's own version is in the files:
 /// another one refuses them.
-pub(super) fn name(target: &Target, network: &Arc<Network>, tile: [usize; 3]) -> Option<String> {
+pub(super) fn name(
+    target: &Target,
+    network: &Arc<Network>,
+    tile: [usize; 3],
+    batch: usize,
+) -> Option<String> {
     let (Device::Gpu(Provider::TensorRt, index), Some(_)) = (target.device, &target.options.cache) else {
         return None;
     };
@@ -21,7 +26,7 @@ pub(super) fn name(target: &Target, network: &Arc<Network>, tile: [usize; 3]) ->
     let gpu =
         gpus.ok().and_then(|(version, gpus)| Some(format!("{} {version}", gpus.get(index as usize)?.name)));
     let about = format!(
-        "voxseg {} ort {} {} {:?} {tile:?}",
+        "voxseg {} ort {} {} {:?} {batch} of {tile:?}",
         env!("CARGO_PKG_VERSION"),
         target.runtime.version(),
         gpu.unwrap_or_default(),

@@ -53,14 +53,19 @@ impl Dialect {
     }
 }
 
-/// Builds the graph for tiles of one size. Its input and output are f32 in either precision.
-pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], dialect: Dialect) -> Result<(Model, Weights)> {
+/// Builds the graph for `batch` tiles of one size. Its input and output are f32 in either precision.
+pub(super) fn lower(
+    network: &Arc<Network>,
+    tile: [usize; 3],
+    batch: usize,
+    dialect: Dialect,
+) -> Result<(Model, Weights)> {
     let sizes = network.sizes(tile)?;
     let names: Vec<String> = (0..network.nodes().len()).map(|id| format!("t{id}")).collect();
     let last = names.len() - 1;
     let (input, output) = (INPUT.to_str().unwrap_or_default(), OUTPUT.to_str().unwrap_or_default());
     let outlet = |name: &str, channels: usize, size: [usize; 3]| {
-        let shape = [1, channels, size[0], size[1], size[2]].map(|size| size as i64);
+        let shape = [batch, channels, size[0], size[1], size[2]].map(|size| size as i64);
         let dimension_symbols = SymbolicDimensions::empty(5);
         Outlet::new(
             name,
@@ -81,6 +86,7 @@ pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], dialect: Dialect) 
         };
         let step = Step {
             id,
+            batch,
             node,
             inputs: node.inputs.iter().map(|&input| name(input)).collect(),
             result: name(id),
@@ -100,6 +106,11 @@ pub(super) fn lower(network: &Arc<Network>, tile: [usize; 3], dialect: Dialect) 
         builder.cast(&names[last], output, TensorElementType::Float32)?;
     }
     builder.finish(network)
+}
+
+/// Whether the graph can take several tiles at once: attention over windows is laid out for one.
+pub(super) fn takes_several(network: &Network) -> bool {
+    !network.nodes().iter().any(|node| matches!(node.op, Op::WindowAttention { .. }))
 }
 
 /// The most bytes that the graph needs while it computes one node, beside the node's inputs and its result.
@@ -125,6 +136,8 @@ fn volume_shape(weight: &Weight) -> Vec<usize> {
 /// A node on its way into the graph.
 pub(super) struct Step<'a> {
     pub id: usize,
+    /// Tiles.
+    pub batch: usize,
     node: &'a Node,
     /// Names of its inputs.
     pub inputs: Vec<String>,
@@ -145,7 +158,7 @@ impl Step<'_> {
 
     /// The shape of its first input.
     pub(super) fn shape(&self) -> [usize; 5] {
-        [1, self.channels, self.size[0], self.size[1], self.size[2]]
+        [self.batch, self.channels, self.size[0], self.size[1], self.size[2]]
     }
 
     fn lower(&self, builder: &mut Builder) -> Result<()> {

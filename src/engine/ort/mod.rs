@@ -3,6 +3,8 @@
 
 #![allow(unsafe_code, reason = "ONNX Runtime is a C library; its safe wrapper copies weights and results")]
 
+mod bound;
+mod compiling;
 mod device;
 mod engine_cache;
 mod file;
@@ -24,12 +26,13 @@ use ort::value::{Shape, TensorRef, TensorRefMut};
 pub(super) use device::{Target, devices};
 pub(super) use file::FileEngine;
 
-use super::cuda::{GpuMachine, Machine, Memory, resident_bytes};
+use super::cuda::{GpuMachine, Machine, Memory};
 use super::{Device, DeviceOptions, Engine, Job, Provider};
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
 use crate::network::Network;
 use crate::plan::Precision;
+use crate::progress::Cancel;
 use crate::runtime::Runtime;
 use session::Turned;
 
@@ -55,7 +58,12 @@ pub(super) struct OrtEngine {
     precision: Precision,
     threads: usize,
     options: DeviceOptions,
+    /// For what is compiled while a run, which has a flag of its own, waits for it.
+    never: Cancel,
     tile: [usize; 3],
+    /// Tiles that it computes at once, and whether those are fewer than were asked for.
+    batch: usize,
+    narrowed: bool,
     /// Bytes of activations and of weights that the network doesn't hold.
     workspace: u64,
     /// Bytes of the device's memory.
@@ -71,39 +79,57 @@ struct Compiled {
     _weights: graph::Weights,
     input: [usize; 5],
     output: [usize; 5],
+    runtime: &'static Runtime,
 }
 
 impl Compiled {
     /// The network for a target, and bytes of weights that the network itself doesn't hold.
-    fn new(target: &Target, network: &Arc<Network>, tile: [usize; 3]) -> Result<(Self, u64)> {
-        let Some(name) = engine_cache::name(target, network, tile) else {
-            return Self::compile(target, network, tile);
+    fn new(target: &Target, network: &Arc<Network>, tile: [usize; 3], batch: usize) -> Result<(Self, u64)> {
+        let Some(name) = engine_cache::name(target, network, tile, batch) else {
+            return Self::compile(target, network, tile, batch);
         };
         let target = Target { cache_name: &name, ..*target };
         let folder = target.options.cache.as_deref().unwrap_or_else(|| Path::new("."));
-        Self::compile(&target, network, tile).or_else(|error| match engine_cache::remove(folder, &name) {
+        let compiled = Self::compile(&target, network, tile, batch);
+        if let Err(Error::Cancelled) = compiled {
+            return compiled;
+        }
+        compiled.or_else(|error| match engine_cache::remove(folder, &name) {
             0 => Err(error),
             count => {
                 log::write(Level::Warning, || {
                     format!("{count} damaged files of TensorRT's are made anew: {error}")
                 });
-                Self::compile(&target, network, tile)
+                Self::compile(&target, network, tile, batch)
             }
         })
     }
 
-    fn compile(target: &Target, network: &Arc<Network>, tile: [usize; 3]) -> Result<(Self, u64)> {
-        let (graph, weights) = lower::lower(network, tile, lower::Dialect::of(target))?;
+    fn compile(
+        target: &Target,
+        network: &Arc<Network>,
+        tile: [usize; 3],
+        batch: usize,
+    ) -> Result<(Self, u64)> {
+        let (graph, weights) = lower::lower(network, tile, batch, lower::Dialect::of(target))?;
         let derived = weights.derived_bytes;
-        let session = Turned::new(target.provider(), || {
-            graph.into_session(&target.session_options()?).map_err(failed("compile the network"))
+        let mut session = Turned::new(target.provider(), || {
+            let builder = target.session_options()?;
+            let compile = || graph.into_session(&builder).map_err(failed("compile the network"));
+            compiling::watched(target, builder.canceler(), compile)
         })?;
-        let shape = |channels: usize| [1, channels, tile[0], tile[1], tile[2]];
+        let shape = |channels: usize| [batch, channels, tile[0], tile[1], tile[2]];
         let (input, output) = (shape(network.input_channels()), shape(network.output_channels()));
-        Ok((Compiled { session, _weights: weights, input, output }, derived))
+        if let Device::Gpu(_, index) = target.device {
+            session.bind(target.runtime.environment(), index, [input, output]);
+        }
+        Ok((Compiled { session, _weights: weights, input, output, runtime: target.runtime }, derived))
     }
 
     fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
+        if let Some(outcome) = self.session.run_bound(self.runtime.environment(), input, output) {
+            return outcome;
+        }
         let input = TensorRef::from_array_view((self.input, input)).map_err(failed("take a tile"))?;
         let output =
             TensorRefMut::from_array_view_mut((self.output, output)).map_err(failed("take a buffer"))?;
@@ -173,19 +199,26 @@ impl Compiled {
 }
 
 impl OrtEngine {
+    /// With as many tiles at once as the options ask for and the device's memory allows.
     pub(super) fn new(target: &Target, network: &Arc<Network>, tile: [usize; 3]) -> Result<Self> {
-        // In half precision norms are computed in single, so some activations exist in both.
-        let (width, weight) = if target.precision == Precision::F16 { (2 + 4, 2) } else { (4, 4) };
-        // The arena grows in steps that leave some of it unused, about a quarter as measured. What it took for
-        // attention is in pieces too small for the decoder, so that adds up.
-        let activations =
-            network.peak_activation_bytes(tile, width)? * 5 / 4 + lower::scratch_bytes(network, tile, width)?;
-        let channels = network.input_channels() + network.output_channels();
-        let tiles = channels * tile.iter().product::<usize>() * size_of::<f32>();
-        let on_device = activations + (network.parameters() * weight + tiles) as u64;
+        let wanted = if lower::takes_several(network) { target.options.tile_batch.max(1) } else { 1 };
+        match Self::with_batch(target, network, tile, wanted) {
+            Err(error) if wanted > 1 && is_lack_of_memory(&error) => {
+                log::write(Level::Warning, || format!("tiles run one at a time: {error}"));
+                let engine = Self::with_batch(target, network, tile, 1)?;
+                Ok(OrtEngine { narrowed: true, ..engine })
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn with_batch(target: &Target, network: &Arc<Network>, tile: [usize; 3], batch: usize) -> Result<Self> {
+        let [activations, on_device] = Self::estimate(target.precision, network, tile, batch)?;
         target.check_memory(on_device)?;
-        let (compiled, derived) =
-            Compiled::new(target, network, tile).map_err(|error| explain(target, network, tile, error))?;
+        let machine = machine_of(target.device);
+        let before = target.free_memory();
+        let (compiled, derived) = Compiled::new(target, network, tile, batch)
+            .map_err(|error| explain(target, network, tile, batch, error))?;
         let mut engine = OrtEngine {
             left_to_cpu: compiled.session.left_to_cpu()?,
             compiled,
@@ -197,15 +230,36 @@ impl OrtEngine {
             precision: target.precision,
             threads: target.threads,
             options: target.options.clone(),
+            never: Cancel::new(),
             tile,
+            batch,
+            narrowed: false,
             workspace: activations + derived,
             device_bytes: on_device + derived,
-            machine: machine_of(target.device),
+            machine,
         };
         if target.provider().is_some() {
             engine.warm_up()?;
         }
+        // What algorithms need as workspace only shows once they ran.
+        if let (Some(before), Some(after)) = (before, target.free_memory()) {
+            engine.device_bytes = engine.device_bytes.max(before.saturating_sub(after));
+        }
         Ok(engine)
+    }
+
+    /// Bytes of activations, and of all that the network needs of the device.
+    fn estimate(precision: Precision, network: &Network, tile: [usize; 3], batch: usize) -> Result<[u64; 2]> {
+        // In half precision norms are computed in single, so some activations exist in both.
+        let (width, weight) = if precision == Precision::F16 { (2 + 4, 2) } else { (4, 4) };
+        // The arena grows in steps that leave some of it unused, about a quarter as measured. What it took for
+        // attention is in pieces too small for the decoder, so that adds up.
+        let activations = batch as u64
+            * (network.peak_activation_bytes(tile, width)? * 5 / 4
+                + lower::scratch_bytes(network, tile, width)?);
+        let channels = network.input_channels() + network.output_channels();
+        let tiles = batch * channels * tile.iter().product::<usize>() * size_of::<f32>();
+        Ok([activations, activations + (network.parameters() * weight + tiles) as u64])
     }
 
     /// Runs an empty tile: providers choose algorithms, compile shaders and find out what they can't do when they
@@ -221,7 +275,8 @@ impl OrtEngine {
 
     fn target(&self, precision: Precision) -> Target<'_> {
         let (runtime, device, threads) = (self.runtime, self.device, self.threads);
-        Target { runtime, device, precision, threads, options: &self.options, cache_name: "" }
+        let (options, cancel) = (&self.options, &self.never);
+        Target { runtime, device, precision, threads, options, taken: 0, cancel, cache_name: "" }
     }
 
     /// The network in single precision, for tiles whose scores left half precision's range; made when first needed.
@@ -233,9 +288,23 @@ impl OrtEngine {
         self.tiles_in_single += 1;
         let single = match self.single.take() {
             Some(single) => single,
-            None => Compiled::new(&self.target(Precision::F32), &self.network, self.tile)?.0,
+            None => Compiled::new(&self.target(Precision::F32), &self.network, self.tile, self.batch)?.0,
         };
         Ok(self.single.insert(single))
+    }
+}
+
+/// Whether an error says that memory, the device's too, was too little. ONNX Runtime and its providers have no code for it.
+fn is_lack_of_memory(error: &Error) -> bool {
+    let words =
+        ["out of memory", "outofmemory", "out_of_memory", "failed to allocate memory", "allocation failed"];
+    match error {
+        Error::MemoryBudget { .. } => true,
+        Error::Device { reason, .. } | Error::Runtime { reason, .. } => {
+            let reason = reason.to_lowercase();
+            words.iter().any(|word| reason.contains(word))
+        }
+        _ => false,
     }
 }
 
@@ -249,14 +318,14 @@ fn machine_of(device: Device) -> Option<Arc<dyn Machine>> {
 }
 
 /// A strict session that can't be made: says which operators the provider lacks, if that is the reason.
-fn explain(target: &Target, network: &Arc<Network>, tile: [usize; 3], error: Error) -> Error {
-    if target.provider().is_none() || matches!(error, Error::Device { .. }) {
+fn explain(target: &Target, network: &Arc<Network>, tile: [usize; 3], batch: usize, error: Error) -> Error {
+    if target.provider().is_none() || matches!(error, Error::Device { .. } | Error::Cancelled) {
         return error;
     }
     let relaxed = DeviceOptions { fallback: true, ..target.options.clone() };
     let relaxed = Target { options: &relaxed, ..*target };
-    let left =
-        Compiled::new(&relaxed, network, tile).and_then(|(compiled, _)| compiled.session.left_to_cpu());
+    let left = Compiled::new(&relaxed, network, tile, batch)
+        .and_then(|(compiled, _)| compiled.session.left_to_cpu());
     let reason = match left {
         Ok(left) if !left.is_empty() && !target.options.fallback => {
             let list: Vec<String> = left.iter().map(|(name, count)| format!("{name} ({count})")).collect();
@@ -304,15 +373,47 @@ impl Engine for OrtEngine {
         self.device.is_beside_the_host()
     }
 
-    fn memory_for(&self, job: &Job) -> Option<Memory> {
-        let machine = self.machine.as_ref()?;
-        let enough = self.target(self.precision).check_memory(self.device_bytes + resident_bytes(job));
-        let half = self.precision == Precision::F16;
-        let memory = enough.map_err(|error| error.to_string()).and_then(|()| Memory::new(machine, job, half));
-        let told = |reason: &String| {
-            log::write(Level::Warning, || format!("tiles are cut and blended on the host: {reason}"));
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn narrowed(&self) -> bool {
+        self.narrowed
+    }
+
+    fn one_tile_at_a_time(&mut self) -> Result<bool> {
+        // TensorRT would compile the network anew for minutes.
+        if self.batch == 1 || matches!(self.device, Device::Gpu(Provider::TensorRt, _)) {
+            return Ok(self.batch == 1);
+        }
+        self.single = None;
+        let network = self.network.clone();
+        let target = self.target(self.precision);
+        let [activations, on_device] = Self::estimate(self.precision, &network, self.tile, 1)?;
+        let (compiled, derived) = match Compiled::new(&target, &network, self.tile, 1) {
+            Ok(made) => made,
+            // The old one is still there.
+            Err(error) if is_lack_of_memory(&error) => return Ok(false),
+            Err(error) => return Err(error),
         };
-        memory.inspect_err(told).ok()
+        (self.workspace, self.device_bytes) = (activations + derived, on_device + derived);
+        (self.compiled, self.batch, self.narrowed) = (compiled, 1, true);
+        Ok(true)
+    }
+
+    fn machine(&self) -> Option<Arc<dyn Machine>> {
+        self.machine.clone()
+    }
+
+    fn cuts_and_blends(&self) -> bool {
+        self.machine.is_some()
+    }
+
+    fn memory_for(&self, job: &Job) -> std::result::Result<Option<Memory>, String> {
+        let Some(machine) = &self.machine else { return Ok(None) };
+        let target = Target { taken: job.taken, ..self.target(self.precision) };
+        target.check_memory(job.extent().bytes()).map_err(|error| error.to_string())?;
+        Memory::new(machine, job, self.precision == Precision::F16).map(Some)
     }
 
     fn run_at(&mut self, input: u64, output: u64, single: bool) -> Result<()> {

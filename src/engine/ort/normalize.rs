@@ -21,14 +21,15 @@ pub(super) fn group(
     let (planes, plane) = (channels / groups * depth, rows * columns);
     let (input, result) = (builder.in_single(&step.inputs[0])?, builder.single_name(&step.result));
     let part = |name: &str| step.part(name);
-    let (_, variance) = statistics(builder, step, &input, [groups, planes, plane])?;
+    let (_, variance) = statistics(builder, step, &input, [step.batch * groups, planes, plane])?;
     let epsilon = builder.single_values(&format!("number {epsilon:e}"), &[1], || vec![epsilon])?;
     builder.node("Add", &[variance, epsilon], &part("shifted"), Vec::new())?;
-    builder.node("Sqrt", &[part("shifted")], &part("deviation"), Vec::new())?;
+    builder.node("Sqrt", &[part("shifted")], &part("flat"), Vec::new())?;
+    builder.reshape(&part("flat"), &part("deviation"), &[step.batch, groups, 1, 1])?;
 
     let scale = builder.single_weight(step.id, scale, &[groups, channels / groups, 1])?;
     builder.node("Div", &[scale, part("deviation")], &part("factors"), Vec::new())?;
-    builder.reshape(&part("factors"), &part("factor"), &[channels, 1, 1, 1])?;
+    builder.reshape(&part("factors"), &part("factor"), &[step.batch, channels, 1, 1, 1])?;
     builder.reshape(&part("centred"), &part("volume"), &step.shape())?;
     builder.node("Mul", &[part("volume"), part("factor")], &part("scaled"), Vec::new())?;
     let shift = builder.single_weight(step.id, shift, &[channels, 1, 1, 1])?;
@@ -53,17 +54,31 @@ pub(super) fn instance(
         return builder.node("InstanceNormalization", &inputs, &step.result, epsilon);
     }
     let (input, result) = (builder.in_single(&step.inputs[0])?, builder.single_name(&step.result));
-    let scale = builder.single_weight(step.id, scale, &[channels])?;
-    let shift = builder.single_weight(step.id, shift, &[channels])?;
     if builder.dialect.norm == InstanceNorm::Own {
+        let scale = builder.single_weight(step.id, scale, &[channels])?;
+        let shift = builder.single_weight(step.id, shift, &[channels])?;
         builder.node("InstanceNormalization", &[input, scale, shift], &result, epsilon)?;
-    } else {
-        let (mean, variance) = statistics(builder, step, &input, [channels, step.size[0], plane])?;
-        builder.reshape(&mean, &part("channel means"), &[channels])?;
-        builder.reshape(&variance, &part("channel variances"), &[channels])?;
-        let inputs = [input, scale, shift, part("channel means"), part("channel variances")];
-        builder.node("BatchNormalization", &inputs, &result, epsilon)?;
+        return builder.end_single(&step.result);
     }
+    // The channels of several tiles are those of one with as many more.
+    let all = step.batch * channels;
+    let (mean, variance) = statistics(builder, step, &input, [all, step.size[0], plane])?;
+    builder.reshape(&mean, &part("channel means"), &[all])?;
+    builder.reshape(&variance, &part("channel variances"), &[all])?;
+    let [means, variances] = [part("channel means"), part("channel variances")];
+    if step.batch == 1 {
+        let scale = builder.single_weight(step.id, scale, &[channels])?;
+        let shift = builder.single_weight(step.id, shift, &[channels])?;
+        builder.node("BatchNormalization", &[input, scale, shift, means, variances], &result, epsilon)?;
+        return builder.end_single(&step.result);
+    }
+    let scale = builder.single_values(&part("scales"), &[all], || scale.data.repeat(step.batch))?;
+    let shift = builder.single_values(&part("shifts"), &[all], || shift.data.repeat(step.batch))?;
+    let [depth, rows, columns] = step.size;
+    builder.reshape(&input, &part("joined"), &[1, all, depth, rows, columns])?;
+    let inputs = [part("joined"), scale, shift, means, variances];
+    builder.node("BatchNormalization", &inputs, &part("normed"), epsilon)?;
+    builder.reshape(&part("normed"), &result, &step.shape())?;
     builder.end_single(&step.result)
 }
 

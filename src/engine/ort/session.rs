@@ -2,15 +2,20 @@
 
 use std::mem::ManuallyDrop;
 
+use ort::environment::Environment;
 use ort::session::Session;
 
+use super::bound::Bound;
 use super::device::{left_to_cpu, turn};
 use crate::engine::Provider;
 use crate::error::Result;
+use crate::log::{self, Level};
 
 /// A session of ONNX Runtime. Everything that is done with it goes through [`Turned::with`].
 pub(super) struct Turned {
     session: ManuallyDrop<Session>,
+    /// Its tensors on the device, where it has such.
+    bound: Option<Bound>,
     provider: Option<Provider>,
 }
 
@@ -18,7 +23,32 @@ impl Turned {
     /// The session that `make` gives.
     pub(super) fn new(provider: Option<Provider>, make: impl FnOnce() -> Result<Session>) -> Result<Self> {
         let _turn = turn(provider);
-        Ok(Turned { session: ManuallyDrop::new(make()?), provider })
+        Ok(Turned { session: ManuallyDrop::new(make()?), bound: None, provider })
+    }
+
+    /// Keeps tensors of these shapes in the memory of WebGPU's device of that number.
+    pub(super) fn bind(&mut self, environment: &Environment, index: u32, shapes: [[usize; 5]; 2]) {
+        let _turn = turn(self.provider);
+        if self.provider == Some(Provider::WebGpu) {
+            let bound = Bound::new(&self.session, environment, (Provider::WebGpu, index), shapes);
+            // Without them each run has tensors of its own.
+            self.bound = bound.unwrap_or_else(|error| {
+                log::write(Level::Info, || error.to_string());
+                None
+            });
+        }
+    }
+
+    /// Runs on the tensors that it keeps on the device; `None` where it keeps none.
+    pub(super) fn run_bound(
+        &mut self,
+        environment: &Environment,
+        input: &[f32],
+        output: &mut [f32],
+    ) -> Option<Result<()>> {
+        let _turn = turn(self.provider);
+        let session = &mut self.session;
+        self.bound.as_mut().map(|bound| bound.run(session, environment, input, output))
     }
 
     /// Uses the session.
@@ -36,6 +66,7 @@ impl Turned {
 impl Drop for Turned {
     fn drop(&mut self) {
         let _turn = turn(self.provider);
+        self.bound = None;
         // SAFETY: dropped here and nowhere else, and not used after.
         unsafe { ManuallyDrop::drop(&mut self.session) };
     }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::engine::{self, Device, DeviceOptions, Engine, Provider};
+use crate::engine::{Device, DeviceOptions, Engine, Order, Provider};
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeId, Op, Weight};
 use crate::plan::Precision;
+use crate::progress::Cancel;
 
 const TILE: [usize; 3] = [12, 16, 8];
 const WEBGPU: Device = Device::Gpu(Provider::WebGpu, 0);
@@ -99,7 +100,7 @@ fn network() -> Arc<Network> {
 }
 
 fn engine(device: Device, network: &Arc<Network>, precision: Precision) -> Result<Box<dyn Engine>> {
-    engine::create(device, network, TILE, precision, 2, &DeviceOptions::default())
+    Order::new(device, TILE, precision, 2, &DeviceOptions::default(), &Cancel::new()).engine(network, 0)
 }
 
 fn image(network: &Network) -> Vec<f32> {
@@ -186,7 +187,8 @@ fn a_tile_that_overflows_half_precision_runs_in_single() {
     assert!(scores(&mut *half, &network) == expected, "other scores than in single precision");
     assert_eq!(half.tiles_in_single(), 1);
     let strict = DeviceOptions { strict_half: true, ..DeviceOptions::default() };
-    let mut strict = engine::create(WEBGPU, &network, TILE, Precision::F16, 2, &strict).unwrap();
+    let mut strict =
+        Order::new(WEBGPU, TILE, Precision::F16, 2, &strict, &Cancel::new()).engine(&network, 0).unwrap();
     let error = strict.run(&image(&network), &mut vec![0.0; expected.len()]).unwrap_err();
     assert!(error.to_string().contains("overflow"), "{error}");
 }
@@ -197,10 +199,79 @@ fn a_tiny_budget_of_device_memory_is_refused_and_named() {
         return;
     }
     let options = DeviceOptions { memory_budget: Some(1 << 10), ..DeviceOptions::default() };
-    match engine::create(WEBGPU, &network(), TILE, Precision::F16, 2, &options).err() {
+    match Order::new(WEBGPU, TILE, Precision::F16, 2, &options, &Cancel::new()).engine(&network(), 0).err() {
         Some(Error::MemoryBudget { budget: 1024, needed }) => assert!(needed > 1 << 16),
         other => panic!("{other:?}"),
     }
+}
+
+/// Several tiles at once give the scores of each by itself, whatever is around it.
+fn several_at_once(device: Device, precision: Precision, tolerance: f32) {
+    let network = network();
+    let mut one = engine(device, &network, precision).unwrap();
+    let options = DeviceOptions { tile_batch: 3, ..DeviceOptions::default() };
+    let mut three =
+        Order::new(device, TILE, precision, 2, &options, &Cancel::new()).engine(&network, 0).unwrap();
+    assert_eq!((one.batch(), three.batch(), three.narrowed()), (1, 3, false));
+    let voxels = TILE.iter().product::<usize>();
+    let (size, scores) = (network.input_channels() * voxels, network.output_channels() * voxels);
+    let tiles: Vec<f32> = (0..3).flat_map(|seed| numbers(size, 7 + seed)).collect();
+    let run = |engine: &mut dyn Engine, input: &[f32], count: usize| {
+        let mut found = vec![f32::NAN; count * scores];
+        engine.run(input, &mut found).unwrap();
+        found
+    };
+    let expected: Vec<f32> = tiles.chunks(size).flat_map(|tile| run(&mut *one, tile, 1)).collect();
+    let off = deviation(&run(&mut *three, &tiles, 3), &expected);
+    eprintln!("{device}, {precision:?}: three tiles at once differ by {off:.1e}");
+    assert!(off <= tolerance, "{device}, {precision:?}: {off}");
+    // Then one at a time again.
+    assert!(three.one_tile_at_a_time().unwrap() && three.narrowed());
+    assert_eq!(three.batch(), 1);
+    assert!(run(&mut *three, &tiles[..size], 1) == expected[..scores]);
+}
+
+#[test]
+fn several_tiles_at_once() {
+    several_at_once(Device::OrtCpu, Precision::F32, 1e-6);
+    several_at_once(Device::OrtCpu, Precision::F16, 4e-3);
+    if webgpu_is_here() {
+        several_at_once(WEBGPU, Precision::F32, 1e-6);
+        several_at_once(WEBGPU, Precision::F16, 4e-3);
+    }
+}
+
+/// A budget for one tile and not for four is one for one; what the plan has already counts.
+#[test]
+fn a_budget_narrows_how_many_tiles_run_at_once() {
+    if !webgpu_is_here() {
+        return;
+    }
+    let network = network();
+    let with = |memory_budget: Option<u64>, tile_batch: usize, taken: u64| {
+        let options = DeviceOptions { memory_budget, tile_batch, ..DeviceOptions::default() };
+        Order::new(WEBGPU, TILE, Precision::F16, 2, &options, &Cancel::new()).engine(&network, taken)
+    };
+    let one = with(None, 1, 0).unwrap().device_bytes();
+    let narrowed = with(Some(2 * one), 4, 0).unwrap();
+    assert_eq!((narrowed.batch(), narrowed.narrowed()), (1, true));
+    match with(Some(2 * one), 1, 2 * one - 1).err() {
+        Some(Error::MemoryBudget { budget, needed }) => assert!(budget == 2 * one && needed > budget),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn compiling_stops_when_it_is_cancelled() {
+    let cancel = Cancel::new();
+    let create = || {
+        let options = DeviceOptions::default();
+        Order::new(Device::OrtCpu, TILE, Precision::F32, 2, &options, &cancel).engine(&network(), 0)
+    };
+    cancel.request();
+    assert!(matches!(create().err(), Some(Error::Cancelled)));
+    cancel.reset();
+    assert!(create().is_ok());
 }
 
 #[test]
@@ -211,7 +282,7 @@ fn what_is_not_here_says_what_is_missing() {
         let error = engine(Device::Gpu(provider, 0), &network(), Precision::F16).err().unwrap();
         assert!(matches!(error, Error::Device { .. }) && error.to_string().contains(source), "{error}");
     }
-    let listed = engine::devices();
+    let listed = crate::engine::devices();
     let cuda = listed.iter().find(|info| info.device == Device::Gpu(Provider::Cuda, 0)).unwrap();
     assert!(cuda.reason.as_ref().is_some_and(|reason| reason.contains("onnxruntime-gpu")), "{cuda:?}");
     assert_eq!(Device::from_name("webgpu:3").unwrap(), Device::Gpu(Provider::WebGpu, 3));

@@ -105,11 +105,11 @@ pub(super) fn lower(
         builder.end_single(&part("places"))?;
     }
     let size = step.size;
-    let split = [outputs, stride[0], stride[1], stride[2], size[0], size[1], size[2]];
+    let split = [step.batch * outputs, stride[0], stride[1], stride[2], size[0], size[1], size[2]];
     builder.reshape(&part("places"), &part("split"), &split)?;
     builder.transpose(&part("split"), &part("moved"), &[0, 4, 1, 5, 2, 6, 3])?;
     let whole = [0, 1, 2].map(|at| size[at] * stride[at]);
-    builder.reshape(&part("moved"), &step.result, &[1, outputs, whole[0], whole[1], whole[2]])
+    builder.reshape(&part("moved"), &step.result, &[step.batch, outputs, whole[0], whole[1], whole[2]])
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::header::{Constant, Header, Signature, Type, Variable};
 use crate::Result;
 
 /// Groups of constants that are an enumeration of the binding: prefix, name, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 18] = [
+const ENUMERATIONS: [(&str, &str, &str); 19] = [
     ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
     ("VXS_DEVICE_", "Device", "What runs the network."),
     ("VXS_PRECISION_", "Precision", "The type that the network computes in."),
@@ -18,6 +18,7 @@ const ENUMERATIONS: [(&str, &str, &str); 18] = [
     ("VXS_MIRRORING_", "Mirroring", "Whether tiles are also computed mirrored."),
     ("VXS_BLENDING_", "Blending", "How overlapping tiles weigh."),
     ("VXS_POSTPROCESS_", "Postprocess", "What is done to the labels that the network gives."),
+    ("VXS_MEMORY_STEP_", "MemoryStep", "What the memory of a device wasn't enough for."),
     ("VXS_RESAMPLING_", "Resampling", "How a task brings the volume to its networks' grid."),
     ("VXS_FOREGROUND_CROP_", "ForegroundCrop", "How Auto3DSeg models find the foreground."),
     ("VXS_STAGE_", "Stage", "What a run is at."),

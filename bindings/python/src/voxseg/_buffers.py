@@ -14,6 +14,29 @@ Array = Any
 """A numpy.ndarray, indexed [x, y, z] in this module."""
 
 
+class DeviceArray(np.ndarray):
+    """Memory of a CUDA device. Its elements must not be touched here: only shape, strides and address are true."""
+
+    @classmethod
+    def of(cls, array: Any) -> DeviceArray:
+        """An array of PyTorch, CuPy, Numba or others that have `__cuda_array_interface__`."""
+
+        class Place:
+            __array_interface__ = {
+                name: value
+                for name, value in array.__cuda_array_interface__.items()
+                if name in ("shape", "typestr", "data", "strides", "version")
+            }
+            owner = array
+
+        return np.asarray(Place()).view(cls)
+
+
+def is_on_device(array: Any) -> bool:
+    """Whether an array of somebody's lies in a CUDA device's memory."""
+    return hasattr(array, "__cuda_array_interface__")
+
+
 def dtype_number(dtype: Any) -> int:
     """The library's number for a type of voxels."""
     kind = {"b": "U", "i": "I", "u": "U", "f": "F"}.get(dtype.kind)
@@ -28,6 +51,8 @@ def place_output(raw: Any, array: Array) -> None:
     """Tells a vxs_labels or vxs_map to write into an array."""
     if not array.dtype.isnative:
         raise ValueError(f"an output has type {array.dtype.str}, expected the machine's byte order")
+    if isinstance(array, DeviceArray):
+        raw.flags = lib.VXS_LABELS_ON_DEVICE
     low, size, offset = _span(keep(raw, array))
     raw.dtype = dtype_number(array.dtype)
     raw.data = ffi.cast("void *", low)
@@ -39,8 +64,15 @@ def place_channels(raw: Any, channels: Sequence[Array]) -> None:
     first = channels[0]
     raw.dtype = dtype_number(first.dtype)
     raw.flags |= 0 if first.dtype.isnative else lib.VXS_VOLUME_SWAPPED
+    on_device = [isinstance(channel, DeviceArray) for channel in channels]
+    if any(on_device):
+        if not all(on_device):
+            raise ValueError("some channels lie in a device's memory and some in the host's, expected one of both")
+        raw.flags |= lib.VXS_VOLUME_ON_DEVICE
     # All strides zero mean a dense buffer to the library; only an array that repeats one voxel has them.
     if not any(first.strides) and first.size > 1:
+        if any(on_device):
+            raise ValueError("an array on a device repeats one voxel, expected memory for each")
         channels = [np.array(channel) for channel in channels]
     spans = [_span(keep(raw, channel)) for channel in channels]
     raw.channel_data = keep(raw, ffi.new("const void *[]", [ffi.cast("void *", low) for low, _, _ in spans]))

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ._buffers import DeviceArray, is_on_device
+
 Array = Any
 
 
@@ -84,7 +86,7 @@ def image_of(image: Any, told: ArrayGrid) -> Image:
     if hasattr(image, "affine") and hasattr(image, "dataobj"):
         told.refuse("a nibabel image")
         return NibabelImage(image)
-    return ArrayImage(np.asarray(image), told)
+    return ArrayImage(DeviceArray.of(image) if is_on_device(image) else np.asarray(image), told)
 
 
 class ArrayImage:
@@ -196,6 +198,8 @@ class Channels:
         self.output, self.voxels_of = first.output, first.voxels_of
         layouts = {(m.channels[0].dtype.str, m.channels[0].strides, m.grid.scaling) for m in members}
         if len(layouts) > 1:
+            if any(isinstance(member.channels[0], DeviceArray) for member in members):
+                raise ValueError("channels on a device differ in type or layout, expected them alike")
             # The library takes one type and layout for all channels: only then intensities are computed here.
             self.channels = [_intensities(member) for member in members]
             self.grid = Grid(first.grid.spacing, first.grid.origin, first.grid.direction, first.grid.ras)

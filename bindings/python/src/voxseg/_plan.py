@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _constants
-from ._buffers import overlap, place_channels, place_output
+from ._buffers import DeviceArray, is_on_device, overlap, place_channels, place_output
 from ._errors import DeviceError, Error, call
 from ._handle import Handle
 from ._images import ArrayGrid, Image, image_of
@@ -50,6 +50,8 @@ class PlanReport:
     """As above in the device's own memory; 0 for a CPU."""
     weight_bytes: int
     """Bytes of weights, all networks together; part of `host_peak_bytes`."""
+    tile_batch: int
+    """Tiles that the network computes at once."""
 
 
 class Plan(Handle):
@@ -77,6 +79,8 @@ class Plan(Handle):
         device_cache: str | os.PathLike[str] | None = None,
         accuracy: str = "fast",
         instructions: str = "auto",
+        tile_batch: int = 0,
+        cancel: Cancel | None = None,
     ) -> None:
         """Compiles the model's network for a device; `voxseg.devices()` lists them.
 
@@ -87,7 +91,9 @@ class Plan(Handle):
         For GPUs: `device_index` tells which one. `fallback="cpu"` lets the CPU compute what the device can't, or
         everything; `describe` tells. `overflow="error"` ends a run whose scores overflow half precision, which else
         repeats those tiles in single. `device_memory_budget` is in bytes of the device's own memory, None for what is
-        free. `device_cache` is an existing folder for what TensorRT, OpenVINO and Core ML compile.
+        free. `device_cache` is an existing folder for what TensorRT, OpenVINO and Core ML compile. `tile_batch` tiles are
+        computed at once, as far as the device's memory is enough; 0 is one. `cancel` stops compiling, which takes TensorRT
+        minutes, as soon as ONNX Runtime looks at it.
 
         For "cpu": `accuracy="exact"` computes convolutions as plain sums, which takes several times as long.
         `instructions` is one of "auto", "avx512", "avx2", "neon" and "portable".
@@ -99,6 +105,9 @@ class Plan(Handle):
         options.mirroring = lib.VXS_MIRRORING_MODEL if mirroring else lib.VXS_MIRRORING_OFF
         options.postprocess = lib.VXS_POSTPROCESS_MODEL if postprocess else lib.VXS_POSTPROCESS_OFF
         options.device_index = device_index
+        options.tile_batch = tile_batch
+        if cancel is not None:
+            options.cancel = keep(options, cancel._get())
         options.fallback = _constants.number("FALLBACK", fallback)
         options.overflow = _constants.number("OVERFLOW", overflow)
         options.accuracy = _constants.number("ACCURACY", accuracy)
@@ -162,6 +171,7 @@ class Plan(Handle):
             report.host_peak_bytes,
             report.device_peak_bytes,
             report.weight_bytes,
+            report.tile_batch,
         )
 
     def segment(
@@ -186,7 +196,9 @@ class Plan(Handle):
 
         `image` is a SimpleITK image, a nibabel image, or an array; or a list with one of them for each channel.
         Arrays are indexed [z, y, x], or [c, z, y, x] with channels, unless `axes` says another order, such as "xyz".
-        They may have any strides, either byte order, and integers up to 32 bits or floats; they are not copied.
+        They may have any strides, either byte order, and integers up to 32 bits or floats; they are not copied. With a plan
+        on "cuda" or "tensorrt", arrays and `labels_out` may lie in the GPU's memory, as PyTorch's and CuPy's do
+        (`__cuda_array_interface__`); what was queued there before is waited for.
 
         An array needs `spacing` in millimetres, and may have `origin`, `direction` (3×3, column a is axis a), all in
         the order x, y, z whatever `axes` is; `coordinates` "LPS" (default, as DICOM and ITK) or "RAS"; `scaling`
@@ -287,8 +299,10 @@ class _Outputs:
         return image
 
     def _check(self, own: Any) -> Any:
+        if is_on_device(own):
+            own = DeviceArray.of(own)
         if not isinstance(own, np.ndarray) or own.ndim != 3 or not own.flags.writeable:
-            raise TypeError("labels_out must be a NumPy array with three axes that can be written")
+            raise TypeError("labels_out must be a NumPy or CUDA array with three axes that can be written")
         voxels = self._image.voxels_of(own)
         shape = self._image.channels[0].shape
         if voxels.shape != shape:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from . import _constants
+
 
 @dataclass(frozen=True)
 class RunReport:
@@ -20,6 +22,10 @@ class RunReport:
     """Runs of the network that overflowed half precision and were repeated in single."""
     tiles_on_device: int
     """Tiles that were cut and blended in the device's memory, beside their computing."""
+    tile_batch: int
+    """Tiles that the network computed at once."""
+    memory_step: str
+    """What the device's memory wasn't enough for: "none", "one-tile" (several at once), "host-blends" (blending there)."""
     preprocess_seconds: float
     """Seconds spent on reading, cropping, normalising and resampling the image."""
     network_seconds: float
@@ -36,7 +42,8 @@ class RunReport:
     @classmethod
     def of(cls, raw: Any) -> RunReport:
         """From a vxs_run_report."""
-        return cls(**{field.name: getattr(raw, field.name) for field in fields(cls)})
+        values = {field.name: getattr(raw, field.name) for field in fields(cls)}
+        return cls(**{**values, "memory_step": _constants.name("MEMORY_STEP", raw.memory_step)})
 
 
 @dataclass(frozen=True)
