@@ -9,7 +9,7 @@ use ndarray::{Array3, ArrayView3};
 use crate::error::{Error, Result};
 use crate::model::task::TaskResampling;
 use crate::preprocess::crop::Box3;
-use crate::preprocess::resample::corners;
+use crate::preprocess::resample::{corners, smooth_labels};
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 
 /// An image along the patient's axes: x to the right, y to the front, z to the head.
@@ -108,11 +108,16 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Labels [z, y, x] of the networks' grid on that of the part.
-    pub(super) fn back(&self, labels: Array3<u16>) -> Array3<u16> {
+    /// Labels [z, y, x] of the networks' grid on that of the part: those of the nearest voxels, or
+    /// smoothly by so many threads.
+    pub(super) fn back(&self, labels: Array3<u16>, smooth: Option<usize>) -> Array3<u16> {
+        let shape = reversed(self.part.geometry().shape);
         match &self.made {
             None => labels,
-            Some(_) => corners::nearest(labels.view(), reversed(self.part.geometry().shape)),
+            Some(_) => match smooth {
+                Some(threads) => smooth_labels(labels.view(), shape, threads),
+                None => corners::nearest(labels.view(), shape),
+            },
         }
     }
 }

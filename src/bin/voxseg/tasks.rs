@@ -34,6 +34,18 @@ pub struct TaskArguments {
     /// Cut the volume into three parts along the body, which large ones are anyway
     #[arg(long, requires = "task")]
     split: bool,
+    /// Look only at the part of a CT volume that shows the body, found roughly first
+    #[arg(long, requires = "task")]
+    crop_to_body: bool,
+    /// Write the labels on the networks' grid, which is coarser for the fast tasks
+    #[arg(long, requires = "task")]
+    on_network_grid: bool,
+    /// Give labels smooth borders where they come back to the image's grid
+    #[arg(long, requires = "task")]
+    smooth: bool,
+    /// Give labels the values that they had in TotalSegmentator 1
+    #[arg(long, requires = "task")]
+    first_order: bool,
 }
 
 impl TaskArguments {
@@ -46,6 +58,10 @@ impl TaskArguments {
             remove_small: self.remove_small,
             resampling: self.resampling,
             split: self.split,
+            crop_to_body: self.crop_to_body,
+            on_network_grid: self.on_network_grid,
+            smooth: self.smooth,
+            first_order: self.first_order,
         };
         Task::find(task)?.open(weights, &options).map(Some)
     }

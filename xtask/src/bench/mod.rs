@@ -1,8 +1,11 @@
 //! `cargo xtask bench`: pieces of the numerics beside nnU-Net's own functions, in turn, medians and ratios.
 
 mod cpu;
+mod total;
 
 use std::path::{Path, PathBuf};
+
+pub use total::run as total;
 
 use crate::{
     Result, at, build, cargo, command, create_folder, demo, execute_quietly, fetch, root, say, setup, work,
