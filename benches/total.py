@@ -24,7 +24,7 @@ from pathlib import Path
 TASKS = Path(__file__).resolve().parent.parent / "src/model/task/data/totalsegmentator.json"
 SPACING = 1.5
 FULL = {"features": [32, 64, 128, 256, 320, 320], "patch": 128}
-SMALL = {"features": [8, 16, 24], "patch": 32}
+SMALL = {"features": [8, 16, 24], "patch": 48}
 
 
 def architecture(size):
@@ -158,7 +158,7 @@ def measure(command, environment=None):
 
     def watch():
         nonlocal peak
-        while not ended.wait(0.1):
+        while not ended.wait(0.5):
             peak = max(peak, resident(child.pid))
 
     watcher = threading.Thread(target=watch)

@@ -21,6 +21,7 @@ mod terms;
 mod tests;
 
 pub use buffer::LabelBuffer;
+pub use coded::label_table;
 pub use compare::{CompareOptions, Comparison, Pair, Summary, compare, summary};
 pub use distance::distance_transform;
 pub use dose::{LabelDose, dose};

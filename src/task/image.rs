@@ -55,14 +55,21 @@ pub(super) fn network_grid(part: &Geometry, spacing: Option<[f64; 3]>) -> Result
     Ok(grid)
 }
 
-/// Bytes that the image needs beside the volume.
-pub(super) fn bytes(part: &Geometry, spacing: Option<[f64; 3]>, resampling: TaskResampling) -> Result<u64> {
-    let grid = network_grid(part, spacing)?;
-    let (voxels, before) = (grid.voxels() as u64, part.voxels() as u64);
+/// Bytes that the image needs at most beside the volume, of all of it or of a part.
+pub(super) fn bytes(
+    whole: &Geometry,
+    spacing: Option<[f64; 3]>,
+    resampling: TaskResampling,
+    is_part: bool,
+) -> Result<u64> {
+    let (grid, before) = (network_grid(whole, spacing)?, canonical(whole));
+    let (to, from) = (grid.voxels() as u64, before.voxels() as u64);
+    let changed = grid.shape != before.shape || grid.spacing != before.spacing;
     Ok(match resampling {
         // With both arrays in double precision on the way.
-        TaskResampling::Cubic if spacing.is_some() => 4 * voxels + 8 * voxels.max(before) + 4 * before,
-        _ => 4 * voxels,
+        TaskResampling::Cubic if changed => 4 * to + 8 * to.max(from) + 4 * from,
+        _ if changed || is_part => 4 * to,
+        _ => 0,
     })
 }
 

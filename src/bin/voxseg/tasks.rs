@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use voxseg::labels::Label;
+use voxseg::labels::{Label, label_table};
 use voxseg::model::task::{OpenedTask, Task, TaskOptions, TaskResampling};
 use voxseg::model::{Model, ModelOptions};
 
@@ -67,15 +67,24 @@ impl TaskArguments {
     }
 }
 
-/// The labels of a model, or of a task by its name or file.
-pub fn labels_of(model: &Path) -> voxseg::Result<Vec<Label>> {
-    match model
-        .to_str()
-        .filter(|name| name.ends_with(".json") || Task::names().iter().any(|task| task == name))
-    {
-        Some(task) => Ok(Task::find(task)?.labels().to_vec()),
-        None => Ok(Model::open(model, &ModelOptions::default())?.labels().to_vec()),
+/// TotalSegmentator 1's `total`, for comparing label maps that it made.
+const FIRST: &str = "total_v1";
+
+/// The labels of a model, of a task by its name or file, or of a table (.csv).
+pub fn labels_of(model: &Path) -> Outcome<Vec<Label>> {
+    let name = model.to_str().unwrap_or_default();
+    if name == FIRST {
+        return Ok(Task::named("total")?.labels_in_first_order().unwrap_or_default().to_vec());
     }
+    if name.ends_with(".csv") {
+        let table =
+            std::fs::read(model).map_err(|source| voxseg::Error::Read { path: model.into(), source })?;
+        return Ok(label_table(&table, name)?);
+    }
+    if name.ends_with(".json") || Task::names().iter().any(|task| task == name) {
+        return Ok(Task::find(name)?.labels().to_vec());
+    }
+    Ok(Model::open(model, &ModelOptions::default())?.labels().to_vec())
 }
 
 fn resampling(text: &str) -> Result<TaskResampling, String> {

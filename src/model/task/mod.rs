@@ -191,6 +191,11 @@ impl Task {
         &self.labels
     }
 
+    /// Its labels as TotalSegmentator 1 numbered them, the background first; `None` for tasks that it didn't have.
+    pub fn labels_in_first_order(&self) -> Option<&[Label]> {
+        self.first_order.as_deref()
+    }
+
     /// The spacing in millimetres that the volume is brought to, along the patient's axes; `None` where each model
     /// does that by itself.
     pub fn spacing(&self) -> Option<[f64; 3]> {

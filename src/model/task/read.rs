@@ -65,6 +65,9 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
     }
     if let Some(rules) = json.find("after") {
         task.rules = rules.list()?.iter().map(|json| rule(json, &task, find)).collect::<Result<_>>()?;
+        if task.rules.iter().filter(|rule| rule.is_on_volume()).count() > 1 {
+            return Err(rules.wrong("at most one of remove_outside, clip_to and skin"));
+        }
     }
     Ok(task)
 }
@@ -116,6 +119,10 @@ fn model(json: &Json) -> Result<TaskModel> {
 
 fn rule(json: &Json, task: &Task, find: Find) -> Result<Rule> {
     let [(kind, argument), ..] = &json.members()?[..] else { return Err(json.wrong("a rule")) };
+    // There is no grid of networks where no models run.
+    if task.source.is_some() && *kind != "skin" {
+        return Err(json.wrong("skin, for a task with `from`"));
+    }
     let cropping = || match &task.crop {
         Some(crop) => values(argument, &crop.task),
         None => Err(json.wrong("a rule of a task with `crop`")),

@@ -137,6 +137,8 @@ fn rules_with_the_labels_of_other_tasks() {
     let wrong = |json: &str| Task::from_json(json.as_bytes(), "mine.json").unwrap_err().to_string();
     let error = wrong(r#"{"name": "mine", "labels": ["a"], "from": "head"}"#);
     assert!(error.contains("one of"), "{error}");
+    let error = wrong(r#"{"name": "mine", "labels": ["a"], "from": "body", "after": [{"dilate": 3}]}"#);
+    assert!(error.contains("`from`"), "{error}");
     let error = wrong(
         r#"{"name": "mine", "labels": ["a"], "models": [{"path": "b"}], "after": [{"skin": ["body_trunc"]}]}"#,
     );

@@ -5,12 +5,15 @@
 mod blobs;
 mod outside;
 mod skin;
+#[cfg(test)]
+mod tests;
 mod vertebrae;
 
 use ndarray::Array3;
 
 use super::image;
 use crate::model::task::Rule;
+use crate::restore::components;
 use crate::volume::{AxisMap, Volume};
 
 pub(super) use blobs::remove_small;
@@ -18,6 +21,25 @@ pub(super) use blobs::remove_small;
 /// Volume of a voxel in cubic millimetres, in single precision as TotalSegmentator has it.
 fn voxel_volume(spacing: [f64; 3]) -> f32 {
     spacing.iter().fold(1.0, |product, &length| product * length as f32)
+}
+
+/// Bytes that a rule needs at most beside the labels, on the networks' grid or the volume's, whichever it works on.
+pub(super) fn bytes(rule: &Rule, network: [usize; 3], volume: [usize; 3]) -> u64 {
+    let [network_voxels, voxels] = [network, volume].map(|shape| shape.iter().product::<usize>() as u64);
+    match rule {
+        Rule::KeepLargest(_) | Rule::RemoveSmall { .. } | Rule::SeparateVertebrae { .. } => {
+            bytes_of_components(network)
+        }
+        Rule::Dilate(_) => 2 * network_voxels,
+        Rule::ClipTo { .. } => 2 * voxels,
+        Rule::RemoveOutside { .. } => 3 * voxels,
+        Rule::Skin(_) => (6 * voxels).max(bytes_of_components(volume)),
+    }
+}
+
+/// Bytes that finding pieces of labels [x, y, z] needs at most, along rows of any axis.
+pub(super) fn bytes_of_components(shape: [usize; 3]) -> u64 {
+    components::bytes(shape).max(components::bytes(image::reversed(shape)))
 }
 
 /// Applies a rule on the networks' grid of that spacing along x, y and z. `labels` are the task's values but 0.

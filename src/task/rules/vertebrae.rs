@@ -77,19 +77,16 @@ pub(super) fn dilate(array: &mut Array3<u16>, distance: f64, spacing: [f64; 3], 
     let shape = array.dim();
     let inside =
         |at: usize, step: isize, length: usize| at.checked_add_signed(step).filter(|&at| at < length);
-    let mut growing: Vec<(u16, [usize; 3])> = array
-        .indexed_iter()
-        .filter(|(_, label)| **label > 0)
-        .map(|((z, y, x), &label)| (label, [z, y, x]))
-        .collect();
-    growing.sort_by_key(|&(label, _)| label);
-    for (label, [z, y, x]) in growing {
+    // What several labels reach goes to the smallest.
+    let before = array.clone();
+    for ((z, y, x), &label) in before.indexed_iter().filter(|(_, label)| **label > 0) {
         for [dz, dy, dx] in &ellipsoid {
             let at = (inside(z, *dz, shape.0), inside(y, *dy, shape.1), inside(x, *dx, shape.2));
             if let (Some(z), Some(y), Some(x)) = at
-                && array[[z, y, x]] == 0
+                && before[[z, y, x]] == 0
             {
-                array[[z, y, x]] = label;
+                let grown = &mut array[[z, y, x]];
+                *grown = if *grown == 0 { label } else { label.min(*grown) };
             }
         }
     }
