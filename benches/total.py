@@ -9,8 +9,8 @@ The networks have the shapes that nnU-Net plans for a tile of 128 cubed: six sta
 convolutions each, 31 million parameters.
 
 Each run is a process of its own, from its start to its end: Python's imports and the reading and writing of files are
-in it. Peak memory is the most that the process and its children held together (each page counted once, sampled), at
-least the largest resident size of one of them.
+in it. Peak memory is the most that the process and its children held together (looked at every two seconds, each page
+counted once), and at least what the process itself had resident at its peak.
 """
 import json
 import os
@@ -158,7 +158,7 @@ def measure(command, environment=None):
 
     def watch():
         nonlocal peak
-        while not ended.wait(0.5):
+        while not ended.wait(2):
             peak = max(peak, resident(child.pid))
 
     watcher = threading.Thread(target=watch)
