@@ -930,7 +930,8 @@ typedef struct vxs_measure_options {
 } vxs_measure_options;
 
 /**
- * Where the labels go: the caller's own buffer, on the volume's grid, so without a shape of its own. It is
+ * Where the labels go: the caller's own buffer, on a grid that the call knows (the volume's), so without a shape of its
+ * own. It is
  * written whole, or, on any error or cancel, not at all. Fill it by `vxs_labels_init` first.
  */
 typedef struct vxs_labels {
@@ -1491,6 +1492,26 @@ typedef struct vxs_task_options {
      * 0 (default): none.
      */
     double remove_small;
+    /**
+     * 1: look only at the part of the volume in which a rough segmentation finds the body, 3 mm larger. For CT tasks
+     * that look at the whole volume otherwise. 0 by default.
+     */
+    int32_t crop_to_body;
+    /**
+     * 1: labels stay on the networks' grid, which `vxs_plan_label_grid` tells. For tasks that look at the whole volume.
+     * 0 by default.
+     */
+    int32_t on_network_grid;
+    /**
+     * 1: labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those of the
+     * nearest voxels. 0 by default.
+     */
+    int32_t smooth;
+    /**
+     * 1: labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For "total",
+     * "total_fast" and "total_fastest". 0 by default.
+     */
+    int32_t first_order;
 } vxs_task_options;
 
 
@@ -1803,6 +1824,24 @@ VXS_API const char *vxs_status_name(vxs_status status);
 VXS_API vxs_status vxs_labels_init(struct vxs_labels *labels, uint64_t size);
 
 /**
+ * Brings a label map to another grid, in patient space, such as that of a dose: each voxel of `grid` gets the label of
+ * the voxel that its centre lies in, 0 outside. Of `grid` only the grid is looked at, its buffers may be NULL, so that
+ * the dose volume itself will do. `out` is a buffer on it whose type is that of `labels`; on an error it is untouched.
+ * Of the options `threads` counts. Any thread.
+ *
+ * The caller guarantees:
+ * `labels` and `grid` are NULL or filled structures, the buffers of `labels` valid for their stated sizes; `out` is
+ * NULL or a filled structure whose buffer is valid for writes and overlaps no other; `options` is NULL (defaults) or a
+ * filled structure; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_labels_on_grid(const struct vxs_volume *labels,
+                              const struct vxs_volume *grid,
+                              const struct vxs_labels *out,
+                              const struct vxs_measure_options *options,
+                              struct vxs_error **error);
+
+/**
  * Sets the process-wide receiver of messages of at least `level`, ONNX Runtime's included; a NULL callback
  * ends it. Without one the library is silent. Returns when no call of the former receiver is under way.
  *
@@ -2038,6 +2077,22 @@ vxs_status vxs_plan_create(const struct vxs_model *model,
                            struct vxs_error **error);
 
 /**
+ * Tells the grid of the labels for a volume: its own, unless a task was opened with `on_network_grid`. Only the volume's
+ * grid is looked at, its buffers may be NULL. Writes `shape`, `spacing`, `origin` and `direction` of `grid` in the
+ * coordinates and the order of axes of `volume`, with its `dtype`; the rest of `grid` becomes as after
+ * `vxs_volume_init`. `VXS_BUSY` while the plan runs.
+ *
+ * The caller guarantees:
+ * `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `grid` is NULL or was filled by
+ * `vxs_volume_init`; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_plan_label_grid(const struct vxs_plan *plan,
+                               const struct vxs_volume *volume,
+                               struct vxs_volume *grid,
+                               struct vxs_error **error);
+
+/**
  * Tells what a segmentation of `volume` will need, before it is run: only the grid is looked at, its buffers
  * may be NULL. `VXS_BUSY` while the plan runs.
  *
@@ -2158,7 +2213,8 @@ VXS_API vxs_status vxs_run_options_init(struct vxs_run_options *options, uint64_
 VXS_API vxs_status vxs_run_report_init(struct vxs_run_report *report, uint64_t size);
 
 /**
- * Segments a volume: writes one label a voxel into `labels`, on the volume's own grid. Blocks until it is
+ * Segments a volume: writes one label a voxel into `labels`, on the volume's own grid (or, for a task that keeps
+ * labels on the networks' grid, that of `vxs_plan_label_grid`). Blocks until it is
  * done, cancelled or failed; on anything but `VXS_OK` the label buffer is untouched and the plan can be used
  * again. From any thread, one call a plan at a time: a second gets `VXS_BUSY`.
  *

@@ -308,6 +308,14 @@ struct TaskOptions {
     std::int32_t resampling = VXS_RESAMPLING_LINEAR;
     /** Whether every volume is cut into three overlapping parts along the body. */
     bool split = false;
+    /** Whether only the part of a CT volume is looked at in which a rough segmentation finds the body. */
+    bool crop_to_body = false;
+    /** Whether labels stay on the networks' grid: Plan::label_grid(). */
+    bool on_network_grid = false;
+    /** Whether labels come back to the volume's grid with smooth borders. */
+    bool smooth = false;
+    /** Whether labels have the values that TotalSegmentator 1 gave them. */
+    bool first_order = false;
 };
 
 /** One file of a model that is in memory; it is only read during Model::open_memory(). */
@@ -357,6 +365,10 @@ public:
         raw.remove_small = options.remove_small;
         raw.resampling = options.resampling;
         raw.split = options.split ? 1 : 0;
+        raw.crop_to_body = options.crop_to_body ? 1 : 0;
+        raw.on_network_grid = options.on_network_grid ? 1 : 0;
+        raw.smooth = options.smooth ? 1 : 0;
+        raw.first_order = options.first_order ? 1 : 0;
         return make([&](vxs_model **handle, vxs_error **error) {
             return vxs_model_open_task(task.c_str(), weights.c_str(), &raw, handle, error);
         });
@@ -779,6 +791,17 @@ public:
             [&] { return report; });
     }
 
+    /**
+     * The grid of the labels of `volume`: its own, unless a task keeps labels on the networks' grid. Without voxels, in
+     * the coordinates of `volume`.
+     */
+    Result<VolumeView> label_grid(const VolumeView &volume) const {
+        VolumeView grid(Shape{});
+        return detail::call(
+            [&](vxs_error **error) { return vxs_plan_label_grid(get(), &volume, &grid, error); },
+            [&] { return grid; });
+    }
+
     /** What runs where, as JSON. */
     std::string describe() const { return detail::text(vxs_plan_describe(get())); }
 
@@ -873,6 +896,18 @@ inline Result<std::vector<vxs_label_statistics>> statistics(const VolumeView &la
             return status;
         },
         [&] { return std::move(found); });
+}
+
+/**
+ * Brings a label map to another grid in patient space, such as that of a dose: each voxel gets the label of the voxel
+ * that its centre lies in, 0 outside. Only the grid of `grid` is looked at. `out` has the type of `labels`.
+ */
+inline Result<void> labels_on_grid(const VolumeView &labels, const VolumeView &grid, const LabelView &out,
+                                   const MeasureOptions &options = {}) {
+    detail::Callback callback{&options.progress, nullptr};
+    const auto raw = detail::c_options(options, callback);
+    return detail::call(
+        [&](vxs_error **error) { return vxs_labels_on_grid(&labels, &grid, &out, &raw, error); });
 }
 
 /** The dose that each label but 0 receives, in ascending order of the labels. */

@@ -418,7 +418,7 @@ impl Plan {
     }
 
     /// What the engines keep from tile to tile, those of earlier stages and members too.
-    fn workspace_bytes(&self) -> u64 {
+    pub(crate) fn workspace_bytes(&self) -> u64 {
         let earlier = self.previous.as_deref().into_iter().chain(&self.others);
         let own = self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
         own + earlier.map(Plan::workspace_bytes).sum::<u64>()
@@ -459,6 +459,13 @@ impl Plan {
         let needed = extent(shape).bytes().max(extent(network).bytes());
         let fits = self.device_budget.is_none_or(|budget| self.device_bytes() + needed <= budget);
         if fits { needed } else { 0 }
+    }
+
+    /// What the engines have before they run, those of earlier stages and members too.
+    pub(crate) fn loaded_bytes(&self) -> u64 {
+        let earlier = self.previous.as_deref().into_iter().chain(&self.others);
+        let own = self.engines.iter().map(|engine| engine.loaded_bytes()).sum::<u64>();
+        own + earlier.map(Plan::loaded_bytes).sum::<u64>()
     }
 
     /// What the engines need of the device's memory, those of earlier stages and members too.

@@ -50,6 +50,7 @@ pub fn record(
             "type": format!("{:?}", volume.dtype()).to_lowercase(),
             "channels": volume.channels(),
         },
+        "label_shape": labels.shape(),
         "plan": plan.describe(),
         "plan_report": {
             "device": planned.device.name(),

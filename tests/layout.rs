@@ -67,7 +67,10 @@ fn c_and_rust_agree() {
             blend_seconds, restore_seconds, total_seconds, process_peak_bytes,
             tiles_in_single, tiles_on_device, tile_batch, memory_step,
         }
-        vxs_task_options { struct_size, resampling, subset, subset_count, robust_crop, split, remove_small }
+        vxs_task_options {
+            struct_size, resampling, subset, subset_count, robust_crop, split, remove_small,
+            crop_to_body, on_network_grid, smooth, first_order,
+        }
         vxs_term { struct_size, reserved, scheme, code, meaning }
         vxs_volume {
             struct_size, dtype, data, data_size, shape, strides, offset, channels, channel_stride,

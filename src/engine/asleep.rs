@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 pub(crate) struct Asleep {
     name: String,
     workspace: u64,
+    loaded: u64,
     device: u64,
     elsewhere: bool,
     batch: usize,
@@ -20,6 +21,7 @@ impl Asleep {
         Asleep {
             name: engine.name(),
             workspace: engine.workspace_bytes(),
+            loaded: engine.loaded_bytes(),
             device: engine.device_bytes(),
             elsewhere: engine.runs_elsewhere(),
             batch: engine.batch(),
@@ -41,6 +43,10 @@ impl Engine for Asleep {
 
     fn workspace_bytes(&self) -> u64 {
         self.workspace
+    }
+
+    fn loaded_bytes(&self) -> u64 {
+        self.loaded
     }
 
     fn device_bytes(&self) -> u64 {

@@ -93,6 +93,11 @@ pub trait Engine: Send {
     /// Bytes that a run needs beside the weights, the input and the output.
     fn workspace_bytes(&self) -> u64;
 
+    /// The part of them that is there before a run: weights in the engine's own forms.
+    fn loaded_bytes(&self) -> u64 {
+        0
+    }
+
     /// Bytes that a run needs in the device's own memory, weights included; 0 for a CPU.
     fn device_bytes(&self) -> u64 {
         0

@@ -3,17 +3,19 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::args::{Growable, init, read};
+use super::args::{Growable, init, read, read_or_default};
 use super::boundary::boundary;
-use super::error::vxs_status;
+use super::error::{vxs_error, vxs_status};
 use super::on_device;
-use super::volume::{dtype, layout, vxs_dtype};
+use super::statistics::vxs_measure_options;
+use super::volume::{self, dtype, layout, vxs_dtype, vxs_volume};
 use crate::engine::Machine;
 use crate::error::{Error, Result};
-use crate::labels::LabelBuffer;
+use crate::labels::{LabelBuffer, write_labels_on_grid};
 use crate::volume::Geometry;
 
-/// Where the labels go: the caller's own buffer, on the volume's grid, so without a shape of its own. It is
+/// Where the labels go: the caller's own buffer, on a grid that the call knows (the volume's), so without a shape of its
+/// own. It is
 /// written whole, or, on any error or cancel, not at all. Fill it by `vxs_labels_init` first.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -47,7 +49,7 @@ unsafe impl Growable for vxs_labels {
     fn defaults() -> Self {
         vxs_labels {
             struct_size: size_of::<Self>() as u32,
-            dtype: super::volume::VXS_DTYPE_U8,
+            dtype: volume::VXS_DTYPE_U8,
             data: std::ptr::null_mut(),
             data_size: 0,
             strides: [0; 3],
@@ -140,4 +142,38 @@ unsafe fn writable<'a>(labels: &vxs_labels) -> Result<&'a mut [u8]> {
     };
     // SAFETY: not NULL; valid and unaliased for `data_size` bytes by the caller's guarantee.
     Ok(unsafe { std::slice::from_raw_parts_mut(labels.data.cast::<u8>(), size) })
+}
+
+/// Brings a label map to another grid, in patient space, such as that of a dose: each voxel of `grid` gets the label of
+/// the voxel that its centre lies in, 0 outside. Of `grid` only the grid is looked at, its buffers may be NULL, so that
+/// the dose volume itself will do. `out` is a buffer on it whose type is that of `labels`; on an error it is untouched.
+/// Of the options `threads` counts. Any thread.
+///
+/// # Safety
+/// `labels` and `grid` are NULL or filled structures, the buffers of `labels` valid for their stated sizes; `out` is
+/// NULL or a filled structure whose buffer is valid for writes and overlaps no other; `options` is NULL (defaults) or a
+/// filled structure; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_labels_on_grid(
+    labels: *const vxs_volume,
+    grid: *const vxs_volume,
+    out: *const vxs_labels,
+    options: *const vxs_measure_options,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; the readers rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let labels = volume::borrow(labels)?;
+            let (grid, ..) = volume::geometry(&read(grid, "grid")?)?;
+            let elsewhere = |argument| {
+                let expected = "memory of the host, for this function";
+                Err(Error::argument(argument, "VXS_LABELS_ON_DEVICE", expected))
+            };
+            let mut place = Place::new(out, elsewhere)?;
+            let mut out = place.borrow(&grid)?;
+            let threads = read_or_default(options, "options")?.threads()?;
+            write_labels_on_grid(&labels, &grid, &mut out, threads)
+        })
+    }
 }

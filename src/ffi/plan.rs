@@ -369,6 +369,33 @@ pub unsafe extern "C" fn vxs_plan_create(
     }
 }
 
+/// Tells the grid of the labels for a volume: its own, unless a task was opened with `on_network_grid`. Only the volume's
+/// grid is looked at, its buffers may be NULL. Writes `shape`, `spacing`, `origin` and `direction` of `grid` in the
+/// coordinates and the order of axes of `volume`, with its `dtype`; the rest of `grid` becomes as after
+/// `vxs_volume_init`. `VXS_BUSY` while the plan runs.
+///
+/// # Safety
+/// `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `grid` is NULL or was filled by
+/// `vxs_volume_init`; `error` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_plan_label_grid(
+    plan: *const vxs_plan,
+    volume: *const vxs_volume,
+    grid: *mut vxs_volume,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on; the readers rule NULL out.
+    unsafe {
+        boundary(error, || {
+            let plan = reference(plan, "plan")?;
+            let of = super::args::read(volume, "volume")?;
+            let (geometry, ..) = volume::geometry(&of)?;
+            let found = plan.lock()?.label_grid(&geometry)?;
+            write(grid, volume::on_grid(&of, &found), "grid")
+        })
+    }
+}
+
 /// Tells what a segmentation of `volume` will need, before it is run: only the grid is looked at, its buffers
 /// may be NULL. `VXS_BUSY` while the plan runs.
 ///

@@ -211,7 +211,8 @@ pub(super) unsafe fn watched<'a>(
     })
 }
 
-/// Segments a volume: writes one label a voxel into `labels`, on the volume's own grid. Blocks until it is
+/// Segments a volume: writes one label a voxel into `labels`, on the volume's own grid (or, for a task that keeps
+/// labels on the networks' grid, that of `vxs_plan_label_grid`). Blocks until it is
 /// done, cancelled or failed; on anything but `VXS_OK` the label buffer is untouched and the plan can be used
 /// again. From any thread, one call a plan at a time: a second gets `VXS_BUSY`.
 ///
@@ -244,7 +245,7 @@ pub unsafe extern "C" fn vxs_segment(
         let mut place = unsafe { labels::Place::new(labels, |name| plan.machine(name)) }?;
         // SAFETY: by the caller's guarantee; the buffer doesn't overlap the volume's, and a second call with the
         // same plan and buffer was turned away as busy.
-        let mut labels = unsafe { place.borrow(volume.geometry()) }?;
+        let mut labels = unsafe { place.borrow(&plan.label_grid(volume.geometry())?) }?;
         // SAFETY: by the caller's guarantee.
         let options = unsafe { read_or_default(options, "options") }?;
         if options.reserved != 0 {

@@ -1,6 +1,7 @@
 //! Tasks: several published models that answer one question together.
 
 use std::ffi::{CString, c_char};
+use std::mem::offset_of;
 use std::path::Path;
 use std::ptr::null;
 use std::sync::LazyLock;
@@ -42,11 +43,23 @@ pub struct vxs_task_options {
     /// Pieces of a label of at most so many cubic millimetres are removed; TotalSegmentator removes those up to 200.
     /// 0 (default): none.
     pub remove_small: f64,
+    /// 1: look only at the part of the volume in which a rough segmentation finds the body, 3 mm larger. For CT tasks
+    /// that look at the whole volume otherwise. 0 by default.
+    pub crop_to_body: i32,
+    /// 1: labels stay on the networks' grid, which `vxs_plan_label_grid` tells. For tasks that look at the whole volume.
+    /// 0 by default.
+    pub on_network_grid: i32,
+    /// 1: labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those of the
+    /// nearest voxels. 0 by default.
+    pub smooth: i32,
+    /// 1: labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For "total",
+    /// "total_fast" and "total_fastest". 0 by default.
+    pub first_order: i32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
 unsafe impl Growable for vxs_task_options {
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = offset_of!(Self, crop_to_body);
 
     fn defaults() -> Self {
         vxs_task_options {
@@ -57,6 +70,10 @@ unsafe impl Growable for vxs_task_options {
             robust_crop: 0,
             split: 0,
             remove_small: 0.0,
+            crop_to_body: 0,
+            on_network_grid: 0,
+            smooth: 0,
+            first_order: 0,
         }
     }
 }
@@ -93,6 +110,10 @@ unsafe fn task_options(options: *const vxs_task_options) -> Result<TaskOptions> 
                 }
             },
             split: flag(options.split, "options.split")?,
+            crop_to_body: flag(options.crop_to_body, "options.crop_to_body")?,
+            on_network_grid: flag(options.on_network_grid, "options.on_network_grid")?,
+            smooth: flag(options.smooth, "options.smooth")?,
+            first_order: flag(options.first_order, "options.first_order")?,
         })
     }
 }

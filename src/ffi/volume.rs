@@ -146,6 +146,21 @@ pub(super) fn geometry(volume: &vxs_volume) -> Result<(Geometry, DType, Layout)>
     Ok((geometry, dtype, layout))
 }
 
+/// A volume without voxels on another grid, of the same type and in the same coordinates.
+pub(super) fn on_grid(volume: &vxs_volume, grid: &Geometry) -> vxs_volume {
+    let flags = volume.flags & VXS_VOLUME_RAS;
+    let grid = if flags == 0 { grid.clone() } else { grid.clone().ras_to_lps() };
+    vxs_volume {
+        dtype: volume.dtype,
+        shape: grid.shape.map(|size| size as u64),
+        spacing: grid.spacing,
+        origin: grid.origin,
+        direction: std::array::from_fn(|n| grid.direction[n / 3][n % 3]),
+        flags,
+        ..vxs_volume::defaults()
+    }
+}
+
 /// Borrows the caller's voxels.
 ///
 /// # Safety

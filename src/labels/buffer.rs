@@ -33,10 +33,28 @@ impl<'a> LabelBuffer<'a> {
         self.shape
     }
 
+    /// The type of its voxels.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Copies voxels of its own type that lie densely, axis 0 the fastest.
+    pub(super) fn copy_from(&mut self, dense: &[u8]) {
+        let size = self.dtype.size();
+        let map = AxisMap::identity().transposed([2, 1, 0]);
+        let shape = map.apply(self.shape);
+        let walk = crate::volume::Walk::new(&self.layout, self.shape, &map, [0; 3], shape);
+        for (n, row) in dense.chunks_exact(size * shape[2]).enumerate() {
+            for (voxel, at) in row.chunks_exact(size).zip(walk.row(n / shape[1], n % shape[1])) {
+                self.bytes[at..at + size].copy_from_slice(voxel);
+            }
+        }
+    }
+
     /// Refuses a buffer that isn't on `grid` or whose type can't hold `largest`.
     pub(crate) fn check(&self, grid: &Geometry, largest: u32) -> Result<()> {
         if self.shape != grid.shape {
-            let expected = format!("the volume's {:?}", grid.shape);
+            let expected = format!("{:?}, those of the labels' grid", grid.shape);
             return Err(Error::argument("labels.shape", format!("{:?}", self.shape), expected));
         }
         match self.dtype.largest_label() {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use super::table::{Label, colors};
 use super::terms::{Term, Terms};
 use crate::error::{Error, Result};
 
@@ -64,6 +65,34 @@ pub(crate) fn parse(bytes: &[u8], file: &str) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// The labels of a table in CSV with the columns `LabelValue` and `Name` and those of coded terms, as Auto3DSeg models for
+/// 3D Slicer have it beside their weights; a background is added where it has none. `file` stands for it in error texts.
+///
+/// # Errors
+/// [`Error::Malformed`] for damage, missing columns and values that stand twice, [`Error::Refused`] for too many rows.
+pub fn label_table(csv: &[u8], file: &str) -> Result<Vec<Label>> {
+    let mut labels = Vec::new();
+    for Row { value, name, terms } in parse(csv, file)? {
+        let Some(value) = value else {
+            return Err(Error::malformed(file, "the column `LabelValue` is missing"));
+        };
+        labels.push(Label { value: value.into(), name, color: [0; 3], terms });
+    }
+    if labels.iter().all(|label| label.value != 0) {
+        let (name, terms) = ("background".into(), Terms::default());
+        labels.push(Label { value: 0, name, color: [0; 3], terms });
+    }
+    labels.sort_by_key(|label| label.value);
+    if let Some(pair) = labels.windows(2).find(|pair| pair[0].value == pair[1].value) {
+        return Err(Error::malformed(file, format!("label {} twice", pair[0].value)));
+    }
+    let colors = colors(labels.len());
+    for (label, color) in labels.iter_mut().zip(colors) {
+        label.color = color;
+    }
+    Ok(labels)
+}
+
 /// The terms of TotalSegmentator's structures by their names: the table `totalsegmentator_snomed_mapping.csv` of
 /// wasserth/TotalSegmentator at 0e65a44 (2026-08-13, Apache-2.0), without its colours.
 static STRUCTURES: LazyLock<BTreeMap<String, Terms>> = LazyLock::new(|| {
@@ -116,5 +145,24 @@ mod tests {
         assert_eq!(kidney.property.unwrap().code, "64033007");
         assert_eq!(kidney.modifier.unwrap().meaning, "Left");
         assert!(Terms::of_structure("no such thing").is_empty());
+    }
+
+    #[test]
+    fn labels_are_sorted_and_have_a_background() {
+        let labels = label_table(b"LabelValue,Name\n2,kidney\n1,spleen\n", "labels.csv").unwrap();
+        let names: Vec<_> = labels.iter().map(|label| (label.value, label.name.as_str())).collect();
+        assert_eq!(names, [(0, "background"), (1, "spleen"), (2, "kidney")]);
+        assert_ne!(labels[1].color, labels[2].color);
+    }
+
+    #[test]
+    fn values_must_be_there_once() {
+        assert!(
+            label_table(b"LabelValue,Name\n1,a\n1,b\n", "labels.csv")
+                .unwrap_err()
+                .to_string()
+                .contains("label 1 twice")
+        );
+        assert!(label_table(b"Name\na\n", "labels.csv").unwrap_err().to_string().contains("LabelValue"));
     }
 }

@@ -239,6 +239,25 @@ mod tests {
         }
     }
 
+    /// The same on random masks, by `tests/parity/make_rules.py`.
+    #[test]
+    fn matches_scipy_on_random_masks() {
+        let file: serde_json::Value = serde_json::from_str(include_str!("tests/distances.json")).unwrap();
+        for case in file["cases"].as_array().unwrap() {
+            let shape: [usize; 3] = crate::reference::numbers(&case["shape"]).try_into().unwrap();
+            let numbers = |key: &str| -> Vec<f64> {
+                case[key].as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+            };
+            let mask = case["mask"].as_str().unwrap().bytes().map(|letter| letter == b'b').collect();
+            let mask = Array3::from_shape_vec(shape, mask).unwrap();
+            let spacing = numbers("spacing").try_into().unwrap();
+            let found = distance_transform(mask.view(), spacing, 2).unwrap();
+            for (found, expected) in found.iter().zip(numbers("distances")) {
+                assert!((found - expected).abs() < 1e-12, "{shape:?}: {found} instead of {expected}");
+            }
+        }
+    }
+
     const SCIPY: [([usize; 3], f64); 4] = [
         ([0, 0, 0], 4.455_333_881_989_093),
         ([1, 2, 2], 3.402_939_905_434_711),

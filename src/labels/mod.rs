@@ -21,10 +21,11 @@ mod terms;
 mod tests;
 
 pub use buffer::LabelBuffer;
+pub use coded::label_table;
 pub use compare::{CompareOptions, Comparison, Pair, Summary, compare, summary};
 pub use distance::distance_transform;
 pub use dose::{LabelDose, dose};
-pub use on_grid::labels_on_grid;
+pub use on_grid::{labels_on_grid, write_labels_on_grid};
 pub use pairs::{pairs_by_name, pairs_by_terms};
 pub use statistics::{Intensities, LabelStatistics, statistics};
 pub use surface::SurfaceDistances;

@@ -1,8 +1,9 @@
 //! A label map on another grid.
 
+use super::buffer::LabelBuffer;
 use super::map::LabelMap;
 use super::placement::{Placement, nearest};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parallel;
 use crate::volume::{Geometry, Volume};
 
@@ -28,4 +29,31 @@ pub fn labels_on_grid(labels: &Volume, grid: &Geometry, threads: usize) -> Resul
         }
     });
     Ok(bytes)
+}
+
+/// As [`labels_on_grid`], into a buffer on `grid` of the map's own type. On an error it is untouched.
+///
+/// # Errors
+/// As [`labels_on_grid`]; [`Error::InvalidArgument`] for a buffer of another type or shape.
+pub fn write_labels_on_grid(
+    labels: &Volume,
+    grid: &Geometry,
+    out: &mut LabelBuffer,
+    threads: usize,
+) -> Result<()> {
+    LabelMap::new(labels, "labels")?;
+    if out.dtype() != labels.dtype() {
+        let expected = format!("{:?}, the type of the labels", labels.dtype());
+        return Err(Error::argument("out.dtype", format!("{:?}", out.dtype()), expected));
+    }
+    if out.shape() != grid.shape {
+        let expected = format!("the grid's {:?}", grid.shape);
+        return Err(Error::argument("out.shape", format!("{:?}", out.shape()), expected));
+    }
+    let mut bytes = labels_on_grid(labels, grid, threads)?;
+    if labels.is_swapped() {
+        bytes.chunks_exact_mut(labels.dtype().size()).for_each(<[u8]>::reverse);
+    }
+    out.copy_from(&bytes);
+    Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) struct Sets {
     sizes: Vec<u32>,
 }
 
-/// Bytes that [`keep_largest`] needs for labels of this shape, beside the labels.
+/// Bytes that finding the components of labels of this shape needs at most, beside the labels.
 pub(crate) fn bytes(shape: [usize; 3]) -> u64 {
     // Every other voxel may be a run.
     bytes_of_runs(shape, shape[2].div_ceil(2))

@@ -121,6 +121,18 @@ impl AnyPlan {
         }
     }
 
+    /// The grid of the labels of a volume on this grid: the same, unless a task says otherwise
+    /// ([`TaskPlan::label_grid`]).
+    ///
+    /// # Errors
+    /// As [`TaskPlan::label_grid`].
+    pub fn label_grid(&self, geometry: &Geometry) -> Result<Geometry> {
+        match self {
+            AnyPlan::Model(_) => Ok(geometry.clone()),
+            AnyPlan::Task(plan) => plan.label_grid(geometry),
+        }
+    }
+
     /// Gives memory back: [`Plan::trim`], of each plan of a task.
     ///
     /// # Errors

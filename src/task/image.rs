@@ -9,7 +9,7 @@ use ndarray::{Array3, ArrayView3};
 use crate::error::{Error, Result};
 use crate::model::task::TaskResampling;
 use crate::preprocess::crop::Box3;
-use crate::preprocess::resample::corners;
+use crate::preprocess::resample::{corners, smooth_labels};
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 
 /// An image along the patient's axes: x to the right, y to the front, z to the head.
@@ -55,14 +55,21 @@ pub(super) fn network_grid(part: &Geometry, spacing: Option<[f64; 3]>) -> Result
     Ok(grid)
 }
 
-/// Bytes that the image needs beside the volume.
-pub(super) fn bytes(part: &Geometry, spacing: Option<[f64; 3]>, resampling: TaskResampling) -> Result<u64> {
-    let grid = network_grid(part, spacing)?;
-    let (voxels, before) = (grid.voxels() as u64, part.voxels() as u64);
+/// Bytes that the image needs at most beside the volume, of all of it or of a part.
+pub(super) fn bytes(
+    whole: &Geometry,
+    spacing: Option<[f64; 3]>,
+    resampling: TaskResampling,
+    is_part: bool,
+) -> Result<u64> {
+    let (grid, before) = (network_grid(whole, spacing)?, canonical(whole));
+    let (to, from) = (grid.voxels() as u64, before.voxels() as u64);
+    let changed = grid.shape != before.shape || grid.spacing != before.spacing;
     Ok(match resampling {
         // With both arrays in double precision on the way.
-        TaskResampling::Cubic if spacing.is_some() => 4 * voxels + 8 * voxels.max(before) + 4 * before,
-        _ => 4 * voxels,
+        TaskResampling::Cubic if changed => 4 * to + 8 * to.max(from) + 4 * from,
+        _ if changed || is_part => 4 * to,
+        _ => 0,
     })
 }
 
@@ -108,11 +115,16 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Labels [z, y, x] of the networks' grid on that of the part.
-    pub(super) fn back(&self, labels: Array3<u16>) -> Array3<u16> {
+    /// Labels [z, y, x] of the networks' grid on that of the part: those of the nearest voxels, or
+    /// smoothly by so many threads.
+    pub(super) fn back(&self, labels: Array3<u16>, smooth: Option<usize>) -> Array3<u16> {
+        let shape = reversed(self.part.geometry().shape);
         match &self.made {
             None => labels,
-            Some(_) => corners::nearest(labels.view(), reversed(self.part.geometry().shape)),
+            Some(_) => match smooth {
+                Some(threads) => smooth_labels(labels.view(), shape, threads),
+                None => corners::nearest(labels.view(), shape),
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The plans of a task's models, of which at most two have their weights in memory: the one that runs, and the next,
 //! which is loaded meanwhile.
 
+use crate::engine::Device;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::task::Part;
@@ -20,6 +21,16 @@ impl Slot {
         Ok(Slot { part: part.clone(), plan, options: options.clone(), awake: true })
     }
 
+    /// Whether trimming costs nothing: elsewhere it takes the time of a tile.
+    fn gives_memory_back(&self) -> bool {
+        self.options.device.resolve() == Device::Cpu
+    }
+
+    /// Bytes that it keeps while another one runs.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        if self.gives_memory_back() { self.plan.loaded_bytes() } else { self.plan.workspace_bytes() }
+    }
+
     pub(super) fn sleep(&mut self) {
         self.plan.sleep();
         self.awake = false;
@@ -32,7 +43,7 @@ pub(super) fn run<T>(
     index: usize,
     work: impl FnOnce(&mut Plan) -> Result<T>,
 ) -> Result<T> {
-    let many = slots.len() > 2;
+    let count = slots.len();
     let (before, after) = slots.split_at_mut(index + 1);
     let slot = &mut before[index];
     if !slot.awake {
@@ -52,8 +63,10 @@ pub(super) fn run<T>(
         });
         (found, loaded)
     });
-    if many {
+    if count > 2 {
         slot.sleep();
+    } else if count == 2 && slot.gives_memory_back() {
+        slot.plan.trim()?;
     }
     let found = found?;
     if let (Some(next), Some(loaded)) = (next, loaded) {

@@ -1,7 +1,12 @@
 use ndarray::Array3;
 use sha2::{Digest, Sha256};
 
-use super::*;
+use super::chain::{OVERLAP, kept};
+use super::image::Image;
+use super::part::{along, around};
+use crate::model::task::TaskResampling;
+use crate::preprocess::crop::Box3;
+use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 
 /// An image of the reference data: its grid and its voxels as bytes of i16.
 fn reference(name: &str) -> Option<(Geometry, Vec<u8>)> {

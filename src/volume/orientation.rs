@@ -70,6 +70,15 @@ impl AxisMap {
         grid
     }
 
+    /// The grid of which this map makes `array`.
+    pub(crate) fn volume(&self, array: &Geometry) -> Geometry {
+        let mut inverse = AxisMap::identity();
+        for (n, (&axis, &flip)) in self.axis.iter().zip(&self.flip).enumerate() {
+            (inverse.axis[axis], inverse.flip[axis]) = (n, flip);
+        }
+        inverse.grid(array)
+    }
+
     /// A property of the volume's axes, in the array's order.
     pub fn apply<T: Copy>(&self, volume: [T; 3]) -> [T; 3] {
         self.axis.map(|axis| volume[axis])
@@ -100,6 +109,17 @@ mod tests {
         let map = AxisMap { axis: [2, 0, 1], flip: [true, false, true] };
         assert_eq!(map.apply([10, 11, 12]), [12, 10, 11]);
         assert_eq!(map.undo(map.apply([10, 11, 12])), [10, 11, 12]);
+    }
+
+    #[test]
+    fn grids_come_back() {
+        let map = AxisMap { axis: [2, 0, 1], flip: [true, false, true] };
+        let volume = Geometry {
+            origin: [1.0, -2.0, 5.0],
+            spacing: [0.5, 2.0, 4.0],
+            ..Geometry::with_shape([4, 5, 6])
+        };
+        assert_eq!(map.volume(&map.grid(&volume)), volume);
     }
 
     #[test]

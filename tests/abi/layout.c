@@ -192,6 +192,10 @@
     F(vxs_task_options, robust_crop)                                                                         \
     F(vxs_task_options, split)                                                                               \
     F(vxs_task_options, remove_small)                                                                        \
+    F(vxs_task_options, crop_to_body)                                                                        \
+    F(vxs_task_options, on_network_grid)                                                                     \
+    F(vxs_task_options, smooth)                                                                              \
+    F(vxs_task_options, first_order)                                                                         \
     S(vxs_term)                                                                                              \
     F(vxs_term, struct_size)                                                                                 \
     F(vxs_term, reserved)                                                                                    \

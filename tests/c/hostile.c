@@ -157,6 +157,15 @@ static void null_pointers(void) {
     FAILS(VXS_NULL_POINTER, vxs_plan_report_for(plan, NULL, &plan_report, &error));
     FAILS(VXS_NULL_POINTER, vxs_plan_report_for(plan, &volume, NULL, &error));
     CHECK(vxs_plan_report_for(NULL, NULL, NULL, NULL) == VXS_NULL_POINTER);
+    vxs_volume grid;
+    CHECK(vxs_volume_init(&grid, sizeof grid) == VXS_OK);
+    FAILS(VXS_NULL_POINTER, vxs_plan_label_grid(NULL, &volume, &grid, &error));
+    FAILS(VXS_NULL_POINTER, vxs_plan_label_grid(plan, NULL, &grid, &error));
+    FAILS(VXS_NULL_POINTER, vxs_plan_label_grid(plan, &volume, NULL, &error));
+    OK(vxs_plan_label_grid(plan, &volume, &grid, &error));
+    CHECK(memcmp(grid.shape, volume.shape, sizeof grid.shape) == 0 && !grid.data);
+    CHECK(memcmp(grid.spacing, volume.spacing, sizeof grid.spacing) == 0);
+    CHECK(memcmp(grid.direction, volume.direction, sizeof grid.direction) == 0);
     vxs_plan_free(NULL);
 
     FAILS(VXS_NULL_POINTER, vxs_segment(NULL, &volume, &labels, NULL, NULL, &error));
@@ -377,6 +386,25 @@ static void comparisons(void) {
     labels.dtype = VXS_DTYPE_U8;
     labels.data = expected;
     labels.data_size = small.count;
+    const vxs_labels out = labels_of(canary, small.count);
+    memset(canary, 0xA5, small.count);
+    FAILS(VXS_NULL_POINTER, vxs_labels_on_grid(NULL, &labels, &out, NULL, &error));
+    FAILS(VXS_NULL_POINTER, vxs_labels_on_grid(&labels, NULL, &out, NULL, &error));
+    FAILS(VXS_NULL_POINTER, vxs_labels_on_grid(&labels, &labels, NULL, NULL, &error));
+    vxs_labels wrong = out;
+    wrong.dtype = VXS_DTYPE_I8;
+    FAILS(VXS_INVALID_ARGUMENT, vxs_labels_on_grid(&labels, &labels, &wrong, NULL, &error));
+    wrong = out;
+    wrong.data_size--;
+    FAILS(VXS_BUFFER_TOO_SMALL, vxs_labels_on_grid(&labels, &labels, &wrong, NULL, &error));
+    for (size_t at = 0; at < small.count; at++) {
+        CHECK(canary[at] == 0xA5);
+    }
+    vxs_volume same_grid = labels;
+    same_grid.data = NULL; /* only the grid is looked at */
+    OK(vxs_labels_on_grid(&labels, &same_grid, &out, NULL, &error));
+    CHECK(memcmp(canary, expected, small.count) == 0);
+
     vxs_compare_options options;
     vxs_comparison_list *list = NULL;
     CHECK(vxs_compare_options_init(&options, sizeof options) == VXS_OK);

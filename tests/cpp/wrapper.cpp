@@ -231,6 +231,13 @@ void run(const arguments &given) {
     throws(VXS_INVALID_ARGUMENT, [&] { doses.dose_to(0, 101); });
     throws(VXS_INVALID_ARGUMENT, [&] { doses.at(1); });
     throws(VXS_INVALID_ARGUMENT, [&] { voxseg::statistics(coarse, &image_of_ramp); });
+    std::vector<std::uint8_t> there(512, 0xA5);
+    voxseg::labels_on_grid(rods, coarse, there);
+    const auto seen = voxseg::statistics(voxseg::VolumeView(there, box).with_spacing({2, 2, 2}));
+    CHECK(seen.size() == 1 && seen[0].label == 9 && seen[0].voxels == 8);
+    CHECK(seen[0].first[0] == 1 && seen[0].last[0] == 1 && seen[0].first[1] == 1 && seen[0].last[1] == 2);
+    std::vector<std::uint16_t> wider(512);
+    throws(VXS_INVALID_ARGUMENT, [&] { voxseg::labels_on_grid(rods, coarse, wider); });
     measure.progress = [](const vxs_progress &) -> bool { throw Surprise{5}; };
     try {
         voxseg::statistics(rods, nullptr, measure);

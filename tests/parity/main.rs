@@ -61,6 +61,11 @@ fn device() -> Device {
     std::env::var("VOXSEG_DEVICE").map_or(Device::Cpu, |name| Device::from_name(&name).unwrap())
 }
 
+/// How it does so.
+fn device_options(mode: Mode) -> DeviceOptions {
+    DeviceOptions { cpu: CpuOptions { mode, ..CpuOptions::default() }, ..DeviceOptions::default() }
+}
+
 /// Runs one case of `cases.json` with a number of threads.
 fn segment(folder: &Path, case: &Value, threads: usize, mode: Mode) -> Found {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -73,10 +78,7 @@ fn segment(folder: &Path, case: &Value, threads: usize, mode: Mode) -> Found {
         mirroring: argument("--no-mirror").is_none(),
         threads,
         device: device(),
-        device_options: DeviceOptions {
-            cpu: CpuOptions { mode, ..CpuOptions::default() },
-            ..DeviceOptions::default()
-        },
+        device_options: device_options(mode),
         ..PlanOptions::default()
     };
     let foreground_crop = match argument("--corrected-crop") {

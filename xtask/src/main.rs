@@ -34,6 +34,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
   test gpu          only the tests on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in)
   bench [cpu]       the numerics beside nnU-Net's own, or the CPU engine beside others (fetches PyTorch, about 3 GB)
+  bench total [PYTHON] [small]  TotalSegmentator's total beside ours, 31 M parameters or small ones (PYTHON has it, or it
+                    is fetched)
   bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
@@ -53,6 +55,13 @@ fn main() -> ExitCode {
         ["test", "gpu"] => return test::gpu(),
         ["bench"] => bench::run(None),
         ["bench", only @ "cpu"] => bench::run(Some(only)),
+        ["bench", "total", rest @ ..] => match rest {
+            [] => bench::total(None, false),
+            ["small"] => bench::total(None, true),
+            [python] => bench::total(Some(python), false),
+            [python, "small"] => bench::total(Some(python), true),
+            _ => Err(USAGE.into()),
+        },
         ["bless"] => bless::run(),
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["wheel"] => python::run(),

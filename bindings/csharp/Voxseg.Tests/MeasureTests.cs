@@ -70,6 +70,24 @@ namespace Voxseg.Tests
         }
 
         [Fact]
+        public void LabelsOnADoseGrid()
+        {
+            // Twice as coarse along x and y, beginning outside of the labels.
+            var dose = Voxseg.Volume.Grid(5, 4, 8);
+            dose.Spacing = new double[] { 2, 2, 2 };
+            dose.Origin = new double[] { -2, 0, 0 };
+            var found = LabelMap.OnGrid(Volume(labels), dose);
+            Assert.Equal(new long[] { 5, 4, 8 }, found.Shape);
+            Assert.Equal(new double[] { -2, 0, 0 }, found.Origin);
+            var statistics = LabelStatistics.Of(found)[0];
+            Assert.Equal(9u, statistics.Label);
+            Assert.Equal(new long[] { 2, 1, 1 }, statistics.First);
+            Assert.Equal(new long[] { 2, 2, 4 }, statistics.Last);
+            Assert.Throws<ArgumentNullException>(() => LabelMap.OnGrid(Volume(labels), null));
+            Assert.Throws<ArgumentException>(() => LabelMap.OnGrid(Volume(new float[512]), dose));
+        }
+
+        [Fact]
         public void Stopping()
         {
             using (var source = new CancellationTokenSource())

@@ -61,6 +61,24 @@ namespace Voxseg.Tests
                 var labels = plan.Segment(Fixture.Volume(Fixture.Small)).Bytes;
                 Assert.True(Array.TrueForAll(labels, label => label < 4));
             }
+            using (var task = Model.OpenTask(
+                file, Path.Combine(Fixture.Repository, "examples/models"), new TaskOptions { OnNetworkGrid = true }))
+            using (var plan = new Plan(task))
+            {
+                var coarse = Fixture.Volume(Fixture.Small);
+                coarse.Spacing = new double[] { 6, 6, 6 };
+                var grid = plan.LabelGrid(coarse);
+                Assert.Equal(new double[] { 3, 3, 3 }, grid.Spacing);
+                var map = plan.Segment(coarse);
+                Assert.Equal(grid.Shape, map.Shape);
+                Assert.Equal(grid.Shape[0] * grid.Shape[1] * grid.Shape[2], (long)map.Bytes.Length);
+                Assert.Equal(2 * coarse.Shape[0], map.Shape[0]);
+            }
+            foreach (var unsuited in new[] {
+                new TaskOptions { FirstOrder = true }, new TaskOptions { CropToBody = true, Smooth = true } })
+            {
+                Assert.Throws<InputException>(() => Model.OpenTask("total_mr", "no/such/folder", unsuited));
+            }
             var missing = Assert.Throws<ModelException>(
                 () => Model.OpenTask("total", "no/such/folder", new TaskOptions { Subset = new[] { "liver" } }));
             Assert.Contains("Dataset291", missing.Message);

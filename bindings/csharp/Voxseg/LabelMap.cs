@@ -79,5 +79,42 @@ namespace Voxseg
         {
             return grid.WithVoxels(Voxels);
         }
+
+        /// <summary>
+        /// Brings a label map to another grid in patient space, such as that of a dose: each voxel gets the label of the voxel
+        /// that its centre lies in, 0 outside. Blocks.
+        /// </summary>
+        /// <param name="labels">A volume with one channel of integers.</param>
+        /// <param name="grid">A volume of which only the grid is looked at: the dose, or <see cref="Volume.Grid"/>.</param>
+        /// <param name="options">Of these the threads count.</param>
+        /// <returns>A volume on that grid of the type of <paramref name="labels"/>, axis 0 fastest.</returns>
+        public static unsafe Volume OnGrid(Volume labels, Volume grid, MeasureOptions options = null)
+        {
+            if (labels == null || grid == null)
+            {
+                throw new ArgumentNullException(labels == null ? "labels" : "grid");
+            }
+            Library.Check();
+            options = options ?? new MeasureOptions();
+            using (var watch = new Watch(null, default(System.Threading.CancellationToken)))
+            using (var call = new NativeCall())
+            {
+                vxs_volume rawLabels, rawGrid;
+                labels.Fill(&rawLabels, call);
+                grid.Fill(&rawGrid, call);
+                var voxels = VoxelBuffer.ForLabels((VoxelType)rawLabels.dtype, grid.VoxelCount);
+                vxs_labels raw;
+                VoxsegException.Check(NativeMethods.vxs_labels_init(&raw, (ulong)sizeof(vxs_labels)));
+                raw.dtype = rawLabels.dtype;
+                raw.data = voxels.At(call);
+                raw.data_size = (ulong)voxels.Bytes;
+                vxs_measure_options rawOptions;
+                options.Fill(&rawOptions, watch, call);
+                ErrorHandle error;
+                var status = NativeMethods.vxs_labels_on_grid(&rawLabels, &rawGrid, &raw, &rawOptions, out error);
+                VoxsegException.Check(status, error);
+                return grid.WithVoxels(voxels);
+            }
+        }
     }
 }

@@ -278,6 +278,10 @@ namespace Voxseg
         public int robust_crop;
         public int split;
         public double remove_small;
+        public int crop_to_body;
+        public int on_network_grid;
+        public int smooth;
+        public int first_order;
     }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -671,6 +675,9 @@ namespace Voxseg
         public static extern int vxs_labels_init(vxs_labels* labels, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_labels_on_grid(vxs_volume* labels, vxs_volume* grid, vxs_labels* @out, vxs_measure_options* options, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_log_set_callback(vxs_log_callback callback, void* user_data, int level, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
@@ -735,6 +742,9 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_plan_create(ModelHandle model, vxs_plan_options* options, out PlanHandle plan, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_plan_label_grid(PlanHandle plan, vxs_volume* volume, vxs_volume* grid, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_plan_report_for(PlanHandle plan, vxs_volume* volume, vxs_plan_report* report, out ErrorHandle error);

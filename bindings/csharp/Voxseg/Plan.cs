@@ -63,6 +63,28 @@ namespace Voxseg
             }
         }
 
+        /// <summary>
+        /// The grid of the labels of a volume: its own, unless a task keeps labels on the networks' grid. Without voxels. Only
+        /// the volume's grid is looked at.
+        /// </summary>
+        /// <exception cref="PlanBusyException">The plan is running.</exception>
+        public Volume LabelGrid(Volume volume)
+        {
+            if (volume == null)
+            {
+                throw new ArgumentNullException("volume");
+            }
+            using (var call = new NativeCall())
+            {
+                vxs_volume raw, grid;
+                volume.Fill(&raw, call);
+                VoxsegException.Check(NativeMethods.vxs_volume_init(&grid, (ulong)sizeof(vxs_volume)));
+                ErrorHandle error;
+                VoxsegException.Check(NativeMethods.vxs_plan_label_grid(Handle, &raw, &grid, out error), error);
+                return Volume.Grid(&grid);
+            }
+        }
+
         /// <summary>Segments a volume. Blocks until it is done, cancelled or failed; the plan can then be used again.</summary>
         /// <param name="volume">The image, in your memory.</param>
         /// <param name="progress">
@@ -70,7 +92,7 @@ namespace Voxseg
         /// </param>
         /// <param name="cancellation">Stops the run within one tile; any thread may request it.</param>
         /// <param name="options">Your own buffer for the labels, and maps; null for neither.</param>
-        /// <returns>The labels, on the volume's own grid.</returns>
+        /// <returns>The labels, on the volume's own grid, or that of <see cref="LabelGrid"/>.</returns>
         /// <exception cref="OperationCanceledException">It was cancelled. Nothing was written.</exception>
         /// <exception cref="InputException">The volume can't be segmented by this model.</exception>
         /// <exception cref="MemoryBudgetException">It would need more memory than it may.</exception>
@@ -88,9 +110,10 @@ namespace Voxseg
             var handle = Handle;
             cancellation.ThrowIfCancellationRequested();
             options = options ?? new SegmentOptions();
+            var grid = LabelGrid(volume);
             var labels = options.Labels ?? (highestLabel > byte.MaxValue
-                ? (Array)new ushort[volume.VoxelCount]
-                : new byte[volume.VoxelCount]);
+                ? (Array)new ushort[grid.VoxelCount]
+                : new byte[grid.VoxelCount]);
             var outputs = new Outputs(volume, labels, options.Maps);
             using (var watch = new Watch(progress, cancellation))
             using (var call = new NativeCall())
@@ -114,7 +137,7 @@ namespace Voxseg
                 {
                     watch.Check(status, error);
                     var about = options.Record ? Text.From(NativeMethods.vxs_record_json(owned)) : null;
-                    return new LabelMap(volume, labels, new RunReport(&report), about);
+                    return new LabelMap(grid, labels, new RunReport(&report), about);
                 }
             }
         }

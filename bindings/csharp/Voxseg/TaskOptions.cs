@@ -29,6 +29,30 @@ namespace Voxseg
         /// <summary>How the volume is brought to the networks' grid.</summary>
         public Resampling Resampling { get; set; } = Resampling.Linear;
 
+        /// <summary>
+        /// Whether only the part of a CT volume is looked at in which a rough segmentation finds the body. For tasks that look
+        /// at the whole volume otherwise.
+        /// </summary>
+        public bool CropToBody { get; set; }
+
+        /// <summary>
+        /// Whether labels stay on the networks' grid, which <see cref="Plan.LabelGrid"/> tells. For tasks that look at the whole
+        /// volume.
+        /// </summary>
+        public bool OnNetworkGrid { get; set; }
+
+        /// <summary>
+        /// Whether labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those of
+        /// the nearest voxels.
+        /// </summary>
+        public bool Smooth { get; set; }
+
+        /// <summary>
+        /// Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For "total",
+        /// "total_fast" and "total_fastest".
+        /// </summary>
+        public bool FirstOrder { get; set; }
+
         internal unsafe void Fill(vxs_task_options* raw, NativeCall call)
         {
             VoxsegException.Check(NativeMethods.vxs_task_options_init(raw, (ulong)sizeof(vxs_task_options)));
@@ -36,6 +60,10 @@ namespace Voxseg
             raw->robust_crop = RobustCrop ? 1 : 0;
             raw->split = Split ? 1 : 0;
             raw->remove_small = RemoveSmall;
+            raw->crop_to_body = CropToBody ? 1 : 0;
+            raw->on_network_grid = OnNetworkGrid ? 1 : 0;
+            raw->smooth = Smooth ? 1 : 0;
+            raw->first_order = FirstOrder ? 1 : 0;
             if (Subset != null && Subset.Count > 0)
             {
                 var names = new List<IntPtr>();

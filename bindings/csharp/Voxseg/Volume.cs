@@ -74,6 +74,24 @@ namespace Voxseg
             return new Volume(new VoxelBuffer[0], new[] { nx, ny, nz });
         }
 
+        /// <summary>The grid that the library told, without voxels.</summary>
+        internal static unsafe Volume Grid(vxs_volume* raw)
+        {
+            var grid = Grid((long)raw->shape[0], (long)raw->shape[1], (long)raw->shape[2]);
+            grid.spacing = new double[3];
+            for (var axis = 0; axis < 3; axis++)
+            {
+                grid.spacing[axis] = raw->spacing[axis];
+                grid.origin[axis] = raw->origin[axis];
+            }
+            for (var i = 0; i < 9; i++)
+            {
+                grid.direction[i] = raw->direction[i];
+            }
+            grid.Ras = (raw->flags & (uint)NativeMethods.VXS_VOLUME_RAS) != 0;
+            return grid;
+        }
+
         /// <summary>Voxels along axes 0, 1 and 2.</summary>
         public long[] Shape
         {

@@ -96,6 +96,21 @@ namespace Voxseg
             return voxels == null ? null : new VoxelBuffer(voxels);
         }
 
+        /// <summary>New memory for so many labels.</summary>
+        internal static VoxelBuffer ForLabels(VoxelType type, long count)
+        {
+            switch (type)
+            {
+                case VoxelType.Int8: return new sbyte[count];
+                case VoxelType.UInt8: return new byte[count];
+                case VoxelType.Int16: return new short[count];
+                case VoxelType.UInt16: return new ushort[count];
+                case VoxelType.Int32: return new int[count];
+                case VoxelType.UInt32: return new uint[count];
+            }
+            throw new ArgumentException("found " + type + ", expected integers, for a label map", "labels");
+        }
+
         /// <summary>Its address during a call.</summary>
         internal unsafe void* At(NativeCall call)
         {

@@ -41,6 +41,17 @@ class Measured(unittest.TestCase):
         self.assertEqual(found.shares([0, 25, 31]), [1, 0.5, 0])
         self.assertIn("label 9", repr(found))
 
+    def test_labels_on_a_dose_grid(self) -> None:
+        dose = np.zeros((8, 4, 4), np.float32)
+        found = voxseg.on_grid(self.labels, dose, spacing=(1, 1, 2), grid_spacing=(2, 2, 2))
+        self.assertEqual((found.shape, found.dtype), ((8, 4, 4), np.uint8))
+        np.testing.assert_array_equal(found, self.labels[:, ::2, ::2])
+        swapped = self.labels.astype(">u2")
+        again = voxseg.on_grid(swapped, dose, spacing=(1, 1, 2), grid_spacing=(2, 2, 2), threads=1)
+        np.testing.assert_array_equal(again, found)
+        with self.assertRaisesRegex(voxseg.ArgumentError, "labels.dtype"):
+            voxseg.on_grid(dose, dose, spacing=(1, 1, 1), grid_spacing=(1, 1, 1))
+
     def test_stopping(self) -> None:
         cancel = voxseg.Cancel()
         cancel.request()

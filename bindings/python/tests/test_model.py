@@ -32,6 +32,27 @@ class Tasks(unittest.TestCase):
             inside = np.isin(expected(), [values[name] for name in names])
             self.assertTrue(np.all(inside[found.labels == value]), names)
 
+    def test_labels_on_the_networks_grid(self) -> None:
+        file = REPOSITORY / "examples/models/organs.task.json"
+        opened = voxseg.Model.open_task(file, REPOSITORY / "examples/models", on_network_grid=True)
+        made = voxseg.Plan(opened)
+        fine = np.repeat(np.repeat(ct(), 2, 1), 2, 2)
+        spacing, origin = (1.5, 1.5, 3.0), (7.0, -8.0, 9.0)
+        place = made.label_grid(fine, spacing, origin=origin)
+        self.assertEqual((place.shape, place.spacing), (SMALL[::-1], SPACING))
+        # The corner of x and y that stays is the last one of an image that runs to the left and to the back.
+        moved = (7.0 + 1.5 * 31 - 3.0 * 15, -8.0 + 1.5 * 23 - 3.0 * 11, 9.0)
+        np.testing.assert_allclose(place.origin, moved)
+        found = made.segment(fine, spacing, origin=origin)
+        self.assertEqual(found.labels.shape, SMALL)
+        own = np.empty(SMALL, np.uint16)
+        again = made.segment(fine, spacing, origin=origin, labels_out=own)
+        self.assertIs(again.labels, own)
+        np.testing.assert_array_equal(own, found.labels)
+        with self.assertRaisesRegex(ValueError, "labels_out"):
+            made.segment(fine, spacing, labels_out=np.empty(fine.shape, np.uint8))
+        self.assertEqual(plan().label_grid(fine, spacing).shape, fine.shape[::-1])
+
     def test_what_is_missing_is_named(self) -> None:
         with self.assertRaisesRegex(voxseg.ModelError, "Dataset291.*Apache-2.0"):
             voxseg.Model.open_task("total", "no/such/folder", subset=["liver"])
@@ -39,6 +60,12 @@ class Tasks(unittest.TestCase):
             voxseg.Model.open_task("total", "no/such/folder", subset=["tail"])
         with self.assertRaises(ValueError):
             voxseg.Model.open_task("total", "no/such/folder", resampling="best")
+        with self.assertRaisesRegex(voxseg.ArgumentError, "on_network_grid"):
+            voxseg.Model.open_task("skin", "no/such/folder", on_network_grid=True)
+        with self.assertRaisesRegex(voxseg.ArgumentError, "first_order"):
+            voxseg.Model.open_task("total_mr", "no/such/folder", first_order=True, smooth=True)
+        with self.assertRaisesRegex(voxseg.ArgumentError, "crop_to_body"):
+            voxseg.Model.open_task("total_mr", "no/such/folder", crop_to_body=True)
 
 
 class Records(unittest.TestCase):

@@ -37,7 +37,8 @@ pub struct Arguments {
     /// What makes a label of the first map and one of the second the same
     #[arg(long = "match", value_enum, value_name = "HOW", default_value_t = Matching::Value)]
     matching: Matching,
-    /// The model's folder or a task's name whose labels the maps hold; twice for one of each map
+    /// The model's folder, a task's name (or total_v1) or a table of labels (.csv) that tells what the maps hold; twice for
+    /// one of each map
     #[arg(long, value_name = "FOLDER", required_if_eq_any([("matching", "name"), ("matching", "term")]))]
     model: Vec<PathBuf>,
 }
@@ -55,7 +56,7 @@ enum Matching {
 
 /// The labels of the models of both maps; none without models.
 fn tables(models: &[PathBuf]) -> Outcome<[Vec<Label>; 2]> {
-    let table = |model: &PathBuf| -> Outcome<Vec<Label>> { Ok(labels_of(model)?) };
+    let table = |model: &PathBuf| labels_of(model);
     match models {
         [] => Ok([Vec::new(), Vec::new()]),
         [both] => table(both).map(|labels| [labels.clone(), labels]),

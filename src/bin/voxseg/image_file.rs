@@ -98,6 +98,12 @@ impl ImageFile {
         ImageFile { geometry, dtype, channels: 1, bytes, slope: 1.0, intercept: 0.0, header }
     }
 
+    /// As a pattern for results on another grid, which have no header to look like.
+    pub fn on_grid(&self, grid: &Geometry) -> Self {
+        let header = self.header.clone().filter(|_| *grid == self.geometry);
+        ImageFile { geometry: grid.clone(), header, bytes: Vec::new(), ..*self }
+    }
+
     /// The voxels of a channel.
     pub fn channel(&self, channel: usize) -> &[u8] {
         let size = self.geometry.voxels() * self.dtype.size();

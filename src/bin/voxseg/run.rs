@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use voxseg::engine::cpu::{CpuOptions, Isa, Mode};
 use voxseg::engine::{Device, DeviceOptions};
-use voxseg::labels::LabelBuffer;
+use voxseg::labels::{LabelBuffer, labels_on_grid};
 use voxseg::model::Model;
 use voxseg::plan::{Blending, PlanOptions, PlanReport, Precision};
 use voxseg::progress::Run;
@@ -176,9 +176,9 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let volume = image.volume()?;
     let largest = labels_of.iter().map(|label| label.value).max().unwrap_or(0);
     let dtype = if largest < 256 { DType::U8 } else { DType::U16 };
-    let mut bytes = vec![0; image.geometry.voxels() * dtype.size()];
-    let layout = Layout::dense(image.geometry.shape, dtype);
-    let mut buffer = LabelBuffer::new(&image.geometry, dtype, layout, &mut bytes)?;
+    let grid = plan.label_grid(&image.geometry)?;
+    let mut bytes = vec![0; grid.voxels() * dtype.size()];
+    let mut buffer = LabelBuffer::new(&grid, dtype, Layout::dense(grid.shape, dtype), &mut bytes)?;
     let mut map_bytes: Vec<Vec<u8>> =
         wanted.iter().map(|(_, dtype, _)| vec![0; image.geometry.voxels() * dtype.size()]).collect();
     let mut maps: Vec<MapBuffer> = wanted
@@ -203,7 +203,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     };
 
     lap();
-    let mut labels = image.sibling(dtype, bytes);
+    let mut labels = image.on_grid(&grid).sibling(dtype, bytes);
     if let Some(header) = &mut labels.header {
         header.describe(concat!("voxseg ", env!("CARGO_PKG_VERSION")));
     }
@@ -213,13 +213,19 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     }
     times.write = lap();
     let values = labels.labels(&arguments.out)?;
-    let counts = count(&values, &labels_of, image.geometry.voxel_volume());
+    let counts = count(&values, &labels_of, grid.voxel_volume());
     if let Some(path) = &arguments.report {
         let report = report::report(record, &counts);
         std::fs::write(path, format!("{report:#}\n")).map_err(|error| Failure::write(path, error))?;
     }
     if let Some(path) = &arguments.picture {
-        picture::write(path, &image, &values, &counts, &name, &arguments.caption)?;
+        let shown = if grid == image.geometry {
+            values
+        } else {
+            let bytes = labels_on_grid(&labels.volume()?, &image.geometry, planned.threads)?;
+            image.sibling(dtype, bytes).labels(path)?
+        };
+        picture::write(path, &image, &shown, &counts, &name, &arguments.caption)?;
     }
     if !arguments.quiet {
         summary(out, &counts, &planned, &result, &times)?;

@@ -28,7 +28,7 @@ pub struct Arguments {
     /// A dose to give the share for that receives at least as much; as often as needed
     #[arg(long, value_name = "DOSE", requires = "dose")]
     level: Vec<f64>,
-    /// The model's folder or a task's name, for names of labels
+    /// The model's folder, a task's name (or total_v1) or a table of labels (.csv), for names of labels
     #[arg(long, value_name = "FOLDER")]
     model: Option<PathBuf>,
     /// Print JSON

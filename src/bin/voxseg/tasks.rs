@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use voxseg::labels::Label;
+use voxseg::labels::{Label, label_table};
 use voxseg::model::task::{OpenedTask, Task, TaskOptions, TaskResampling};
 use voxseg::model::{Model, ModelOptions};
 
@@ -34,6 +34,18 @@ pub struct TaskArguments {
     /// Cut the volume into three parts along the body, which large ones are anyway
     #[arg(long, requires = "task")]
     split: bool,
+    /// Look only at the part of a CT volume that shows the body, found roughly first
+    #[arg(long, requires = "task")]
+    crop_to_body: bool,
+    /// Write the labels on the networks' grid, which is coarser for the fast tasks
+    #[arg(long, requires = "task")]
+    on_network_grid: bool,
+    /// Give labels smooth borders where they come back to the image's grid
+    #[arg(long, requires = "task")]
+    smooth: bool,
+    /// Give labels the values that they had in TotalSegmentator 1
+    #[arg(long, requires = "task")]
+    first_order: bool,
 }
 
 impl TaskArguments {
@@ -46,20 +58,33 @@ impl TaskArguments {
             remove_small: self.remove_small,
             resampling: self.resampling,
             split: self.split,
+            crop_to_body: self.crop_to_body,
+            on_network_grid: self.on_network_grid,
+            smooth: self.smooth,
+            first_order: self.first_order,
         };
         Task::find(task)?.open(weights, &options).map(Some)
     }
 }
 
-/// The labels of a model, or of a task by its name or file.
-pub fn labels_of(model: &Path) -> voxseg::Result<Vec<Label>> {
-    match model
-        .to_str()
-        .filter(|name| name.ends_with(".json") || Task::names().iter().any(|task| task == name))
-    {
-        Some(task) => Ok(Task::find(task)?.labels().to_vec()),
-        None => Ok(Model::open(model, &ModelOptions::default())?.labels().to_vec()),
+/// TotalSegmentator 1's `total`, for comparing label maps that it made.
+const FIRST: &str = "total_v1";
+
+/// The labels of a model, of a task by its name or file, or of a table (.csv).
+pub fn labels_of(model: &Path) -> Outcome<Vec<Label>> {
+    let name = model.to_str().unwrap_or_default();
+    if name == FIRST {
+        return Ok(Task::named("total")?.labels_in_first_order().unwrap_or_default().to_vec());
     }
+    if name.ends_with(".csv") {
+        let table =
+            std::fs::read(model).map_err(|source| voxseg::Error::Read { path: model.into(), source })?;
+        return Ok(label_table(&table, name)?);
+    }
+    if name.ends_with(".json") || Task::names().iter().any(|task| task == name) {
+        return Ok(Task::find(name)?.labels().to_vec());
+    }
+    Ok(Model::open(model, &ModelOptions::default())?.labels().to_vec())
 }
 
 fn resampling(text: &str) -> Result<TaskResampling, String> {

@@ -171,4 +171,8 @@ impl Engine for CpuEngine {
     fn workspace_bytes(&self) -> u64 {
         self.program.working_bytes() + self.program.weight_bytes()
     }
+
+    fn loaded_bytes(&self) -> u64 {
+        self.program.weight_bytes()
+    }
 }

@@ -1,5 +1,5 @@
 use super::{Image, assert_near, indices, oblique, position};
-use crate::labels::{LabelDose, dose};
+use crate::labels::{LabelBuffer, LabelDose, dose, labels_on_grid, statistics, write_labels_on_grid};
 use crate::progress::Run;
 use crate::volume::{DType, Geometry, Layout, Volume};
 
@@ -66,6 +66,53 @@ fn a_linear_dose_on_a_coarse_oblique_grid() {
     assert_eq!(dose(&labels.volume(), &field.volume(), 1, &mut Run::default()).unwrap(), found);
     let turned = &dose(&labels.turned().volume(), &field.volume(), 2, &mut Run::default()).unwrap()[0];
     assert_doses(turned, &expected(&labels));
+}
+
+/// The other way: labels on the dose's grid, whose voxels' own doses count. The means agree within the change of the dose
+/// over a voxel's half.
+#[test]
+fn labels_on_the_grid_of_the_dose() {
+    let labels = sphere(8.0);
+    let shape = [14, 15, 12];
+    let unplaced = oblique(shape, [1.5, 1.2, 2.0], [0.0; 3]);
+    let middle = position(&unplaced, shape.map(|length| length / 2));
+    let grid = Geometry { origin: [0, 1, 2].map(|axis| CENTER[axis] - middle[axis]), ..unplaced };
+    for labels in [&labels, &labels.turned()] {
+        let bytes = labels_on_grid(&labels.volume(), &grid, 2).unwrap();
+        let mut bytes_of_buffer = vec![0xAB; bytes.len()];
+        let layout = Layout::dense(grid.shape, labels.dtype);
+        let mut out = LabelBuffer::new(&grid, labels.dtype, layout, &mut bytes_of_buffer).unwrap();
+        write_labels_on_grid(&labels.volume(), &grid, &mut out, 1).unwrap();
+        assert_eq!(bytes_of_buffer, bytes);
+        let map = Volume::new(grid.clone(), labels.dtype, layout, vec![&bytes]).unwrap();
+        let field = Image::intensities(&grid, |voxel| linear(position(&grid, voxel)));
+        let found = statistics(&map, Some((&field.volume(), 0)), 2, &mut Run::default()).unwrap();
+        let sampled = &dose(&labels.volume(), &field.volume(), 2, &mut Run::default()).unwrap()[0];
+        let mean = found[0].intensities.unwrap().mean;
+        assert_eq!((found.len(), found[0].label), (1, 1));
+        assert!((mean - linear(CENTER)).abs() < 0.5 && (mean - sampled.mean).abs() < 0.5, "{mean}");
+        let volume = found[0].milliliters;
+        let expected = 4.0 / 3.0 * std::f64::consts::PI * 8.0_f64.powi(3) / 1000.0;
+        assert!((volume / expected - 1.0).abs() < 0.05, "{volume} mL instead of {expected}");
+        // Without resampling the numbers are those that the definition gives.
+        let inside = indices(grid.shape).filter(|&voxel| {
+            let at = position(&grid, voxel);
+            let first = position(&labels.grid, [0; 3]);
+            let step = labels.grid.spacing;
+            let index = [0, 1, 2].map(|axis| ((at[axis] - first[axis]) / step[axis] + 0.5).floor());
+            let within = |axis: usize| index[axis] >= 0.0 && index[axis] < labels.grid.shape[axis] as f64;
+            (0..3).all(within) && {
+                let center = position(&labels.grid, index.map(|index| index as usize));
+                (0..3).map(|axis| (center[axis] - CENTER[axis]).powi(2)).sum::<f64>() < 64.0
+            }
+        });
+        assert_eq!(inside.count() as u64, found[0].voxels);
+    }
+    let mut bytes = vec![0; 2 * grid.voxels()];
+    let mut out =
+        LabelBuffer::new(&grid, DType::U16, Layout::dense(grid.shape, DType::U16), &mut bytes).unwrap();
+    let error = write_labels_on_grid(&labels.volume(), &grid, &mut out, 1).unwrap_err().to_string();
+    assert!(error.contains("out.dtype"), "{error}");
 }
 
 /// RT Dose stores whole numbers with a scaling.

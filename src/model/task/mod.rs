@@ -16,6 +16,7 @@ use super::Fold;
 use crate::error::{Error, Result};
 use crate::labels::Label;
 
+pub(crate) use opened::{Link, LinkCrop};
 pub use opened::{OpenedTask, Part};
 
 /// A task, as data.
@@ -25,9 +26,13 @@ pub struct Task {
     pub(crate) modality: String,
     pub(crate) licence: String,
     pub(crate) labels: Vec<Label>,
+    /// Its labels as TotalSegmentator 1 numbered them.
+    pub(crate) first_order: Option<Vec<Label>>,
     pub(crate) spacing: Option<[f64; 3]>,
     pub(crate) step: Option<f64>,
     pub(crate) models: Vec<TaskModel>,
+    /// The task whose labels the rules turn into this one's, in the place of models.
+    pub(crate) source: Option<Arc<Task>>,
     pub(crate) crop: Option<Crop>,
     pub(crate) rough: Option<Rough>,
     pub(crate) rules: Vec<Rule>,
@@ -75,6 +80,18 @@ pub(crate) enum Rule {
     Dilate(f64),
     /// What is further than so many millimetres from these labels of the cropping task goes.
     RemoveOutside { labels: Vec<u32>, distance: f64 },
+    /// Each label grows by so many millimetres into the background, on the volume's grid, and stays only where another
+    /// task finds one of these labels.
+    ClipTo { task: Arc<Task>, labels: Vec<u32>, distance: f64 },
+    /// The skin around these labels of the source becomes label 1.
+    Skin(Vec<u32>),
+}
+
+impl Rule {
+    /// Whether it works on the volume's own grid, after labels were brought there.
+    pub fn is_on_volume(&self) -> bool {
+        matches!(self, Rule::RemoveOutside { .. } | Rule::ClipTo { .. } | Rule::Skin(_))
+    }
 }
 
 /// How to run a task.
@@ -92,6 +109,17 @@ pub struct TaskOptions {
     /// Whether the volume is cut into three overlapping parts along the body, which otherwise happens to large ones
     /// only.
     pub split: bool,
+    /// Whether only the part of the volume is looked at in which a rough segmentation finds the body. For CT tasks that
+    /// look at the whole volume otherwise.
+    pub crop_to_body: bool,
+    /// Whether labels stay on the networks' grid ([`label_grid`](crate::task::TaskPlan::label_grid)). For tasks that look at the whole volume.
+    pub on_network_grid: bool,
+    /// Whether the labels come back to the volume's grid with smooth borders, each interpolated by itself, where
+    /// otherwise each voxel has that of the nearest.
+    pub smooth: bool,
+    /// Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. Only
+    /// for `total`.
+    pub first_order: bool,
 }
 
 /// How a volume comes to the grid of a task's networks.
@@ -163,10 +191,23 @@ impl Task {
         &self.labels
     }
 
+    /// Its labels as TotalSegmentator 1 numbered them, the background first; `None` for tasks that it didn't have.
+    pub fn labels_in_first_order(&self) -> Option<&[Label]> {
+        self.first_order.as_deref()
+    }
+
     /// The spacing in millimetres that the volume is brought to, along the patient's axes; `None` where each model
     /// does that by itself.
     pub fn spacing(&self) -> Option<[f64; 3]> {
         self.spacing
+    }
+
+    /// The task whose labels one of its rules looks at on the volume's grid.
+    fn beside(&self) -> Option<&Arc<Task>> {
+        self.rules.iter().find_map(|rule| match rule {
+            Rule::ClipTo { task, .. } => Some(task),
+            _ => None,
+        })
     }
 
     /// The value of a label.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Crop, Task, TaskModel, TaskOptions};
+use super::{Crop, Rule, Task, TaskModel, TaskOptions, TaskResampling};
 use crate::error::{Error, Result};
 use crate::labels::Label;
 use crate::model::{Model, ModelOptions, describe_label, hexadecimal};
@@ -16,7 +16,7 @@ use crate::model::{Model, ModelOptions, describe_label, hexadecimal};
 pub struct OpenedTask {
     pub(crate) task: Arc<Task>,
     pub(crate) options: TaskOptions,
-    /// What runs, in order: each link looks at the part of the volume that the one before it found.
+    /// What runs, in order; the last one is the task itself.
     pub(crate) links: Vec<Link>,
     labels: Vec<Label>,
     identity: String,
@@ -26,9 +26,21 @@ pub struct OpenedTask {
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub task: Arc<Task>,
-    /// Which labels of the link before give the box, and its margin in millimetres.
-    pub crop: Option<(Vec<u32>, [f64; 3])>,
+    pub crop: Option<LinkCrop>,
+    /// The earlier link whose labels the rules look at.
+    pub beside: Option<usize>,
     pub parts: Vec<Part>,
+}
+
+/// The part of the volume that a link looks at.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkCrop {
+    /// The earlier link that finds it.
+    pub link: usize,
+    /// Which of its labels give the box.
+    pub labels: Vec<u32>,
+    /// The box's margin in millimetres.
+    pub margin: [f64; 3],
 }
 
 /// One of a task's models on disk.
@@ -54,8 +66,8 @@ impl Task {
             return Err(Error::argument("options.remove_small", volume, "a volume in cubic millimetres"));
         }
         let task = Arc::new(self.clone());
-        let mut crop = self.crop.clone();
         let mut labels = self.labels.clone();
+        let mut crop = self.crop.clone();
         if !options.subset.is_empty() {
             let values: Vec<u32> = options
                 .subset
@@ -65,17 +77,18 @@ impl Task {
             labels.retain(|label| label.value == 0 || values.contains(&label.value));
             crop = Some(self.crop_of_subset(options)?);
         }
-        let mut links = Vec::new();
-        let mut here = Some((task.clone(), crop));
-        while let Some((task, crop)) = here {
-            // Of the tasks that others crop by all models run.
-            let subset = if links.is_empty() { &options.subset[..] } else { &[] };
-            let parts = task.parts(weights, subset)?;
-            here = crop.as_ref().map(|crop| (crop.task.clone(), crop.task.crop.clone()));
-            let crop = crop.map(|crop| (crop.labels, crop.margin));
-            links.push(Link { task, crop, parts });
+        if options.crop_to_body {
+            let cropped = crop.is_some() || self.source.as_ref().is_some_and(|source| source.crop.is_some());
+            crop = Some(self.crop_to_body(cropped)?);
         }
-        links.reverse();
+        if options.first_order {
+            labels = self.in_first_order(&labels)?;
+        }
+        if options.on_network_grid {
+            self.check_network_grid(crop.is_some(), options)?;
+        }
+        let mut links = Vec::new();
+        task.add_to(&mut links, crop, weights, &options.subset)?;
         let mut hash = Sha256::new();
         hash.update(format!("{task:?} {options:?}"));
         links.iter().flat_map(|link| &link.parts).for_each(|part| hash.update(&part.identity));
@@ -97,6 +110,75 @@ impl Task {
         let value = |name: &String| task.value(name).map_err(|_| task.not_a_label(name));
         let labels = options.subset.iter().map(value).collect::<Result<_>>()?;
         Ok(Crop { task, labels, margin: [MARGIN; 3] })
+    }
+
+    /// The crop around the body, a little larger, which TotalSegmentator calls `body_seg`.
+    fn crop_to_body(&self, cropped: bool) -> Result<Crop> {
+        let refused = |expected: &str| Err(Error::argument("options.crop_to_body", true, expected));
+        if cropped {
+            return refused("false: the task or its subset looks at a part of the volume already");
+        }
+        if self.modality == "MR" {
+            return refused("false: the body is found in CT volumes only");
+        }
+        let task = Arc::new(Task::named("body_fast")?);
+        let labels = task.labels.iter().map(|label| label.value).filter(|&value| value > 0).collect();
+        Ok(Crop { task, labels, margin: [MARGIN_OF_BODY; 3] })
+    }
+
+    /// These of its labels with the values that TotalSegmentator 1 gave them.
+    pub(super) fn in_first_order(&self, labels: &[Label]) -> Result<Vec<Label>> {
+        let Some(first) = &self.first_order else {
+            let expected = format!("false: {} has one order of labels only", self.name);
+            return Err(Error::argument("options.first_order", true, expected));
+        };
+        let kept = |label: &&Label| labels.iter().any(|now| now.name == label.name);
+        let left: Vec<Label> = first.iter().filter(kept).cloned().collect();
+        if left.len() < 2 {
+            let names: Vec<&str> = labels.iter().map(|label| &*label.name).collect();
+            let expected = "names of labels that TotalSegmentator 1 had, with options.first_order";
+            return Err(Error::argument("options.subset", names[1..].join(", "), expected));
+        }
+        Ok(left)
+    }
+
+    /// Refuses labels on the networks' grid where something is done on the volume's.
+    fn check_network_grid(&self, cropped: bool, options: &TaskOptions) -> Result<()> {
+        let expected = if cropped {
+            "false: the task looks at a part of the volume only"
+        } else if self.source.is_some() || self.rules.iter().any(Rule::is_on_volume) {
+            "false: the task's rules work on the volume's own grid"
+        } else if options.resampling == TaskResampling::Network {
+            "false, as each network brings its scores back to the volume's grid by itself"
+        } else {
+            return Ok(());
+        };
+        Err(Error::argument("options.on_network_grid", true, expected))
+    }
+
+    /// Adds what the task needs and then itself to the links of a chain, and tells its number.
+    fn add_to(
+        self: &Arc<Self>,
+        links: &mut Vec<Link>,
+        crop: Option<Crop>,
+        weights: &Path,
+        subset: &[String],
+    ) -> Result<usize> {
+        if let Some(source) = &self.source {
+            let beside = Some(source.add_to(links, crop.or(source.crop.clone()), weights, &[])?);
+            links.push(Link { task: self.clone(), crop: None, beside, parts: Vec::new() });
+            return Ok(links.len() - 1);
+        }
+        let parts = self.parts(weights, subset)?;
+        // Of the tasks that others need all models run.
+        let mut add = |task: &Arc<Task>| task.add_to(links, task.crop.clone(), weights, &[]);
+        let link_of_crop = crop.as_ref().map(|crop| add(&crop.task)).transpose()?;
+        let looks_there = self.rules.iter().any(|rule| matches!(rule, Rule::RemoveOutside { .. }));
+        let beside = self.beside().map(add).transpose()?.or(link_of_crop.filter(|_| looks_there));
+        let crop = crop.zip(link_of_crop);
+        let crop = crop.map(|(Crop { labels, margin, .. }, link)| LinkCrop { link, labels, margin });
+        links.push(Link { task: self.clone(), crop, beside, parts });
+        Ok(links.len() - 1)
     }
 
     /// The models that know any of the labels of `subset`, or all.
@@ -148,6 +230,8 @@ impl Task {
 
 /// What TotalSegmentator leaves around a subset, in millimetres.
 const MARGIN: f64 = 20.0;
+/// And around the body.
+const MARGIN_OF_BODY: f64 = 3.0;
 
 impl OpenedTask {
     /// The task's name.
@@ -182,8 +266,8 @@ impl OpenedTask {
             let folds = part.options.folds.as_ref().map(|folds| format!("{folds:?}"));
             json!({
                 "task": link.task.name,
-                "crop_labels": link.crop.as_ref().map(|(labels, _)| labels),
-                "crop_margin": link.crop.as_ref().map(|(_, margin)| margin),
+                "crop_labels": link.crop.as_ref().map(|crop| &crop.labels),
+                "crop_margin": link.crop.as_ref().map(|crop| crop.margin),
                 "model": part.path.display().to_string(),
                 "folds": folds,
                 "values": part.values,

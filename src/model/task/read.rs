@@ -26,19 +26,31 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
     if labels.len() > 1 << 16 {
         return Err(named.wrong("at most 65535 labels"));
     }
+    let first_order = match json.find("first_order") {
+        None => None,
+        Some(list) if list.is_list() => Some(table(&names(&list)?)),
+        Some(other) => find(other.text()?)?.first_order,
+    };
+    let source = json.find("from").map(|task| Ok::<_, Error>(Arc::new(find(task.text()?)?))).transpose()?;
+    let models = match &source {
+        None => json.get("models")?.list()?.iter().map(model).collect::<Result<_>>()?,
+        Some(_) => Vec::new(),
+    };
     let mut task = Task {
         name,
         modality: text("modality", "")?,
         licence: text("licence", "not stated")?,
         labels,
+        first_order,
         spacing: json.find("spacing").map(|spacing| spacing.axes(1.0, positive)).transpose()?,
         step: json.find("step").map(|step| share(&step)).transpose()?,
-        models: json.get("models")?.list()?.iter().map(model).collect::<Result<_>>()?,
+        models,
+        source,
         crop: None,
         rough: None,
         rules: Vec::new(),
     };
-    if task.models.is_empty() {
+    if task.models.is_empty() && task.source.is_none() {
         return Err(json.get("models")?.wrong("one model or more"));
     }
     if let Some(crop) = json.find("crop") {
@@ -52,7 +64,10 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
         task.rough = Some(Rough { task: other("task")?, robust: other("robust")? });
     }
     if let Some(rules) = json.find("after") {
-        task.rules = rules.list()?.iter().map(|json| rule(json, &task)).collect::<Result<_>>()?;
+        task.rules = rules.list()?.iter().map(|json| rule(json, &task, find)).collect::<Result<_>>()?;
+        if task.rules.iter().filter(|rule| rule.is_on_volume()).count() > 1 {
+            return Err(rules.wrong("at most one of remove_outside, clip_to and skin"));
+        }
     }
     Ok(task)
 }
@@ -102,8 +117,12 @@ fn model(json: &Json) -> Result<TaskModel> {
     Ok(TaskModel { path: path.text()?.into(), folds, labels })
 }
 
-fn rule(json: &Json, task: &Task) -> Result<Rule> {
+fn rule(json: &Json, task: &Task, find: Find) -> Result<Rule> {
     let [(kind, argument), ..] = &json.members()?[..] else { return Err(json.wrong("a rule")) };
+    // There is no grid of networks where no models run.
+    if task.source.is_some() && *kind != "skin" {
+        return Err(json.wrong("skin, for a task with `from`"));
+    }
     let cropping = || match &task.crop {
         Some(crop) => values(argument, &crop.task),
         None => Err(json.wrong("a rule of a task with `crop`")),
@@ -118,9 +137,19 @@ fn rule(json: &Json, task: &Task) -> Result<Rule> {
         "remove_outside" => {
             Rule::RemoveOutside { labels: cropping()?, distance: positive(&json.get("distance")?)? }
         }
+        "clip_to" => {
+            let other = Arc::new(find(json.get("task")?.text()?)?);
+            let labels = values(argument, &other)?;
+            Rule::ClipTo { task: other, labels, distance: positive(&json.get("distance")?)? }
+        }
+        "skin" => match &task.source {
+            Some(source) => Rule::Skin(values(argument, source)?),
+            None => return Err(json.wrong("a rule of a task with `from`")),
+        },
         _ => {
             return Err(json.wrong(
-                "keep_largest, remove_small, separate_vertebrae, dilate or remove_outside as the first entry",
+                "keep_largest, remove_small, separate_vertebrae, dilate, remove_outside, clip_to or skin as the \
+                 first entry",
             ));
         }
     })

@@ -3,10 +3,10 @@ use super::*;
 #[test]
 fn every_task_is_read() {
     let names = Task::names();
-    assert_eq!(names.len(), 59);
+    assert_eq!(names.len(), 64);
     for name in &names {
         let task = Task::named(name).unwrap();
-        assert!(task.labels().len() > 1 && !task.models.is_empty(), "{name}");
+        assert!(task.labels().len() > 1 && task.models.is_empty() == task.source.is_some(), "{name}");
         // What several models find together is named by each of them.
         assert!(task.models.len() == 1 || task.models.iter().all(|model| model.labels.is_some()), "{name}");
     }
@@ -76,4 +76,76 @@ fn subsets_are_for_whole_body_tasks() {
     assert!(open("total", "liver").contains("Dataset291"), "the model of the liver is looked for first");
     assert!(open("total", "tail").contains("labels of total"));
     assert!(open("lung_vessels", "lung_veins").contains("always finds all"));
+}
+
+#[test]
+fn options_that_do_not_suit_are_refused() {
+    let refused = |name: &str, options: TaskOptions| {
+        Task::named(name).unwrap().open("no/such/folder".as_ref(), &options).unwrap_err().to_string()
+    };
+    let body = || TaskOptions { crop_to_body: true, ..TaskOptions::default() };
+    let network_grid = || TaskOptions { on_network_grid: true, ..TaskOptions::default() };
+    let first = || TaskOptions { first_order: true, ..TaskOptions::default() };
+    let subset = |name: &str| vec![name.to_owned()];
+    for (error, part) in [
+        (refused("total_mr", body()), "CT volumes only"),
+        (refused("lung_vessels", body()), "a part of the volume already"),
+        (refused("total", TaskOptions { subset: subset("liver"), ..body() }), "a part of the volume already"),
+        (refused("total", body()), "Dataset291"),
+        (refused("liver_vessels", network_grid()), "a part of the volume only"),
+        (
+            refused("total_fast", TaskOptions { subset: subset("liver"), ..network_grid() }),
+            "a part of the volume",
+        ),
+        (refused("total_fast", TaskOptions { crop_to_body: true, ..network_grid() }), "a part of the volume"),
+        (refused("vertebrae_pp_refined", network_grid()), "the volume's own grid"),
+        (refused("skin", network_grid()), "the volume's own grid"),
+        (
+            refused("total", TaskOptions { resampling: TaskResampling::Network, ..network_grid() }),
+            "scores back to the volume's grid",
+        ),
+        (refused("total_mr", first()), "one order of labels only"),
+        (refused("total", TaskOptions { subset: subset("skull"), ..first() }), "TotalSegmentator 1 had"),
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn the_first_order_has_those_labels_that_are_left() {
+    let total = Task::named("total").unwrap();
+    let first = total.first_order.as_ref().unwrap();
+    assert_eq!(
+        (first.len(), first[5].name.as_str(), first[104].name.as_str()),
+        (105, "liver", "urinary_bladder")
+    );
+    let labels = total.in_first_order(&total.labels).unwrap();
+    // Six chambers and vessels of the heart, and the face, have other tasks now.
+    assert_eq!(labels.len(), 105 - 7);
+    assert!(labels.iter().all(|label| first[label.value as usize] == *label));
+    assert_eq!(Task::named("total_fastest").unwrap().first_order, total.first_order);
+}
+
+#[test]
+fn rules_with_the_labels_of_other_tasks() {
+    let refined = Task::named("vertebrae_pp_refined").unwrap();
+    let Some(Rule::ClipTo { task, labels, distance }) = refined.rules.last() else { panic!("{refined:?}") };
+    assert_eq!((task.name(), &labels[..], *distance), ("vertebrae_body", &[1][..], 2.0));
+    let skin = Task::named("skin_fast").unwrap();
+    assert_eq!(skin.rules, [Rule::Skin(vec![1, 2])]);
+    assert_eq!(skin.source.unwrap().name(), "body_fast");
+    let wrong = |json: &str| Task::from_json(json.as_bytes(), "mine.json").unwrap_err().to_string();
+    let error = wrong(r#"{"name": "mine", "labels": ["a"], "from": "head"}"#);
+    assert!(error.contains("one of"), "{error}");
+    let error = wrong(r#"{"name": "mine", "labels": ["a"], "from": "body", "after": [{"dilate": 3}]}"#);
+    assert!(error.contains("`from`"), "{error}");
+    let error = wrong(
+        r#"{"name": "mine", "labels": ["a"], "models": [{"path": "b"}], "after": [{"skin": ["body_trunc"]}]}"#,
+    );
+    assert!(error.contains("a task with `from`"), "{error}");
+    let error = wrong(
+        r#"{"name": "mine", "labels": ["a"], "models": [{"path": "b"}],
+            "after": [{"clip_to": ["spleen"], "task": "body", "distance": 1}]}"#,
+    );
+    assert!(error.contains("labels of body"), "{error}");
 }

@@ -22,16 +22,21 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new(from: usize, to: usize) -> Self {
+        Line::through(from, positions(from, to))
+    }
+
+    /// With output samples at these positions, which lie between the input's first and last.
+    pub(super) fn through(from: usize, positions: impl Iterator<Item = f64>) -> Self {
         let tap = |at: f64| {
             let below = at.floor();
             let first = 1.0 - (at - below);
             (below as usize, [first, 1.0 - first])
         };
-        Line { from, taps: positions(from, to).map(tap).collect() }
+        Line { from, taps: positions.map(tap).collect() }
     }
 
     /// The input samples around an output sample; beyond the last one it goes on.
-    fn around(&self, index: usize) -> ([usize; 2], [f64; 2]) {
+    pub(super) fn around(&self, index: usize) -> ([usize; 2], [f64; 2]) {
         let (below, weights) = self.taps[index];
         ([below, (below + 1).min(self.from - 1)], weights)
     }

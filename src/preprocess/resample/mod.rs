@@ -10,6 +10,7 @@ mod labels;
 mod linear;
 mod nearest;
 mod pass;
+mod smooth;
 mod spline;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 pub use labels::resample_labels;
 pub use nearest::resample_nearest;
 use pass::{LANES, Pass, Range, Sample, Scratch};
+pub(crate) use smooth::smooth_labels;
 
 use crate::recipe::Resampler;
 use crate::{Error, Result, parallel};

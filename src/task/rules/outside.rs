@@ -4,26 +4,33 @@ use ndarray::{Array3, ArrayViewMut1, Axis};
 
 /// Removes labels whose way to the nearest voxel of `inside` is longer than so many steps along the axes: what so
 /// many dilations by a voxel's faces don't reach.
-pub(in crate::task) fn remove_outside(array: &mut Array3<u16>, inside: &Array3<bool>, steps: usize) {
-    let far = u32::MAX / 2;
-    let mut ways = inside.mapv(|inside| if inside { 0 } else { far });
-    for axis in 0..3 {
-        ways.lanes_mut(Axis(axis)).into_iter().for_each(sweep);
-    }
-    array.zip_mut_with(&ways, |label, &way| {
-        if way as usize > steps {
+pub(super) fn remove_outside(array: &mut Array3<u16>, inside: &Array3<bool>, steps: usize) {
+    array.zip_mut_with(&ways(inside, true), |label, &way| {
+        if way == FAR || usize::from(way) > steps {
             *label = 0;
         }
     });
 }
 
+/// The way of a voxel from which no way leads on, or a longer one than is counted.
+pub(super) const FAR: u16 = u16::MAX;
+
+/// For each voxel the steps along the axes to the nearest one that is `wanted`.
+pub(super) fn ways(array: &Array3<bool>, wanted: bool) -> Array3<u16> {
+    let mut ways = array.mapv(|found| if found == wanted { 0 } else { FAR });
+    for axis in 0..3 {
+        ways.lanes_mut(Axis(axis)).into_iter().for_each(sweep);
+    }
+    ways
+}
+
 /// Lets ways go on along a line, in both directions.
-fn sweep(mut line: ArrayViewMut1<u32>) {
+fn sweep(mut line: ArrayViewMut1<u16>) {
     for n in 1..line.len() {
-        line[n] = line[n].min(line[n - 1] + 1);
+        line[n] = line[n].min(line[n - 1].saturating_add(1));
     }
     for n in (1..line.len()).rev() {
-        line[n - 1] = line[n - 1].min(line[n] + 1);
+        line[n - 1] = line[n - 1].min(line[n].saturating_add(1));
     }
 }
 

@@ -56,34 +56,37 @@ fn touch(array: &Array3<u16>) -> bool {
 }
 
 /// Each label grows into the background by an ellipsoid of `distance` millimetres, in ascending order. The ellipsoid
-/// is sampled from one of its ends in steps of a voxel, so that it isn't symmetric where its radius isn't whole.
-pub(super) fn dilate(array: &mut Array3<u16>, labels: &[u32], distance: f64, spacing: [f64; 3]) {
-    let radii = spacing.map(|length| distance / length);
-    let steps = radii.map(|radius| {
-        let count = (2.0 * radius + 1.0).ceil() as isize;
-        (0..count).map(|n| (n - count / 2, ((n as f64 - radius) / radius).powi(2))).collect::<Vec<_>>()
-    });
+/// is sampled from one of its ends in steps of a voxel, so that it isn't symmetric where its radius isn't whole; along
+/// flipped axes (x, y, z) from the other end. All in single precision, as TotalSegmentator has spacings.
+pub(super) fn dilate(array: &mut Array3<u16>, distance: f64, spacing: [f64; 3], flip: [bool; 3]) {
+    let line = |axis: usize| {
+        let radius = distance as f32 / spacing[axis] as f32;
+        let count = (radius + 1.0 + radius).ceil() as isize;
+        let step = move |n: isize| if flip[axis] { count / 2 - n } else { n - count / 2 };
+        (0..count)
+            .map(move |n| (step(n), (n as f32 - radius).powi(2) / (radius * radius)))
+            .collect::<Vec<_>>()
+    };
+    let lines = [0, 1, 2].map(line);
     let mut ellipsoid = Vec::new();
-    for &(x, a) in &steps[0] {
-        for &(y, b) in &steps[1] {
-            ellipsoid.extend(steps[2].iter().filter(|(_, c)| a + b + c <= 1.0).map(|&(z, _)| [z, y, x]));
+    for &(x, a) in &lines[0] {
+        for &(y, b) in &lines[1] {
+            ellipsoid.extend(lines[2].iter().filter(|(_, c)| a + b + c <= 1.0).map(|&(z, _)| [z, y, x]));
         }
     }
     let shape = array.dim();
     let inside =
         |at: usize, step: isize, length: usize| at.checked_add_signed(step).filter(|&at| at < length);
+    // What several labels reach goes to the smallest.
     let before = array.clone();
-    let mut labels = labels.to_vec();
-    labels.sort_unstable();
-    for label in labels {
-        for ((z, y, x), _) in before.indexed_iter().filter(|(_, found)| u32::from(**found) == label) {
-            for [dz, dy, dx] in &ellipsoid {
-                let at = (inside(z, *dz, shape.0), inside(y, *dy, shape.1), inside(x, *dx, shape.2));
-                if let (Some(z), Some(y), Some(x)) = at
-                    && array[[z, y, x]] == 0
-                {
-                    array[[z, y, x]] = label as u16;
-                }
+    for ((z, y, x), &label) in before.indexed_iter().filter(|(_, label)| **label > 0) {
+        for [dz, dy, dx] in &ellipsoid {
+            let at = (inside(z, *dz, shape.0), inside(y, *dy, shape.1), inside(x, *dx, shape.2));
+            if let (Some(z), Some(y), Some(x)) = at
+                && before[[z, y, x]] == 0
+            {
+                let grown = &mut array[[z, y, x]];
+                *grown = if *grown == 0 { label } else { label.min(*grown) };
             }
         }
     }
@@ -124,13 +127,17 @@ mod tests {
     #[test]
     fn labels_grow_into_the_background() {
         let mut array = column(&[0, 0, 0, 2, 0, 0, 1, 0]);
-        dilate(&mut array, &LABELS, 2.0, [1.0; 3]);
+        dilate(&mut array, 2.0, [1.0; 3], [false; 3]);
         assert_eq!(array, column(&[0, 2, 2, 2, 1, 1, 1, 1]));
         // The radius is 1.5 voxels: sampled at -1.5, -0.5, 0.5 and 1.5, the middle is the third.
         let mut array = column(&[0, 0, 0, 2, 0, 0, 0, 0]);
-        dilate(&mut array, &LABELS, 3.0, [1.0, 1.0, 2.0]);
+        dilate(&mut array, 3.0, [1.0, 1.0, 2.0], [false; 3]);
         assert_eq!(array[[0, 0, 0]], 0);
         let grown: Vec<bool> = array.iter().map(|&label| label == 2).collect();
         assert_eq!(grown, [false, true, true, true, true, false, false, false]);
+        let mut array = column(&[0, 0, 0, 2, 0, 0, 0, 0]);
+        dilate(&mut array, 3.0, [1.0, 1.0, 2.0], [false, false, true]);
+        let grown: Vec<bool> = array.iter().map(|&label| label == 2).collect();
+        assert_eq!(grown, [false, false, true, true, true, true, false, false]);
     }
 }

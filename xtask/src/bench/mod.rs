@@ -2,8 +2,11 @@
 
 mod case;
 mod cpu;
+mod total;
 
 use std::path::{Path, PathBuf};
+
+pub use total::run as total;
 
 use crate::{
     Result, at, build, cargo, command, create_folder, demo, execute_quietly, fetch, root, say, setup, work,

@@ -25,7 +25,8 @@ from ._errors import (
     ModelError,
     RunError,
 )
-from ._measure import Dose, Statistics, dose, statistics
+from ._images import Place
+from ._measure import Dose, Statistics, dose, on_grid, statistics
 from ._model import Label, Model, tasks
 from ._plan import Plan, PlanReport
 from ._progress import Cancel, Progress
@@ -49,6 +50,7 @@ __all__ = [
     "MemoryBudgetError",
     "Model",
     "ModelError",
+    "Place",
     "Plan",
     "PlanReport",
     "Progress",
@@ -61,6 +63,7 @@ __all__ = [
     "devices",
     "dose",
     "match_labels",
+    "on_grid",
     "open_runtime",
     "runtime_path",
     "runtime_version",

@@ -40,6 +40,20 @@ class Grid:
         return self.ras == other.ras and all(np.allclose(a, b, rtol=1e-5, atol=1e-4) for a, b in pairs)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Another grid in the coordinates of an image's own."""
+
+    shape: tuple[int, int, int]
+    """Voxels along x, y and z."""
+    spacing: tuple[float, float, float]
+    """(x, y, z) in millimetres."""
+    origin: tuple[float, float, float]
+    """Position of voxel (0, 0, 0)."""
+    direction: Any
+    """3×3: column a is the direction of axis a."""
+
+
 class Image(Protocol):
     """One of the kinds."""
 
@@ -48,8 +62,8 @@ class Image(Protocol):
     grid: Grid
     """The grid of all of them."""
 
-    def output(self, dtype: Any) -> tuple[Any, Array]:
-        """A new image of the same kind on the same grid, and its voxels, indexed [x, y, z]."""
+    def output(self, dtype: Any, place: Place | None = None) -> tuple[Any, Array]:
+        """A new image of the same kind on the same grid, or at another place, and its voxels, indexed [x, y, z]."""
 
     def voxels_of(self, output: Array) -> Array:
         """A caller's array for a result, in the order of this image's axes, indexed [x, y, z]."""
@@ -113,8 +127,8 @@ class ArrayImage:
             (1.0, 0.0) if told.scaling is None else told.scaling,
         )
 
-    def output(self, dtype: Any) -> tuple[Any, Array]:
-        voxels = _empty(self.channels[0].shape, dtype)
+    def output(self, dtype: Any, place: Place | None = None) -> tuple[Any, Array]:
+        voxels = _empty(place.shape if place else self.channels[0].shape, dtype)
         return voxels.transpose(["xyz".index(axis) for axis in self._axes]), voxels
 
     def voxels_of(self, output: Array) -> Array:
@@ -135,11 +149,17 @@ class SimpleItkImage:
         direction = np.reshape(image.GetDirection(), (3, 3))
         self.grid = Grid(np.array(image.GetSpacing()), np.array(image.GetOrigin()), direction)
 
-    def output(self, dtype: Any) -> tuple[Any, Array]:
+    def output(self, dtype: Any, place: Place | None = None) -> tuple[Any, Array]:
         package: Any = self._package
-        kind = {"u": "UInt", "f": "Float"}[dtype.kind]
-        image = package.Image(self._image.GetSize(), getattr(package, f"sitk{kind}{8 * dtype.itemsize}"))
-        image.CopyInformation(self._image)
+        kind = {"u": "UInt", "i": "Int", "f": "Float"}[dtype.kind]
+        size = place.shape if place else self._image.GetSize()
+        image = package.Image(size, getattr(package, f"sitk{kind}{8 * dtype.itemsize}"))
+        if place is None:
+            image.CopyInformation(self._image)
+        else:
+            image.SetSpacing(place.spacing)
+            image.SetOrigin(place.origin)
+            image.SetDirection(place.direction.ravel().tolist())
         # NumPy's view is read-only since images share memory when copied; this one is new and has its own.
         return image, package.GetArrayViewFromImage(image).transpose()
 
@@ -169,15 +189,19 @@ class NibabelImage:
         scaling = (float(data.slope), float(data.inter)) if stored else (1.0, 0.0)
         self.grid = Grid(spacing, affine[:3, 3], affine[:3, :3] / lengths, True, scaling)
 
-    def output(self, dtype: Any) -> tuple[Any, Array]:
-        voxels = _empty(self.channels[0].shape, dtype)
+    def output(self, dtype: Any, place: Place | None = None) -> tuple[Any, Array]:
+        voxels = _empty(place.shape if place else self.channels[0].shape, dtype)
+        affine = self._image.affine
+        if place:
+            affine = np.eye(4)
+            affine[:3, :3], affine[:3, 3] = place.direction * place.spacing, place.origin
         header = self._image.header.copy()
         header.set_data_dtype(dtype)
         for field in ("cal_min", "cal_max"):
             # The window that a viewer should show the image in is not one for its labels.
             if field in getattr(header, "keys", tuple)():
                 header[field] = 0
-        return type(self._image)(voxels, self._image.affine, header), voxels
+        return type(self._image)(voxels, affine, header), voxels
 
     def voxels_of(self, output: Array) -> Array:
         return output

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from ._buffers import place_output
 from ._compare import _map
 from ._errors import Error, call
+from ._images import ArrayGrid, image_of
 from ._native import ffi, lib
+from ._plan import _volume
 from ._progress import Cancel, Receiver, Watch
 from ._structures import initialised, keep
 
@@ -132,6 +135,29 @@ def dose(
     _watched(lib.vxs_dose, (_map(labels, spacing), _map(dose, spacing)), options, place, progress, cancel)
     found = ffi.gc(place[0], lib.vxs_dose_list_free)
     return [Dose(found, index) for index in range(lib.vxs_dose_list_count(found))]
+
+
+def on_grid(
+    labels: Any,
+    grid: Any,
+    *,
+    threads: int = 0,
+    spacing: Any | None = None,
+    grid_spacing: Any | None = None,
+) -> Any:
+    """A label map on another grid in the patient's space, such as that of a dose: each voxel gets the label of the voxel
+    that its centre lies in, 0 outside.
+
+    Both are SimpleITK or nibabel images, or arrays indexed [z, y, x] with `spacing` or `grid_spacing` (x, y, z). Of
+    `grid` only the grid is looked at. The result is of the kind of `grid` and has the type of `labels`.
+    """
+    source, target = image_of(labels, ArrayGrid(spacing)), image_of(grid, ArrayGrid(grid_spacing))
+    result, voxels = target.output(source.channels[0].dtype.newbyteorder("="))
+    out, options = initialised("vxs_labels"), initialised("vxs_measure_options")
+    place_output(out, voxels)
+    options.threads = threads
+    call(lib.vxs_labels_on_grid, _map(labels, spacing), _volume(target), out, options)
+    return result
 
 
 def _watched(

@@ -80,6 +80,10 @@ class Model(Handle):
         remove_small: float = 0.0,
         resampling: str = "linear",
         split: bool = False,
+        crop_to_body: bool = False,
+        on_network_grid: bool = False,
+        smooth: bool = False,
+        first_order: bool = False,
     ) -> Model:
         """Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose
         path ends in ".json".
@@ -89,11 +93,16 @@ class Model(Handle):
         finer one, finds where they are, and only the models that know them run there. Pieces of a label of at most
         `remove_small` cubic millimetres are removed. `resampling` is "linear" (TotalSegmentator from 2.16), "cubic"
         (before) or "network" (each network's own). `split` cuts every volume into three overlapping parts along the
-        body, as otherwise only large ones are.
+        body, as otherwise only large ones are. `crop_to_body` looks only at the part of a CT volume in which a rough
+        segmentation finds the body. `on_network_grid` keeps the labels on the networks' grid (`Plan.label_grid`).
+        `smooth` gives labels smooth borders where they come back to the image's grid. `first_order` gives labels the
+        values that they had in TotalSegmentator 1.
         """
         raw = initialised("vxs_task_options")
         raw.resampling = number("RESAMPLING", resampling)
         raw.robust_crop, raw.split, raw.remove_small = robust_crop, split, remove_small
+        raw.crop_to_body, raw.on_network_grid = crop_to_body, on_network_grid
+        raw.smooth, raw.first_order = smooth, first_order
         if subset:
             names = [ffi.new("char[]", utf8(name, "subset")) for name in subset]
             raw.subset, raw.subset_count = keep(raw, ffi.new("const char *[]", keep(raw, names))), len(names)

@@ -14,7 +14,7 @@ from . import _constants
 from ._buffers import DeviceArray, is_on_device, overlap, place_channels, place_output
 from ._errors import DeviceError, Error, call
 from ._handle import Handle
-from ._images import ArrayGrid, Image, image_of
+from ._images import ArrayGrid, Image, Place, image_of
 from ._model import Label, Model
 from ._native import ffi, lib
 from ._progress import Cancel, Receiver, Watch
@@ -213,7 +213,7 @@ class Plan(Handle):
         found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates, scaling))
         raw = _volume(found)
         place_channels(raw, found.channels)
-        outputs = _Outputs(found, self._labels)
+        outputs = _Outputs(found, self._labels, self._label_place(raw))
         labels, into = outputs.labels(labels_out)
         wanted = {_key(label): self._value_of(label) for label in probabilities}
         maps = {key: outputs.map(lib.VXS_MAP_PROBABILITY, _FLOAT32, value) for key, value in wanted.items()}
@@ -241,6 +241,27 @@ class Plan(Handle):
         watch.rethrow()
         about = json.loads(text(lib.vxs_record_json(made))) if record else None
         return Segmentation(labels, maps, margin_map, entropy_map, RunReport.of(report), about)
+
+    def label_grid(
+        self,
+        image: Any,
+        spacing: Sequence[float] | None = None,
+        *,
+        origin: Sequence[float] | None = None,
+        direction: Any | None = None,
+        axes: str | None = None,
+        coordinates: str | None = None,
+    ) -> Place:
+        """The grid of the labels of `image`, in its coordinates: its own, unless a task keeps labels on the networks'
+        grid."""
+        found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates))
+        return self._label_place(_volume(found))
+
+    def _label_place(self, raw: Any) -> Place:
+        grid = initialised("vxs_volume")
+        call(lib.vxs_plan_label_grid, self._here(), raw, grid)
+        direction = np.reshape(list(grid.direction), (3, 3))
+        return Place(tuple(grid.shape), tuple(grid.spacing), tuple(grid.origin), direction)
 
     def _here(self) -> Any:
         if os.getpid() != self._process:
@@ -277,14 +298,18 @@ def _volume(image: Image) -> Any:
 class _Outputs:
     """The arrays that a run writes."""
 
-    def __init__(self, image: Image, labels: Sequence[Label]) -> None:
+    def __init__(self, image: Image, labels: Sequence[Label], place: Place) -> None:
         self._image = image
+        self._shape = place.shape
+        self._place = None if place.shape == image.channels[0].shape else place
         self._dtype = np.min_scalar_type(max(label.value for label in labels))
         self.maps: list[Any] = []
 
     def labels(self, own: Any | None) -> tuple[Any, Any]:
         """What the caller gets, and the vxs_labels that is written."""
-        image, voxels = self._image.output(self._dtype) if own is None else (own, self._check(own))
+        image, voxels = (
+            self._image.output(self._dtype, self._place) if own is None else (own, self._check(own))
+        )
         raw = initialised("vxs_labels")
         place_output(raw, voxels)
         return image, raw
@@ -304,9 +329,8 @@ class _Outputs:
         if not isinstance(own, np.ndarray) or own.ndim != 3 or not own.flags.writeable:
             raise TypeError("labels_out must be a NumPy or CUDA array with three axes that can be written")
         voxels = self._image.voxels_of(own)
-        shape = self._image.channels[0].shape
-        if voxels.shape != shape:
-            raise ValueError(f"labels_out has the sizes {voxels.shape} along x, y, z, expected {shape}")
+        if voxels.shape != self._shape:
+            raise ValueError(f"labels_out has the sizes {voxels.shape} along x, y, z, expected {self._shape}")
         if any(overlap(voxels, channel) for channel in self._image.channels):
             raise ValueError("labels_out lies in the memory of the image")
         return voxels

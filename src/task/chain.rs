@@ -1,0 +1,218 @@
+//! Running the links of a task: each finds labels on the volume's grid, with the help of those before it.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use ndarray::{Array3, ArrayView3, s};
+
+use super::image::{self, Image, reversed};
+use super::{TaskPlan, part, rules, slots};
+use crate::error::{Error, Result};
+use crate::labels::LabelBuffer;
+use crate::model::task::{Link, LinkCrop};
+use crate::plan::Plan;
+use crate::preprocess::crop::Box3;
+use crate::progress::Run;
+use crate::segment::RunReport;
+use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
+
+/// Voxels from which on an image is cut into three parts along the body, and the planes that it has at least then.
+const LARGE: usize = 512 * 512 * 900;
+const TALL: usize = 200;
+/// By how many planes those parts overlap.
+pub(super) const OVERLAP: usize = 20;
+
+impl TaskPlan {
+    /// Runs all links; the labels [z, y, x] of the last one along the patient's axes, on the volume's grid or, where the
+    /// caller wants it, the networks'.
+    pub(super) fn links(
+        &mut self,
+        volume: &Volume,
+        run: &mut Run,
+        report: &mut RunReport,
+    ) -> Result<Array3<u16>> {
+        let costs = self.costs(volume.geometry())?;
+        let axes = AxisMap::closest_canonical(volume.geometry());
+        let links = self.task.links.clone();
+        let mut found: Vec<Array3<u16>> = Vec::new();
+        for ((index, link), slots) in links.iter().enumerate().zip(self.ranges()) {
+            let ties = report.near_ties;
+            let share = costs[slots.clone()].iter().sum::<f64>() / costs[slots.start..].iter().sum::<f64>();
+            let part = link.crop.as_ref().map(|LinkCrop { link, labels, margin }| {
+                part::around(found[*link].view(), labels, *margin, &axes, volume.geometry())
+            });
+            let mut here = match part {
+                _ if slots.is_empty() => Array3::zeros(reversed(axes.apply(volume.geometry().shape))),
+                // Nothing to look at.
+                Some(None) => Array3::zeros(reversed(axes.apply(volume.geometry().shape))),
+                part => {
+                    let part = part.flatten();
+                    let here = run
+                        .part(0.0, share, |run| self.link(index, slots, part, &costs, volume, run, report))?;
+                    match part {
+                        None => here,
+                        Some(part) => part::paste(&here, &axes, volume.geometry(), part),
+                    }
+                }
+            };
+            for rule in &link.task.rules {
+                if let Some(beside) = link.beside.filter(|_| rule.is_on_volume()) {
+                    run.check()?;
+                    rules::apply_on_volume(rule, &mut here, &found[beside], volume);
+                }
+            }
+            // What only finds the part to look at doesn't decide about labels.
+            if index + 1 < links.len() && links.iter().all(|later| later.beside != Some(index)) {
+                report.near_ties = ties;
+            }
+            found.push(here);
+            for (earlier, labels) in found.iter_mut().enumerate() {
+                let needs = |later: &Link| {
+                    later.beside == Some(earlier)
+                        || later.crop.as_ref().is_some_and(|crop| crop.link == earlier)
+                };
+                if earlier < index && !links[index + 1..].iter().any(needs) {
+                    *labels = Array3::zeros([0; 3]);
+                }
+            }
+        }
+        found.pop().ok_or_else(|| Error::unsupported("a task without models"))
+    }
+
+    /// Runs a link on a part of the volume; its labels on the grid of that part.
+    #[expect(clippy::too_many_arguments, reason = "what a run has at hand")]
+    fn link(
+        &mut self,
+        index: usize,
+        slots: Range<usize>,
+        part: Option<Box3>,
+        costs: &[f64],
+        volume: &Volume,
+        run: &mut Run,
+        report: &mut RunReport,
+    ) -> Result<Array3<u16>> {
+        let preparing = Instant::now();
+        let (spacing, resampling) = self.resampling(index);
+        let image = Image::new(volume, part, spacing, resampling, self.threads)?;
+        report.preprocess_seconds += preparing.elapsed().as_secs_f64();
+        let labels = self.models(index, slots, &image, costs, run, report)?;
+        let options = &self.task.options;
+        let main = index == self.main_link();
+        if main && options.on_network_grid {
+            return Ok(labels);
+        }
+        run.check()?;
+        Ok(image.back(labels, (main && options.smooth).then_some(self.threads)))
+    }
+
+    /// How long each slot takes, up to a factor, if nothing is cropped.
+    fn costs(&self, geometry: &Geometry) -> Result<Vec<f64>> {
+        let mut costs = Vec::new();
+        for (index, slots) in self.ranges().enumerate() {
+            let grid = image::network_grid(geometry, self.resampling(index).0)?;
+            for slot in slots {
+                let plan = &self.slots[slot].plan;
+                let tile = plan.recipe.tiling.patch.iter().product::<usize>();
+                costs.push((plan.report(&grid)?.tiles * tile) as f64);
+            }
+        }
+        Ok(costs)
+    }
+
+    /// First and last plane of the parts that an image is cut into along the body.
+    pub(super) fn pieces(&self, link: usize, shape: [usize; 3]) -> Vec<(usize, usize)> {
+        let main = link == self.main_link();
+        let several = self.task.links[link].task.models.len() > 1;
+        let large = shape.iter().product::<usize>() > LARGE && shape[2] > TALL && several;
+        let third = shape[2] / 3;
+        if !(large || self.task.options.split && main) || third <= OVERLAP {
+            return vec![(0, shape[2])];
+        }
+        vec![
+            (0, third + OVERLAP),
+            (third + 1 - OVERLAP, 2 * third + OVERLAP),
+            (2 * third + 1 - OVERLAP, shape[2]),
+        ]
+    }
+
+    /// Runs the models of a link on its image, and its rules on their labels [z, y, x].
+    fn models(
+        &mut self,
+        link: usize,
+        slots: Range<usize>,
+        image: &Image,
+        costs: &[f64],
+        run: &mut Run,
+        report: &mut RunReport,
+    ) -> Result<Array3<u16>> {
+        let volume = image.volume()?;
+        let grid = volume.geometry().clone();
+        let pieces = self.pieces(link, grid.shape);
+        let mut merged = Array3::<u16>::zeros(reversed(grid.shape));
+        for index in slots.clone() {
+            let share = costs[index] / costs[index..slots.end].iter().sum::<f64>();
+            let values = self.slots[index].part.values.clone();
+            run.part(0.0, share, |run| {
+                slots::run(&mut self.slots, index, |plan| {
+                    for (n, &(start, end)) in pieces.iter().enumerate() {
+                        let share = 1.0 / (pieces.len() - n) as f64;
+                        let piece = volume.part([0, 0, start], [grid.shape[0], grid.shape[1], end]);
+                        let kept = kept(&pieces, n);
+                        let found = run.part(0.0, share, |run| one(plan, &piece, run, report))?;
+                        let inside = found.slice(s![kept.start - start..kept.end - start, .., ..]);
+                        merge(&mut merged.slice_mut(s![kept, .., ..]), inside, &values);
+                    }
+                    Ok(())
+                })
+            })?;
+        }
+        let task = &self.task.links[link].task;
+        let labels: Vec<u32> =
+            task.labels.iter().map(|label| label.value).filter(|&value| value > 0).collect();
+        for rule in &task.rules {
+            run.check()?;
+            rules::apply(rule, &mut merged, grid.spacing, &labels);
+        }
+        let main = link == self.main_link();
+        if let Some(volume) = self.task.options.remove_small.filter(|_| main) {
+            run.check()?;
+            rules::remove_small(&mut merged, &labels, volume, grid.spacing);
+        }
+        Ok(merged)
+    }
+}
+
+/// The labels [z, y, x] of one model on a volume along the patient's axes.
+fn one(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) -> Result<Array3<u8>> {
+    let grid = volume.geometry();
+    let mut bytes = vec![0; grid.voxels()];
+    let mut labels = LabelBuffer::new(grid, DType::U8, Layout::dense(grid.shape, DType::U8), &mut bytes)?;
+    let found = plan.segment(volume, &mut labels, &mut [], run)?;
+    report.tiles += found.tiles;
+    report.tiles_in_single += found.tiles_in_single;
+    report.tiles_on_device += found.tiles_on_device;
+    report.tile_batch = report.tile_batch.max(found.tile_batch);
+    report.memory_step = report.memory_step.max(found.memory_step);
+    report.near_ties += found.near_ties;
+    report.preprocess_seconds += found.preprocess_seconds;
+    report.network_seconds += found.network_seconds;
+    report.blend_seconds += found.blend_seconds;
+    report.restore_seconds += found.restore_seconds;
+    Ok(Array3::from_shape_vec(reversed(grid.shape), bytes)
+        .unwrap_or_else(|_| unreachable!("the buffer was made for this shape")))
+}
+
+/// The planes of the image that come from a piece.
+pub(super) fn kept(pieces: &[(usize, usize)], piece: usize) -> Range<usize> {
+    let end =
+        |piece: usize| if piece + 1 < pieces.len() { pieces[piece].1 - OVERLAP } else { pieces[piece].1 };
+    (if piece == 0 { 0 } else { end(piece - 1) })..end(piece)
+}
+
+/// Writes a model's labels, by the task's values, over those of the models before it.
+fn merge(merged: &mut ndarray::ArrayViewMut3<u16>, labels: ArrayView3<u8>, values: &[u16]) {
+    ndarray::Zip::from(merged).and(labels).for_each(|merged, &label| match values.get(usize::from(label)) {
+        None | Some(0) => {}
+        Some(&value) => *merged = value,
+    });
+}

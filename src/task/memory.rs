@@ -1,0 +1,102 @@
+//! What a run of a task needs, before it runs.
+
+use super::{TaskPlan, image, rules};
+use crate::error::{Error, Result};
+use crate::plan::{ENGINE_BYTES, PlanReport};
+use crate::volume::Geometry;
+
+impl TaskPlan {
+    /// What a segmentation of a volume on this grid needs at most: what a crop will leave is known only when it
+    /// runs. Weights are those of the two models that are in memory at once.
+    ///
+    /// # Errors
+    /// As [`Plan::report`](crate::plan::Plan::report).
+    pub fn report(&self, geometry: &Geometry) -> Result<PlanReport> {
+        let mut all: Option<PlanReport> = None;
+        let mut peak = 0;
+        let voxels = geometry.voxels() as u64;
+        for (index, slots) in self.ranges().enumerate() {
+            let link = &self.task.links[index];
+            let (spacing, resampling) = self.resampling(index);
+            let grid = image::network_grid(geometry, spacing)?;
+            let kept = self.found_before(index) * LABEL * voxels;
+            // The image and the merged labels.
+            let here = image::bytes(geometry, spacing, resampling, link.crop.is_some())?
+                + LABEL * grid.voxels() as u64;
+            for slot in slots {
+                for (start, end) in self.pieces(index, grid.shape) {
+                    let shape = [grid.shape[0], grid.shape[1], end - start];
+                    let piece = Geometry { shape, ..grid.clone() };
+                    let one = self.slots[slot].plan.report(&piece)?;
+                    // The labels of this model, one byte each.
+                    let labels = piece.voxels() as u64;
+                    // The model's weights as read are gone by then.
+                    let running = one.host_peak_bytes - one.weight_bytes + self.beside(slot);
+                    peak = peak.max(kept + here + labels + running);
+                    all = Some(self.with(all, slot, one));
+                }
+            }
+            // What engines leave behind when their weights go.
+            let left = ENGINE_BYTES * self.slots.len().min(2) as u64;
+            let options = &self.task.options;
+            let pieces_of_labels = if index == self.main_link() && options.remove_small.is_some() {
+                rules::bytes_of_components(grid.shape)
+            } else {
+                0
+            };
+            let rules = link.task.rules.iter().map(|rule| rules::bytes(rule, grid.shape, geometry.shape));
+            let rules = rules.fold(pieces_of_labels, u64::max);
+            // A part of the volume, and the whole with it.
+            let back = if link.crop.is_some() { 2 * LABEL * voxels } else { LABEL * voxels };
+            peak = peak
+                .max(kept + left + here + rules)
+                .max(kept + left + here + back)
+                .max(kept + left + LABEL * voxels + rules);
+        }
+        let all = all.map(|all| PlanReport { host_peak_bytes: peak, ..all });
+        all.ok_or_else(|| Error::unsupported("a task without models"))
+    }
+
+    /// The label maps of earlier links that are still there while a link runs.
+    fn found_before(&self, index: usize) -> u64 {
+        let later = &self.task.links[index..];
+        let needed = |earlier: &usize| {
+            later.iter().any(|link| {
+                link.beside == Some(*earlier) || link.crop.as_ref().is_some_and(|crop| crop.link == *earlier)
+            })
+        };
+        (0..index).filter(needed).count() as u64
+    }
+
+    /// What other models have in memory while one runs: two alone stay there both, of more the next one is loaded, by a
+    /// thread that reads its weights and makes the engine's own of them.
+    fn beside(&self, slot: usize) -> u64 {
+        if self.slots.len() <= 2 {
+            let others = self.slots.iter().enumerate().filter(|(other, _)| *other != slot);
+            return others.map(|(_, other)| other.kept_bytes() + ENGINE_BYTES).sum();
+        }
+        let next = self.slots.get(slot + 1);
+        next.map_or(0, |next| next.plan.weight_bytes() + next.plan.loaded_bytes()) + ENGINE_BYTES
+    }
+
+    /// The report of a slot's run with those before it.
+    fn with(&self, all: Option<PlanReport>, slot: usize, one: PlanReport) -> PlanReport {
+        let next = self.slots.get(slot + 1).map_or(0, |next| next.plan.weight_bytes());
+        // A next model's weights are on the device by then, too.
+        let device_peak_bytes = one.device_peak_bytes + if one.device_peak_bytes > 0 { next } else { 0 };
+        let one = PlanReport { device_peak_bytes, weight_bytes: one.weight_bytes + next, ..one };
+        match all {
+            None => one,
+            Some(all) => PlanReport {
+                tiles: all.tiles + one.tiles,
+                network_runs: all.network_runs + one.network_runs,
+                device_peak_bytes: all.device_peak_bytes.max(one.device_peak_bytes),
+                weight_bytes: all.weight_bytes.max(one.weight_bytes),
+                ..one
+            },
+        }
+    }
+}
+
+/// Bytes of a voxel's label.
+const LABEL: u64 = size_of::<u16>() as u64;
