@@ -16,6 +16,7 @@ mod ptx;
 mod python;
 mod sbom;
 mod setup;
+mod soak;
 mod test;
 mod toolkits;
 mod vulkan;
@@ -32,7 +33,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo              segment a real CT from C, with a table and a picture
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
-  test gpu          only the tests on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in)
+  test WORD ...     only those lanes of the test that have such a word in their name, as in the table that it ends with:
+                    `test gpu` runs on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in)
+  soak SECONDS address|thread  eight plans in eight threads with everything instrumented (needs Rust's nightly toolchain)
   bench [cpu]       the numerics beside nnU-Net's own, or the CPU engine beside others (fetches PyTorch, about 3 GB)
   bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
@@ -48,9 +51,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(),
-        ["test"] => return test::run(),
         ["ptx"] => ptx::run(),
-        ["test", "gpu"] => return test::gpu(),
+        ["test", wanted @ ..] => return test::run(wanted),
         ["bench"] => bench::run(None),
         ["bench", only @ "cpu"] => bench::run(Some(only)),
         ["bless"] => bless::run(),
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         ["wheel"] => python::run(),
         ["nuget"] => csharp::nuget::run(),
         ["dist", natives @ ..] => dist::run(natives),
+        ["soak", seconds, sanitizer] => soak::run(seconds, sanitizer),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };
