@@ -232,7 +232,7 @@ int main(int argc, char **argv) {
     free(labels);
     free(small.voxels);
     free(ct.voxels);
-    printf("old client: interface %d.%d on %" PRIu32 ".%" PRIu32 "\n", VXS_ABI_MAJOR, VXS_ABI_MINOR, version >> 16,
-           version & 0xFFFF);
+    printf("old client: interface %d.%d on %" PRIu32 ".%" PRIu32 "\n", VXS_ABI_MAJOR, VXS_ABI_MINOR,
+           version >> 16, version & 0xFFFF);
     return 0;
 }

@@ -42,7 +42,9 @@ static void *ask(void *argument) {
     while (atomic_load(&self->run->tiles) == 0) {
         nanosleep(&(struct timespec){0, 1000000}, NULL);
     }
-    nanosleep(&(struct timespec){(time_t)self->after, (long)(1e9 * (self->after - (double)(time_t)self->after))}, NULL);
+    nanosleep(
+        &(struct timespec){(time_t)self->after, (long)(1e9 * (self->after - (double)(time_t)self->after))},
+        NULL);
     self->requested = now();
     vxs_cancel_request(self->cancel);
     return NULL;
@@ -85,8 +87,8 @@ int main(int argc, char **argv) {
         worst = returned - asked.requested > worst ? returned - asked.requested : worst;
         vxs_cancel_reset(cancel);
     }
-    printf("latency: at most %.0f ms; the longest of %d tiles took %.0f ms\n", 1e3 * worst, atomic_load(&whole.tiles),
-           1e3 * whole.longest);
+    printf("latency: at most %.0f ms; the longest of %d tiles took %.0f ms\n", 1e3 * worst,
+           atomic_load(&whole.tiles), 1e3 * whole.longest);
     /* Twice a tile and some more, since other programs run, too. */
     CHECK(worst < 2 * whole.longest + 1);
     vxs_cancel_free(cancel);

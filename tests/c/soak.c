@@ -1,6 +1,6 @@
 /*
- * Eight plans of one model in eight threads, for as long as is asked: whole runs, runs that another thread cancels, runs
- * that their callback ends, mistakes, and plans that come and go. Every whole run gives the same labels.
+ * Eight plans of one model in eight threads, for as long as is asked: whole runs, runs that another thread cancels,
+ * runs that their callback ends, mistakes, and plans that come and go. Every whole run gives the same labels.
  *
  *     soak MODEL CT.mhd [--quick] SECONDS
  */
