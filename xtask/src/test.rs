@@ -333,7 +333,7 @@ fn moved_archive() -> Result<PathBuf> {
 /// Builds a stranger's project from where the archive's content now is.
 fn consumer(prefix: &Path, image: &Path) -> Result<()> {
     // CMake minds no blank in a path; pkg-config's output can't carry one through a shell.
-    let blank = work().join("moved again, with blanks");
+    let blank = work().join("moved to a path with blanks");
     remove(&blank)?;
     csharp::test::copy_tree(prefix, &blank)?;
     let build = work().join("consumer");
