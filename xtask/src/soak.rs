@@ -1,5 +1,5 @@
-//! `cargo xtask soak SECONDS address|thread`: tests/c/soak.c for that long, with the library instrumented as well as the
-//! program. Rust's sanitizers are a matter of its nightly toolchain.
+//! `cargo xtask soak SECONDS address|thread`: tests/c/soak.c for that long, with the library and Rust's standard library
+//! instrumented as well as the program. Rust's sanitizers are a matter of its nightly toolchain.
 
 use std::path::PathBuf;
 
@@ -43,11 +43,8 @@ fn instrumented(sanitizer: &str) -> Result<PathBuf> {
     // The proxy of rustup and not the cargo that started this, which belongs to one toolchain.
     let mut cargo = command("cargo");
     cargo.args(["+nightly", "rustc", "--quiet", "--package", "voxseg", "--lib", "--crate-type", "cdylib"]);
-    cargo.args(["--target", TARGET]).env("CARGO_TARGET_DIR", &target);
-    if sanitizer == "thread" {
-        // What the standard library's locks order is only known from inside them.
-        cargo.arg("-Zbuild-std");
-    }
+    // What the standard library's locks order is only known from inside them.
+    cargo.args(["-Zbuild-std", "--target", TARGET]).env("CARGO_TARGET_DIR", &target);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", format!("-Zsanitizer={sanitizer}")).env_remove("RUSTUP_TOOLCHAIN");
     execute(&mut cargo).map_err(|reason| {
         format!("{reason}; it needs: rustup toolchain install nightly --component rust-src")
