@@ -2,7 +2,7 @@
  * How long a run goes on after it was asked to stop, by another thread and at any moment: about a tile at most. Prints
  * what it measured.
  *
- *     latency MODEL CT.mhd [--quick]
+ *     latency MODEL CT.mhd
  */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>

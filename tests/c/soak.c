@@ -2,7 +2,7 @@
  * Eight plans of one model in eight threads, for as long as is asked: whole runs, runs that another thread cancels,
  * runs that their callback ends, mistakes, and plans that come and go. Every whole run gives the same labels.
  *
- *     soak MODEL CT.mhd [--quick] SECONDS
+ *     soak MODEL CT.mhd SECONDS
  */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
@@ -116,11 +116,11 @@ static void *cancel_now_and_then(void *unused) {
 
 int main(int argc, char **argv) {
     vxs_error *error = NULL;
-    CHECK(argc > 3 && "usage: soak MODEL CT.mhd [--quick] SECONDS");
-    const double seconds = strtod(argv[argc - 1], NULL);
-    const arguments given = read_arguments(argc - 1, argv);
+    CHECK(argc == 4 && "usage: soak MODEL CT.mhd SECONDS");
+    const double seconds = strtod(argv[3], NULL);
+    const arguments given = read_arguments(3, argv);
     image ct = read_ct(given.ct);
-    small = given.quick ? crop(&ct, 16, 12, 10) : crop(&ct, 40, 32, 24);
+    small = crop(&ct, 40, 32, 24);
     free(ct.voxels);
     OK(vxs_model_open(given.model, NULL, &model, &error));
     OK(vxs_cancel_create(&shared, &error));
