@@ -1,6 +1,7 @@
 //! Running a plan on a volume.
 
 use std::ffi::c_void;
+use std::mem::offset_of;
 
 use super::args::{Growable, init, read_or_default, reference, write};
 use super::boundary::{boundary, guard, panic_text};
@@ -81,7 +82,7 @@ pub struct vxs_run_options {
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero
 // callback is None. A non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_run_options {
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = offset_of!(Self, record);
 
     fn defaults() -> Self {
         vxs_run_options {
@@ -136,7 +137,7 @@ pub struct vxs_run_report {
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
 unsafe impl Growable for vxs_run_report {
-    const FIRST_SIZE: usize = std::mem::offset_of!(Self, tiles_in_single);
+    const FIRST_SIZE: usize = offset_of!(Self, tiles_in_single);
 
     fn defaults() -> Self {
         vxs_run_report {

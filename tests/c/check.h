@@ -34,7 +34,9 @@
 /* As FAILS for functions without an error object. */
 #define REFUSES(expected, call) check_status_is(__FILE__, __LINE__, #call, (expected), (call))
 
-static int check_failures; /* failures that were expected and came */
+static int check_failures; /* failures that were expected and came, in any thread */
+
+static inline void check_count(void) { __atomic_fetch_add(&check_failures, 1, __ATOMIC_RELAXED); }
 
 static inline void check_ok(const char *file, int line, const char *call, vxs_status status,
                             vxs_error **error) {
@@ -55,7 +57,7 @@ static inline void check_status_is(const char *file, int line, const char *call,
                 vxs_status_name(status), expected);
         exit(1);
     }
-    check_failures++;
+    check_count();
 }
 
 static inline void check_fails(const char *file, int line, const char *call, int expected, vxs_status status,
@@ -74,7 +76,7 @@ static inline void check_fails(const char *file, int line, const char *call, int
                 status, vxs_status_name(status), expected, message);
         exit(1);
     }
-    check_failures++;
+    check_count();
     vxs_error_free(*error);
     *error = NULL;
 }

@@ -47,7 +47,7 @@ template <class Body> voxseg::Error throws(int status, Body body) {
     } catch (const voxseg::Error &error) {
         CHECK(status < 10 ? error.status() / 100 == status : error.status() == status);
         CHECK(std::string(error.what()).size() > 3);
-        check_failures++;
+        check_count();
         return error;
     }
     CHECK(!"it throws");

@@ -35,9 +35,13 @@ pub fn remapped() -> String {
 /// Builds the shared library and lays it out, links and ONNX Runtime included: the folder that programs link with.
 pub fn staged() -> Result<PathBuf> {
     libraries()?;
-    let folder = work().join("lib");
-    let built = shipped().join("release").join(shared_name(None));
-    create_folder(&folder)?;
+    lay_out(&shipped().join("release"), &work().join("lib"))
+}
+
+/// Lays a shared library out that lies in `from`, where cargo built it. Gives `folder`.
+pub fn lay_out(from: &Path, folder: &Path) -> Result<PathBuf> {
+    let built = from.join(shared_name(None));
+    create_folder(folder)?;
     if cfg!(windows) {
         copy(&built, &folder.join(shared_name(None)))?;
         let import = built.with_extension("dll.lib");
@@ -46,8 +50,8 @@ pub fn staged() -> Result<PathBuf> {
         let real = shared_name(Some(env!("CARGO_PKG_VERSION")));
         let soname = shared_name(Some(&abi_major()?));
         copy(&built, &folder.join(&real))?;
-        link(&folder, &soname, &real)?;
-        link(&folder, &shared_name(None), &soname)?;
+        link(folder, &soname, &real)?;
+        link(folder, &shared_name(None), &soname)?;
     }
     let runtime = folder.join("onnxruntime");
     create_folder(&runtime)?;
@@ -55,7 +59,7 @@ pub fn staged() -> Result<PathBuf> {
     for entry in fs::read_dir(&fetched).map_err(at("read", &fetched))?.flatten() {
         copy(&entry.path(), &runtime.join(entry.file_name()))?;
     }
-    Ok(folder)
+    Ok(folder.into())
 }
 
 /// Where cargo builds the libraries that are shipped.

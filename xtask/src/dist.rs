@@ -25,7 +25,8 @@ const NEEDED: [&str; 4] = ["libc.so.", "libm.so.", "ld-linux", "libgcc_s.so.1"];
 /// `natives` are `PLATFORM=FOLDER`: libraries that were built elsewhere, for the NuGet package.
 pub fn run(natives: &[&str]) -> Result<()> {
     let natives: Vec<Native> = natives.iter().map(|text| Native::parse(text)).collect::<Result<_>>()?;
-    let mut packages = vec![archive()?, wheel()?];
+    let (newest, _) = python::interpreters()?;
+    let mut packages = vec![archive()?, wheel(&newest)?];
     match csharp::toolchain::runtimes() {
         Ok(_) => packages.push(nuget(&natives)?),
         Err(reason) => say(&format!("leaving the NuGet package out: {reason}")),
@@ -79,11 +80,10 @@ pub fn archive() -> Result<PathBuf> {
     Ok(archive)
 }
 
-/// The wheel with the archive's own library in it. maturin has to compile one itself to make a wheel: that one is only
+/// The wheel with the library of the archive, which was made before. maturin has to compile one itself to make a wheel: that one is only
 /// a place for this.
-fn wheel() -> Result<PathBuf> {
-    let (newest, _) = python::interpreters()?;
-    let made = python::wheel(&newest)?;
+pub fn wheel(newest: &python::Interpreter) -> Result<PathBuf> {
+    let made = python::wheel(newest)?;
     let unpacked = folder().join("wheel");
     remove(&unpacked)?;
     newest.install(&[], &["wheel"])?;
@@ -110,8 +110,8 @@ fn wheel() -> Result<PathBuf> {
     Ok(folder().join(file_name(&made)))
 }
 
-/// The NuGet package with the archive's own library in it.
-fn nuget(natives: &[Native]) -> Result<PathBuf> {
+/// The NuGet package with the library of the archive, which was made before.
+pub fn nuget(natives: &[Native]) -> Result<PathBuf> {
     let own = [(LICENCES, "licenses/voxseg/THIRD-PARTY.txt"), (SBOM, "voxseg.cdx.json")];
     let mut documents: Vec<(PathBuf, String)> =
         own.iter().map(|(from, to)| (installed().join(from), (*to).into())).collect();

@@ -16,6 +16,7 @@ mod ptx;
 mod python;
 mod sbom;
 mod setup;
+mod soak;
 mod test;
 mod toolkits;
 mod vulkan;
@@ -32,7 +33,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo              segment a real CT from C, with a table and a picture
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
-  test gpu          only the tests on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in)
+  test WORD ...     only those lanes of the test that have such a word in their name, as in the table that it ends with:
+                    `test gpu` runs on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in)
+  soak SECONDS address|thread  eight plans in eight threads with everything instrumented (needs Rust's nightly toolchain)
   bench [cpu]       the numerics beside nnU-Net's own, or the CPU engine beside others (fetches PyTorch, about 3 GB)
   bench total [PYTHON] [small]  TotalSegmentator's total beside ours, 31 M parameters or small ones (PYTHON has it, or it
                     is fetched)
@@ -50,9 +53,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(),
-        ["test"] => return test::run(),
         ["ptx"] => ptx::run(),
-        ["test", "gpu"] => return test::gpu(),
+        ["test", wanted @ ..] => return test::run(wanted),
         ["bench"] => bench::run(None),
         ["bench", only @ "cpu"] => bench::run(Some(only)),
         ["bench", "total", rest @ ..] => match rest {
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         ["wheel"] => python::run(),
         ["nuget"] => csharp::nuget::run(),
         ["dist", natives @ ..] => dist::run(natives),
+        ["soak", seconds, sanitizer] => soak::run(seconds, sanitizer),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };

@@ -1,4 +1,5 @@
 //! `cargo xtask test`: every lane, one after the other, also after a failure; then a table of what came of them.
+//! `cargo xtask test WORD...`: those with such a word in their name, and what they need.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,14 +19,29 @@ enum Outcome {
     Failed(String),
 }
 
-#[derive(Default)]
-struct Report {
+struct Report<'a> {
+    /// Words that a lane's name must have one of; empty for all lanes.
+    wanted: &'a [&'a str],
     lanes: Vec<(&'static str, Outcome, Duration)>,
 }
 
-impl Report {
-    /// Runs a lane; its value serves later lanes.
+impl Report<'_> {
+    fn wants(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.wanted.is_empty() || self.wanted.iter().any(|word| name.contains(&word.to_lowercase()))
+    }
+
+    fn wants_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.wants(name))
+    }
+
+    /// Runs a lane that is wanted.
     fn lane<T>(&mut self, name: &'static str, body: impl FnOnce() -> Result<T>) -> Option<T> {
+        if self.wants(name) { self.needed(name, body) } else { None }
+    }
+
+    /// Runs a lane whose value serves others.
+    fn needed<T>(&mut self, name: &'static str, body: impl FnOnce() -> Result<T>) -> Option<T> {
         println!("\n== {name}");
         let start = Instant::now();
         let (value, outcome) = match body() {
@@ -41,6 +57,9 @@ impl Report {
     }
 
     fn skip(&mut self, name: &'static str, reason: &str) {
+        if !self.wants(name) {
+            return;
+        }
         self.lanes.push((name, Outcome::Skipped(reason.to_owned()), Duration::ZERO));
     }
 
@@ -72,15 +91,21 @@ const CTEST: &str = "C and C++ against the shared library";
 const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
 const VALGRIND: &str = "C and C++ under valgrind";
 const TOOLKITS: &str = "C++ with ITK and VTK, the DICOM example";
-const CONSUMER: &str = "find_package and pkg-config from the archive";
+const ARCHIVE: &str = "the archive, unpacked and moved";
+const CONSUMER: &str = "C and C++ programs from the archive";
 const ORTHANC: &str = "a plug-in in the Orthanc server";
 const CSHARP: &str = "C# on Mono and .NET 8";
-const PACKAGE: &str = "the NuGet package, and C# examples from it";
+const PACKAGE: &str = "C# programs from the NuGet package";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
-pub fn run() -> ExitCode {
-    let mut report = Report::default();
+/// The lanes that take the shared library as the compiler leaves it, and those that take it as users get it.
+const OF_LIBRARY: [&str; 6] = [DEMO, CTEST, SANITIZERS, VALGRIND, TOOLKITS, CSHARP];
+const OF_ARCHIVE: [&str; 6] = [ARCHIVE, CONSUMER, ORTHANC, PACKAGE, WHEEL, PYTHON];
+
+/// `wanted`: words of which a lane's name must have one; empty for all lanes.
+pub fn run(wanted: &[&str]) -> ExitCode {
+    let mut report = Report { wanted, lanes: Vec::new() };
     report.lane("fetch what the tests need", setup::run);
     report.lane("rustfmt", || execute(cargo().args(["fmt", "--all", "--check"])));
     report.lane("clippy", || {
@@ -96,39 +121,43 @@ pub fn run() -> ExitCode {
         let documents = ["doc", "--package", "voxseg", "--package", "voxseg-cxx", "--no-deps"];
         execute(cargo().args(documents).env("RUSTDOCFLAGS", "-D warnings"))
     });
-    match setup::system_tool("doxygen") {
-        // Its settings make a warning an error.
-        Ok(()) => drop(report.lane(DOXYGEN, || execute(command("doxygen").arg("docs/Doxyfile")))),
-        Err(reason) => report.skip(DOXYGEN, &reason),
+    if report.wants(DOXYGEN) {
+        match setup::system_tool("doxygen") {
+            // Its settings make a warning an error.
+            Ok(()) => drop(report.lane(DOXYGEN, || execute(command("doxygen").arg("docs/Doxyfile")))),
+            Err(reason) => report.skip(DOXYGEN, &reason),
+        }
     }
     on_gpu(&mut report);
-    let library = report.lane("build the shared library", build::staged);
-    match &library {
-        None => {
-            for name in [DEMO, CTEST, SANITIZERS, VALGRIND, TOOLKITS, CONSUMER, ORTHANC, CSHARP, PACKAGE] {
-                report.skip(name, "the library wasn't built");
+    if report.wants_any(&OF_LIBRARY) || report.wants_any(&OF_ARCHIVE) {
+        let image = root().join("target/demo/ct.mhd");
+        match report.needed("build the shared library", build::staged) {
+            None => {
+                for name in OF_LIBRARY.into_iter().chain(OF_ARCHIVE) {
+                    report.skip(name, "the library wasn't built");
+                }
+            }
+            Some(library) => {
+                against_library(&library, &image, &mut report);
+                against_archive(&library, &image, &mut report);
             }
         }
-        Some(library) => against(library, &mut report),
     }
-    with_python(&mut report);
-    report.close()
-}
-
-/// Only the lane of the GPU.
-pub fn gpu() -> ExitCode {
-    let mut report = Report::default();
-    on_gpu(&mut report);
     report.close()
 }
 
 /// The tests that need a device, or do more with one.
 fn on_gpu(report: &mut Report) {
-    match fetch::nvrtc() {
-        Ok(_) => {
-            report.lane(PTX, ptx::check);
+    if report.wants(PTX) {
+        match fetch::nvrtc() {
+            Ok(_) => {
+                report.lane(PTX, ptx::check);
+            }
+            Err(reason) => report.skip(PTX, reason.lines().last().unwrap_or_default()),
         }
-        Err(reason) => report.skip(PTX, reason.lines().last().unwrap_or_default()),
+    }
+    if !report.wants(GPU) {
+        return;
     }
     let environment = match fetch::onnxruntime().and_then(|_| vulkan::environment()) {
         Ok(environment) => environment,
@@ -152,85 +181,93 @@ fn on_gpu(report: &mut Report) {
     });
 }
 
-/// The lanes that need the shared library.
-fn against(library: &Path, report: &mut Report) {
-    report.lane(DEMO, demo::run);
-    let image = root().join("target/demo/ct.mhd");
-    if image.exists() {
-        report.lane(CTEST, || {
-            let other = fetch::other_onnxruntime()?.unwrap_or_default();
-            let definition = format!("-DVOXSEG_OTHER_ONNXRUNTIME={}", other.display());
-            ctest("tests", "tests", library, &image, &[definition])
-        });
-        report.lane(SANITIZERS, || {
-            ctest(
-                "tests",
-                "tests-sanitized",
-                library,
-                &image,
-                &["-DVOXSEG_SANITIZE=address,undefined".into()],
-            )
-        });
-        match setup::system_tool("valgrind") {
-            Ok(()) => {
-                report.lane(VALGRIND, || ctest("tests", "tests-valgrind", library, &image, &[launcher()]));
-            }
-            Err(reason) => report.skip(VALGRIND, &reason),
-        }
-        match toolkits::headers() {
-            Ok(definitions) => {
-                report.lane(TOOLKITS, || ctest("tests/toolkits", "toolkits", library, &image, &definitions));
-            }
-            Err(reason) => report.skip(TOOLKITS, &reason),
-        }
-    } else {
+/// The lanes that need the shared library. The first leaves the CT as `image`, for all others.
+fn against_library(library: &Path, image: &Path, report: &mut Report) {
+    if report.wants(DEMO) || !image.exists() {
+        report.needed(DEMO, demo::run);
+    }
+    if !image.exists() {
         for name in [CTEST, SANITIZERS, VALGRIND, TOOLKITS] {
             report.skip(name, "no raw CT: the demo failed before it");
         }
+    } else {
+        report.lane(CTEST, || {
+            let other = fetch::other_onnxruntime()?.unwrap_or_default();
+            let definition = format!("-DVOXSEG_OTHER_ONNXRUNTIME={}", other.display());
+            ctest("tests", "tests", library, image, &[definition])
+        });
+        report.lane(SANITIZERS, || {
+            ctest("tests", "tests-sanitized", library, image, &["-DVOXSEG_SANITIZE=address,undefined".into()])
+        });
+        if report.wants(VALGRIND) {
+            match setup::system_tool("valgrind") {
+                Ok(()) => {
+                    report.lane(VALGRIND, || ctest("tests", "tests-valgrind", library, image, &[launcher()]));
+                }
+                Err(reason) => report.skip(VALGRIND, &reason),
+            }
+        }
+        if report.wants(TOOLKITS) {
+            match toolkits::headers() {
+                Ok(definitions) => {
+                    report
+                        .lane(TOOLKITS, || ctest("tests/toolkits", "toolkits", library, image, &definitions));
+                }
+                Err(reason) => report.skip(TOOLKITS, &reason),
+            }
+        }
     }
-    with_orthanc(library, &image, report);
-    with_csharp(library, &image, report);
+    if report.wants(CSHARP) {
+        match csharp::toolchain::runtimes() {
+            Ok(runtimes) => drop(report.lane(CSHARP, || csharp::test::run(library, &runtimes))),
+            Err(reason) => report.skip(CSHARP, &reason),
+        }
+    }
 }
 
-/// The archive, and the plug-in that is built from it.
-fn with_orthanc(library: &Path, image: &Path, report: &mut Report) {
-    let Some(prefix) = report.lane(CONSUMER, consumer) else {
-        return report.skip(ORTHANC, "the archive's library isn't there");
+/// The packages that users download, and programs that are built from them.
+fn against_archive(library: &Path, image: &Path, report: &mut Report) {
+    if !report.wants_any(&OF_ARCHIVE) {
+        return;
+    }
+    let Some(prefix) = report.needed(ARCHIVE, moved_archive) else {
+        for name in [CONSUMER, ORTHANC, PACKAGE, WHEEL, PYTHON] {
+            report.skip(name, "there is no archive");
+        }
+        return;
     };
     if !image.exists() {
-        return report.skip(ORTHANC, "no raw CT: the demo failed before it");
-    }
-    match orthanc::definitions(&prefix) {
-        Ok(definitions) => {
-            report.lane(ORTHANC, || ctest("tests/orthanc", "orthanc", library, image, &definitions));
+        for name in [CONSUMER, ORTHANC, PACKAGE] {
+            report.skip(name, "no raw CT: the demo failed before it");
         }
-        Err(reason) => report.skip(ORTHANC, &reason),
-    }
-}
-
-/// The lanes that need Mono, and .NET 8 where there is one.
-fn with_csharp(library: &Path, image: &Path, report: &mut Report) {
-    let runtimes = match csharp::toolchain::runtimes() {
-        Ok(runtimes) => runtimes,
-        Err(reason) => {
-            for name in [CSHARP, PACKAGE] {
-                report.skip(name, &reason);
+    } else {
+        report.lane(CONSUMER, || consumer(&prefix, image));
+        if report.wants(ORTHANC) {
+            match orthanc::definitions(&prefix) {
+                Ok(definitions) => {
+                    report.lane(ORTHANC, || ctest("tests/orthanc", "orthanc", library, image, &definitions));
+                }
+                Err(reason) => report.skip(ORTHANC, &reason),
             }
-            return;
         }
-    };
-    report.lane(CSHARP, || csharp::test::run(library, &runtimes));
-    match csharp::toolchain::xbuild() {
-        Err(reason) => report.skip(PACKAGE, &reason),
-        Ok(()) if !image.exists() => report.skip(PACKAGE, "no raw CT: the demo failed before it"),
-        Ok(()) => {
-            report.lane(PACKAGE, || csharp::examples::run(library, image, &runtimes));
+        if report.wants(PACKAGE) {
+            let tools = csharp::toolchain::xbuild().and_then(|()| csharp::toolchain::runtimes());
+            match tools {
+                Ok(runtimes) => {
+                    report.lane(PACKAGE, || csharp::examples::run(&dist::nuget(&[])?, image, &runtimes));
+                }
+                Err(reason) => report.skip(PACKAGE, &reason),
+            }
         }
     }
+    with_python(report);
 }
 
 /// The lanes that need a CPython, maturin and NumPy.
 fn with_python(report: &mut Report) {
+    if !report.wants_any(&[WHEEL, PYTHON]) {
+        return;
+    }
     match python::interpreters() {
         Err(reason) => {
             let last = reason.lines().last().unwrap_or_default();
@@ -238,7 +275,7 @@ fn with_python(report: &mut Report) {
                 report.skip(name, last);
             }
         }
-        Ok((newest, others)) => match report.lane(WHEEL, || python::wheel(&newest)) {
+        Ok((newest, others)) => match report.needed(WHEEL, || dist::wheel(&newest)) {
             Some(wheel) => {
                 report.lane(PYTHON, || python::test(&newest, &others, &wheel));
             }
@@ -280,9 +317,9 @@ fn launcher() -> String {
     )
 }
 
-/// Unpacks the archive, moves the result, and builds a stranger's project from where it now is. Gives that place.
-fn consumer() -> Result<PathBuf> {
-    let (first, moved) = (work().join("unpacked"), work().join("moved prefix"));
+/// Makes the archive, unpacks it and moves what was in it. Gives that place.
+fn moved_archive() -> Result<PathBuf> {
+    let (first, moved) = (work().join("unpacked"), work().join("moved"));
     for old in [&first, &moved] {
         remove(old)?;
     }
@@ -290,27 +327,33 @@ fn consumer() -> Result<PathBuf> {
     fs::rename(&unpacked, &moved).map_err(at("move", &unpacked))?;
     say("checking the list of what is inside against CycloneDX's schema");
     dist::validate(&moved)?;
+    Ok(moved)
+}
 
+/// Builds a stranger's project from where the archive's content now is.
+fn consumer(prefix: &Path, image: &Path) -> Result<()> {
+    // CMake minds no blank in a path; pkg-config's output can't carry one through a shell.
+    let blank = work().join("moved to a path with blanks");
+    remove(&blank)?;
+    csharp::test::copy_tree(prefix, &blank)?;
     let build = work().join("consumer");
     remove(&build)?;
     let source = root().join("tests/consumer");
     say("building tests/consumer by find_package");
-    install::configure(
-        &source,
-        &build,
-        &[format!("-DCMAKE_PREFIX_PATH={}", moved.display()), format!("-DMODEL={}", model().display())],
-    )?;
+    let definitions = [
+        format!("-DCMAKE_PREFIX_PATH={}", blank.display()),
+        format!("-DMODEL={}", model().display()),
+        format!("-DEXAMPLES={}", root().join("examples").display()),
+        format!("-DCT={}", image.display()),
+        format!("-DLABELS={}", image.with_file_name("labels.raw").display()),
+    ];
+    install::configure(&source, &build, &definitions)?;
     execute_quietly(command(setup::cmake()?).arg("--build").arg(&build))?;
     run_ctest(&build)?;
 
     say("building tests/consumer by pkg-config");
     setup::system_tool("pkg-config")?;
-    // pkg-config's output can't carry a folder with a blank in it through a shell.
-    let plain = work().join("moved");
-    remove(&plain)?;
-    fs::rename(&moved, &plain).map_err(at("move", &moved))?;
     let script = source.join("build.sh");
     let out: PathBuf = build.join("pkg-config");
-    execute(as_a_host(command("bash").arg(script).arg(&plain).arg(out).arg(model())))?;
-    Ok(plain)
+    execute(as_a_host(command("bash").arg(script).arg(prefix).arg(out).arg(model())))
 }

@@ -13,11 +13,11 @@ use crate::{Result, at, command, copy, create_folder, execute_quietly, say};
 
 const EXAMPLES: [&str; 2] = ["SegmentRaw", "CancelFromUi"];
 
-/// Packs, unpacks, builds and runs. `image` is the demo's CT, beside the labels that the C program made of it.
-pub fn run(library: &Path, image: &Path, runtimes: &[Runtime]) -> Result<()> {
-    say("packing and unpacking the NuGet package");
+/// Unpacks, builds and runs. `image` is the demo's CT, beside the labels that the C program made of it.
+pub fn run(packed: &Path, image: &Path, runtimes: &[Runtime]) -> Result<()> {
+    say("unpacking the NuGet package");
     let package = folder().join("unpacked");
-    nuget::unpack(&nuget::pack(library, &[], &[])?, &package)?;
+    nuget::unpack(packed, &package)?;
     say("building the examples with xbuild, as a .NET Framework project");
     let framework = folder().join("framework");
     let _ = fs::remove_dir_all(&framework);

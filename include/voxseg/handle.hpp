@@ -1,0 +1,48 @@
+/**
+ * @file
+ * @brief What owns the handles and fills the structures of voxseg.h.
+ */
+#ifndef VOXSEG_HANDLE_HPP
+#define VOXSEG_HANDLE_HPP
+
+#include "version.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace voxseg {
+inline namespace VOXSEG_NAMESPACE {
+
+/** @cond internal */
+namespace detail {
+
+struct Free {
+    void operator()(vxs_model *handle) const noexcept { vxs_model_free(handle); }
+    void operator()(vxs_plan *handle) const noexcept { vxs_plan_free(handle); }
+    void operator()(vxs_cancel *handle) const noexcept { vxs_cancel_free(handle); }
+    void operator()(vxs_device_list *handle) const noexcept { vxs_device_list_free(handle); }
+    void operator()(vxs_comparison_list *handle) const noexcept { vxs_comparison_list_free(handle); }
+    void operator()(vxs_statistics_list *handle) const noexcept { vxs_statistics_list_free(handle); }
+    void operator()(vxs_dose_list *handle) const noexcept { vxs_dose_list_free(handle); }
+    void operator()(vxs_record *handle) const noexcept { vxs_record_free(handle); }
+};
+
+template <class Handle> using Owner = std::unique_ptr<Handle, Free>;
+
+/** A structure with its defaults. Of a size that the library doesn't know it stays zero, and is refused when used. */
+template <class T> T filled(vxs_status (*init)(T *, std::uint64_t)) noexcept {
+    T structure{};
+    init(&structure, sizeof structure);
+    return structure;
+}
+
+inline std::string text(const char *value) { return value ? value : ""; }
+
+} // namespace detail
+/** @endcond */
+
+} // namespace VOXSEG_NAMESPACE
+} // namespace voxseg
+
+#endif // VOXSEG_HANDLE_HPP

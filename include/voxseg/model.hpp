@@ -1,0 +1,239 @@
+/**
+ * @file
+ * @brief A published model: opened, described, joined with others.
+ */
+#ifndef VOXSEG_MODEL_HPP
+#define VOXSEG_MODEL_HPP
+
+#include "error.hpp"
+#include "geometry.hpp"
+#include "handle.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace voxseg {
+inline namespace VOXSEG_NAMESPACE {
+
+/** A coded term of a label: DICOM's coding scheme designator, code value and code meaning. */
+struct Term {
+    std::string scheme;  /**< "SCT" for SNOMED CT. */
+    std::string code;    /**< The code. */
+    std::string meaning; /**< What it means. */
+};
+
+/** One label of a model. */
+struct Label {
+    std::uint32_t value; /**< What voxels of this structure get. */
+    std::string name;    /**< UTF-8. */
+    std::uint32_t color; /**< 0x00RRGGBB. */
+};
+
+/** How to open a model. */
+struct ModelOptions {
+    /** Folds to average, or VXS_FOLD_ALL. Empty: every numbered fold that is there. */
+    std::vector<std::uint32_t> folds;
+    /** File name of the weights in each fold's folder. Empty: "checkpoint_final.pth". */
+    std::string checkpoint;
+    /** Which of several models in a folder or an archive. Empty: the only one. */
+    std::string configuration{};
+    /** VXS_FOREGROUND_CROP_*, for Auto3DSeg models. */
+    std::int32_t foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
+};
+
+/** How to run a task. */
+struct TaskOptions {
+    /** Names of the labels that are wanted, for whole-body tasks. Empty: all. */
+    std::vector<std::string> subset;
+    /** Whether the rough segmentation for a subset is a finer one that misses less. */
+    bool robust_crop = false;
+    /** Pieces of a label of at most so many cubic millimetres are removed; 0: none. */
+    double remove_small = 0;
+    /** VXS_RESAMPLING_*. */
+    std::int32_t resampling = VXS_RESAMPLING_LINEAR;
+    /** Whether every volume is cut into three overlapping parts along the body. */
+    bool split = false;
+    /** Whether only the part of a CT volume is looked at in which a rough segmentation finds the body. */
+    bool crop_to_body = false;
+    /** Whether labels stay on the networks' grid: Plan::label_grid(). */
+    bool on_network_grid = false;
+    /** Whether labels come back to the volume's grid with smooth borders. */
+    bool smooth = false;
+    /** Whether labels have the values that TotalSegmentator 1 gave them. */
+    bool first_order = false;
+};
+
+/** One file of a model that is in memory; it is only read during Model::open_memory(). */
+struct ModelFile {
+    std::string name; /**< Path in the model folder with '/': "fold_0/checkpoint_final.pth". */
+    const void *data; /**< Content. */
+    std::size_t size; /**< Bytes. */
+};
+
+/** A published model. Immutable; any thread may use it, many plans share it, and it may end before them. */
+class Model {
+public:
+    /** Opens a model folder. `path` is UTF-8. */
+    static Result<Model> open(const std::string &path, const ModelOptions &options = {}) {
+        const vxs_model_options raw = c_options(options);
+        return make([&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_open(path.c_str(), &raw, handle, error);
+        });
+    }
+
+    /** Opens a model folder's files in memory. */
+    static Result<Model> open_memory(const std::vector<ModelFile> &files, const ModelOptions &options = {}) {
+        const vxs_model_options raw = c_options(options);
+        std::vector<vxs_model_file> list;
+        for (const ModelFile &file : files) {
+            list.push_back({file.name.c_str(), file.data, file.size});
+        }
+        return make([&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_open_memory(list.data(), list.size(), &raw, handle, error);
+        });
+    }
+
+    /**
+     * Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose path
+     * ends in ".json". `weights` is the folder that holds its models as TotalSegmentator stores them. Both are UTF-8.
+     */
+    static Result<Model> open_task(const std::string &task, const std::string &weights,
+                                   const TaskOptions &options = {}) {
+        std::vector<const char *> subset;
+        for (const std::string &name : options.subset) {
+            subset.push_back(name.c_str());
+        }
+        auto raw = detail::filled(&vxs_task_options_init);
+        raw.subset = subset.empty() ? nullptr : subset.data();
+        raw.subset_count = subset.size();
+        raw.robust_crop = options.robust_crop ? 1 : 0;
+        raw.remove_small = options.remove_small;
+        raw.resampling = options.resampling;
+        raw.split = options.split ? 1 : 0;
+        raw.crop_to_body = options.crop_to_body ? 1 : 0;
+        raw.on_network_grid = options.on_network_grid ? 1 : 0;
+        raw.smooth = options.smooth ? 1 : 0;
+        raw.first_order = options.first_order ? 1 : 0;
+        return make([&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_open_task(task.c_str(), weights.c_str(), &raw, handle, error);
+        });
+    }
+
+    /** One model of several, whose probabilities are averaged. They may end before it. */
+    static Result<Model> ensemble(const std::vector<const Model *> &members) {
+        std::vector<const vxs_model *> list;
+        for (const Model *member : members) {
+            list.push_back(member ? member->get() : nullptr);
+        }
+        return make([&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_ensemble(list.data(), list.size(), handle, error);
+        });
+    }
+
+    /** Its own name. */
+    std::string name() const { return detail::text(vxs_model_name(get())); }
+    /** SHA-256 over weights and recipe. */
+    std::string identity() const { return detail::text(vxs_model_identity(get())); }
+    /** All that is known about it, as JSON. */
+    std::string describe() const { return detail::text(vxs_model_describe(get())); }
+
+    /** What it calls the channels that a volume must have. */
+    std::vector<std::string> channels() const {
+        std::vector<std::string> names;
+        for (std::uint64_t i = 0; i < vxs_model_channel_count(get()); i++) {
+            names.push_back(detail::text(vxs_model_channel_name(get(), i)));
+        }
+        return names;
+    }
+
+    /** Its labels in ascending order of values, the background included. */
+    Result<std::vector<Label>> labels() const {
+        std::vector<Label> labels;
+        return detail::call(
+            [&](vxs_error **error) {
+                vxs_status status = VXS_OK;
+                for (std::uint64_t i = 0; i < vxs_model_label_count(get()) && status == VXS_OK; i++) {
+                    auto info = detail::filled(&vxs_label_info_init);
+                    status = vxs_model_label(get(), i, &info, error);
+                    labels.push_back({info.value, detail::text(info.name), info.color});
+                }
+                return status;
+            },
+            [&] { return std::move(labels); });
+    }
+
+    /** A coded term of the label at `index` of labels(), `role` one of VXS_TERM_*; nothing where it has none. */
+    Result<std::optional<Term>> term(std::uint64_t index, vxs_term_role role) const {
+        auto raw = detail::filled(&vxs_term_init);
+        return detail::call(
+            [&](vxs_error **error) { return vxs_model_label_term(get(), index, role, &raw, error); },
+            [&] {
+                return raw.code ? std::optional<Term>({detail::text(raw.scheme), detail::text(raw.code),
+                                                       detail::text(raw.meaning)})
+                                : std::nullopt;
+            });
+    }
+
+    /** The spacing that the network works at; 0 where the volume's own is kept. */
+    Result<Vector> spacing() const {
+        Vector spacing{};
+        return detail::call(
+            [&](vxs_error **error) { return vxs_model_spacing(get(), spacing.data(), error); },
+            [&] { return spacing; });
+    }
+
+    /** The size of a tile in voxels. */
+    Result<Shape> patch() const {
+        Shape patch{};
+        return detail::call([&](vxs_error **error) { return vxs_model_patch(get(), patch.data(), error); },
+                            [&] { return patch; });
+    }
+
+    /** The handle, for functions of voxseg.h. */
+    const vxs_model *get() const noexcept { return handle_.get(); }
+
+private:
+    explicit Model(vxs_model *handle) : handle_(handle) {}
+
+    template <class Open> static Result<Model> make(Open open) {
+        vxs_model *handle = nullptr;
+        return detail::call([&](vxs_error **error) { return open(&handle, error); },
+                            [&] { return Model(handle); });
+    }
+
+    static vxs_model_options c_options(const ModelOptions &options) {
+        auto raw = detail::filled(&vxs_model_options_init);
+        raw.foreground_crop = options.foreground_crop;
+        if (!options.folds.empty()) {
+            raw.folds = options.folds.data();
+            raw.fold_count = options.folds.size();
+        }
+        if (!options.checkpoint.empty()) {
+            raw.checkpoint = options.checkpoint.c_str();
+        }
+        if (!options.configuration.empty()) {
+            raw.configuration = options.configuration.c_str();
+        }
+        return raw;
+    }
+
+    detail::Owner<vxs_model> handle_;
+};
+
+/** The names of TotalSegmentator's tasks. */
+inline std::vector<std::string> tasks() {
+    std::vector<std::string> names;
+    for (std::uint64_t i = 0; i < vxs_task_count(); i++) {
+        names.push_back(detail::text(vxs_task_name(i)));
+    }
+    return names;
+}
+
+} // namespace VOXSEG_NAMESPACE
+} // namespace voxseg
+
+#endif // VOXSEG_MODEL_HPP

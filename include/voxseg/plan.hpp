@@ -1,0 +1,126 @@
+/**
+ * @file
+ * @brief A model on a device, and its runs.
+ */
+#ifndef VOXSEG_PLAN_HPP
+#define VOXSEG_PLAN_HPP
+
+#include "cancel.hpp"
+#include "error.hpp"
+#include "handle.hpp"
+#include "labels.hpp"
+#include "map.hpp"
+#include "model.hpp"
+#include "progress.hpp"
+#include "volume.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace voxseg {
+inline namespace VOXSEG_NAMESPACE {
+
+/** How to run a plan. */
+struct RunOptions {
+    /**
+     * Called on the thread that runs; returns true to go on, false to cancel. It may throw: the run is
+     * cancelled, and the exception comes out of Plan::segment(). With VOXSEG_NO_EXCEPTIONS it must not.
+     */
+    std::function<bool(const vxs_progress &)> progress;
+    /** Stops the run; nullptr for none. */
+    const Cancel *cancel = nullptr;
+    /** What to tell of each voxel beside its label. After a failure maps are as they were, or all zero. */
+    std::vector<MapView> maps{};
+    /** Receives the record of a run that succeeds, as JSON; nullptr for none. */
+    std::string *record = nullptr;
+};
+
+/** How to make a plan: a vxs_plan_options with its defaults. Set its fields. */
+struct PlanOptions : vxs_plan_options {
+    PlanOptions() : vxs_plan_options(detail::filled(&vxs_plan_options_init)) {}
+};
+
+/** A model on a device. One call at a time; many plans run at once. */
+class Plan {
+public:
+    /** Compiles the model's network for the device. */
+    static Result<Plan> create(const Model &model, const PlanOptions &options = {}) {
+        vxs_plan *handle = nullptr;
+        return detail::call(
+            [&](vxs_error **error) { return vxs_plan_create(model.get(), &options, &handle, error); },
+            [&] { return Plan(handle); });
+    }
+#ifndef VOXSEG_NO_EXCEPTIONS
+    /** As create(). */
+    explicit Plan(const Model &model, const PlanOptions &options = {}) : Plan(create(model, options)) {}
+#endif
+
+    /** What a segmentation of `volume` will need. Only the grid is looked at. */
+    Result<vxs_plan_report> report(const VolumeView &volume) const {
+        auto report = detail::filled(&vxs_plan_report_init);
+        return detail::call(
+            [&](vxs_error **error) { return vxs_plan_report_for(get(), &volume, &report, error); },
+            [&] { return report; });
+    }
+
+    /**
+     * The grid of the labels of `volume`: its own, unless a task keeps labels on the networks' grid. Without voxels, in
+     * the coordinates of `volume`.
+     */
+    Result<VolumeView> label_grid(const VolumeView &volume) const {
+        VolumeView grid(Shape{});
+        return detail::call(
+            [&](vxs_error **error) { return vxs_plan_label_grid(get(), &volume, &grid, error); },
+            [&] { return grid; });
+    }
+
+    /** What runs where, as JSON. */
+    std::string describe() const { return detail::text(vxs_plan_describe(get())); }
+
+    /** Gives memory back that the plan only keeps to make its next run faster; for plans that wait for long. */
+    Result<void> trim() {
+        return detail::call([&](vxs_error **error) { return vxs_plan_trim(get(), error); });
+    }
+
+    /** Segments `volume` into `labels`, which stay untouched when this fails. */
+    Result<vxs_run_report> segment(const VolumeView &volume, const LabelView &labels,
+                                   const RunOptions &options = {}) {
+        detail::Callback callback{&options.progress, nullptr};
+        auto raw = detail::filled(&vxs_run_options_init);
+        callback.watch(raw, options.cancel);
+        std::vector<const vxs_map *> maps;
+        for (const MapView &map : options.maps) {
+            maps.push_back(&map);
+        }
+        raw.maps = maps.data();
+        raw.map_count = maps.size();
+        vxs_record *record = nullptr;
+        raw.record = options.record ? &record : nullptr;
+        auto report = detail::filled(&vxs_run_report_init);
+        return detail::call(
+            [&](vxs_error **error) {
+                const vxs_status status = vxs_segment(get(), &volume, &labels, &raw, &report, error);
+                const detail::Owner<vxs_record> owner(record);
+                callback.rethrow(*error);
+                if (record) {
+                    *options.record = detail::text(vxs_record_json(record));
+                }
+                return status;
+            },
+            [&] { return report; });
+    }
+
+    /** The handle, for functions of voxseg.h. */
+    vxs_plan *get() const noexcept { return handle_.get(); }
+
+private:
+    explicit Plan(vxs_plan *handle) : handle_(handle) {}
+
+    detail::Owner<vxs_plan> handle_;
+};
+
+} // namespace VOXSEG_NAMESPACE
+} // namespace voxseg
+
+#endif // VOXSEG_PLAN_HPP

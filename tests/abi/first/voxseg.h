@@ -1,0 +1,1635 @@
+/*
+ * voxseg: embeddable inference for 3-D medical image segmentation.
+ * Generated from src/ffi by cbindgen; see docs/abi.md for the rules behind it.
+ *
+ * In one breath: vxs_model_open a folder, vxs_plan_create for a device, fill a vxs_volume and a vxs_labels
+ * with your own buffers, vxs_segment. Every structure is filled by its vxs_<x>_init first; every function that
+ * can fail returns a vxs_status (0 is success) and, where you pass a pointer for it, a vxs_error that you free.
+ *
+ * Ownership: what you get through a `vxs_<x> **` is yours and ends with vxs_<x>_free, which accepts NULL.
+ * Strings that are returned are borrowed. Outputs are written only on success.
+ * Threads: models, device lists and errors are immutable and serve any thread; a plan runs one segmentation at
+ * a time and says VXS_BUSY to a second; vxs_cancel_request may come from anywhere.
+ * Coordinates: patient coordinates are LPS in millimetres (DICOM, ITK) unless VXS_VOLUME_RAS is set.
+ */
+
+
+#ifndef VOXSEG_H
+#define VOXSEG_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+#if defined(_WIN32) && !defined(VXS_STATIC)
+#define VXS_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define VXS_API __attribute__((visibility("default")))
+#else
+#define VXS_API
+#endif
+
+
+/**
+ * By name; case doesn't matter, and spaces, hyphens and underscores are the same.
+ */
+#define VXS_MATCH_NAME 0
+
+/**
+ * By the codes of property type and modifier.
+ */
+#define VXS_MATCH_TERMS 1
+
+/**
+ * The fastest CPU engine of this build.
+ */
+#define VXS_DEVICE_CPU 1
+
+/**
+ * ONNX Runtime on the CPU.
+ */
+#define VXS_DEVICE_ORT_CPU 2
+
+/**
+ * Success.
+ */
+#define VXS_OK 0
+
+/**
+ * An argument has a value that can't be used.
+ */
+#define VXS_INVALID_ARGUMENT 101
+
+/**
+ * A pointer that must not be NULL was.
+ */
+#define VXS_NULL_POINTER 102
+
+/**
+ * A structure's `struct_size` is not one that this version reads.
+ */
+#define VXS_STRUCT_SIZE 103
+
+/**
+ * Spacing, origin or direction don't describe a grid that can be segmented.
+ */
+#define VXS_GEOMETRY 104
+
+/**
+ * A buffer is smaller than its shape and strides need.
+ */
+#define VXS_BUFFER_TOO_SMALL 105
+
+/**
+ * The volume isn't one that this model segments.
+ */
+#define VXS_VOLUME_MISMATCH 106
+
+/**
+ * A file of the model couldn't be read.
+ */
+#define VXS_CANNOT_READ 201
+
+/**
+ * The path or file set is not a model.
+ */
+#define VXS_NOT_A_MODEL 202
+
+/**
+ * A file of the model is damaged, truncated or malformed.
+ */
+#define VXS_MALFORMED_MODEL 203
+
+/**
+ * A file of the model exceeds a limit that protects the host.
+ */
+#define VXS_REFUSED_MODEL 204
+
+/**
+ * The model needs something that this version doesn't implement.
+ */
+#define VXS_UNSUPPORTED_MODEL 205
+
+/**
+ * A tensor that the network needs is not in the checkpoint.
+ */
+#define VXS_MISSING_TENSOR 206
+
+/**
+ * The checkpoint holds tensors that the network doesn't use.
+ */
+#define VXS_UNUSED_TENSOR 207
+
+/**
+ * A tensor has another shape or type than the network needs.
+ */
+#define VXS_TENSOR_MISMATCH 208
+
+/**
+ * ONNX Runtime's shared library was not found or couldn't be loaded.
+ */
+#define VXS_RUNTIME_MISSING 301
+
+/**
+ * ONNX Runtime is older than this library needs.
+ */
+#define VXS_RUNTIME_VERSION 302
+
+/**
+ * ONNX Runtime answered with an error.
+ */
+#define VXS_RUNTIME_FAILED 303
+
+/**
+ * The device asked for isn't there or can't be used.
+ */
+#define VXS_DEVICE_UNUSABLE 304
+
+/**
+ * The caller asked to stop. Nothing was written.
+ */
+#define VXS_CANCELLED 401
+
+/**
+ * The plan is running a segmentation on another thread.
+ */
+#define VXS_BUSY 402
+
+/**
+ * The run would need more memory than the budget allows.
+ */
+#define VXS_MEMORY_BUDGET 403
+
+/**
+ * The network's output couldn't be computed.
+ */
+#define VXS_INFERENCE_FAILED 404
+
+/**
+ * The class scores are not finite in half precision.
+ */
+#define VXS_NOT_FINITE 405
+
+/**
+ * A defect in this library; the message says where.
+ */
+#define VXS_INTERNAL_ERROR 901
+
+/**
+ * The handle met an internal error earlier and can only be freed.
+ */
+#define VXS_POISONED 902
+
+/**
+ * For the developers of this library.
+ */
+#define VXS_LOG_DEBUG 0
+
+/**
+ * What happens.
+ */
+#define VXS_LOG_INFO 1
+
+/**
+ * Something that the user may want to know.
+ */
+#define VXS_LOG_WARNING 2
+
+/**
+ * Something failed; the call that failed returns it too.
+ */
+#define VXS_LOG_ERROR 3
+
+/**
+ * The probability of one of the model's labels, in `VXS_DTYPE_F32` or `VXS_DTYPE_F16`. Outside of the part of the
+ * volume that the network saw it is 1 for the background and 0 for all others.
+ */
+#define VXS_MAP_PROBABILITY 1
+
+/**
+ * By how many thousandths the highest probability is over the second highest, at most 255, in `VXS_DTYPE_U8`. For
+ * models whose classes overlap: twice the distance of the nearest region's probability from one half. 255
+ * outside.
+ */
+#define VXS_MAP_MARGIN 2
+
+/**
+ * The entropy of the probabilities in nats, in `VXS_DTYPE_F32` or `VXS_DTYPE_F16`; for models whose classes overlap
+ * the sum of each region's. 0 outside.
+ */
+#define VXS_MAP_ENTROPY 3
+
+/**
+ * In `vxs_model_options.folds`: the folder `fold_all`.
+ */
+#define VXS_FOLD_ALL UINT32_MAX
+
+/**
+ * Crop to the foreground as the script of 3D Slicer's extension MONAIAuto3DSeg does it: the box is found before the
+ * image's axes are turned, and used after. Images along the patient's axes get the right box; others may lose
+ * foreground.
+ */
+#define VXS_FOREGROUND_CROP_AS_PUBLISHED 0
+
+/**
+ * Turn the foreground's box with the image.
+ */
+#define VXS_FOREGROUND_CROP_CORRECTED 1
+
+/**
+ * Segmented Property Category.
+ */
+#define VXS_TERM_CATEGORY 0
+
+/**
+ * Segmented Property Type.
+ */
+#define VXS_TERM_TYPE 1
+
+/**
+ * Segmented Property Type Modifier: the side, for example.
+ */
+#define VXS_TERM_MODIFIER 2
+
+/**
+ * Anatomic Region.
+ */
+#define VXS_TERM_REGION 3
+
+/**
+ * Anatomic Region Modifier.
+ */
+#define VXS_TERM_REGION_MODIFIER 4
+
+/**
+ * What suits the device: single precision on a CPU.
+ */
+#define VXS_PRECISION_AUTO 0
+
+/**
+ * IEEE single precision, as the reference implementations compute on a CPU.
+ */
+#define VXS_PRECISION_F32 1
+
+/**
+ * IEEE half precision.
+ */
+#define VXS_PRECISION_F16 2
+
+/**
+ * Mirror tiles along the axes that the model was trained with, and average: the reference's default.
+ */
+#define VXS_MIRRORING_MODEL 0
+
+/**
+ * Don't mirror: faster by 2 to the number of axes.
+ */
+#define VXS_MIRRORING_OFF 1
+
+/**
+ * Overlapping tiles weigh as the model has it.
+ */
+#define VXS_BLENDING_MODEL 0
+
+/**
+ * Overlapping tiles weigh most at their centre: nnU-Net's default.
+ */
+#define VXS_BLENDING_GAUSSIAN 1
+
+/**
+ * Overlapping tiles weigh the same everywhere: MONAI's default.
+ */
+#define VXS_BLENDING_CONSTANT 2
+
+/**
+ * Labels as the network gives them: the reference's default.
+ */
+#define VXS_POSTPROCESS_OFF 0
+
+/**
+ * Apply the postprocessing that comes with the model; where none does, nothing happens.
+ */
+#define VXS_POSTPROCESS_MODEL 1
+
+/**
+ * Reading, cropping, normalising and resampling the volume.
+ */
+#define VXS_STAGE_PREPROCESS 1
+
+/**
+ * Running the network on the tiles.
+ */
+#define VXS_STAGE_NETWORK 2
+
+/**
+ * Bringing the labels onto the volume's grid.
+ */
+#define VXS_STAGE_RESTORE 3
+
+/**
+ * Major version of the C interface: grows when something that worked stops working. Part of the soname.
+ */
+#define VXS_ABI_MAJOR 0
+
+/**
+ * Minor version of the C interface: grows with every addition.
+ */
+#define VXS_ABI_MINOR 1
+
+/**
+ * 8-bit signed integer.
+ */
+#define VXS_DTYPE_I8 1
+
+/**
+ * 8-bit unsigned integer.
+ */
+#define VXS_DTYPE_U8 2
+
+/**
+ * 16-bit signed integer.
+ */
+#define VXS_DTYPE_I16 3
+
+/**
+ * 16-bit unsigned integer.
+ */
+#define VXS_DTYPE_U16 4
+
+/**
+ * 32-bit signed integer.
+ */
+#define VXS_DTYPE_I32 5
+
+/**
+ * 32-bit unsigned integer.
+ */
+#define VXS_DTYPE_U32 6
+
+/**
+ * IEEE half precision.
+ */
+#define VXS_DTYPE_F16 7
+
+/**
+ * IEEE single precision.
+ */
+#define VXS_DTYPE_F32 8
+
+/**
+ * IEEE double precision.
+ */
+#define VXS_DTYPE_F64 9
+
+/**
+ * Flag of a volume: origin and direction are in RAS coordinates (NIfTI, Slicer) and not in LPS (DICOM, ITK).
+ */
+#define VXS_VOLUME_RAS 1
+
+/**
+ * Flag of a volume: voxels are in the other byte order than the machine's.
+ */
+#define VXS_VOLUME_SWAPPED 2
+
+/**
+ * A flag that stops a segmentation within one tile. Any thread may request it at any time; one flag may
+ * serve several runs.
+ */
+typedef struct vxs_cancel vxs_cancel;
+
+/**
+ * The comparisons of two label maps.
+ */
+typedef struct vxs_comparison_list vxs_comparison_list;
+
+/**
+ * The devices that were found. Immutable: any thread may read it.
+ */
+typedef struct vxs_device_list vxs_device_list;
+
+/**
+ * What went wrong, in words. Owned by the caller of the function that failed; free it with
+ * `vxs_error_free`. Immutable: any thread may read it.
+ */
+typedef struct vxs_error vxs_error;
+
+/**
+ * An opened model. Immutable: any thread may use it, many plans share it. Plans keep what they need of it,
+ * so that it may be freed before them.
+ */
+typedef struct vxs_model vxs_model;
+
+/**
+ * A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once.
+ */
+typedef struct vxs_plan vxs_plan;
+
+/**
+ * 0 for success, else what went wrong. Bands: 1xx the caller's arguments, 2xx the model, 3xx runtime and
+ * device, 4xx the run, 9xx a defect of this library. A number never changes its meaning.
+ */
+typedef int32_t vxs_status;
+
+/**
+ * A label of one map and the one of another that means the same.
+ */
+typedef struct vxs_label_pair {
+    /**
+     * Its value in the first map.
+     */
+    uint32_t first;
+    /**
+     * Its value in the second map.
+     */
+    uint32_t second;
+} vxs_label_pair;
+
+/**
+ * What to compare. Fill it by `vxs_compare_options_init` first.
+ */
+typedef struct vxs_compare_options {
+    /**
+     * Set by `vxs_compare_options_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Threads that work, the calling one included. 0 (default): all processors of this process.
+     */
+    uint32_t threads;
+    /**
+     * The labels to compare. NULL (default): each value but 0 that occurs, with the same value.
+     */
+    const struct vxs_label_pair *pairs;
+    /**
+     * Number of entries in `pairs`.
+     */
+    uint64_t pair_count;
+    /**
+     * For surfaces and their distances: the tolerance of surface Dice in millimetres, from 0. Less than 0 (default):
+     * surfaces are left out, which is faster.
+     */
+    double tolerance;
+} vxs_compare_options;
+
+/**
+ * How a label of the first map and one of the second agree. Numbers that aren't defined are NaN: overlaps of labels
+ * that don't occur, and distances where they weren't asked for; distances to a label that doesn't occur are infinite.
+ * Fill it by `vxs_comparison_init` first.
+ */
+typedef struct vxs_comparison {
+    /**
+     * Set by `vxs_comparison_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * The labels.
+     */
+    struct vxs_label_pair pair;
+    /**
+     * Voxels of each, on the first map's grid.
+     */
+    uint64_t voxels[2];
+    /**
+     * Voxels that have both.
+     */
+    uint64_t both;
+    /**
+     * Volume of each in millilitres.
+     */
+    double milliliters[2];
+    /**
+     * The Dice coefficient.
+     */
+    double dice;
+    /**
+     * The largest distance from an element of either surface to the other, in millimetres.
+     */
+    double hausdorff;
+    /**
+     * The distance that 95 % of a surface's area keep within, of that surface for which it is larger.
+     */
+    double hausdorff_95;
+    /**
+     * The mean distance over the elements of both surfaces.
+     */
+    double mean_distance;
+    /**
+     * The share of both surfaces' area that is within the tolerance of the other surface.
+     */
+    double surface_dice;
+} vxs_comparison;
+
+/**
+ * How labels of two models are matched: one of `VXS_MATCH_*`.
+ */
+typedef int32_t vxs_match;
+
+/**
+ * The type of a voxel: one of `VXS_DTYPE_*`, in the machine's byte order unless `VXS_VOLUME_SWAPPED` is set.
+ */
+typedef int32_t vxs_dtype;
+
+/**
+ * An image to segment: one or several channels on one grid. The library only reads it, during the call that
+ * it is passed to. Fill it by `vxs_volume_init` first.
+ *
+ * The grid: voxel (i, j, k) lies at `origin + direction · (i·spacing[0], j·spacing[1], k·spacing[2])`, and
+ * in memory at `data + offset + i·strides[0] + j·strides[1] + k·strides[2]`.
+ */
+typedef struct vxs_volume {
+    /**
+     * Set by `vxs_volume_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Type of a voxel.
+     */
+    vxs_dtype dtype;
+    /**
+     * The voxels. Not needed when `channel_data` is set.
+     */
+    const void *data;
+    /**
+     * Size of the buffer at `data`, or of each buffer in `channel_data`, in bytes. Nothing outside is read.
+     */
+    uint64_t data_size;
+    /**
+     * Number of voxels along each axis.
+     */
+    uint64_t shape[3];
+    /**
+     * Distance in bytes between neighbours along each axis, negative when an axis runs backwards. All zero
+     * (default): axis 0 is the fastest and nothing lies between the voxels.
+     */
+    int64_t strides[3];
+    /**
+     * Where voxel (0, 0, 0) lies in the buffer, in bytes. 0 by default.
+     */
+    uint64_t offset;
+    /**
+     * Number of channels, in the order that the model names them. 1 by default.
+     */
+    uint64_t channels;
+    /**
+     * Distance in bytes between the channels in `data`; 0 (default): each channel follows the one before.
+     */
+    int64_t channel_stride;
+    /**
+     * NULL (default), or `channels` pointers to one buffer a channel, all with the same type and layout.
+     */
+    const void *const *channel_data;
+    /**
+     * Distance between neighbours along each axis in millimetres. 1 by default.
+     */
+    double spacing[3];
+    /**
+     * Position of voxel (0, 0, 0) in millimetres. 0 by default.
+     */
+    double origin[3];
+    /**
+     * Row-major 3×3 matrix: column a is the unit vector in patient coordinates along which axis a runs.
+     * Columns are orthogonal; either handedness. Identity by default.
+     */
+    double direction[9];
+    /**
+     * Intensity = stored value · slope + intercept. 1 and 0 by default.
+     */
+    double slope;
+    /**
+     * See `slope`.
+     */
+    double intercept;
+    /**
+     * `VXS_VOLUME_*` together, or 0.
+     */
+    uint32_t flags;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+} vxs_volume;
+
+/**
+ * What runs the network: one of `VXS_DEVICE_*`.
+ */
+typedef int32_t vxs_device;
+
+/**
+ * One device. Fill it by `vxs_device_info_init` first.
+ */
+typedef struct vxs_device_info {
+    /**
+     * Set by `vxs_device_info_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * What to put into `vxs_plan_options.device`.
+     */
+    vxs_device device;
+    /**
+     * 1 when a plan can be made on it, else 0 and `reason` says why not.
+     */
+    int32_t usable;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * Its name. Lives as long as the list.
+     */
+    const char *name;
+    /**
+     * Why it can't be used; an empty string when it can. Lives as long as the list.
+     */
+    const char *reason;
+} vxs_device_info;
+
+/**
+ * Where the labels go: the caller's own buffer, on the volume's grid, so without a shape of its own. It is
+ * written whole, or, on any error or cancel, not at all. Fill it by `vxs_labels_init` first.
+ */
+typedef struct vxs_labels {
+    /**
+     * Set by `vxs_labels_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * An integer `VXS_DTYPE_*` that holds every label value of the model. `VXS_DTYPE_U8` by default.
+     */
+    vxs_dtype dtype;
+    /**
+     * The buffer.
+     */
+    void *data;
+    /**
+     * Its size in bytes. Nothing outside is written.
+     */
+    uint64_t data_size;
+    /**
+     * As in `vxs_volume`. All zero (default): axis 0 is the fastest, dense.
+     */
+    int64_t strides[3];
+    /**
+     * Where the label of voxel (0, 0, 0) lies, in bytes. 0 by default.
+     */
+    uint64_t offset;
+} vxs_labels;
+
+/**
+ * How much a message matters: one of `VXS_LOG_*`.
+ */
+typedef int32_t vxs_log_level;
+
+/**
+ * Receives a message: UTF-8, valid during the call. It may come from any thread and from several at once,
+ * must not throw and must not call this library.
+ */
+typedef void (*vxs_log_callback)(void *user_data, vxs_log_level level, const char *message);
+
+/**
+ * What a map tells of each voxel: one of `VXS_MAP_*`.
+ */
+typedef int32_t vxs_map_kind;
+
+/**
+ * A map that a run fills: the caller's own buffer, on the volume's grid. Maps are about what the network says,
+ * before any postprocessing. After a run that fails they are as they were, or all zero. Fill it by
+ * `vxs_map_init` first.
+ */
+typedef struct vxs_map {
+    /**
+     * Set by `vxs_map_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * `VXS_MAP_PROBABILITY` by default.
+     */
+    vxs_map_kind kind;
+    /**
+     * For `VXS_MAP_PROBABILITY`: which label.
+     */
+    uint32_t label;
+    /**
+     * `VXS_DTYPE_F32` by default.
+     */
+    vxs_dtype dtype;
+    /**
+     * The buffer. It overlaps no other buffer of the run.
+     */
+    void *data;
+    /**
+     * Its size in bytes. Nothing outside is written.
+     */
+    uint64_t data_size;
+    /**
+     * As in `vxs_volume`. All zero (default): axis 0 is the fastest, dense.
+     */
+    int64_t strides[3];
+    /**
+     * Where the value of voxel (0, 0, 0) lies, in bytes. 0 by default.
+     */
+    uint64_t offset;
+} vxs_map;
+
+/**
+ * How to open a model. Fill it by `vxs_model_options_init` first.
+ */
+typedef struct vxs_model_options {
+    /**
+     * Set by `vxs_model_options_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * For Auto3DSeg models: `VXS_FOREGROUND_CROP_AS_PUBLISHED` by default.
+     */
+    int32_t foreground_crop;
+    /**
+     * The trained folds to average, by number, or `VXS_FOLD_ALL`. NULL (default): every numbered fold that
+     * is there.
+     */
+    const uint32_t *folds;
+    /**
+     * Number of entries in `folds`.
+     */
+    uint64_t fold_count;
+    /**
+     * File name of the weights in each fold's folder. NULL (default): "checkpoint_final.pth".
+     */
+    const char *checkpoint;
+    /**
+     * Which of several models in a folder or an archive: the whole name of its folder, or the configuration at
+     * the name's end ("3d_fullres"). Of a bundle: its config file ("inference_segresnet.yaml"). NULL (default):
+     * the only one, and a bundle's `inference`.
+     */
+    const char *configuration;
+} vxs_model_options;
+
+/**
+ * One label of a model. Fill it by `vxs_label_info_init` first.
+ */
+typedef struct vxs_label_info {
+    /**
+     * Set by `vxs_label_info_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * The value that voxels of this structure get.
+     */
+    uint32_t value;
+    /**
+     * Its name. UTF-8, lives as long as the model.
+     */
+    const char *name;
+    /**
+     * A colour to show it in: 0x00RRGGBB.
+     */
+    uint32_t color;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+} vxs_label_info;
+
+/**
+ * One file of a model that is in memory.
+ */
+typedef struct vxs_model_file {
+    /**
+     * Its path within the model folder, with `/` between folders: "fold_0/checkpoint_final.pth".
+     */
+    const char *name;
+    /**
+     * Its content.
+     */
+    const void *data;
+    /**
+     * Size of the content in bytes.
+     */
+    uint64_t size;
+} vxs_model_file;
+
+/**
+ * A coded term. Fill it by `vxs_term_init` first.
+ */
+typedef struct vxs_term {
+    /**
+     * Set by `vxs_term_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * The coding scheme, "SCT" for SNOMED CT; NULL when the label has no such term. UTF-8, lives as long as the
+     * model, as the other texts.
+     */
+    const char *scheme;
+    /**
+     * The code.
+     */
+    const char *code;
+    /**
+     * What it means.
+     */
+    const char *meaning;
+} vxs_term;
+
+/**
+ * What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes.
+ */
+typedef int32_t vxs_term_role;
+
+/**
+ * The type that the network computes in: one of `VXS_PRECISION_*`.
+ */
+typedef int32_t vxs_precision;
+
+/**
+ * How to run a model. Fill it by `vxs_plan_options_init` first.
+ */
+typedef struct vxs_plan_options {
+    /**
+     * Set by `vxs_plan_options_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * What runs the network. `VXS_DEVICE_CPU` by default.
+     */
+    vxs_device device;
+    /**
+     * `VXS_PRECISION_AUTO` by default.
+     */
+    vxs_precision precision;
+    /**
+     * Threads that a run may use, the calling one included. 0 (default): all processors of this process.
+     */
+    uint32_t threads;
+    /**
+     * Distance between tiles as a share of the tile's size, over 0 and up to 1. 0 (default): the model's own
+     * (0.5 for nnU-Net; 1 less the overlap for MONAI).
+     */
+    double step;
+    /**
+     * `VXS_MIRRORING_MODEL` by default.
+     */
+    int32_t mirroring;
+    /**
+     * `VXS_BLENDING_MODEL` by default.
+     */
+    int32_t blending;
+    /**
+     * Bytes of memory that a run may need, beside the caller's buffers. A larger need is refused before
+     * anything is computed. 0 (default): what the machine has.
+     */
+    uint64_t memory_budget;
+    /**
+     * `VXS_POSTPROCESS_OFF` by default.
+     */
+    int32_t postprocess;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+} vxs_plan_options;
+
+/**
+ * What a plan will do to a volume, known before it does it. Fill it by `vxs_plan_report_init` first.
+ */
+typedef struct vxs_plan_report {
+    /**
+     * Set by `vxs_plan_report_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * The device.
+     */
+    vxs_device device;
+    /**
+     * The precision, never `VXS_PRECISION_AUTO`.
+     */
+    vxs_precision precision;
+    /**
+     * Threads.
+     */
+    uint32_t threads;
+    /**
+     * Size of the image that the network sees, in the order of the volume's axes. Less where the volume has
+     * a margin of zeros, which is only cut off when the voxels are there.
+     */
+    uint64_t network_shape[3];
+    /**
+     * Tiles that networks compute, those of all folds, stages and members included.
+     */
+    uint64_t tiles;
+    /**
+     * Times that the network runs: tiles times mirrorings.
+     */
+    uint64_t network_runs;
+    /**
+     * Bytes that the run needs at its peak, weights included, the caller's buffers not.
+     */
+    uint64_t host_peak_bytes;
+    /**
+     * As above in the device's own memory; 0 for a CPU.
+     */
+    uint64_t device_peak_bytes;
+    /**
+     * Bytes of weights, all networks together; part of `host_peak_bytes`.
+     */
+    uint64_t weight_bytes;
+} vxs_plan_report;
+
+/**
+ * What a run is at: one of `VXS_STAGE_*`.
+ */
+typedef int32_t vxs_stage;
+
+/**
+ * How far a run is. May grow at its end.
+ */
+typedef struct vxs_progress {
+    /**
+     * Size of this structure in the library.
+     */
+    uint32_t struct_size;
+    /**
+     * What it is at.
+     */
+    vxs_stage stage;
+    /**
+     * Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds.
+     */
+    double fraction;
+    /**
+     * Tiles done.
+     */
+    uint64_t tiles_done;
+    /**
+     * Tiles in all.
+     */
+    uint64_t tiles;
+} vxs_progress;
+
+/**
+ * Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
+ * cancel. Must not throw, and must not use the running plan.
+ */
+typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);
+
+/**
+ * How to run. Fill it by `vxs_run_options_init` first.
+ */
+typedef struct vxs_run_options {
+    /**
+     * Set by `vxs_run_options_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * NULL by default.
+     */
+    vxs_progress_callback progress;
+    /**
+     * Passed to `progress`.
+     */
+    void *user_data;
+    /**
+     * A flag that stops the run; NULL (default) for none.
+     */
+    const struct vxs_cancel *cancel;
+    /**
+     * What to tell of each voxel beside its label: pointers to maps; NULL (default) for none.
+     */
+    const struct vxs_map *const *maps;
+    /**
+     * Number of entries in `maps`.
+     */
+    uint64_t map_count;
+} vxs_run_options;
+
+/**
+ * What a run did. Fill it by `vxs_run_report_init` first.
+ */
+typedef struct vxs_run_report {
+    /**
+     * Set by `vxs_run_report_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * Tiles that the network computed, folds included.
+     */
+    uint64_t tiles;
+    /**
+     * Voxels of the label map.
+     */
+    uint64_t voxels;
+    /**
+     * Voxels whose two best classes differ in probability by at most 0.01: only there may another
+     * implementation of the same model decide otherwise.
+     */
+    uint64_t near_ties;
+    /**
+     * Seconds spent on reading, cropping, normalising and resampling the volume.
+     */
+    double preprocess_seconds;
+    /**
+     * Seconds spent in the network.
+     */
+    double network_seconds;
+    /**
+     * Seconds spent on cutting and blending tiles.
+     */
+    double blend_seconds;
+    /**
+     * Seconds spent on bringing the labels onto the volume's grid.
+     */
+    double restore_seconds;
+    /**
+     * Seconds from the call to its return.
+     */
+    double total_seconds;
+    /**
+     * Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't tell.
+     */
+    uint64_t process_peak_bytes;
+} vxs_run_report;
+
+
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Makes a flag that isn't set.
+ *
+ * The caller guarantees:
+ * `cancel` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API vxs_status vxs_cancel_create(struct vxs_cancel **cancel, struct vxs_error **error);
+
+/**
+ * Sets the flag. NULL is fine. Any thread.
+ *
+ * The caller guarantees:
+ * `cancel` is NULL or a live flag.
+ */
+VXS_API void vxs_cancel_request(const struct vxs_cancel *cancel);
+
+/**
+ * 1 when the flag is set, else 0, also for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `cancel` is NULL or a live flag.
+ */
+VXS_API int32_t vxs_cancel_requested(const struct vxs_cancel *cancel);
+
+/**
+ * Clears the flag, so that it can serve the next run. NULL is fine. Any thread.
+ *
+ * The caller guarantees:
+ * `cancel` is NULL or a live flag.
+ */
+VXS_API void vxs_cancel_reset(const struct vxs_cancel *cancel);
+
+/**
+ * Frees a flag that no run uses any more. NULL is fine.
+ *
+ * The caller guarantees:
+ * `cancel` is NULL or a live flag that no other call uses.
+ */
+VXS_API void vxs_cancel_free(struct vxs_cancel *cancel);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_compare_options)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `options` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_compare_options_init(struct vxs_compare_options *options, uint64_t size);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_comparison)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `comparison` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_comparison_init(struct vxs_comparison *comparison, uint64_t size);
+
+/**
+ * Finds the labels of two models that mean the same. Writes up to `capacity` pairs, in the order of the first model's
+ * labels, and how many there are; with a capacity of 0 only their number. Any thread.
+ *
+ * The caller guarantees:
+ * `first` and `second` are NULL or live models; `pairs` is valid for writes of `capacity` entries, or NULL with a
+ * capacity of 0; `count` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_match_labels(const struct vxs_model *first,
+                            const struct vxs_model *second,
+                            vxs_match by,
+                            struct vxs_label_pair *pairs,
+                            uint64_t capacity,
+                            uint64_t *count,
+                            struct vxs_error **error);
+
+/**
+ * Compares two label maps, volumes with one channel of an integer type. A second map on another grid is brought to
+ * the first one's, each voxel to the nearest in the patient's space. Free the list with `vxs_comparison_list_free`.
+ * Any thread.
+ *
+ * The caller guarantees:
+ * `first` and `second` are NULL or filled structures whose buffers are valid for their stated sizes; `options` is NULL
+ * (defaults) or a filled structure; `list` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_compare(const struct vxs_volume *first,
+                       const struct vxs_volume *second,
+                       const struct vxs_compare_options *options,
+                       struct vxs_comparison_list **list,
+                       struct vxs_error **error);
+
+/**
+ * Number of comparisons; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list.
+ */
+VXS_API uint64_t vxs_comparison_list_count(const struct vxs_comparison_list *list);
+
+/**
+ * Tells one comparison, in the order of the pairs that were asked for, or of the first map's values. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list; `comparison` is NULL or was filled by `vxs_comparison_init`; `error` is NULL or
+ * writable.
+ */
+VXS_API
+vxs_status vxs_comparison_list_get(const struct vxs_comparison_list *list,
+                                   uint64_t index,
+                                   struct vxs_comparison *comparison,
+                                   struct vxs_error **error);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list that no other call uses.
+ */
+VXS_API void vxs_comparison_list_free(struct vxs_comparison_list *list);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_device_info)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `info` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_device_info_init(struct vxs_device_info *info, uint64_t size);
+
+/**
+ * Looks which devices there are. Loads ONNX Runtime when it can be found; when it can't, the devices that
+ * need it are listed as unusable. Free the list with `vxs_device_list_free`. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API vxs_status vxs_device_list_open(struct vxs_device_list **list, struct vxs_error **error);
+
+/**
+ * Number of devices; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list.
+ */
+VXS_API uint64_t vxs_device_list_count(const struct vxs_device_list *list);
+
+/**
+ * Tells about one device. Any thread.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list; `info` is NULL or was filled by `vxs_device_info_init`; `error` is NULL or
+ * writable.
+ */
+VXS_API
+vxs_status vxs_device_list_get(const struct vxs_device_list *list,
+                               uint64_t index,
+                               struct vxs_device_info *info,
+                               struct vxs_error **error);
+
+/**
+ * Frees a list and the strings that it lent. NULL is fine.
+ *
+ * The caller guarantees:
+ * `list` is NULL or a live list that no other call uses.
+ */
+VXS_API void vxs_device_list_free(struct vxs_device_list *list);
+
+/**
+ * The status that came with this error; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `error` is NULL or was returned by this library and not freed.
+ */
+VXS_API vxs_status vxs_error_status(const struct vxs_error *error);
+
+/**
+ * One sentence that names what is wrong, what was found and what was expected. UTF-8, lives as long as the
+ * error; an empty string for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `error` is NULL or was returned by this library and not freed.
+ */
+VXS_API const char *vxs_error_message(const struct vxs_error *error);
+
+/**
+ * One detail of the error: keys are "argument", "found", "expected", "file", "tensor", "path", "reason",
+ * "needed" and "budget", each present where it applies. UTF-8, lives as long as the error; NULL when absent.
+ * Any thread.
+ *
+ * The caller guarantees:
+ * `error` is NULL or was returned by this library and not freed; `key` is NULL or a NUL-terminated string.
+ */
+VXS_API const char *vxs_error_detail(const struct vxs_error *error, const char *key);
+
+/**
+ * Frees an error. NULL is fine.
+ *
+ * The caller guarantees:
+ * `error` is NULL or was returned by this library and not freed.
+ */
+VXS_API void vxs_error_free(struct vxs_error *error);
+
+/**
+ * The name of a status, for example "missing tensor"; "unknown" for a number that isn't in use. A static
+ * string. Any thread.
+ */
+VXS_API const char *vxs_status_name(vxs_status status);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_labels)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `labels` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_labels_init(struct vxs_labels *labels, uint64_t size);
+
+/**
+ * Sets the process-wide receiver of messages of at least `level`, ONNX Runtime's included; a NULL callback
+ * ends it. Without one the library is silent. Returns when no call of the former receiver is under way.
+ *
+ * The caller guarantees:
+ * `callback` and `user_data` follow the contract above until another receiver is set; `error` is NULL or
+ * writable.
+ */
+VXS_API
+vxs_status vxs_log_set_callback(vxs_log_callback callback,
+                                void *user_data,
+                                vxs_log_level level,
+                                struct vxs_error **error);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_map)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `map` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_map_init(struct vxs_map *map, uint64_t size);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_model_options)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `options` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_model_options_init(struct vxs_model_options *options, uint64_t size);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_label_info)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `info` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_label_info_init(struct vxs_label_info *info, uint64_t size);
+
+/**
+ * Opens a model; what it is tell its files. A folder, or a zip archive with it:
+ * - nnU-Net v2's `<trainer>__<plans>__<configuration>`, or a folder of such folders;
+ * - a MONAI bundle: `configs/inference.json` (or `.yaml`) and a checkpoint;
+ * - Auto3DSeg as 3D Slicer's extension distributes it: `model.pt` and `labels.csv`.
+ *
+ * Or a file of weights (`.pt`, `.safetensors`, `.onnx`) with a JSON of the same name beside it that says what happens
+ * around it (docs/models.md). Reads the weights; nothing in the files is ever executed. Free it with
+ * `vxs_model_free`. Any thread.
+ *
+ * The caller guarantees:
+ * `path` is NULL or a NUL-terminated UTF-8 string; `options` is NULL (defaults) or a filled structure;
+ * `model` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_model_open(const char *path,
+                          const struct vxs_model_options *options,
+                          struct vxs_model **model,
+                          struct vxs_error **error);
+
+/**
+ * As `vxs_model_open`, for a folder's files in memory. They are only read during the call. Any thread.
+ *
+ * The caller guarantees:
+ * `files` holds `file_count` entries whose names are NUL-terminated and whose data are valid for `size`
+ * bytes; the rest as for `vxs_model_open`.
+ */
+VXS_API
+vxs_status vxs_model_open_memory(const struct vxs_model_file *files,
+                                 uint64_t file_count,
+                                 const struct vxs_model_options *options,
+                                 struct vxs_model **model,
+                                 struct vxs_error **error);
+
+/**
+ * Makes one model of several: their probabilities are averaged on the volume's grid, as `nnUNetv2_ensemble`
+ * averages those of configurations. Members have the same channels and labels; they may be freed at once. Free
+ * it with `vxs_model_free`. Any thread.
+ *
+ * The caller guarantees:
+ * `members` holds `member_count` pointers, each NULL or to a live model; `model` is NULL or writable; `error`
+ * is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_model_ensemble(const struct vxs_model *const *members,
+                              uint64_t member_count,
+                              struct vxs_model **model,
+                              struct vxs_error **error);
+
+/**
+ * Frees a model and the strings that it lent. NULL is fine; plans made from it live on.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model that no other call uses.
+ */
+VXS_API void vxs_model_free(struct vxs_model *model);
+
+/**
+ * The model's own name, for example "Dataset901_TorsoCT". UTF-8, lives as long as the model; NULL for NULL.
+ * Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API const char *vxs_model_name(const struct vxs_model *model);
+
+/**
+ * SHA-256 over weights and recipe, 64 hexadecimal digits: equal exactly for models that compute the same.
+ * Lives as long as the model; NULL for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API const char *vxs_model_identity(const struct vxs_model *model);
+
+/**
+ * All that is known about the model as JSON: architecture, parameters, recipe, labels. Lives as long as the
+ * model; NULL for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API const char *vxs_model_describe(const struct vxs_model *model);
+
+/**
+ * Number of channels that a volume must have; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API uint64_t vxs_model_channel_count(const struct vxs_model *model);
+
+/**
+ * What the model calls a channel, for example "CT". UTF-8, lives as long as the model; NULL when there is no
+ * such channel. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API const char *vxs_model_channel_name(const struct vxs_model *model, uint64_t index);
+
+/**
+ * Number of labels, the background included; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API uint64_t vxs_model_label_count(const struct vxs_model *model);
+
+/**
+ * Tells about one label, in ascending order of their values. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model; `info` is NULL or was filled by `vxs_label_info_init`; `error` is NULL or
+ * writable.
+ */
+VXS_API
+vxs_status vxs_model_label(const struct vxs_model *model,
+                           uint64_t index,
+                           struct vxs_label_info *info,
+                           struct vxs_error **error);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_term)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `term` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_term_init(struct vxs_term *term, uint64_t size);
+
+/**
+ * Tells one of a label's coded terms; its texts are NULL where the label has none of that role. `index` is as for
+ * `vxs_model_label`. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model; `term` is NULL or was filled by `vxs_term_init`; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_model_label_term(const struct vxs_model *model,
+                                uint64_t index,
+                                vxs_term_role role,
+                                struct vxs_term *term,
+                                struct vxs_error **error);
+
+/**
+ * The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a
+ * volume whose axis 0 is x); 0 where the volume's own spacing is kept. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model; `spacing` is NULL or holds three values; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_model_spacing(const struct vxs_model *model,
+                             double *spacing,
+                             struct vxs_error **error);
+
+/**
+ * The size of a tile in voxels, in the order of a volume's axes. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model; `patch` is NULL or holds three values; `error` is NULL or writable.
+ */
+VXS_API vxs_status vxs_model_patch(const struct vxs_model *model, uint64_t *patch, struct vxs_error **error);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_plan_options)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `options` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_plan_options_init(struct vxs_plan_options *options, uint64_t size);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_plan_report)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `report` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_plan_report_init(struct vxs_plan_report *report, uint64_t size);
+
+/**
+ * Makes a model ready to run: compiles its network for the device. Free it with `vxs_plan_free`. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model; `options` is NULL (defaults) or a filled structure; `plan` is NULL or
+ * writable; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_plan_create(const struct vxs_model *model,
+                           const struct vxs_plan_options *options,
+                           struct vxs_plan **plan,
+                           struct vxs_error **error);
+
+/**
+ * Tells what a segmentation of `volume` will need, before it is run: only the grid is looked at, its buffers
+ * may be NULL. `VXS_BUSY` while the plan runs.
+ *
+ * The caller guarantees:
+ * `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `report` is NULL or was filled by
+ * `vxs_plan_report_init`; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_plan_report_for(const struct vxs_plan *plan,
+                               const struct vxs_volume *volume,
+                               struct vxs_plan_report *report,
+                               struct vxs_error **error);
+
+/**
+ * What runs where, as JSON: device, engine and its version, precision, operators. Lives as long as the plan;
+ * NULL for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `plan` is NULL or a live plan.
+ */
+VXS_API const char *vxs_plan_describe(const struct vxs_plan *plan);
+
+/**
+ * Frees a plan that isn't running. NULL is fine.
+ *
+ * The caller guarantees:
+ * `plan` is NULL or a live plan that no other call uses.
+ */
+VXS_API void vxs_plan_free(struct vxs_plan *plan);
+
+/**
+ * Loads ONNX Runtime now, so that a missing library shows before the first plan is made. A plan loads it by
+ * itself otherwise.
+ *
+ * `path` is the library's file or the folder that holds it (UTF-8); NULL looks at the environment variable
+ * `VOXSEG_ORT_LIBRARY` (file or folder), then in the folder of this library and its `onnxruntime` subfolder.
+ * Never in the system's search path. The process keeps the first one that was opened: a later call with
+ * another path fails. Any thread.
+ *
+ * The caller guarantees:
+ * `path` is NULL or a NUL-terminated string; `error` is NULL or writable.
+ */
+VXS_API vxs_status vxs_runtime_open(const char *path, struct vxs_error **error);
+
+/**
+ * The version of the ONNX Runtime that is loaded, for example "1.28.0"; NULL when none is. Lives as long as
+ * the process. Any thread.
+ */
+VXS_API const char *vxs_runtime_version(void);
+
+/**
+ * The file that the loaded ONNX Runtime came from; NULL when none is loaded. Lives as long as the process.
+ * Any thread.
+ */
+VXS_API const char *vxs_runtime_path(void);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_run_options)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `options` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_run_options_init(struct vxs_run_options *options, uint64_t size);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_run_report)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `report` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_run_report_init(struct vxs_run_report *report, uint64_t size);
+
+/**
+ * Segments a volume: writes one label a voxel into `labels`, on the volume's own grid. Blocks until it is
+ * done, cancelled or failed; on anything but `VXS_OK` the label buffer is untouched and the plan can be used
+ * again. From any thread, one call a plan at a time: a second gets `VXS_BUSY`.
+ *
+ * The caller guarantees:
+ * `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
+ * for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure, likewise its
+ * maps; `report` is
+ * NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_segment(struct vxs_plan *plan,
+                       const struct vxs_volume *volume,
+                       const struct vxs_labels *labels,
+                       const struct vxs_run_options *options,
+                       struct vxs_run_report *report,
+                       struct vxs_error **error);
+
+/**
+ * The version of the interface that the loaded library implements: `major << 16 | minor`.
+ *
+ * A client works with this library when the major versions are equal and the library's minor version is at
+ * least the client's `VXS_ABI_MINOR`. Check it after loading. Any thread.
+ */
+VXS_API uint32_t vxs_abi_version(void);
+
+/**
+ * The library's release, for example "0.1.0". A static string. Any thread.
+ */
+VXS_API const char *vxs_version(void);
+
+/**
+ * Writes the defaults; `size` is `sizeof(vxs_volume)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `volume` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_volume_init(struct vxs_volume *volume, uint64_t size);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* VOXSEG_H */
