@@ -3,10 +3,12 @@
 //! Each command fetches what it lacks, says in one line what it does, and does nothing twice. Everything lands
 //! under `target/`; the library knows nothing of this program.
 
+mod aarch64;
 mod bench;
 mod bless;
 mod build;
 mod csharp;
+mod debian;
 mod demo;
 mod dist;
 mod fetch;
@@ -33,6 +35,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo              segment a real CT from C, with a table and a picture
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
   test gpu          only the tests on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in)
+  test aarch64      only the CPU engine's tests, for AArch64, under emulation (fetches a cross compiler and QEMU)
   bench [cpu]       the numerics beside nnU-Net's own, or the CPU engine beside others (fetches PyTorch, about 3 GB)
   bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test"] => return test::run(),
         ["ptx"] => ptx::run(),
+        ["test", "aarch64"] => return test::aarch64(),
         ["test", "gpu"] => return test::gpu(),
         ["bench"] => bench::run(None),
         ["bench", only @ "cpu"] => bench::run(Some(only)),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{as_a_host, model};
 use crate::{
-    Result, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, install, orthanc,
-    ptx, python, remove, root, say, setup, toolkits, vulkan, work,
+    Result, aarch64, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, install,
+    orthanc, ptx, python, remove, root, say, setup, toolkits, vulkan, work,
 };
 
 enum Outcome {
@@ -66,6 +66,7 @@ const RUSTDOC: &str = "Rust documentation without warnings";
 const DOXYGEN: &str = "C and C++ documentation without warnings";
 const GPU: &str = "networks on a GPU (WebGPU, software Vulkan)";
 const PTX: &str = "kernels for NVIDIA GPUs are compiled from their source";
+const AARCH64: &str = "the CPU engine on AArch64 (emulated)";
 const HYGIENE: &str = "no file, no socket (strace)";
 const DEMO: &str = "the demo from C, and its picture";
 const CTEST: &str = "C and C++ against the shared library";
@@ -102,6 +103,7 @@ pub fn run() -> ExitCode {
         Err(reason) => report.skip(DOXYGEN, &reason),
     }
     on_gpu(&mut report);
+    on_aarch64(&mut report);
     let library = report.lane("build the shared library", build::staged);
     match &library {
         None => {
@@ -120,6 +122,23 @@ pub fn gpu() -> ExitCode {
     let mut report = Report::default();
     on_gpu(&mut report);
     report.close()
+}
+
+/// Only the lane of the other processor.
+pub fn aarch64() -> ExitCode {
+    let mut report = Report::default();
+    on_aarch64(&mut report);
+    report.close()
+}
+
+/// The CPU engine's layers with Advanced SIMD beside double precision.
+fn on_aarch64(report: &mut Report) {
+    match aarch64::tests() {
+        Ok(mut tests) => {
+            report.lane(AARCH64, || execute(tests.args(["--package", "voxseg", "--lib", "engine::cpu"])));
+        }
+        Err(reason) => report.skip(AARCH64, reason.lines().last().unwrap_or_default()),
+    }
 }
 
 /// The tests that need a device, or do more with one.
