@@ -1,7 +1,7 @@
 //! Our CPU engine on a network that `cpu_peers.py` prepared, in the way that it runs the peers: a tile for each line on
 //! standard input, whose seconds are printed; at the end its memory and the largest deviation from PyTorch's scores.
 //!
-//! Usage: `engines fast|exact FOLDER THREADS`, or `engines profile FOLDER THREADS` for a table of layers.
+//! Usage: `engines fast|exact FOLDER THREADS`, or `engines profile|profile-exact FOLDER THREADS` for a table of layers.
 
 #![allow(clippy::print_stdout, reason = "the lines are what this program is for")]
 
@@ -21,7 +21,9 @@ use voxseg::network::{
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [mode, folder, threads] = arguments.as_slice() else {
-        println!("usage: engines fast|exact|profile FOLDER THREADS (see `cargo xtask bench cpu`)");
+        println!(
+            "usage: engines fast|exact|profile|profile-exact FOLDER THREADS (see `cargo xtask bench cpu`)"
+        );
         return;
     };
     let before = memory("VmRSS:");
@@ -33,13 +35,13 @@ fn main() {
     let image = floats(&folder.join("image.f32"));
     let isa = std::env::var("VOXSEG_BENCH_ISA").ok();
     let isa = Isa::ALL.into_iter().find(|each| isa.as_deref() == Some(each.name())).unwrap_or_default();
-    let options = CpuOptions { mode: if mode == "exact" { Mode::Exact } else { Mode::Fast }, isa };
+    let options = CpuOptions { mode: if mode.ends_with("exact") { Mode::Exact } else { Mode::Fast }, isa };
     let threads = threads.parse().expect("a number of threads");
     let mut engine = CpuEngine::new(&network, tile, threads, options).expect("an engine");
     let mut scores = vec![0.0; network.output_channels() * tile.iter().product::<usize>()];
     drop(network);
     engine.run(&image, &mut scores).expect("a tile");
-    if mode == "profile" {
+    if mode.starts_with("profile") {
         let peak = multiply_add_peak(isa, threads).expect("instructions");
         return profile(&mut engine, &image, &mut scores, peak);
     }

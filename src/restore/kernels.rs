@@ -3,14 +3,13 @@
 
 #![allow(unsafe_code, reason = "calling code that was compiled for AVX2 after asking for it, and its loads")]
 
+#[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;
 
 /// Whether this processor has what the second copies need; half precision came before AVX2.
+#[cfg(target_arch = "x86_64")]
 static AVX2: LazyLock<bool> = LazyLock::new(|| {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c");
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c")
 });
 
 /// Compiles a function twice and chooses at run time.
@@ -233,6 +232,7 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// Outputs of a line interpolation that are computed together, where their inputs lie within eight neighbours.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AVX2 interpolates by these"))]
 pub(super) struct Octet {
     /// The first of the eight inputs.
     start: usize,

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{as_a_host, model};
 use crate::{
-    Result, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, install, orthanc,
-    ptx, python, remove, root, say, setup, toolkits, vulkan, work,
+    Result, aarch64, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, install,
+    orthanc, ptx, python, remove, root, say, setup, toolkits, vulkan, work,
 };
 
 enum Outcome {
@@ -85,6 +85,7 @@ const RUSTDOC: &str = "Rust documentation without warnings";
 const DOXYGEN: &str = "C and C++ documentation without warnings";
 const GPU: &str = "networks on a GPU (WebGPU, software Vulkan)";
 const PTX: &str = "kernels for NVIDIA GPUs are compiled from their source";
+const AARCH64: &str = "the CPU engine on AArch64 (emulated)";
 const HYGIENE: &str = "no file, no socket (strace)";
 const DEMO: &str = "the demo from C, and its picture";
 const CTEST: &str = "C and C++ against the shared library";
@@ -129,6 +130,7 @@ pub fn run(wanted: &[&str]) -> ExitCode {
         }
     }
     on_gpu(&mut report);
+    on_aarch64(&mut report);
     if report.wants_any(&OF_LIBRARY) || report.wants_any(&OF_ARCHIVE) {
         let image = root().join("target/demo/ct.mhd");
         match report.needed("build the shared library", build::staged) {
@@ -144,6 +146,19 @@ pub fn run(wanted: &[&str]) -> ExitCode {
         }
     }
     report.close()
+}
+
+/// The CPU engine's layers with Advanced SIMD beside double precision.
+fn on_aarch64(report: &mut Report) {
+    if !report.wants(AARCH64) {
+        return;
+    }
+    match aarch64::tests() {
+        Ok(mut tests) => {
+            report.lane(AARCH64, || execute(tests.args(["--package", "voxseg", "--lib", "engine::cpu"])));
+        }
+        Err(reason) => report.skip(AARCH64, reason.lines().last().unwrap_or_default()),
+    }
 }
 
 /// The tests that need a device, or do more with one.

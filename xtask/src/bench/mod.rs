@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 
 pub use total::run as total;
 
-use crate::{
-    Result, at, build, cargo, command, create_folder, demo, execute_quietly, fetch, root, say, setup, work,
-};
+use crate::{Result, cargo, command, demo, execute_quietly, root, say, setup, work};
 
 const PEER: &str = "nnunetv2==2.8.1";
 const ROUNDS: usize = 3;
