@@ -3,7 +3,9 @@
 //! "Fast Algorithms for Convolutional Neural Networks", 2016; here in three dimensions).
 
 mod axis;
+mod cost;
 mod transform;
+mod weights;
 
 use super::direct::Direct;
 use super::memory::Memory;
@@ -11,17 +13,14 @@ use super::product::{Product, multiply};
 use super::program::{Activated, Block, BufferId, Context, Label, Load, Plain, Step};
 use super::simd::{Kernel, LANES, Simd, dispatch};
 use super::statistics::{Gather, Partials};
-use crate::error::Result;
-use crate::parallel;
 pub(super) use axis::Axis;
+pub(super) use cost::cost;
+use cost::{group, tiles};
 use transform::{Image, LINE, RESULTS, TILE};
+pub(super) use weights::Weights;
 
 /// Columns that a group of tiles is a multiple of: as many as any kernel holds.
 const COLUMNS: usize = 12;
-/// Floats of a group's factors and products: what a core's second-level cache holds, and a little more, as measured.
-const GROUP: usize = 400_000;
-/// Cycles that a byte of weights should save.
-const PRICE: f64 = 3.2;
 /// Tasks that a slab should have, so that threads seldom wait for its end.
 const SLAB_TASKS: usize = 24;
 
@@ -52,134 +51,6 @@ pub(super) struct Slabs {
     layers: usize,
     /// A step that writes one of the inputs just ahead of each slab, and the planes of that input's buffer.
     feeder: Option<(Box<Direct>, usize)>,
-}
-
-/// Transformed weights: [panel][point][in][block][lane].
-pub(super) struct Weights {
-    memory: Memory,
-    panel_blocks: usize,
-    blocks: usize,
-    depth: usize,
-    points: usize,
-}
-
-impl Weights {
-    /// `fill(out, in, kernel)` gives the weights of a pair of lanes, row-major.
-    pub(super) fn new(
-        axes: [Axis; 3],
-        (blocks, depth): (usize, usize),
-        panel_blocks: usize,
-        threads: usize,
-        fill: impl Fn(usize, usize, &mut [f32; 27]) + Sync,
-    ) -> Result<Self> {
-        let points = axes.iter().map(|axis| axis.points()).product::<usize>();
-        let mut memory = Memory::zeroed(points * depth * blocks * LANES)?;
-        let size = points * depth * panel_blocks * LANES;
-        let panels = memory.slice_mut()[..points * depth * blocks * LANES].chunks_mut(size).enumerate();
-        parallel::for_each(threads, panels, |(panel, values)| {
-            let first = panel * panel_blocks;
-            let width = panel_blocks.min(blocks - first) * LANES;
-            let mut kernel = [0.0; 27];
-            for input in 0..depth {
-                for lane in 0..width {
-                    fill(first * LANES + lane, input, &mut kernel);
-                    if kernel.iter().all(|&weight| weight == 0.0) {
-                        continue;
-                    }
-                    transform_kernel(axes, &kernel, |point, weight| {
-                        values[(point * depth + input) * width + lane] = weight;
-                    });
-                }
-            }
-        });
-        Ok(Weights { memory, panel_blocks, blocks, depth, points })
-    }
-
-    /// First block, number of blocks, and the weights of a panel at a point.
-    fn panel(&self, panel: usize, point: usize) -> (usize, usize, *const f32) {
-        let first = panel * self.panel_blocks;
-        let blocks = self.panel_blocks.min(self.blocks - first);
-        let start = (first * self.points + point * blocks) * self.depth * LANES;
-        // SAFETY: the panel and the point lie within the memory.
-        (first, blocks, unsafe { self.memory.pointer().add(start) })
-    }
-}
-
-/// G along each axis, in double precision.
-fn transform_kernel(axes: [Axis; 3], kernel: &[f32; 27], mut put: impl FnMut(usize, f32)) {
-    let [depth, height, width] = axes.map(Axis::weights);
-    let mut along_x = [0.0; 9 * 9];
-    let (rows_of, columns) = (height, axes[2].points());
-    for row in 0..depth * height {
-        for (x, g) in axes[2].kernel().iter().enumerate() {
-            along_x[row * columns + x] =
-                (0..width).map(|k| g[k] * f64::from(kernel[row * width + k])).sum::<f64>();
-        }
-    }
-    let mut along_y = [0.0; 3 * 9 * 9];
-    let rows = axes[1].points();
-    for z in 0..depth {
-        for (y, g) in axes[1].kernel().iter().enumerate() {
-            for x in 0..columns {
-                along_y[(z * rows + y) * columns + x] =
-                    (0..height).map(|k| g[k] * along_x[(z * rows_of + k) * columns + x]).sum();
-            }
-        }
-    }
-    for (z, g) in axes[0].kernel().iter().enumerate() {
-        for at in 0..rows * columns {
-            let value: f64 = (0..depth).map(|k| g[k] * along_y[k * rows * columns + at]).sum();
-            put(z * rows * columns + at, value as f32);
-        }
-    }
-}
-
-/// What a convolution costs with these axes, in cycles of one core, as fitted to measurements.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cost {
-    pub cycles: f64,
-    /// Whether weights are so large and tiles so few that points are shared out.
-    pub whole: bool,
-}
-
-#[inline(always)]
-fn tiles(axes: [Axis; 3], size: [usize; 3]) -> [usize; 3] {
-    [
-        size[0].div_ceil(axes[0].results()),
-        size[1].div_ceil(axes[1].results()),
-        size[2].div_ceil(axes[2].results()),
-    ]
-}
-
-/// Tiles of a group.
-fn group(axes: [Axis; 3], input_blocks: usize, output_blocks: usize) -> usize {
-    let points = axes.iter().map(|axis| axis.points()).product::<usize>();
-    let tile = points * (input_blocks + output_blocks) * LANES;
-    (GROUP / tile).next_multiple_of(COLUMNS).clamp(COLUMNS, 8 * COLUMNS)
-}
-
-pub(super) fn cost(axes: [Axis; 3], size: [usize; 3], input_blocks: usize, output_blocks: usize) -> Cost {
-    let points = axes.iter().map(|axis| axis.points()).product::<usize>() as f64;
-    let count = tiles(axes, size).iter().product::<usize>();
-    let group = group(axes, input_blocks, output_blocks);
-    let (inputs, outputs) = (input_blocks as f64, output_blocks as f64);
-    let products = count.next_multiple_of(2) as f64 * points * inputs * outputs * LANES as f64;
-    let transforms = count as f64 * points * (inputs * 10.0 + outputs * 8.0);
-    let (weights, both) = (4.0 * points * inputs * outputs * 256.0, 4.0 * points * (inputs + outputs) * 16.0);
-    // Weights beyond the caches come at a fraction of the caches' rate.
-    let rate = match weights {
-        small if small <= 1e6 => 16.0,
-        medium if medium <= 8e6 => 8.0,
-        _ => 3.0,
-    };
-    let by_group = weights * count.div_ceil(group) as f64 / rate;
-    let by_point = weights / 4.0 + 2.0 * both * count as f64 / 3.0;
-    // Memory has its price too: what the weights take is there for as long as the plan.
-    let memory = PRICE * weights;
-    Cost {
-        cycles: products * 1.15 + transforms + by_group.min(by_point) + memory,
-        whole: by_point < by_group && count < 200,
-    }
 }
 
 impl Winograd {
@@ -372,7 +243,7 @@ impl Task<'_> {
     #[inline(always)]
     unsafe fn multiply<S: Simd>(&self, point: usize) {
         let (weights, layer) = (&self.layer.weights, self.layer);
-        for panel in 0..weights.blocks.div_ceil(weights.panel_blocks) {
+        for panel in 0..weights.panels() {
             let (first, blocks, b) = weights.panel(panel, point);
             // SAFETY: factors and products have a plane for the point and room for these tiles.
             unsafe {
@@ -502,7 +373,7 @@ impl Step for Winograd {
 
     fn weight_bytes(&self) -> u64 {
         let feeder = self.slabs.as_ref().and_then(|slabs| slabs.feeder.as_ref());
-        self.weights.memory.bytes()
+        self.weights.bytes()
             + self.bias.bytes()
             + feeder.map_or(0, |(feeder, _)| feeder.weight_bytes())
     }
