@@ -84,7 +84,7 @@ fn a_bundle_of_monai_matches() {
     assert!(pairs.len() >= 90, "{} of {}", pairs.len(), model.labels().len());
     let table = label_table(&std::fs::read(labels).unwrap(), "labels.csv").unwrap();
     let pairs = pairs_by_terms(&table, model.labels());
-    println!("{} labels of Auto3DSeg's table, {} of them in the bundle", table.len(), pairs.len());
+    eprintln!("{} labels of Auto3DSeg's table, {} of them in the bundle", table.len(), pairs.len());
     assert!(!pairs.is_empty());
 }
 

@@ -457,7 +457,7 @@ mod tests {
         for start in 0..17 {
             let start = scores.as_ptr().wrapping_add(start).cast_mut();
             let line = line(start);
-            assert!(line.addr() % LINE == 0 && (0..LINE).contains(&(line.addr() - start.addr())));
+            assert!(line.addr().is_multiple_of(LINE) && (0..LINE).contains(&(line.addr() - start.addr())));
         }
     }
 
