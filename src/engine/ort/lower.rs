@@ -90,6 +90,7 @@ pub(super) fn lower(
             node,
             inputs: node.inputs.iter().map(|&input| name(input)).collect(),
             result: name(id),
+            is_scores: id == last && ends_in_single(network, dialect),
             channels: node.inputs.first().map_or(node.channels, |&input| network.channels(input)),
             size: node.inputs.first().map_or(tile, |&input| sizes[input]),
             result_size: sizes[id],
@@ -102,10 +103,16 @@ pub(super) fn lower(
             _ => step.lower(&mut builder)?,
         }
     }
-    if builder.dialect.half {
+    if builder.dialect.half && !ends_in_single(network, dialect) {
         builder.cast(&names[last], output, TensorElementType::Float32)?;
     }
     builder.finish(network)
+}
+
+/// Whether scores come out of a convolution that computes in single precision: then half precision never rounds them.
+fn ends_in_single(network: &Network, dialect: Dialect) -> bool {
+    let last = network.nodes().last();
+    dialect.half && dialect.sums_in_half && last.is_some_and(|node| matches!(node.op, Op::Conv { .. }))
 }
 
 /// Whether the graph can take several tiles at once: attention over windows is laid out for one.
@@ -143,6 +150,8 @@ pub(super) struct Step<'a> {
     pub inputs: Vec<String>,
     /// Name of its result.
     pub result: String,
+    /// Whether its result is the scores, in single precision whatever the others are.
+    is_scores: bool,
     /// Channels of its first input.
     pub channels: usize,
     /// Size of its first input.
@@ -250,6 +259,9 @@ impl Step<'_> {
             inputs[0] = builder.in_single(&inputs[0])?;
             for weight in self.node.op.weights() {
                 inputs.push(builder.single_weight(self.id, weight, &volume_shape(weight))?);
+            }
+            if self.is_scores {
+                return builder.node(operator, &inputs, OUTPUT.to_str().unwrap_or_default(), attributes);
             }
             builder.node(operator, &inputs, &builder.single_name(&self.result), attributes)?;
             return builder.end_single(&self.result);

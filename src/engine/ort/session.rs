@@ -57,6 +57,12 @@ impl Turned {
         use_it(&mut self.session)
     }
 
+    /// Whether it keeps tensors on the device.
+    #[cfg(test)]
+    pub(super) fn is_bound(&self) -> bool {
+        self.bound.is_some()
+    }
+
     /// Operators that run on the CPU although it has a provider.
     pub(super) fn left_to_cpu(&self) -> Result<Vec<(String, usize)>> {
         if self.provider.is_some() { left_to_cpu(&self.session) } else { Ok(Vec::new()) }

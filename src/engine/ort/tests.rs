@@ -149,6 +149,27 @@ fn webgpu_computes_what_the_cpu_does() {
 }
 
 #[test]
+fn webgpu_keeps_its_tensors_on_the_device() {
+    if !webgpu_is_here() {
+        return;
+    }
+    let (options, cancel, runtime) =
+        (DeviceOptions::default(), Cancel::new(), crate::runtime::open(None).unwrap());
+    let target = super::Target {
+        runtime,
+        device: WEBGPU,
+        precision: Precision::F16,
+        threads: 2,
+        options: &options,
+        taken: 0,
+        cancel: &cancel,
+        cache_name: "",
+    };
+    let engine = super::OrtEngine::new(&target, &network(), TILE).unwrap();
+    assert!(engine.compiled.session.is_bound());
+}
+
+#[test]
 fn two_threads_use_webgpu_at_once() {
     if !webgpu_is_here() {
         return;
@@ -167,11 +188,12 @@ fn two_threads_use_webgpu_at_once() {
     });
 }
 
-/// A network whose scores leave half precision's range.
+/// A network whose tensors leave half precision's range.
 fn loud() -> Arc<Network> {
     let mut net = Maker(Network::new(2));
     let first = net.conv(0, 4, [3, 3, 3], [1, 1, 1], 600.0);
-    net.conv(first, 3, [1, 1, 1], [1, 1, 1], 600.0);
+    let second = net.conv(first, 4, [1, 1, 1], [1, 1, 1], 600.0);
+    net.conv(second, 3, [1, 1, 1], [1, 1, 1], 1.0);
     Arc::new(net.0)
 }
 
