@@ -81,7 +81,8 @@ fn a_bundle_of_monai_matches() {
     let pairs = pairs_by_terms(model.labels(), total.labels());
     let wanted = [("spleen", "spleen"), ("kidney_left", "kidney_left"), ("aorta", "aorta")];
     assert_pairs(&pairs, model.labels(), total.labels(), &wanted);
-    assert!(pairs.len() >= 90, "{} of {}", pairs.len(), model.labels().len());
+    // The background and one more have no counterpart.
+    assert!(pairs.len() + 2 >= model.labels().len(), "{} of {}", pairs.len(), model.labels().len());
     let table = label_table(&std::fs::read(labels).unwrap(), "labels.csv").unwrap();
     let pairs = pairs_by_terms(&table, model.labels());
     eprintln!("{} labels of Auto3DSeg's table, {} of them in the bundle", table.len(), pairs.len());

@@ -28,12 +28,9 @@ fn cases() -> Vec<Case> {
     let plain = TaskOptions::default;
     vec![
         ("one", 1, plain(), grid([150, 130, 140], 2.0)),
-        ("two", 2, plain(), grid([150, 130, 140], 2.0)),
-        ("five", 5, plain(), grid([150, 130, 140], 2.0)),
-        ("five_on_a_fine_grid", 5, plain(), grid([330, 300, 260], 1.0)),
-        ("five_as_they_are", 5, plain(), grid([110, 90, 120], 3.0)),
-        ("smooth", 2, TaskOptions { smooth: true, ..plain() }, grid([260, 260, 260], 1.2)),
-        ("kept", 2, TaskOptions { on_network_grid: true, ..plain() }, grid([260, 260, 260], 1.2)),
+        ("two", 2, plain(), grid([110, 90, 120], 3.0)),
+        ("five", 5, plain(), grid([110, 90, 120], 3.0)),
+        ("smooth", 2, TaskOptions { smooth: true, ..plain() }, grid([180, 180, 160], 1.6)),
     ]
 }
 
@@ -96,6 +93,9 @@ fn tasks_need_what_was_planned() {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "tasks_need_what_was_planned", "--nocapture"])
             .env(CASE, name)
+            // By default glibc keeps more of what was freed the larger the blocks were that it got back.
+            .env("MALLOC_MMAP_THRESHOLD_", "65536")
+            .env("MALLOC_TRIM_THRESHOLD_", "65536")
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

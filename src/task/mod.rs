@@ -42,7 +42,7 @@ pub struct TaskPlan {
 const REST: f64 = 0.01;
 
 impl TaskPlan {
-    /// Gives memory back: [`Plan::trim`] of each model whose weights are in memory.
+    /// Gives memory back: [`crate::plan::Plan::trim`] of each model whose weights are in memory.
     ///
     /// # Errors
     /// As [`Plan::trim`].

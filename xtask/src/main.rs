@@ -37,7 +37,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
   test WORD ...     only those lanes of the test that have such a word in their name, as in the table that it ends with:
                     `test gpu` runs on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in),
-                    `test aarch64` for another processor, under emulation (fetches a cross compiler and QEMU)
+                    `test aarch64`, which runs only so, for another processor under emulation (fetches a cross
+                    compiler and QEMU)
   soak SECONDS address|thread  eight plans in eight threads with everything instrumented (needs Rust's nightly toolchain)
   bench [cpu]       the numerics beside nnU-Net's own, or the CPU engine beside others (fetches PyTorch, about 3 GB)
   bench total [PYTHON] [small]  TotalSegmentator's total beside ours, 31 M parameters or small ones (PYTHON has it, or it
