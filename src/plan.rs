@@ -338,7 +338,9 @@ impl Plan {
     /// [`Error::Runtime`] with the engine's reason; the plan can still be used.
     pub fn trim(&mut self) -> Result<()> {
         self.engines.iter_mut().try_for_each(|engine| engine.trim())?;
-        self.previous.as_deref_mut().into_iter().chain(&mut self.others).try_for_each(Plan::trim)
+        self.previous.as_deref_mut().into_iter().chain(&mut self.others).try_for_each(Plan::trim)?;
+        crate::ffi::return_freed_memory();
+        Ok(())
     }
 
     /// The tiles of an image of the network's shape.

@@ -28,7 +28,6 @@ fn cases() -> Vec<Case> {
     let plain = TaskOptions::default;
     vec![
         ("one", 1, plain(), grid([150, 130, 140], 2.0)),
-        ("two", 2, plain(), grid([110, 90, 120], 3.0)),
         ("five", 5, plain(), grid([110, 90, 120], 3.0)),
         ("smooth", 2, TaskOptions { smooth: true, ..plain() }, grid([180, 180, 160], 1.6)),
     ]

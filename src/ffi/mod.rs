@@ -26,7 +26,9 @@ mod task;
 mod version;
 mod volume;
 
-pub(crate) use platform::{library_folder, peak_memory, physical_memory, prefer_huge_pages};
+pub(crate) use platform::{
+    library_folder, peak_memory, physical_memory, prefer_huge_pages, return_freed_memory,
+};
 
 pub use cancel::*;
 pub use compare::*;

@@ -77,6 +77,20 @@ pub(crate) fn peak_memory() -> u64 {
     kibibytes.map_or(0, |kibibytes| kibibytes * 1024)
 }
 
+/// Asks the C library for the pages of what was freed to be given back: glibc keeps tens of megabytes of a network's weights
+/// for allocations that don't come. Other C libraries do that by themselves.
+pub(crate) fn return_freed_memory() {
+    #[cfg(target_os = "linux")]
+    {
+        type MallocTrim = unsafe extern "C" fn(usize) -> std::ffi::c_int;
+        let this = libloading::os::unix::Library::this();
+        // SAFETY: where there is a `malloc_trim`, it has glibc's signature.
+        let Ok(trim) = (unsafe { this.get::<MallocTrim>(b"malloc_trim\0") }) else { return };
+        // SAFETY: safe to call at any time on any thread.
+        unsafe { trim(0) };
+    }
+}
+
 /// Asks for huge pages for memory of this process: kernels that walk through large tensors miss the address cache less.
 /// Where the system doesn't know them, nothing happens.
 pub(crate) fn prefer_huge_pages(start: *mut u8, bytes: usize) {

@@ -34,6 +34,7 @@ impl Slot {
     pub(super) fn sleep(&mut self) {
         self.plan.sleep();
         self.awake = false;
+        crate::ffi::return_freed_memory();
     }
 }
 
@@ -83,5 +84,8 @@ fn load(part: &Part, options: &PlanOptions) -> Result<Plan> {
         let reason = format!("{} has changed since the task was opened", part.path.display());
         return Err(Error::NotAModel { reason });
     }
-    Plan::new(&model, options)
+    let plan = Plan::new(&model, options);
+    drop(model);
+    crate::ffi::return_freed_memory();
+    plan
 }
