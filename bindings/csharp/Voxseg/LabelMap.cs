@@ -85,7 +85,7 @@ namespace Voxseg
         /// that its centre lies in, 0 outside. Blocks.
         /// </summary>
         /// <param name="labels">A volume with one channel of integers.</param>
-        /// <param name="grid">A volume of which only the grid is looked at: the dose, or <see cref="Volume.Grid"/>.</param>
+        /// <param name="grid">A volume of which only the grid is looked at: the dose, or <see cref="Volume.Grid(long, long, long)"/>.</param>
         /// <param name="options">Of these the threads count.</param>
         /// <returns>A volume on that grid of the type of <paramref name="labels"/>, axis 0 fastest.</returns>
         public static unsafe Volume OnGrid(Volume labels, Volume grid, MeasureOptions options = null)

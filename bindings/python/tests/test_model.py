@@ -183,6 +183,10 @@ class Refused(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "threads is 0"):
             voxseg.Plan(model(), threads=0)
         self.refused(voxseg.ArgumentError, 101, lambda: voxseg.Plan(model(), step=1.5))
+        self.refused(voxseg.ArgumentError, 101, lambda: voxseg.Plan(model(), tile_batch=65))
+        stopped = voxseg.Cancel()
+        stopped.request()
+        self.refused(voxseg.Cancelled, 401, lambda: voxseg.Plan(model(), cancel=stopped))
         error = self.refused(voxseg.MemoryBudgetError, 403, lambda: voxseg.Plan(model(), memory_budget=1000))
         self.assertEqual(error.details["budget"], "1000")
         self.assertIsInstance(error, MemoryError)
@@ -193,10 +197,6 @@ class Refused(unittest.TestCase):
 
 class Planned(unittest.TestCase):
     def test_report(self) -> None:
-        stopped = voxseg.Cancel()
-        stopped.request()
-        self.refused(voxseg.Cancelled, 401, lambda: voxseg.Plan(model(), cancel=stopped))
-        self.refused(voxseg.ArgumentError, 101, lambda: voxseg.Plan(model(), tile_batch=65))
         own = voxseg.Plan(model(), device="cpu", accuracy="fast", precision="f32", threads=1, step=0.5, mirroring=False)
         report = own.report(SMALL, SPACING)
         self.assertEqual((report.device, report.precision, report.threads), ("cpu", "f32", 1))
