@@ -335,6 +335,7 @@ pub unsafe extern "C" fn vxs_model_free(model: *mut vxs_model) {
     if !model.is_null() {
         // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
         drop(unsafe { Box::from_raw(model) });
+        super::return_freed_memory();
     }
 }
 

@@ -171,6 +171,10 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     // The plan has weights of its own.
     drop(model);
     let planned = plan.report(&image.geometry)?;
+    if planned.device == Device::Cpu {
+        // Elsewhere it takes the time of a tile.
+        plan.trim()?;
+    }
     let mut times = Times { read, model: opened, plan: lap(), write: 0.0 };
 
     let volume = image.volume()?;
