@@ -45,7 +45,7 @@ impl TaskPlan {
     /// Gives memory back: [`crate::plan::Plan::trim`] of each model whose weights are in memory.
     ///
     /// # Errors
-    /// As [`Plan::trim`].
+    /// As [`crate::plan::Plan::trim`].
     pub fn trim(&mut self) -> Result<()> {
         self.slots.iter_mut().try_for_each(|slot| slot.plan.trim())
     }
@@ -54,7 +54,7 @@ impl TaskPlan {
     /// they run. Tiles are never mirrored, and their distance is the task's unless `options` say another.
     ///
     /// # Errors
-    /// As [`Plan::new`].
+    /// As [`crate::plan::Plan::new`].
     pub fn new(task: &OpenedTask, options: &PlanOptions) -> Result<Self> {
         let mut slots = Vec::new();
         let count = task.links.iter().map(|link| link.parts.len()).sum::<usize>();
@@ -93,7 +93,7 @@ impl TaskPlan {
     /// find the part to look at don't count.
     ///
     /// # Errors
-    /// As [`Plan::segment`]; [`Error::NotAModel`] when a model has changed since the task was opened.
+    /// As [`crate::plan::Plan::segment`]; [`Error::NotAModel`] when a model has changed since the task was opened.
     pub fn segment(&mut self, volume: &Volume, labels: &mut LabelBuffer, run: &mut Run) -> Result<RunReport> {
         let started = Instant::now();
         if volume.channels() != 1 {
