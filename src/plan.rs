@@ -156,8 +156,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for settings that make no sense, 3xx when the device or its runtime can't be
-    /// used, [`Error::Cancelled`], [`Error::MemoryBudget`] when the budget is too small for the weights alone, and what is wrong with
-    /// the model's postprocessing when it is asked for.
+    /// used, [`Error::Cancelled`], [`Error::MemoryBudget`] when the budget is too small for the weights alone, and
+    /// what is wrong with the model's postprocessing when it is asked for.
     pub fn new(model: &Model, options: &PlanOptions) -> Result<Self> {
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),

@@ -110,6 +110,13 @@ fn stopping_and_going_on() {
     segment(&mut plan, &mut labels, &mut Run::default()).unwrap();
     assert!(labels.contains(&1));
 
+    // A flag that stops the making of a plan may later be set for something else, while models come and go.
+    let options = PlanOptions::default();
+    let mut plan = TaskPlan::new(&opened, &options).unwrap();
+    options.cancel.request();
+    segment(&mut plan, &mut labels, &mut Run::default()).unwrap();
+    assert!(matches!(TaskPlan::new(&opened, &options).err(), Some(Error::Cancelled)));
+
     let needed = plan.report(&grid()).unwrap().host_peak_bytes;
     let options = PlanOptions { memory_budget: Some(needed - 1), ..PlanOptions::default() };
     let mut small = TaskPlan::new(&opened, &options).unwrap();

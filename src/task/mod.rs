@@ -88,9 +88,9 @@ impl TaskPlan {
         label_grid(&self.task, geometry)
     }
 
-    /// Segments a volume into labels on the grid that [`TaskPlan::label_grid`] tells. On any error the labels are untouched, and the plan can be used
-    /// again. Near ties are counted on the networks' grid, those of all models together; those of models that only
-    /// find the part to look at don't count.
+    /// Segments a volume into labels on the grid that [`TaskPlan::label_grid`] tells. On any error the labels are
+    /// untouched, and the plan can be used again. Near ties are counted on the networks' grid, those of all models
+    /// together; those of models that only find the part to look at don't count.
     ///
     /// # Errors
     /// As [`crate::plan::Plan::segment`]; [`Error::NotAModel`] when a model has changed since the task was opened.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::task::Part;
 use crate::plan::{Plan, PlanOptions};
+use crate::progress::Cancel;
 
 /// A model's plan, with or without weights.
 pub(super) struct Slot {
@@ -18,7 +19,9 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn new(part: &Part, options: &PlanOptions) -> Result<Self> {
         let plan = load(part, options)?;
-        Ok(Slot { part: part.clone(), plan, options: options.clone(), awake: true })
+        // The caller's flag is about the making of the plan, not about loading a model again.
+        let options = PlanOptions { cancel: Cancel::new(), ..options.clone() };
+        Ok(Slot { part: part.clone(), plan, options, awake: true })
     }
 
     /// Whether trimming costs nothing: elsewhere it takes the time of a tile.

@@ -51,7 +51,8 @@ class Tasks(unittest.TestCase):
         np.testing.assert_array_equal(own, found.labels)
         with self.assertRaisesRegex(ValueError, "labels_out"):
             made.segment(fine, spacing, labels_out=np.empty(fine.shape, np.uint8))
-        self.assertEqual(plan().label_grid(fine, spacing).shape, fine.shape[::-1])
+        for one in (fine, fine.shape):
+            self.assertEqual(plan().label_grid(one, spacing).shape, fine.shape[::-1])
 
     def test_what_is_missing_is_named(self) -> None:
         with self.assertRaisesRegex(voxseg.ModelError, "Dataset291.*Apache-2.0"):

@@ -123,12 +123,6 @@ impl CpuEngine {
         Ok(CpuEngine { program, mode: options.mode, ends })
     }
 
-    /// Bytes of weights in the engine's own forms: the part of [`Engine::workspace_bytes`] that stays the same for any
-    /// tile.
-    pub fn weight_bytes(&self) -> u64 {
-        self.program.weight_bytes()
-    }
-
     /// Whether the engine has all operators of a network.
     pub(super) fn supports(network: &Network) -> bool {
         !network.nodes().iter().any(|node| lower::unsupported(&node.op))

@@ -155,11 +155,9 @@ class Plan(Handle):
         coordinates: str | None = None,
     ) -> PlanReport:
         """What a segmentation of `image` will need; in place of an array its shape will do."""
-        if isinstance(image, tuple) and all(isinstance(size, (int, np.integer)) for size in image):
-            image = np.broadcast_to(np.uint8(0), image)
-        found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates))
+        raw = _grid(image, ArrayGrid(spacing, origin, direction, axes, coordinates))
         report = initialised("vxs_plan_report")
-        call(lib.vxs_plan_report_for, self._here(), _volume(found), report)
+        call(lib.vxs_plan_report_for, self._here(), raw, report)
         return PlanReport(
             _constants.name("DEVICE", report.device),
             report.device_index,
@@ -253,9 +251,8 @@ class Plan(Handle):
         coordinates: str | None = None,
     ) -> Place:
         """The grid of the labels of `image`, in its coordinates: its own, unless a task keeps labels on the networks'
-        grid."""
-        found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates))
-        return self._label_place(_volume(found))
+        grid; in place of an array its shape will do."""
+        return self._label_place(_grid(image, ArrayGrid(spacing, origin, direction, axes, coordinates)))
 
     def _label_place(self, raw: Any) -> Place:
         grid = initialised("vxs_volume")
@@ -280,6 +277,13 @@ class Plan(Handle):
 
 def _key(label: int | str | Label) -> int | str:
     return label.name if isinstance(label, Label) else label
+
+
+def _grid(image: Any, grid: ArrayGrid) -> Any:
+    """The grid of what the caller gave: an image, an array, or an array's shape."""
+    if isinstance(image, tuple) and all(isinstance(size, (int, np.integer)) for size in image):
+        image = np.broadcast_to(np.uint8(0), image)
+    return _volume(image_of(image, grid))
 
 
 def _volume(image: Image) -> Any:

@@ -372,8 +372,8 @@ impl Step for Winograd {
     }
 
     fn weight_bytes(&self) -> u64 {
-        let feeder = self.slabs.as_ref().and_then(|slabs| slabs.feeder.as_ref());
-        self.weights.bytes() + self.bias.bytes() + feeder.map_or(0, |(feeder, _)| feeder.weight_bytes())
+        let fed = self.feeder().map_or(0, |feeder| feeder.weight_bytes());
+        self.weights.bytes() + self.bias.bytes() + fed
     }
 
     fn run(&self, phase: usize, task: usize, context: &Context) {
