@@ -56,6 +56,22 @@ impl Report<'_> {
         value
     }
 
+    /// Runs a lane that is wanted, with what it needs beside the project; skips it where that can't be had.
+    fn lane_with<T>(
+        &mut self,
+        name: &'static str,
+        tools: impl FnOnce() -> Result<T>,
+        body: impl FnOnce(T) -> Result<()>,
+    ) {
+        if !self.wants(name) {
+            return;
+        }
+        match tools() {
+            Ok(tools) => drop(self.needed(name, || body(tools))),
+            Err(reason) => self.skip(name, reason.lines().last().unwrap_or_default()),
+        }
+    }
+
     fn skip(&mut self, name: &'static str, reason: &str) {
         if !self.wants(name) {
             return;
@@ -122,13 +138,9 @@ pub fn run(wanted: &[&str]) -> ExitCode {
         let documents = ["doc", "--package", "voxseg", "--package", "voxseg-cxx", "--no-deps"];
         execute(cargo().args(documents).env("RUSTDOCFLAGS", "-D warnings"))
     });
-    if report.wants(DOXYGEN) {
-        match setup::system_tool("doxygen") {
-            // Its settings make a warning an error.
-            Ok(()) => drop(report.lane(DOXYGEN, || execute(command("doxygen").arg("docs/Doxyfile")))),
-            Err(reason) => report.skip(DOXYGEN, &reason),
-        }
-    }
+    // Its settings make a warning an error.
+    let doxygen = |()| execute(command("doxygen").arg("docs/Doxyfile"));
+    report.lane_with(DOXYGEN, || setup::system_tool("doxygen"), doxygen);
     on_gpu(&mut report);
     on_aarch64(&mut report);
     if report.wants_any(&OF_LIBRARY) || report.wants_any(&OF_ARCHIVE) {
@@ -150,48 +162,20 @@ pub fn run(wanted: &[&str]) -> ExitCode {
 
 /// The CPU engine's layers with Advanced SIMD beside double precision: only when asked for, as emulation takes a while.
 fn on_aarch64(report: &mut Report) {
-    if report.wanted.is_empty() || !report.wants(AARCH64) {
-        return;
-    }
-    match aarch64::tests() {
-        Ok(mut tests) => {
-            report.lane(AARCH64, || execute(tests.args(["--package", "voxseg", "--lib", "engine::cpu"])));
-        }
-        Err(reason) => report.skip(AARCH64, reason.lines().last().unwrap_or_default()),
+    if !report.wanted.is_empty() {
+        let engine = ["--package", "voxseg", "--lib", "engine::cpu"];
+        report.lane_with(AARCH64, aarch64::tests, |mut tests| execute(tests.args(engine)));
     }
 }
 
 /// The tests that need a device, or do more with one.
 fn on_gpu(report: &mut Report) {
-    if report.wants(PTX) {
-        match fetch::nvrtc() {
-            Ok(_) => {
-                report.lane(PTX, ptx::check);
-            }
-            Err(reason) => report.skip(PTX, reason.lines().last().unwrap_or_default()),
-        }
-    }
-    if !report.wants(GPU) {
-        return;
-    }
-    let environment = match fetch::onnxruntime().and_then(|_| vulkan::environment()) {
-        Ok(environment) => environment,
-        Err(reason) => return report.skip(GPU, reason.lines().last().unwrap_or_default()),
-    };
-    report.lane(GPU, || {
+    report.lane_with(PTX, fetch::nvrtc, |_| ptx::check());
+    let environment = || fetch::onnxruntime().and_then(|_| vulkan::environment());
+    report.lane_with(GPU, environment, |environment| {
         let mut tests = cargo();
-        tests.args([
-            "test",
-            "--package",
-            "voxseg",
-            "--features",
-            "cli",
-            "--lib",
-            "--test",
-            "gpu",
-            "--test",
-            "hygiene",
-        ]);
+        tests.args(["test", "--package", "voxseg", "--features", "cli", "--lib"]);
+        tests.args(["--test", "gpu", "--test", "hygiene"]);
         execute(tests.args(["--", "--nocapture", "gpu", "engine::ort"]).envs(environment))
     });
 }
@@ -214,30 +198,16 @@ fn against_library(library: &Path, image: &Path, report: &mut Report) {
         report.lane(SANITIZERS, || {
             ctest("tests", "tests-sanitized", library, image, &["-DVOXSEG_SANITIZE=address,undefined".into()])
         });
-        if report.wants(VALGRIND) {
-            match setup::system_tool("valgrind") {
-                Ok(()) => {
-                    report.lane(VALGRIND, || ctest("tests", "tests-valgrind", library, image, &[launcher()]));
-                }
-                Err(reason) => report.skip(VALGRIND, &reason),
-            }
-        }
-        if report.wants(TOOLKITS) {
-            match toolkits::headers() {
-                Ok(definitions) => {
-                    report
-                        .lane(TOOLKITS, || ctest("tests/toolkits", "toolkits", library, image, &definitions));
-                }
-                Err(reason) => report.skip(TOOLKITS, &reason),
-            }
-        }
+        report.lane_with(
+            VALGRIND,
+            || setup::system_tool("valgrind"),
+            |()| ctest("tests", "tests-valgrind", library, image, &[launcher()]),
+        );
+        report.lane_with(TOOLKITS, toolkits::headers, |definitions| {
+            ctest("tests/toolkits", "toolkits", library, image, &definitions)
+        });
     }
-    if report.wants(CSHARP) {
-        match csharp::toolchain::runtimes() {
-            Ok(runtimes) => drop(report.lane(CSHARP, || csharp::test::run(library, &runtimes))),
-            Err(reason) => report.skip(CSHARP, &reason),
-        }
-    }
+    report.lane_with(CSHARP, csharp::toolchain::runtimes, |runtimes| csharp::test::run(library, &runtimes));
 }
 
 /// The packages that users download, and programs that are built from them.
@@ -257,23 +227,15 @@ fn against_archive(library: &Path, image: &Path, report: &mut Report) {
         }
     } else {
         report.lane(CONSUMER, || consumer(&prefix, image));
-        if report.wants(ORTHANC) {
-            match orthanc::definitions(&prefix) {
-                Ok(definitions) => {
-                    report.lane(ORTHANC, || ctest("tests/orthanc", "orthanc", library, image, &definitions));
-                }
-                Err(reason) => report.skip(ORTHANC, &reason),
-            }
-        }
-        if report.wants(PACKAGE) {
-            let tools = csharp::toolchain::xbuild().and_then(|()| csharp::toolchain::runtimes());
-            match tools {
-                Ok(runtimes) => {
-                    report.lane(PACKAGE, || csharp::examples::run(&dist::nuget(&[])?, image, &runtimes));
-                }
-                Err(reason) => report.skip(PACKAGE, &reason),
-            }
-        }
+        report.lane_with(
+            ORTHANC,
+            || orthanc::definitions(&prefix),
+            |definitions| ctest("tests/orthanc", "orthanc", library, image, &definitions),
+        );
+        let tools = || csharp::toolchain::xbuild().and_then(|()| csharp::toolchain::runtimes());
+        report.lane_with(PACKAGE, tools, |runtimes| {
+            csharp::examples::run(&dist::nuget(&[])?, image, &runtimes)
+        });
     }
     with_python(report);
 }
