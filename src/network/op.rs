@@ -191,6 +191,12 @@ pub(super) fn same_padding(kernel: [usize; 3]) -> [usize; 3] {
 }
 
 impl Op {
+    /// Whether each value of its result comes from one value of its one input.
+    pub fn is_activation(&self) -> bool {
+        use Op::{Elu, Gelu, LeakyRelu, PRelu, Relu, Sigmoid, Tanh};
+        matches!(self, LeakyRelu { .. } | PRelu { .. } | Relu | Elu { .. } | Gelu | Sigmoid | Tanh)
+    }
+
     /// Its weights, in the order of its arguments.
     pub fn weights(&self) -> Vec<&Arc<Weight>> {
         match self {

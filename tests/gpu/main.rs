@@ -104,18 +104,26 @@ fn gpu_labels_differ_from_the_cpu_only_at_near_ties() {
     }
 }
 
-/// A whole reference case: a small one, since software takes long, or the one that `VOXSEG_GPU_CASE` names
-/// ("nnunet/cascade_lowres"), on the device that `VOXSEG_GPU_DEVICE` names.
+/// Whole reference cases: two small ones, since software takes long, or the one that `VOXSEG_GPU_CASE` names
+/// ("nnunet/torso_ct"), on the device that `VOXSEG_GPU_DEVICE` names.
 #[test]
-fn gpu_whole_case_by_the_rule_of_the_reference() {
+fn gpu_whole_cases_by_the_rule_of_the_reference() {
     if std::env::var_os("VOXSEG_ORT_PLUGIN").is_none() && std::env::var_os("VOXSEG_GPU_DEVICE").is_none() {
         println!("skipped: VOXSEG_ORT_PLUGIN names no plug-in");
         return;
     }
     let Some(folder) = reference() else { return };
-    let name = std::env::var("VOXSEG_GPU_CASE").unwrap_or_else(|_| "monai/bundle_spleen_unet".into());
     let device = std::env::var("VOXSEG_GPU_DEVICE").unwrap_or_else(|_| "webgpu".into());
     let device = Device::from_name(&device).unwrap();
+    match std::env::var("VOXSEG_GPU_CASE") {
+        Ok(name) => whole_case(&folder, &name, device),
+        Err(_) => ["monai/bundle_spleen_unet", "nnunet/cascade_lowres"]
+            .into_iter()
+            .for_each(|name| whole_case(&folder, name, device)),
+    }
+}
+
+fn whole_case(folder: &Path, name: &str, device: Device) {
     let (family, name) = name.split_once('/').expect("a family and a case");
     let folder = folder.join(family);
     let cases: serde_json::Value =

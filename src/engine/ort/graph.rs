@@ -36,6 +36,8 @@ pub(super) struct Builder {
     pub dialect: Dialect,
     weights: Weights,
     shared: BTreeSet<String>,
+    /// Results that are there in single precision, under their [`Builder::single_name`].
+    singles: BTreeSet<String>,
 }
 
 /// An operator's attribute.
@@ -54,7 +56,13 @@ impl Builder {
         let mut graph = Graph::new().map_err(failed("create a graph"))?;
         graph.set_inputs([input]).map_err(set_up("set the graph's input"))?;
         graph.set_outputs([output]).map_err(set_up("set the graph's output"))?;
-        Ok(Builder { graph, dialect, weights: Weights::default(), shared: BTreeSet::new() })
+        Ok(Builder {
+            graph,
+            dialect,
+            weights: Weights::default(),
+            shared: BTreeSet::new(),
+            singles: BTreeSet::new(),
+        })
     }
 
     /// The model, and what has to outlive its session.
@@ -92,10 +100,13 @@ impl Builder {
         self.node("Cast", &[input.to_owned()], output, vec![attribute("to", code)?])
     }
 
-    /// The name of a tensor in single precision; in half it is cast, once for all that want it so.
+    /// The name of a tensor in single precision: as it was computed, or in half it is cast, once for all that want it so.
     pub(super) fn in_single(&mut self, input: &str) -> Result<String> {
         if !self.dialect.half {
             return Ok(input.to_owned());
+        }
+        if self.singles.contains(input) {
+            return Ok(self.single_name(input));
         }
         let name = format!("{input} in single");
         if self.shared.insert(name.clone()) {
@@ -110,11 +121,17 @@ impl Builder {
         if self.dialect.half { format!("{result} before half") } else { result.to_owned() }
     }
 
-    /// Brings a result that was computed under its [`Builder::single_name`] into the graph's precision.
-    pub(super) fn end_single(&mut self, result: &str) -> Result<()> {
-        match self.dialect.half {
-            true => self.cast(&self.single_name(result), result, TensorElementType::Float16),
-            false => Ok(()),
+    /// Ends a result that was computed under its [`Builder::single_name`]: what reads it in half precision, if anything
+    /// does, gets it cast.
+    pub(super) fn end_single(&mut self, result: &str, in_half: bool) -> Result<()> {
+        if !self.dialect.half {
+            return Ok(());
+        }
+        self.singles.insert(result.to_owned());
+        if in_half {
+            self.cast(&self.single_name(result), result, TensorElementType::Float16)
+        } else {
+            Ok(())
         }
     }
 

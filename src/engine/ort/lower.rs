@@ -77,6 +77,7 @@ pub(super) fn lower(
         outlet(input, network.input_channels(), tile),
         outlet(output, network.output_channels(), sizes[last]),
     )?;
+    let single = Singles::of(network, dialect);
     for (id, node) in network.nodes().iter().enumerate() {
         // In single precision the ends carry the graph's own names, in half precision a cast stands between.
         let name = |node: usize| match node {
@@ -91,6 +92,8 @@ pub(super) fn lower(
             inputs: node.inputs.iter().map(|&input| name(input)).collect(),
             result: name(id),
             is_scores: id == last && ends_in_single(network, dialect),
+            in_single: single.computed[id],
+            in_half: single.read_in_half[id],
             channels: node.inputs.first().map_or(node.channels, |&input| network.channels(input)),
             size: node.inputs.first().map_or(tile, |&input| sizes[input]),
             result_size: sizes[id],
@@ -113,6 +116,41 @@ pub(super) fn lower(
 fn ends_in_single(network: &Network, dialect: Dialect) -> bool {
     let last = network.nodes().last();
     dialect.half && dialect.sums_in_half && last.is_some_and(|node| matches!(node.op, Op::Conv { .. }))
+}
+
+/// Where a graph in half precision computes in single.
+struct Singles {
+    /// Whether a node's result is computed in single precision.
+    computed: Vec<bool>,
+    /// Whether something reads a node's result in half precision.
+    read_in_half: Vec<bool>,
+}
+
+impl Singles {
+    fn of(network: &Network, dialect: Dialect) -> Self {
+        let nodes = network.nodes();
+        let mut computed = vec![false; nodes.len()];
+        let mut read_in_half = vec![false; nodes.len()];
+        for (id, node) in nodes.iter().enumerate() {
+            computed[id] = dialect.half
+                && match &node.op {
+                    Op::Conv { .. } => dialect.sums_in_half,
+                    Op::InstanceNorm { .. } => dialect.norm != InstanceNorm::OwnHalf,
+                    Op::GroupNorm { .. } => true,
+                    Op::BatchNorm { .. } => computed[node.inputs[0]],
+                    op => op.is_activation() && computed[node.inputs[0]],
+                };
+            let as_convolution = matches!(node.op, Op::ConvTranspose { .. }) && !dialect.transposed;
+            let reads_single = computed[id] || (as_convolution && dialect.sums_in_half);
+            if !reads_single {
+                node.inputs.iter().for_each(|&input| read_in_half[input] = true);
+            }
+        }
+        if let Some(last) = read_in_half.last_mut() {
+            *last = !ends_in_single(network, dialect);
+        }
+        Singles { computed, read_in_half }
+    }
 }
 
 /// Whether the graph can take several tiles at once: attention over windows is laid out for one.
@@ -152,6 +190,10 @@ pub(super) struct Step<'a> {
     pub result: String,
     /// Whether its result is the scores, in single precision whatever the others are.
     is_scores: bool,
+    /// Whether it computes in single precision within a graph in half.
+    in_single: bool,
+    /// Whether something reads its result in half precision.
+    pub in_half: bool,
     /// Channels of its first input.
     pub channels: usize,
     /// Size of its first input.
@@ -186,8 +228,12 @@ impl Step<'_> {
             }
             Op::PatchMerge { places } => return self.patch_merge(builder, places),
             Op::PRelu { slope } => {
-                inputs.push(builder.weight_as(self.id, slope, &[slope.shape[0], 1, 1, 1])?);
-                return builder.node("PRelu", &inputs, &self.result, Vec::new());
+                let shape = [slope.shape[0], 1, 1, 1];
+                inputs.push(match self.in_single {
+                    true => builder.single_weight(self.id, slope, &shape)?,
+                    false => builder.weight_as(self.id, slope, &shape)?,
+                });
+                ("PRelu", Vec::new())
             }
             Op::Conv { kernel, stride, padding, .. } => {
                 let pads = [*padding, *padding].concat();
@@ -255,21 +301,25 @@ impl Step<'_> {
                 return slice(builder, input, &self.result, [0; 3], ends, 1);
             }
         };
-        if operator == "Conv" && builder.dialect.sums_in_half {
+        if self.in_single {
             inputs[0] = builder.in_single(&inputs[0])?;
+        }
+        if let Op::Conv { .. } | Op::ConvTranspose { .. } | Op::BatchNorm { .. } = self.node.op {
             for weight in self.node.op.weights() {
-                inputs.push(builder.single_weight(self.id, weight, &volume_shape(weight))?);
+                inputs.push(match self.in_single {
+                    true => builder.single_weight(self.id, weight, &volume_shape(weight))?,
+                    false => builder.weight_as(self.id, weight, &volume_shape(weight))?,
+                });
             }
-            if self.is_scores {
-                return builder.node(operator, &inputs, OUTPUT.to_str().unwrap_or_default(), attributes);
-            }
-            builder.node(operator, &inputs, &builder.single_name(&self.result), attributes)?;
-            return builder.end_single(&self.result);
         }
-        for weight in self.node.op.weights() {
-            inputs.push(builder.weight_as(self.id, weight, &volume_shape(weight))?);
+        if !self.in_single {
+            return builder.node(operator, &inputs, &self.result, attributes);
         }
-        builder.node(operator, &inputs, &self.result, attributes)
+        if self.is_scores {
+            return builder.node(operator, &inputs, OUTPUT.to_str().unwrap_or_default(), attributes);
+        }
+        builder.node(operator, &inputs, &builder.single_name(&self.result), attributes)?;
+        builder.end_single(&self.result, self.in_half)
     }
 
     fn patch_merge(&self, builder: &mut Builder, places: &[[usize; 3]]) -> Result<()> {

@@ -34,6 +34,7 @@ use crate::network::Network;
 use crate::plan::Precision;
 use crate::progress::Cancel;
 use crate::runtime::Runtime;
+use lower::Dialect;
 use session::Turned;
 
 /// Names of the graph's input and output.
@@ -111,7 +112,7 @@ impl Compiled {
         tile: [usize; 3],
         batch: usize,
     ) -> Result<(Self, u64)> {
-        let (graph, weights) = lower::lower(network, tile, batch, lower::Dialect::of(target))?;
+        let (graph, weights) = lower::lower(network, tile, batch, Dialect::of(target))?;
         let derived = weights.derived_bytes;
         let mut session = Turned::new(target.provider(), || {
             let builder = target.session_options()?;
@@ -213,7 +214,7 @@ impl OrtEngine {
     }
 
     fn with_batch(target: &Target, network: &Arc<Network>, tile: [usize; 3], batch: usize) -> Result<Self> {
-        let [activations, on_device] = Self::estimate(target.precision, network, tile, batch)?;
+        let [activations, on_device] = Self::estimate(Dialect::of(target), network, tile, batch)?;
         target.check_memory(on_device)?;
         let machine = machine_of(target.device);
         let before = target.free_memory();
@@ -249,9 +250,10 @@ impl OrtEngine {
     }
 
     /// Bytes of activations, and of all that the network needs of the device.
-    fn estimate(precision: Precision, network: &Network, tile: [usize; 3], batch: usize) -> Result<[u64; 2]> {
+    fn estimate(dialect: Dialect, network: &Network, tile: [usize; 3], batch: usize) -> Result<[u64; 2]> {
         // In half precision norms are computed in single, so some activations exist in both.
-        let (width, weight) = if precision == Precision::F16 { (2 + 4, 2) } else { (4, 4) };
+        let width = if dialect.half { 2 + 4 } else { 4 };
+        let weight = if dialect.half && !dialect.sums_in_half { 2 } else { 4 };
         // The arena grows in steps that leave some of it unused, about a quarter as measured. What it took for
         // attention is in pieces too small for the decoder, so that adds up.
         let activations = batch as u64
@@ -389,7 +391,7 @@ impl Engine for OrtEngine {
         self.single = None;
         let network = self.network.clone();
         let target = self.target(self.precision);
-        let [activations, on_device] = Self::estimate(self.precision, &network, self.tile, 1)?;
+        let [activations, on_device] = Self::estimate(Dialect::of(&target), &network, self.tile, 1)?;
         let (compiled, derived) = match Compiled::new(&target, &network, self.tile, 1) {
             Ok(made) => made,
             // The old one is still there.

@@ -34,7 +34,7 @@ pub(super) fn group(
     builder.node("Mul", &[part("volume"), part("factor")], &part("scaled"), Vec::new())?;
     let shift = builder.single_weight(step.id, shift, &[channels, 1, 1, 1])?;
     builder.node("Add", &[part("scaled"), shift], &result, Vec::new())?;
-    builder.end_single(&step.result)
+    builder.end_single(&step.result, step.in_half)
 }
 
 /// As [`group`] for groups of one channel: the statistics are those of a batch normalisation, which applies them in
@@ -58,7 +58,7 @@ pub(super) fn instance(
         let scale = builder.single_weight(step.id, scale, &[channels])?;
         let shift = builder.single_weight(step.id, shift, &[channels])?;
         builder.node("InstanceNormalization", &[input, scale, shift], &result, epsilon)?;
-        return builder.end_single(&step.result);
+        return builder.end_single(&step.result, step.in_half);
     }
     // The channels of several tiles are those of one with as many more.
     let all = step.batch * channels;
@@ -70,7 +70,7 @@ pub(super) fn instance(
         let scale = builder.single_weight(step.id, scale, &[channels])?;
         let shift = builder.single_weight(step.id, shift, &[channels])?;
         builder.node("BatchNormalization", &[input, scale, shift, means, variances], &result, epsilon)?;
-        return builder.end_single(&step.result);
+        return builder.end_single(&step.result, step.in_half);
     }
     let scale = builder.single_values(&part("scales"), &[all], || scale.data.repeat(step.batch))?;
     let shift = builder.single_values(&part("shifts"), &[all], || shift.data.repeat(step.batch))?;
@@ -79,7 +79,7 @@ pub(super) fn instance(
     let inputs = [part("joined"), scale, shift, means, variances];
     builder.node("BatchNormalization", &inputs, &part("normed"), epsilon)?;
     builder.reshape(&part("normed"), &result, &step.shape())?;
-    builder.end_single(&step.result)
+    builder.end_single(&step.result, step.in_half)
 }
 
 /// Mean and variance of each group of planes [groups, planes, plane]; what is left of the input without its mean is

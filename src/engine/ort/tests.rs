@@ -188,12 +188,13 @@ fn two_threads_use_webgpu_at_once() {
     });
 }
 
-/// A network whose tensors leave half precision's range.
+/// A network whose tensors leave half precision's range where they are joined, which is done in half.
 fn loud() -> Arc<Network> {
     let mut net = Maker(Network::new(2));
     let first = net.conv(0, 4, [3, 3, 3], [1, 1, 1], 600.0);
     let second = net.conv(first, 4, [1, 1, 1], [1, 1, 1], 600.0);
-    net.conv(second, 3, [1, 1, 1], [1, 1, 1], 1.0);
+    let joined = net.0.add(Op::Concat, &[first, second]);
+    net.conv(joined, 3, [1, 1, 1], [1, 1, 1], 1.0);
     Arc::new(net.0)
 }
 

@@ -102,7 +102,7 @@ pub(super) fn lower(
     let pads = [axes.map(|axis| axis.reach()[0]), axes.map(|axis| axis.reach()[1])].concat();
     builder.node("Conv", &operands, &placed, vec![list("kernel_shape", &taps)?, list("pads", &pads)?])?;
     if single {
-        builder.end_single(&part("places"))?;
+        builder.end_single(&part("places"), true)?;
     }
     let size = step.size;
     let split = [step.batch * outputs, stride[0], stride[1], stride[2], size[0], size[1], size[2]];
