@@ -26,9 +26,7 @@ mod task;
 mod version;
 mod volume;
 
-pub(crate) use platform::{
-    library_folder, peak_memory, physical_memory, prefer_huge_pages, return_freed_memory,
-};
+pub(crate) use platform::{library_folder, peak_memory, physical_memory, prefer_huge_pages};
 
 pub use cancel::*;
 pub use compare::*;
@@ -40,6 +38,7 @@ pub use log::*;
 pub use map::*;
 pub use model::*;
 pub use plan::*;
+pub use platform::return_freed_memory;
 pub use record::*;
 pub use runtime::*;
 pub use segment::*;

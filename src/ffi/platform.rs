@@ -78,8 +78,9 @@ pub(crate) fn peak_memory() -> u64 {
 }
 
 /// Asks the C library for the pages of what was freed to be given back: glibc keeps tens of megabytes of a network's weights
-/// for allocations that don't come. Other C libraries do that by themselves.
-pub(crate) fn return_freed_memory() {
+/// for allocations that don't come. Other C libraries do that by themselves. [`vxs_model_free`](super::vxs_model_free) calls
+/// it; Rust programs may when they dropped a model. Any thread.
+pub fn return_freed_memory() {
     #[cfg(target_os = "linux")]
     {
         type MallocTrim = unsafe extern "C" fn(usize) -> std::ffi::c_int;

@@ -6,7 +6,7 @@ use super::{Axis, COLUMNS};
 /// Floats of a group's factors and products: what a core's second-level cache holds, and a little more, as measured.
 const GROUP: usize = 400_000;
 /// Cycles that a byte of weights should save.
-const PRICE: f64 = 3.2;
+const PRICE: f64 = 4.5;
 
 /// What a convolution costs with these axes, in cycles of one core, as fitted to measurements.
 #[derive(Clone, Copy, Debug)]
