@@ -84,6 +84,16 @@ pub fn tool() -> Result<PathBuf> {
     Ok(cargo_target().join("release").join(format!("voxseg{}", std::env::consts::EXE_SUFFIX)))
 }
 
+/// [`staged`] and [`tool`] at the same time: for most of it, each keeps no more than one core busy.
+pub fn library_and_tool() -> Result<(PathBuf, PathBuf)> {
+    std::thread::scope(|scope| {
+        let tool = scope.spawn(tool);
+        let library = staged();
+        let tool = tool.join().map_err(|_| "the tool's build panicked")?;
+        Ok((library?, tool?))
+    })
+}
+
 /// The file name of the shared library, plain or with a version in it.
 fn shared_name(version: Option<&str>) -> String {
     match version {

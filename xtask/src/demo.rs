@@ -13,8 +13,7 @@ pub fn model() -> PathBuf {
 pub fn run() -> Result<()> {
     setup::compilers()?;
     let ct = fetch::images()?.join("ct_abdomen.nii.gz");
-    let library = build::staged()?;
-    let tool = build::tool()?;
+    let (library, tool) = build::library_and_tool()?;
     let image = raw_image(&tool)?;
     let folder = folder();
     let program = compile(&library, &folder)?;

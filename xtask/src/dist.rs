@@ -80,10 +80,11 @@ pub fn archive() -> Result<PathBuf> {
     Ok(archive)
 }
 
-/// The wheel with the library of the archive, which was made before. maturin has to compile one itself to make a wheel: that one is only
-/// a place for this.
+/// The wheel with the library of the archive, which was made before. maturin has to compile one itself to make a wheel:
+/// that one only holds its place, so it is compiled as fast as can be.
 pub fn wheel(newest: &python::Interpreter) -> Result<PathBuf> {
-    let made = python::wheel(newest)?;
+    let hasty = [("OPT_LEVEL", "0"), ("LTO", "off"), ("CODEGEN_UNITS", "16")];
+    let made = python::wheel(newest, &hasty)?;
     let unpacked = folder().join("wheel");
     remove(&unpacked)?;
     newest.install(&[], &["wheel"])?;

@@ -87,16 +87,16 @@ pub fn interpreters() -> Result<(Interpreter, Vec<Interpreter>)> {
 /// `cargo xtask wheel`.
 pub fn run() -> Result<()> {
     let (newest, _) = interpreters()?;
-    say(&wheel(&newest)?.display().to_string());
+    say(&wheel(&newest, &[])?.display().to_string());
     Ok(())
 }
 
-/// Builds the wheel, which serves every CPython of this platform.
-pub fn wheel(with: &Interpreter) -> Result<PathBuf> {
+/// Builds the wheel, which serves every CPython of this platform. `profile`: what cargo's release profile has otherwise.
+pub fn wheel(with: &Interpreter, profile: &[(&str, &str)]) -> Result<PathBuf> {
     let wheels = folder().join("wheels");
     let _ = fs::remove_dir_all(&wheels);
     create_folder(&wheels)?;
-    say("building the wheel (release)");
+    say("building the wheel");
     let mut pip = with.pip("wheel");
     pip.args(["--no-deps", "--no-build-isolation", "--wheel-dir"]).arg(&wheels);
     // maturin's Python side starts its program by name.
@@ -104,6 +104,7 @@ pub fn wheel(with: &Interpreter) -> Result<PathBuf> {
     // In a folder of its own: cargo would build the crate anew after each build with other crate types.
     pip.arg(root().join("bindings/python")).env("CARGO_TARGET_DIR", cargo_target().join("wheel"));
     pip.env("CARGO_ENCODED_RUSTFLAGS", build::remapped());
+    pip.envs(profile.iter().map(|(key, value)| (format!("CARGO_PROFILE_RELEASE_{key}"), value)));
     pip.env("MATURIN_PEP517_ARGS", "--compatibility pypi");
     execute_quietly(&mut pip)?;
     let entries = fs::read_dir(&wheels).map_err(at("read", &wheels))?;
