@@ -4,8 +4,8 @@
 //! voxseg runs published 3-D medical segmentation models inside other people's programs. The modules stand in
 //! the order that the data flows: a [`model`] is read from a [`checkpoint`] into a [`network`] and a
 //! [`recipe`]; a [`plan`] makes it ready for an [`engine`]; [`segment`](mod@segment) takes a [`volume`]
-//! through [`preprocess`], [`tiling`] and [`restore`] to [`labels`]; a [`task`] does so with several models. The C interface in [`ffi`] is a thin
-//! layer over the same types.
+//! through [`preprocess`], [`tiling`] and [`restore`] to [`labels`]; a [`task`] does so with several models. The C
+//! interface in [`ffi`] is a thin layer over the same types.
 //!
 //! ```no_run
 //! use voxseg::labels::LabelBuffer;

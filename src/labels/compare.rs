@@ -85,8 +85,8 @@ pub struct Summary {
 /// [brought](labels_on_grid) to the first one's.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for volumes that aren't label maps, a tolerance that is negative, pairs with the label 0, or a map with
-/// 65534 planes or more.
+/// [`Error::InvalidArgument`] for volumes that aren't label maps, a tolerance that is negative, pairs with the label
+/// 0, or a map with 65534 planes or more.
 pub fn compare(first: &Volume, second: &Volume, options: &CompareOptions) -> Result<Vec<Comparison>> {
     if let Some(tolerance) =
         options.tolerance.filter(|tolerance| !(tolerance.is_finite() && *tolerance >= 0.0))

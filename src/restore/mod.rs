@@ -122,8 +122,8 @@ impl<'a, S: Score> Restorer<'a, S> {
         Ok(Restorer { sources, decider, labels, done: 0, near_ties: 0, threads })
     }
 
-    /// How planes of scores become labels, for a device that does so by itself; `activated`: they become probabilities before.
-    /// `None` where other networks' scores or all planes at once are needed.
+    /// How planes of scores become labels, for a device that does so by itself; `activated`: they become
+    /// probabilities before. `None` where other networks' scores or all planes at once are needed.
     pub fn labelling(&self, activated: bool) -> Option<Labelling> {
         match &self.sources[..] {
             [source] => Labelling::new(source, &self.decider, activated),

@@ -1,5 +1,6 @@
-//! From an image to planes of scores, or on a device at once to planes of labels: every fold over every tile. Tiles run in rows
-//! along the first axis; planes that no later row touches are averaged, handed on and dropped before the next row runs.
+//! From an image to planes of scores, or on a device at once to planes of labels: every fold over every tile. Tiles
+//! run in rows along the first axis; planes that no later row touches are averaged, handed on and dropped before the
+//! next row runs.
 
 use std::time::Instant;
 

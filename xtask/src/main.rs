@@ -40,7 +40,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     `test aarch64`, which runs only so, for another processor under emulation (fetches a cross
                     compiler and QEMU)
   soak SECONDS address|thread  eight plans in eight threads with everything instrumented (needs Rust's nightly toolchain)
-  bench [cpu]       the numerics beside nnU-Net's own, or the CPU engine beside others (fetches PyTorch, about 3 GB)
+  bench [cpu|metrics]  the numerics beside nnU-Net's own, the CPU engine beside others, or numbers about label maps beside
+                    Python's (fetches PyTorch, about 3 GB)
   bench total [PYTHON] [small]  TotalSegmentator's total beside ours, 31 M parameters or small ones (PYTHON has it, or it
                     is fetched)
   bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
         ["ptx"] => ptx::run(),
         ["test", wanted @ ..] => return test::run(wanted),
         ["bench"] => bench::run(None),
-        ["bench", only @ "cpu"] => bench::run(Some(only)),
+        ["bench", only @ ("cpu" | "metrics")] => bench::run(Some(only)),
         ["bench", "total", rest @ ..] => match rest {
             [] => bench::total(None, false),
             ["small"] => bench::total(None, true),

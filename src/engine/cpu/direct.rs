@@ -1,7 +1,8 @@
 //! Convolutions and transposed convolutions as sums over kernel positions: any kernel, stride and padding.
 //!
-//! A task copies the image rows that it needs to its own memory, normalised, activated and framed with zeros; after that each row of results is a matrix product whose terms lie at fixed distances. A
-//! transposed convolution has results of stride³ kinds, each a convolution with the weights that reach it.
+//! A task copies the image rows that it needs to its own memory, normalised, activated and framed with zeros; after
+//! that each row of results is a matrix product whose terms lie at fixed distances. A transposed convolution has
+//! results of stride³ kinds, each a convolution with the weights that reach it.
 
 use super::memory::Memory;
 use super::product::{Panels, Product, multiply};

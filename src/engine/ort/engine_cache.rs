@@ -1,5 +1,5 @@
-//! What TensorRT compiled before: found again only for the same network, precision, tile, GPU and versions, and compiled anew
-//! when it is damaged.
+//! What TensorRT compiled before: found again only for the same network, precision, tile, GPU and versions, and
+//! compiled anew when it is damaged.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -237,7 +237,8 @@ impl Builder {
         let memory = MemoryInfo::default();
         let mut value = std::ptr::null_mut();
         // SAFETY: `data` is read as a tensor of its own length, type and shape (checked when the weight was
-        // made, or by `size_of_val` against the shape in the call); it outlives the session since `Weights` holds it. The graph takes the value over.
+        // made, or by `size_of_val` against the shape in the call); it outlives the session since `Weights` holds it.
+        // The graph takes the value over.
         let result = unsafe {
             let status = (ort::api().CreateTensorWithDataAsOrtValue)(
                 memory.ptr(),

@@ -112,7 +112,8 @@ pub struct TaskOptions {
     /// Whether only the part of the volume is looked at in which a rough segmentation finds the body. For CT tasks that
     /// look at the whole volume otherwise.
     pub crop_to_body: bool,
-    /// Whether labels stay on the networks' grid ([`label_grid`](crate::task::TaskPlan::label_grid)). For tasks that look at the whole volume.
+    /// Whether labels stay on the networks' grid ([`label_grid`](crate::task::TaskPlan::label_grid)). For tasks that
+    /// look at the whole volume.
     pub on_network_grid: bool,
     /// Whether the labels come back to the volume's grid with smooth borders, each interpolated by itself, where
     /// otherwise each voxel has that of the nearest.

@@ -2,6 +2,7 @@
 
 mod case;
 mod cpu;
+mod metrics;
 mod total;
 
 use std::path::{Path, PathBuf};
@@ -43,10 +44,12 @@ const ROWS: [Row; 4] = [
     },
 ];
 
-/// `only` is `cpu` for the engines alone.
+/// `only` is `cpu` for the engines alone, and `metrics` for the numbers about label maps.
 pub fn run(only: Option<&str>) -> Result<()> {
-    if only == Some("cpu") {
-        return cpu::run();
+    match only {
+        Some("cpu") => return cpu::run(),
+        Some("metrics") => return metrics::run(),
+        _ => {}
     }
     let python = peers()?;
     let ours = program("numerics")?;
