@@ -1,5 +1,5 @@
 //! What a run needs against what its plan says: opens a model, segments a synthetic volume of the given shape and
-//! spacing, and prints planned and measured peak as a line of JSON. `cargo xtask bench` runs it for several models.
+//! spacing, and prints planned and measured peak as a line of JSON. docs/memory.md has what came of it.
 //!
 //! Usage: `memory MODEL X Y Z SX SY SZ THREADS`.
 
@@ -16,7 +16,7 @@ use voxseg::volume::{DType, Geometry, Layout, Volume};
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [model, x, y, z, sx, sy, sz, threads] = arguments.as_slice() else {
-        println!("usage: memory MODEL X Y Z SX SY SZ THREADS (see `cargo xtask bench`)");
+        println!("usage: memory MODEL X Y Z SX SY SZ THREADS (see docs/memory.md)");
         return;
     };
     let size = |text: &String| text.parse::<usize>().expect("a size");

@@ -180,7 +180,8 @@ fn on_gpu(report: &mut Report) {
     let environment = || fetch::onnxruntime().and_then(|_| vulkan::environment());
     report.lane_with(GPU, environment, |environment| {
         let mut tests = cargo();
-        tests.args(["test", "--package", "voxseg", "--features", "cli", "--lib"]);
+        // The workspace, as in the lane of Rust tests: a package by itself would be compiled anew.
+        tests.args(["test", "--workspace", "--features", "cli", "--lib"]);
         tests.args(["--test", "gpu", "--test", "hygiene"]);
         execute(tests.args(["--", "--nocapture", "gpu", "engine::ort"]).envs(environment))
     });
