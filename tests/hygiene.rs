@@ -111,8 +111,8 @@ fn looking_for_gpu_devices_leaves_no_trace() {
 fn misdeeds_are_noticed() {
     for bad in [
         "12 socket(AF_INET, SOCK_STREAM, 0) = 3",
-        "12 openat(AT_FDCWD, \"/root/.cache/x\", O_WRONLY|O_CREAT, 0644) = 3",
-        "12 mkdir(\"/root/.cache\", 0700) = 0",
+        "12 openat(AT_FDCWD, \"/home/user/.cache/x\", O_WRONLY|O_CREAT, 0644) = 3",
+        "12 mkdir(\"/home/user/.cache\", 0700) = 0",
     ] {
         assert!(is_misdeed(bad, "/out"), "{bad}");
     }

@@ -97,11 +97,7 @@ static void still_right(void) {
 /* ------------------------------------------------------------------------------- damage at random */
 
 static void damaged(void) {
-#ifdef __SANITIZE_ADDRESS__
-    const int rounds = 40; /* for leaks; the library itself isn't instrumented */
-#else
     const int rounds = given.quick ? 3 : 150;
-#endif
     for (int which = 0; which < FILES; which++) {
         const bytes file = good[which];
         refused(which, "an empty file", NULL, 0);

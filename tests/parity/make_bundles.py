@@ -280,13 +280,13 @@ def inputs(images, folder):
 if __name__ == "__main__":
     sources, zoo, folder = (Path(argument).resolve() for argument in sys.argv[1:4])
     images = inputs(sources, folder / "images")
-    todo = {name: (key, content, "inference.json") for name, (key, content) in CASES.items()}
+    cases = {name: (key, content, "inference.json") for name, (key, content) in CASES.items()}
     for name, (bundle, file, key, network, roi) in ZOO.items():
-        todo[name] = (key, published(zoo, bundle, file, network, roi), file)
-    chosen = [name for name in todo if len(sys.argv) < 5 or name in sys.argv[4:]]
+        cases[name] = (key, published(zoo, bundle, file, network, roi), file)
+    chosen = [name for name in cases if len(sys.argv) < 5 or name in sys.argv[4:]]
     made = []
     for name in chosen:
-        key, content, file = todo[name]
+        key, content, file = cases[name]
         made.append(make(name, content, file, folder, images[key]))
         (folder / "cases.json").write_text(json.dumps(made, indent=1))
     print(len(made), "cases in", folder)

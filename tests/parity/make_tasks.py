@@ -29,7 +29,7 @@ CASES = {
     "refined_anisotropic": ("vertebrae_pp_refined", "ct_lps_aniso", {}),
     "refined_body": ("vertebrae_pp_refined", "ct_lps_aniso", {"body_seg": True}),
     "fast_body": ("total", "ct_lps_aniso", {"fast": True, "body_seg": True}),
-    "fast_first_order_subset": ("total", "ct_lps_aniso", {"fast": True, "v1_order": True, "roi_subset": ["vertebrae_T4", "rib_right_4"]}),
+    "fast_first_order_subset": ("total", "ct_lps_aniso", {"fast": True, "v1_order": True, "roi_subset": ["liver", "spleen"]}),
     "pp_low_resolution": ("vertebrae_pp", "ct_lps_aniso", {"fastest": True, "save_lowres": True}),
 }
 

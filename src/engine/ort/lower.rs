@@ -228,11 +228,7 @@ impl Step<'_> {
             }
             Op::PatchMerge { places } => return self.patch_merge(builder, places),
             Op::PRelu { slope } => {
-                let shape = [slope.shape[0], 1, 1, 1];
-                inputs.push(match self.in_single {
-                    true => builder.single_weight(self.id, slope, &shape)?,
-                    false => builder.weight_as(self.id, slope, &shape)?,
-                });
+                inputs.push(self.weight(builder, slope, &[slope.shape[0], 1, 1, 1])?);
                 ("PRelu", Vec::new())
             }
             Op::Conv { kernel, stride, padding, .. } => {
@@ -306,10 +302,7 @@ impl Step<'_> {
         }
         if let Op::Conv { .. } | Op::ConvTranspose { .. } | Op::BatchNorm { .. } = self.node.op {
             for weight in self.node.op.weights() {
-                inputs.push(match self.in_single {
-                    true => builder.single_weight(self.id, weight, &volume_shape(weight))?,
-                    false => builder.weight_as(self.id, weight, &volume_shape(weight))?,
-                });
+                inputs.push(self.weight(builder, weight, &volume_shape(weight))?);
             }
         }
         if !self.in_single {
@@ -320,6 +313,14 @@ impl Step<'_> {
         }
         builder.node(operator, &inputs, &builder.single_name(&self.result), attributes)?;
         builder.end_single(&self.result, self.in_half)
+    }
+
+    /// A weight in the precision that the step computes in.
+    fn weight(&self, builder: &mut Builder, weight: &Weight, shape: &[usize]) -> Result<String> {
+        match self.in_single {
+            true => builder.single_weight(self.id, weight, shape),
+            false => builder.weight_as(self.id, weight, shape),
+        }
     }
 
     fn patch_merge(&self, builder: &mut Builder, places: &[[usize; 3]]) -> Result<()> {

@@ -7,8 +7,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::{case, median, peers, program};
-use crate::{Result, command, execute_quietly, root, say, work};
+use super::{add, case, median, peers, program};
+use crate::{Result, command, execute_quietly, root, work};
 
 const ROUNDS: usize = 5;
 const THREADS: &str = "2";
@@ -77,10 +77,7 @@ impl Contender {
 
 pub fn run() -> Result<()> {
     let python = peers()?;
-    if execute_quietly(command(&python).args(["-c", "import monai, onnx, onnxruntime, openvino"])).is_err() {
-        say("fetching MONAI, ONNX Runtime and OpenVINO for the comparison");
-        execute_quietly(command(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
-    }
+    add(&python, "monai, onnx, onnxruntime, openvino", "MONAI, ONNX Runtime and OpenVINO", &PACKAGES)?;
     let script = root().join("benches/cpu_peers.py");
     let ours = program("engines")?;
     println!(

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{ROUNDS, medians, numbers, peers, program};
+use super::{ROUNDS, add, medians, numbers, peers, program};
 use crate::{Result, at, command, create_folder, execute_quietly, root, say, work};
 
 const PACKAGES: [&str; 1] = ["surface-distance==0.1"];
@@ -29,10 +29,7 @@ const ROWS: [Row; 2] = [
 
 pub fn run() -> Result<()> {
     let python = peers()?;
-    if execute_quietly(command(&python).args(["-c", "import surface_distance"])).is_err() {
-        say("fetching surface-distance for the comparison");
-        execute_quietly(command(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
-    }
+    add(&python, "surface_distance", "surface-distance", &PACKAGES)?;
     let ours = program("metrics")?;
     let folder = work().join("bench/metrics");
     create_folder(&folder)?;

@@ -83,14 +83,36 @@ pub fn run(only: Option<&str>) -> Result<()> {
 
 /// A Python environment with nnU-Net, apart from the one that tests use.
 fn peers() -> Result<PathBuf> {
-    let venv = work().join("bench-venv");
+    environment("bench-venv", "nnunetv2", "nnU-Net and PyTorch", &[PEER])
+}
+
+/// A Python environment of that name with a module, made anew without it.
+fn environment(name: &str, module: &str, what: &str, packages: &[&str]) -> Result<PathBuf> {
+    let venv = work().join(name);
     let python = venv.join("bin/python");
-    if execute_quietly(command(&python).args(["-c", "import nnunetv2"])).is_err() {
-        say("fetching nnU-Net and PyTorch for the comparison (about 3 GB, into target/xtask/bench-venv)");
+    if !has(&python, module) {
+        say(&format!("fetching {what} for the comparison (about 3 GB, into target/xtask/{name})"));
         execute_quietly(command(setup::python()?).args(["-m", "venv", "--clear"]).arg(&venv))?;
-        execute_quietly(command(&python).args(["-m", "pip", "install", "--quiet", PEER]))?;
+        pip(&python, packages)?;
     }
     Ok(python)
+}
+
+/// Adds packages to an environment that lacks one of these modules.
+fn add(python: &Path, modules: &str, what: &str, packages: &[&str]) -> Result<()> {
+    if !has(python, modules) {
+        say(&format!("fetching {what} for the comparison"));
+        pip(python, packages)?;
+    }
+    Ok(())
+}
+
+fn has(python: &Path, modules: &str) -> bool {
+    execute_quietly(command(python).args(["-c", &format!("import {modules}")])).is_ok()
+}
+
+fn pip(python: &Path, packages: &[&str]) -> Result<()> {
+    execute_quietly(command(python).args(["-m", "pip", "install", "--quiet"]).args(packages)).map(|_| ())
 }
 
 /// Builds a program of `benches/` and finds it.

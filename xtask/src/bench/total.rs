@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::{Result, build, command, create_folder, execute, execute_quietly, fetch, root, say, setup, work};
+use super::environment;
+use crate::{Result, build, command, create_folder, execute, execute_quietly, fetch, root, say, work};
 
 const PACKAGES: [&str; 2] = ["TotalSegmentator==2.18.0", "nnunetv2==2.8.1"];
 const THREADS: &str = "2";
@@ -33,14 +34,5 @@ pub fn run(python: Option<&str>, small: bool) -> Result<()> {
 
 /// A Python environment with TotalSegmentator, apart from the one that tests use.
 fn peer() -> Result<PathBuf> {
-    let venv = work().join("total-venv");
-    let python = venv.join("bin/python");
-    if execute_quietly(command(&python).args(["-c", "import totalsegmentator"])).is_err() {
-        say(
-            "fetching TotalSegmentator and PyTorch for the comparison (about 3 GB, into target/xtask/total-venv)",
-        );
-        execute_quietly(command(setup::python()?).args(["-m", "venv", "--clear"]).arg(&venv))?;
-        execute_quietly(command(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
-    }
-    Ok(python)
+    environment("total-venv", "totalsegmentator", "TotalSegmentator and PyTorch", &PACKAGES)
 }
