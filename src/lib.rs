@@ -39,6 +39,7 @@ pub mod labels;
 pub mod log;
 pub mod model;
 pub mod network;
+pub mod nifti;
 pub mod plan;
 pub mod preprocess;
 pub mod progress;

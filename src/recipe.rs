@@ -2,6 +2,7 @@
 //! which `restore` can undo, and the rule that turns class scores into labels.
 
 use crate::error::Result;
+use crate::nifti::Reader;
 use crate::preprocess::monai::{CropForeground, MonaiIntensity, Padding, Spacing, SpatialPad};
 use crate::preprocess::normalize::Normalization;
 use crate::preprocess::resample::{Orders, resampled_shape, separate_axis};
@@ -12,6 +13,8 @@ use crate::volume::{AxisMap, Geometry};
 /// each other's conventions: each step says whose grid it computes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
+    /// What read the images that the model was trained with, and so reads the headers of those that it segments.
+    pub reader: Reader,
     /// From the caller's volume to the network's image, in order.
     pub steps: Vec<Step>,
     /// How the image is cut into tiles, and their scores put together.
@@ -274,6 +277,7 @@ impl Recipe {
     #[cfg(test)]
     pub(crate) fn for_tests(patch: [usize; 3]) -> Self {
         Recipe {
+            reader: Reader::Itk,
             steps: Vec::new(),
             tiling: Tiling {
                 patch,

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::labels::Label;
 use crate::network::Network;
+use crate::nifti::Reader;
 use crate::recipe::{Back, KeepLargest, Recipe};
 use files::Files;
 
@@ -252,6 +253,11 @@ impl Model {
         &self.recipe
     }
 
+    /// What reads the headers of NIfTI files for this model.
+    pub fn reader(&self) -> Reader {
+        self.recipe.reader
+    }
+
     /// The networks whose scores are averaged.
     pub fn networks(&self) -> &[Arc<Network>] {
         &self.networks
@@ -314,6 +320,7 @@ impl Model {
             "patch": self.patch(),
             "spacing": self.spacing(),
             "step": self.recipe.tiling.placement.step(),
+            "reader": self.recipe.reader.name(),
             "mirror_axes": self.recipe.tiling.mirror,
             "recipe": self.recipe.steps.iter().map(|step| format!("{step:?}")).collect::<Vec<_>>(),
             "decision": format!("{:?}", self.recipe.decision),

@@ -42,6 +42,7 @@ fn recipe(back: Back, sums: Sums, regions: bool) -> Recipe {
         steps.push(Step::Resample(resample));
     }
     Recipe {
+        reader: plain.reader,
         steps,
         decision: match regions {
             true => Decision::Regions { regions: [(0, 4), (2, 7)].map(region).to_vec(), at_half: false },

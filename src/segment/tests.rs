@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
+use crate::nifti::Reader;
 use crate::engine::fake::FakeEngine;
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
@@ -22,6 +23,7 @@ const THRESHOLD: f32 = 50.0;
 
 fn model(canonical: bool) -> Model {
     let recipe = Recipe {
+        reader: Reader::Itk,
         steps: vec![
             Step::Orient { canonical, flip: [false; 3], order: [1, 2, 0] },
             Step::CropToNonzero,
@@ -214,6 +216,7 @@ fn same_anatomy_in_all_48_orientations_by_monais_rules() {
         let spacing = Spacing { straight: true, ..Spacing::new([0.7, 1.3, 0.8]) };
         let crop = CropForeground { margin: [1; 3], allow_smaller: false, k_divisible: [1; 3] };
         let recipe = Recipe {
+            reader: Reader::Itk,
             steps: vec![
                 Step::Orient { canonical: true, flip: [false, true, false], order: [0, 2, 1] },
                 Step::Space(spacing),

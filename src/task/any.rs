@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::labels::{Label, LabelBuffer};
 use crate::model::Model;
 use crate::model::task::OpenedTask;
+use crate::nifti::Reader;
 use crate::plan::{Plan, PlanOptions, PlanReport};
 use crate::progress::Run;
 use crate::restore::MapBuffer;
@@ -98,6 +99,14 @@ impl AnyModel {
     /// The size of a tile in voxels, in the order of the axes of a volume; 0 for a task, whose models have their own.
     pub fn patch(&self) -> [usize; 3] {
         self.model().map_or([0; 3], Model::patch)
+    }
+
+    /// What reads the headers of NIfTI files for it.
+    pub fn reader(&self) -> Reader {
+        match self {
+            AnyModel::Model(model) => model.reader(),
+            AnyModel::Task(task) => task.reader(),
+        }
     }
 
     /// All that is known about it, as JSON.

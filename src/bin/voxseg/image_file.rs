@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use half::f16;
+use voxseg::nifti::Reader;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 
 use crate::failure::{Failure, Outcome};
@@ -26,11 +27,15 @@ pub struct ImageFile {
     pub intercept: f64,
     /// The header of a NIfTI file, for files that shall look like it.
     pub header: Option<nifti::Header>,
+    /// What the file's header contradicts itself in, in one line.
+    pub note: Option<String>,
 }
 
 /// The formats, by the ends of file names.
 enum Format {
     Nifti { compressed: bool },
+    /// Only read.
+    NiftiPair,
     MetaImage,
 }
 
@@ -40,6 +45,9 @@ impl Format {
         match name {
             _ if name.ends_with(".nii.gz") => Some(Format::Nifti { compressed: true }),
             _ if name.ends_with(".nii") => Some(Format::Nifti { compressed: false }),
+            _ if [".hdr", ".img", ".hdr.gz", ".img.gz"].iter().any(|end| name.ends_with(end)) => {
+                Some(Format::NiftiPair)
+            }
             _ if name.ends_with(".mhd") || name.ends_with(".mha") => Some(Format::MetaImage),
             _ => None,
         }
@@ -51,7 +59,7 @@ pub fn check_name(path: &Path) -> Outcome<()> {
     let good = match Format::of(path) {
         Some(Format::Nifti { .. }) => true,
         Some(Format::MetaImage) => path.extension().is_some_and(|end| end.eq_ignore_ascii_case("mhd")),
-        None => false,
+        Some(Format::NiftiPair) | None => false,
     };
     if !good {
         return Err(Failure::write(path, "the name must end with .nii, .nii.gz or .mhd"));
@@ -70,12 +78,17 @@ pub fn check_folder(path: &Path) -> Outcome<()> {
 }
 
 impl ImageFile {
-    /// Reads a file whose name ends with .nii, .nii.gz, .mhd or .mha.
+    /// Reads a file as ITK reads it.
     pub fn read(path: &Path) -> Outcome<Self> {
+        Self::read_as(path, Reader::Itk)
+    }
+
+    /// Reads a file whose name ends with .nii, .nii.gz, .hdr, .img, .mhd or .mha; NIfTI headers as `reader` does.
+    pub fn read_as(path: &Path, reader: Reader) -> Outcome<Self> {
         let image = match Format::of(path) {
-            Some(Format::Nifti { .. }) => nifti::read(path),
+            Some(Format::Nifti { .. } | Format::NiftiPair) => nifti::read(path, reader),
             Some(Format::MetaImage) => metaimage::read(path),
-            None => Err("the name must end with .nii, .nii.gz, .mhd or .mha".into()),
+            None => Err("the name must end with .nii, .nii.gz, .hdr, .img, .mhd or .mha".into()),
         };
         let image = image.map_err(|reason| Failure::image(path, reason))?;
         image.geometry.check().map_err(|error| Failure::image(path, error))?;
@@ -95,13 +108,13 @@ impl ImageFile {
     /// An image of one channel on this grid, without scaling.
     pub fn sibling(&self, dtype: DType, bytes: Vec<u8>) -> Self {
         let (geometry, header) = (self.geometry.clone(), self.header.clone());
-        ImageFile { geometry, dtype, channels: 1, bytes, slope: 1.0, intercept: 0.0, header }
+        ImageFile { geometry, dtype, channels: 1, bytes, slope: 1.0, intercept: 0.0, header, note: None }
     }
 
     /// As a pattern for results on another grid, which have no header to look like.
     pub fn on_grid(&self, grid: &Geometry) -> Self {
         let header = self.header.clone().filter(|_| *grid == self.geometry);
-        ImageFile { geometry: grid.clone(), header, bytes: Vec::new(), ..*self }
+        ImageFile { geometry: grid.clone(), header, bytes: Vec::new(), note: None, ..*self }
     }
 
     /// The voxels of a channel.
@@ -265,7 +278,7 @@ pub mod tests {
             direction: [[0.0, 0.6, 0.8], [-1.0, 0.0, 0.0], [0.0, 0.8, -0.6]],
         };
         let bytes = (0..60 * dtype.size()).map(|n| (n * 37 % 63) as u8).collect();
-        ImageFile { geometry, dtype, channels: 1, bytes, slope: 1.0, intercept: 0.0, header: None }
+        ImageFile { geometry, dtype, channels: 1, bytes, slope: 1.0, intercept: 0.0, header: None, note: None }
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! NIfTI-1 files (.nii, .nii.gz). Voxels keep the order and type that the file has; geometry is read as ITK
-//! reads it.
+//! NIfTI files: reading .nii, .nii.gz and pairs of .hdr and .img, writing NIfTI-1. Voxels keep the order and type that the
+//! file has; the library reads the header.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use nifti::{NiftiHeader, NiftiType};
+use voxseg::nifti::{self, Reader, Reading, Stored};
 use voxseg::volume::{DType, Geometry};
 
 use crate::gzip;
@@ -54,6 +54,15 @@ mod field {
 pub struct Header([u8; SIZE]);
 
 impl Header {
+    /// The header of a NIfTI-1 file.
+    fn of(file: &[u8], swapped: bool) -> Option<Self> {
+        let mut raw = *file.first_chunk::<SIZE>()?;
+        if swapped {
+            NUMBERS.iter().for_each(|&(start, end, size)| swap_bytes(&mut raw[start..end], size));
+        }
+        (i32::from_ne_bytes([raw[0], raw[1], raw[2], raw[3]]) == SIZE as i32).then_some(Header(raw))
+    }
+
     fn set<const N: usize>(&mut self, position: usize, bytes: [u8; N]) {
         self.0[position..position + N].copy_from_slice(&bytes);
     }
@@ -100,140 +109,84 @@ impl Header {
     }
 }
 
-/// Reads a file.
-pub fn read(path: &Path) -> Result<ImageFile, String> {
-    decode(gzip::read(path).map_err(|error| error.to_string())?)
+/// Reads a file, its header as `reader` does. Of a pair (.hdr and .img) the path of either will do.
+pub fn read(path: &Path, reader: Reader) -> Result<ImageFile, String> {
+    let bytes = |path: &Path| gzip::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    match ending(path).as_deref() {
+        Some("hdr") => decode(bytes(path)?, Some(bytes(&partner(path, "img"))?), reader),
+        Some("img") => decode(bytes(&partner(path, "hdr"))?, Some(bytes(path)?), reader),
+        _ => decode(gzip::read(path).map_err(|error| error.to_string())?, None, reader),
+    }
 }
 
-fn decode(mut file: Vec<u8>) -> Result<ImageFile, String> {
-    let Some(raw) = file.first_chunk::<SIZE>() else {
-        return Err(format!("{} bytes are no NIfTI-1 file", file.len()));
-    };
-    let mut raw = *raw;
-    let size = i32::from_ne_bytes([raw[0], raw[1], raw[2], raw[3]]);
-    let swapped = match (size, size.swap_bytes()) {
-        (348, _) => false,
-        (_, 348) => true,
-        (540, _) | (_, 540) => return Err("NIfTI-2 files are not supported".into()),
-        _ => return Err("no NIfTI-1 header".into()),
-    };
-    if swapped {
-        NUMBERS.iter().for_each(|&(start, end, size)| swap_bytes(&mut raw[start..end], size));
-    }
-    if !raw[field::MAGIC..].starts_with(b"n+1") {
-        return Err("header and voxels in separate files are not supported".into());
-    }
-    let header = NiftiHeader::from_reader(&raw[..]).map_err(|error| error.to_string())?;
+/// The path before the ending that says it is compressed, if it has one.
+fn uncompressed(path: &Path) -> PathBuf {
+    let compressed = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gz"));
+    if compressed { path.with_extension("") } else { path.to_path_buf() }
+}
 
-    let dim = header.dim().map_err(|error| error.to_string())?;
-    if dim.len() < 3 || dim[3..].iter().filter(|&&count| count > 1).count() > 1 {
-        return Err(format!("shape {dim:?}, expected three dimensions, or four with the channels last"));
-    }
-    let shape = [dim[0], dim[1], dim[2]].map(usize::from);
-    let channels = dim[3..].iter().map(|&count| usize::from(count)).product::<usize>();
-    let kind = header.data_type().map_err(|error| error.to_string())?;
-    let width = stored_size(kind)?;
+/// What a name ends with, in small letters and without `.gz`.
+fn ending(path: &Path) -> Option<String> {
+    uncompressed(path).extension()?.to_str().map(str::to_ascii_lowercase)
+}
 
-    let offset = header.vox_offset;
-    if !(offset >= SIZE as f32 && offset <= file.len() as f32) {
-        return Err(format!("voxels start at byte {offset} of {}", file.len()));
+/// The other file of a pair, with the ending in capitals where this one's is.
+fn partner(path: &Path, ending: &str) -> PathBuf {
+    let plain = uncompressed(path);
+    let capitals = plain.extension().is_some_and(|end| end.to_ascii_uppercase() == end);
+    let other = plain.with_extension(if capitals { ending.to_ascii_uppercase() } else { ending.to_owned() });
+    match path.extension().filter(|_| plain != path) {
+        None => other,
+        Some(compression) => {
+            let mut name = other.into_os_string();
+            name.push(".");
+            name.push(compression);
+            name.into()
+        }
     }
-    let voxels = shape.iter().try_fold(channels, |count, &n| count.checked_mul(n));
+}
+
+/// An image out of a header with the voxels behind it, or out of a header and the file of its voxels.
+fn decode(mut file: Vec<u8>, voxels: Option<Vec<u8>>, reader: Reader) -> Result<ImageFile, String> {
+    let header = nifti::Header::parse(&file).map_err(|error| error.to_string())?;
+    let reading = header.read(reader).map_err(|error| error.to_string())?;
+    let like = Header::of(&file, header.swapped);
+    match voxels {
+        Some(voxels) if !header.single_file => file = voxels,
+        None if header.single_file => {}
+        _ => return Err("header and voxels are in one file or in two, and the header says the other".into()),
+    }
+    let width = header.stored.size();
+    let voxels = header.shape.iter().try_fold(header.volumes, |count, &n| count.checked_mul(n));
     let needed = voxels.and_then(|count| count.checked_mul(width)).ok_or("impossible size")?;
-    file.drain(..offset as usize);
+    let start = usize::try_from(header.data_offset).unwrap_or(usize::MAX);
+    if start > file.len() {
+        return Err(format!("voxels start at byte {start} of {}", file.len()));
+    }
+    file.drain(..start);
     if file.len() < needed {
         return Err(format!("truncated: {} bytes of voxels instead of {needed}", file.len()));
     }
     file.truncate(needed);
-    if swapped {
+    if header.swapped {
         swap_bytes(&mut file, width);
     }
-    let (dtype, bytes) = typed(kind, file);
-
-    let (mut slope, mut intercept) = (f64::from(header.scl_slope), f64::from(header.scl_inter));
-    if slope == 0.0 || !slope.is_finite() || !intercept.is_finite() {
-        (slope, intercept) = (1.0, 0.0);
-    }
-    let geometry = geometry(&header, shape);
-    Ok(ImageFile { geometry, dtype, channels, bytes, slope, intercept, header: Some(Header(raw)) })
+    let (dtype, bytes) = typed(header.stored, file);
+    let Reading { geometry, slope, intercept, note } = reading;
+    Ok(ImageFile { geometry, dtype, channels: header.volumes, bytes, slope, intercept, header: like, note })
 }
 
-fn stored_size(kind: NiftiType) -> Result<usize, String> {
-    match kind {
-        NiftiType::Int8 | NiftiType::Uint8 => Ok(1),
-        NiftiType::Int16 | NiftiType::Uint16 => Ok(2),
-        NiftiType::Int32 | NiftiType::Uint32 | NiftiType::Float32 => Ok(4),
-        NiftiType::Int64 | NiftiType::Uint64 | NiftiType::Float64 => Ok(8),
-        other => Err(format!("voxels of type {other:?}, expected whole numbers or floats")),
+/// Voxels in a type of the library: their own except for 64-bit integers.
+fn typed(stored: Stored, bytes: Vec<u8>) -> (DType, Vec<u8>) {
+    let words = || bytes.as_chunks().0.iter();
+    match stored {
+        Stored::Library(dtype) => (dtype, bytes),
+        Stored::I64 => narrowed(&words().map(|&word| i64::from_ne_bytes(word).into()).collect::<Vec<i128>>()),
+        Stored::U64 => narrowed(&words().map(|&word| u64::from_ne_bytes(word).into()).collect::<Vec<i128>>()),
     }
 }
 
-/// Voxels in a type of the library: their own except for 64-bit whole numbers.
-fn typed(kind: NiftiType, bytes: Vec<u8>) -> (DType, Vec<u8>) {
-    let dtype = match kind {
-        NiftiType::Int8 => DType::I8,
-        NiftiType::Uint8 => DType::U8,
-        NiftiType::Int16 => DType::I16,
-        NiftiType::Uint16 => DType::U16,
-        NiftiType::Int32 => DType::I32,
-        NiftiType::Uint32 => DType::U32,
-        NiftiType::Float32 => DType::F32,
-        NiftiType::Int64 | NiftiType::Uint64 => {
-            let signed = matches!(kind, NiftiType::Int64);
-            let number = |&word: &[u8; 8]| match signed {
-                true => i64::from_ne_bytes(word).into(),
-                false => u64::from_ne_bytes(word).into(),
-            };
-            return narrowed(&bytes.as_chunks().0.iter().map(number).collect::<Vec<i128>>());
-        }
-        _ => DType::F64,
-    };
-    (dtype, bytes)
-}
-
-/// The grid as ITK reads it: spacing from `pixdim` even where the columns of the sform have other lengths,
-/// the rest from the sform, else the qform. Without either, the axes are taken for the patient's.
-fn geometry(header: &NiftiHeader, shape: [usize; 3]) -> Geometry {
-    let mut geometry = Geometry::with_shape(shape);
-    geometry.spacing = [1, 2, 3].map(|n| f64::from(header.pixdim[n].abs()));
-    if header.sform_code > 0 {
-        for (row, srow) in [header.srow_x, header.srow_y, header.srow_z].into_iter().enumerate() {
-            let [x, y, z, origin] = srow.map(f64::from);
-            (geometry.direction[row], geometry.origin[row]) = ([x, y, z], origin);
-        }
-        for axis in 0..3 {
-            let length = geometry.direction.iter().map(|row| row[axis].powi(2)).sum::<f64>().sqrt();
-            geometry.direction.iter_mut().for_each(|row| row[axis] /= length);
-        }
-        geometry.ras_to_lps()
-    } else if header.qform_code > 0 {
-        let quaternion = [header.quatern_b, header.quatern_c, header.quatern_d].map(f64::from);
-        geometry.direction = rotation(quaternion, if header.pixdim[0] < 0.0 { -1.0 } else { 1.0 });
-        geometry.origin = [header.quatern_x, header.quatern_y, header.quatern_z].map(f64::from);
-        geometry.ras_to_lps()
-    } else {
-        geometry
-    }
-}
-
-/// The matrix of a unit quaternion without its first part, with the last column times `qfac`.
-fn rotation([mut b, mut c, mut d]: [f64; 3], qfac: f64) -> [[f64; 3]; 3] {
-    let rest = 1.0 - (b * b + c * c + d * d);
-    let a = if rest < 1e-7 {
-        let length = (b * b + c * c + d * d).sqrt();
-        [b, c, d] = [b / length, c / length, d / length];
-        0.0
-    } else {
-        rest.sqrt()
-    };
-    [
-        [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c) * qfac],
-        [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b) * qfac],
-        [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), (a * a + d * d - b * b - c * c) * qfac],
-    ]
-}
-
-/// The inverse of [`rotation`].
+/// The unit quaternion of a direction without its first part, and the sign of the third axis.
 fn quaternion(direction: &[[f64; 3]; 3]) -> ([f64; 3], f64) {
     let mut m = *direction;
     let determinant = m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
@@ -282,17 +235,17 @@ fn encode(image: &ImageFile) -> Result<Vec<u8>, String> {
         header.set_i16(field::DIM + 2 * n, count);
     }
     let code = match image.dtype {
-        DType::I8 => NiftiType::Int8,
-        DType::U8 => NiftiType::Uint8,
-        DType::I16 => NiftiType::Int16,
-        DType::U16 => NiftiType::Uint16,
-        DType::I32 => NiftiType::Int32,
-        DType::U32 => NiftiType::Uint32,
-        DType::F32 => NiftiType::Float32,
-        DType::F64 => NiftiType::Float64,
+        DType::I8 => 256,
+        DType::U8 => 2,
+        DType::I16 => 4,
+        DType::U16 => 512,
+        DType::I32 => 8,
+        DType::U32 => 768,
+        DType::F32 => 16,
+        DType::F64 => 64,
         DType::F16 => return Err("NIfTI-1 has no half precision".into()),
     };
-    header.set_i16(field::DATATYPE, code as i16);
+    header.set_i16(field::DATATYPE, code);
     header.set_i16(field::BITPIX, 8 * image.dtype.size() as i16);
     header.set_f32(field::VOX_OFFSET, &[DATA as f64]);
     header.set_f32(field::SCL_SLOPE, &[image.slope]);

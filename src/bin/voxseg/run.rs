@@ -7,6 +7,7 @@ use std::time::Instant;
 use voxseg::engine::cpu::{CpuOptions, Isa, Mode};
 use voxseg::engine::{Device, DeviceOptions};
 use voxseg::labels::{LabelBuffer, labels_on_grid};
+use voxseg::nifti::Reader;
 use voxseg::model::Model;
 use voxseg::plan::{Blending, PlanOptions, PlanReport, Precision};
 use voxseg::progress::Run;
@@ -132,8 +133,6 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     arguments.report.iter().chain(&arguments.picture).try_for_each(|path| check_folder(path))?;
     let mut clock = Instant::now();
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
-    let image = read_channels(&arguments.image)?;
-    let read = lap();
     let model = match arguments.task.open()? {
         Some(task) => AnyModel::Task(task),
         None => {
@@ -143,6 +142,11 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         }
     };
     let opened = lap();
+    let image = read_channels(&arguments.image, model.reader())?;
+    if let Some(note) = &image.note {
+        eprintln!("voxseg: warning: {note}");
+    }
+    let read = lap();
     let options = PlanOptions {
         device: arguments.device,
         device_options: DeviceOptions {
@@ -276,17 +280,17 @@ fn summary(
 }
 
 /// The image of one file, or one channel from each of several.
-fn read_channels(paths: &[PathBuf]) -> Outcome<ImageFile> {
+fn read_channels(paths: &[PathBuf], reader: Reader) -> Outcome<ImageFile> {
     let Some((first, rest)) = paths.split_first() else {
         return Err(voxseg::Error::argument("--image", "nothing", "a file").into());
     };
-    let mut image = ImageFile::read(first)?;
+    let mut image = ImageFile::read_as(first, reader)?;
     if rest.is_empty() {
         return Ok(image);
     }
     let mut others = Vec::new();
     for path in rest {
-        let other = ImageFile::read(path)?;
+        let other = ImageFile::read_as(path, reader)?;
         if let Some(difference) = other.grid_difference(&image) {
             return Err(Failure::image(
                 path,
@@ -329,18 +333,18 @@ mod tests {
         let (a, b) = (folder.file("a.nii"), folder.file("b.nii.gz"));
         example(DType::I16).write(&a).unwrap();
         example(DType::I16).write(&b).unwrap();
-        let image = read_channels(&[a.clone(), b.clone()]).unwrap();
+        let image = read_channels(&[a.clone(), b.clone()], Reader::Itk).unwrap();
         assert_eq!((image.channels, image.dtype, image.channel(1)), (2, DType::I16, image.channel(0)));
 
         example(DType::U8).write(&b).unwrap();
-        let image = read_channels(&[a.clone(), b.clone()]).unwrap();
+        let image = read_channels(&[a.clone(), b.clone()], Reader::Itk).unwrap();
         assert_eq!((image.channels, image.dtype), (2, DType::F32));
         assert_eq!(image.values().nth(60), example(DType::U8).values().next());
 
         let mut moved = example(DType::U8);
         moved.geometry.origin[2] += 0.01;
         moved.write(&b).unwrap();
-        let failure = read_channels(&[a, b]).unwrap_err().to_string();
+        let failure = read_channels(&[a, b], Reader::Itk).unwrap_err().to_string();
         assert!(failure.contains("b.nii.gz") && failure.contains("origin"), "{failure}");
     }
 }

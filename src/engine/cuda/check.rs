@@ -10,6 +10,7 @@ use super::driver::Result;
 use super::machine::Machine;
 use super::memory::Memory;
 use super::resident::Resident;
+use crate::nifti::Reader;
 use crate::engine::{Engine, Job};
 use crate::error::Error;
 use crate::preprocess::{Change, Way};
@@ -80,6 +81,7 @@ pub(super) fn recipe(
     let rule = Resampler::Spline(Spline::new(order, 0, Some(false))?);
     let resample = Resample { spacing: [Some(1.0); 3], image: rule, scores: rule, labels: rule };
     Ok(Recipe {
+        reader: Reader::Itk,
         steps: vec![Step::Resample(resample)],
         tiling: Tiling {
             patch,

@@ -12,6 +12,7 @@ use super::{About, ForegroundCrop, Model, ModelOptions};
 use crate::error::{Error, Result};
 use crate::network::StateDict;
 use crate::network::monai::{self, Context};
+use crate::nifti::Reader;
 use crate::preprocess::monai::{CropForeground, MonaiIntensity, Outside, Padding, Spacing};
 use crate::recipe::{
     Back, BoxSource, Cleanup, Decision, Fill, Placement, Recipe, Region, Step, Sums, Tiling, Weights,
@@ -183,6 +184,7 @@ fn recipe(
         on_network_grid: false,
     });
     Ok(Recipe {
+        reader: Reader::Itk,
         steps,
         tiling: Tiling {
             patch,

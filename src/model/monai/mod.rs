@@ -112,6 +112,7 @@ fn recipe(bundle: &BundleConfig) -> Result<Recipe> {
     let tiling = inferer::tiling(&bundle.file, &bundle.inferer)?;
     let end = postprocessing::read(&bundle.file, &bundle.postprocessing, &bundle.preprocessing_id)?;
     Ok(Recipe {
+        reader: preprocessing::reader(&bundle.file, &bundle.preprocessing)?,
         steps,
         tiling,
         back: end.back,

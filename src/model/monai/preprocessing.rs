@@ -3,6 +3,7 @@
 use super::arguments::{Argument, Arguments};
 use super::config::{Component, Value};
 use crate::error::{Error, Result};
+use crate::nifti;
 use crate::preprocess::monai::{CropForeground, MonaiIntensity, Outside, Padding, Spacing, SpatialPad};
 use crate::recipe::{BoxSource, Step};
 
@@ -69,6 +70,25 @@ pub(super) fn steps(file: &str, chain: &[Component]) -> Result<Vec<Step>> {
         }
     }
     Ok(steps)
+}
+
+/// What loads the image: MONAI chooses nibabel for NIfTI files unless the transform names another reader.
+pub(super) fn reader(file: &str, chain: &[Component]) -> Result<nifti::Reader> {
+    let load = chain.iter().find(|transform| base(transform.name()) == "LoadImage");
+    let name = match load.and_then(|load| load.argument("reader")) {
+        None | Some(Value::None) => return Ok(nifti::Reader::Monai),
+        Some(Value::Text(name)) => name.as_str(),
+        Some(Value::Component(component)) => component.name(),
+        Some(other) => {
+            let reason = format!("`reader` of LoadImage is {}, expected the name of a reader", other.describe());
+            return Err(Error::malformed(file, reason));
+        }
+    };
+    match name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase().as_str() {
+        "itkreader" => Ok(nifti::Reader::Itk),
+        "nibabelreader" => Ok(nifti::Reader::Monai),
+        _ => Err(Error::unsupported(format!("{file}: image reader {name}; known are NibabelReader and ITKReader"))),
+    }
 }
 
 /// The keys that a transform works on.

@@ -26,10 +26,12 @@ pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Mo
 
     let (preprocessing_id, chain) = transforms(&config, "preprocessing")?;
     let steps = preprocessing::steps(description, &chain)?;
+    let reader = preprocessing::reader(description, &chain)?;
     let tiling = inferer::tiling(description, &object(&config, "inferer")?)?;
     let (_, chain) = transforms(&config, "postprocessing")?;
     let end = postprocessing::read(description, &chain, &preprocessing_id)?;
     let mut recipe = Recipe {
+        reader,
         steps,
         tiling,
         back: end.back,

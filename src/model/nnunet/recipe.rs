@@ -4,6 +4,7 @@ use super::labels::Labels;
 use super::plans::Configuration;
 use crate::error::{Error, Result};
 use crate::model::json::Json;
+use crate::nifti::Reader;
 use crate::preprocess::normalize::Normalization;
 use crate::recipe::{
     Back, Fill, Placement, Recipe, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
@@ -28,9 +29,11 @@ pub(super) fn recipe(
     if (0..3).any(|axis| !order.contains(&axis)) {
         return Err(transpose.wrong("a permutation of 0, 1, 2"));
     }
-    let canonical = match plans.get("image_reader_writer")?.text()? {
-        "SimpleITKIO" | "NibabelIO" => false,
-        "NibabelIOWithReorient" | "SimpleITKIOWithReorient" => true,
+    let (reader, canonical) = match plans.get("image_reader_writer")?.text()? {
+        "SimpleITKIO" => (Reader::Itk, false),
+        "SimpleITKIOWithReorient" => (Reader::Itk, true),
+        "NibabelIO" => (Reader::NibabelIo, false),
+        "NibabelIOWithReorient" => (Reader::NibabelIoWithReorient, true),
         reader => {
             return Err(Error::unsupported(format!("image reader {reader}; this version reads volumes")));
         }
@@ -60,6 +63,7 @@ pub(super) fn recipe(
         steps.push(Step::AddPreviousStage { labels: labels.foreground.clone() });
     }
     Ok(Recipe {
+        reader,
         steps,
         tiling: Tiling {
             patch: sizes,

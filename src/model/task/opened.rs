@@ -10,6 +10,7 @@ use super::{Crop, Rule, Task, TaskModel, TaskOptions, TaskResampling};
 use crate::error::{Error, Result};
 use crate::labels::Label;
 use crate::model::{Model, ModelOptions, describe_label, hexadecimal};
+use crate::nifti::Reader;
 
 /// A task with the folder of its weights. It holds no weights itself.
 #[derive(Clone, Debug)]
@@ -259,6 +260,12 @@ impl OpenedTask {
         self.task.spacing
     }
 
+    /// What reads the headers of NIfTI files for a task: TotalSegmentator hands its networks nibabel's affine, whatever
+    /// they were trained with.
+    pub fn reader(&self) -> Reader {
+        Reader::Nibabel
+    }
+
     /// All that is known about it, as JSON.
     pub fn describe(&self) -> serde_json::Value {
         let parts = self.links.iter().flat_map(|link| link.parts.iter().map(move |part| (link, part)));
@@ -282,6 +289,7 @@ impl OpenedTask {
             "licence": self.task.licence,
             "channels": self.channels(),
             "spacing": self.task.spacing,
+            "reader": self.reader().name(),
             "step": self.task.step,
             "models": parts.map(part).collect::<Vec<_>>(),
             "rules": self.task.rules.iter().map(|rule| format!("{rule:?}")).collect::<Vec<_>>(),

@@ -198,6 +198,7 @@ mod tests {
             slope: 1.0,
             intercept: 0.0,
             header: None,
+            note: None,
         };
         let inside = |n: usize| (8..22).contains(&(n % 30)) && (5..15).contains(&(n / 30 % 20));
         let labels: Vec<u32> = (0..6000).map(|n| if inside(n) { 1 + (n / 3000) as u32 } else { 0 }).collect();
@@ -222,6 +223,7 @@ mod tests {
             slope: 1.0,
             intercept: 0.0,
             header: None,
+            note: None,
         };
         let canvas = draw(&image, &[0; 600], &[], &"long ".repeat(100), None);
         assert!(canvas.size()[0] as f64 >= NARROWEST);

@@ -1,0 +1,79 @@
+//! Readings against those of SimpleITK 2.5 (ITK 5.4), nibabel 5.4 and MONAI 1.6.
+
+use serde_json::Value;
+
+use super::*;
+
+/// What `tests/parity/make_headers.py` wrote: 150 cases of it come with the tests.
+const GOLDEN: &str = include_str!("../../tests/parity/data/headers.json");
+
+fn bytes(hexadecimal: &str) -> Vec<u8> {
+    let digits = hexadecimal.as_bytes().chunks_exact(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+/// What is wrong with our reading of a header, beside that of the reference.
+fn difference(header: &[u8], reader: Reader, expected: &Value, stored: f64) -> Option<String> {
+    let found = Header::parse(header).and_then(|header| header.read(reader));
+    let refused = expected.is_string();
+    let reading = match (found, refused) {
+        (Err(_), true) => return None,
+        (Ok(reading), true) => return Some(format!("{reading:?}, but the reference reads no grid: {expected}")),
+        // Shears over a degree are read by nibabel, and refused here.
+        (Err(Error::Geometry { reason }), false) if reader != Reader::Itk && reason.contains("right angles") => return None,
+        (Err(error), false) => return Some(format!("{error}, but the reference reads {expected}")),
+        (Ok(reading), false) => reading,
+    };
+    let Geometry { spacing, origin, direction, .. } = &reading.geometry;
+    let near = |ours: &[f64], key: &str, tolerance: f64| {
+        let theirs = numbers(&expected[key]);
+        ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() <= tolerance * b.abs().max(1.0))
+    };
+    let value = stored * reading.slope + reading.intercept;
+    let same = near(spacing, "spacing", 1e-12)
+        && near(origin, "origin", 1e-12)
+        // Where both forms are the same but for rounding, ITK's choice is one of rounding as well.
+        && near(direction.as_flattened(), "direction", if reader == Reader::Itk { 2e-6 } else { 1e-9 })
+        && expected["value"].as_f64().is_none_or(|theirs| (value - theirs).abs() < 1e-6);
+    (!same).then(|| format!("{reading:?}, but the reference reads {expected}"))
+}
+
+fn check(cases: &str) {
+    let cases: Value = serde_json::from_str(cases).unwrap();
+    let stored = cases["stored"].as_f64().unwrap();
+    let mut wrong = Vec::new();
+    let mut counts = [0; Reader::ALL.len()];
+    for case in cases["cases"].as_array().unwrap() {
+        let header = bytes(case["header"].as_str().unwrap());
+        for (reader, count) in Reader::ALL.into_iter().zip(&mut counts) {
+            let Some(expected) = case["readings"].get(reader.name()) else { continue };
+            *count += 1;
+            if let Some(difference) = difference(&header, reader, expected, stored) {
+                let parsed = Header::parse(&header);
+                wrong.push(format!("{}: {difference}\n{parsed:?}", reader.name()));
+            }
+        }
+    }
+    println!("{counts:?} readings, {} differ", wrong.len());
+    assert!(wrong.is_empty(), "{} of {counts:?} differ, the first: {:#?}", wrong.len(), &wrong[..wrong.len().min(3)]);
+    assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
+}
+
+#[test]
+fn headers_are_read_as_the_references_read_them() {
+    check(GOLDEN);
+}
+
+/// As many as one likes, where `VOXSEG_HEADER_CASES` names the folder of `make_headers.py`.
+#[test]
+fn further_headers() {
+    let Some(folder) = std::env::var_os("VOXSEG_HEADER_CASES") else {
+        eprintln!("skipped: VOXSEG_HEADER_CASES names no folder with further headers");
+        return;
+    };
+    check(&std::fs::read_to_string(std::path::Path::new(&folder).join("headers.json")).unwrap());
+}
