@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::args::{Growable, array, init, output, read_or_default, reference, text, write};
 use super::boundary::{boundary, getter};
+use super::nifti::{self, vxs_reader};
 use super::error::{c_string, vxs_error, vxs_status};
 use crate::error::{Error, Result};
 use crate::labels::Term;
@@ -482,6 +483,17 @@ pub unsafe extern "C" fn vxs_model_label_term(
             write(term, filled, "term")
         })
     }
+}
+
+/// What reads the headers of NIfTI files for this model, so that it sees images as it was trained with them: one of
+/// `VXS_READER_*`; 0 for NULL. Any thread.
+///
+/// # Safety
+/// `model` is NULL or a live model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_model_reader(model: *const vxs_model) -> vxs_reader {
+    // SAFETY: NULL or live, by the caller's guarantee.
+    getter(0, || unsafe { model.as_ref() }.map_or(0, |model| nifti::code(model.model.reader())))
 }
 
 /// The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a

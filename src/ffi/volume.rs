@@ -161,6 +161,13 @@ pub(super) fn on_grid(volume: &vxs_volume, grid: &Geometry) -> vxs_volume {
     }
 }
 
+/// A volume without voxels, in LPS coordinates.
+pub(super) fn described(grid: &Geometry, dtype: vxs_dtype, channels: u64, swapped: bool) -> vxs_volume {
+    let volume = vxs_volume { dtype, ..vxs_volume::defaults() };
+    let flags = if swapped { VXS_VOLUME_SWAPPED } else { 0 };
+    vxs_volume { channels, flags, ..on_grid(&volume, grid) }
+}
+
 /// Borrows the caller's voxels.
 ///
 /// # Safety
@@ -266,6 +273,20 @@ pub(super) fn dtype(code: vxs_dtype, argument: &str) -> Result<DType> {
         VXS_DTYPE_F64 => DType::F64,
         _ => return Err(Error::argument(argument, code, "one of VXS_DTYPE_*")),
     })
+}
+
+pub(super) fn code(dtype: DType) -> vxs_dtype {
+    match dtype {
+        DType::I8 => VXS_DTYPE_I8,
+        DType::U8 => VXS_DTYPE_U8,
+        DType::I16 => VXS_DTYPE_I16,
+        DType::U16 => VXS_DTYPE_U16,
+        DType::I32 => VXS_DTYPE_I32,
+        DType::U32 => VXS_DTYPE_U32,
+        DType::F16 => VXS_DTYPE_F16,
+        DType::F32 => VXS_DTYPE_F32,
+        DType::F64 => VXS_DTYPE_F64,
+    }
 }
 
 fn shape(shape: [u64; 3]) -> Result<[usize; 3]> {

@@ -16,6 +16,8 @@ pub struct Header {
     pub shape: [usize; 3],
     /// Number of volumes: the product of the dimensions from the fourth on.
     pub volumes: usize,
+    /// The code of the stored voxels' type.
+    pub datatype: i16,
     /// Type of the stored voxels.
     pub stored: Stored,
     /// Where the voxels start in their file.
@@ -182,6 +184,7 @@ impl Header {
             single_file,
             shape,
             volumes,
+            datatype: raw.i16(70),
             stored: Stored::of_code(raw.i16(70))?,
             data_offset: data_offset(offset, single_file, 352)?,
             slope,
@@ -216,6 +219,7 @@ impl Header {
             single_file,
             shape,
             volumes,
+            datatype: raw.i16(12),
             stored: Stored::of_code(raw.i16(12))?,
             data_offset: data_offset(raw.i64(168) as f64, single_file, 544)?,
             slope,
