@@ -51,7 +51,9 @@ class Inputs(unittest.TestCase):
         raised = (array + 1024).astype(">u2")
         np.testing.assert_array_equal(segment(raised, scaling=(1, -1024)), expected())
         np.testing.assert_array_equal(segment(array > 100), segment((array > 100).astype(np.uint8)))
-        for dtype in ("i8", "c8", "S3", "O"):
+        for dtype in ("i8", "u8"):
+            np.testing.assert_array_equal(segment(array.clip(0).astype(dtype)), segment(array.clip(0)), dtype)
+        for dtype in ("c8", "S3", "O"):
             with self.assertRaisesRegex(TypeError, "expected integers of 8 to 32 bits"):
                 segment(array.astype(dtype))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import unittest
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 
 import voxseg
 from fixture import SPACING, ct, expected, plan
+from fixture import model as fixture_model
 from voxseg._images import ArrayGrid, image_of
+from voxseg._native import lib
 
 try:
     import SimpleITK
@@ -75,8 +78,11 @@ class FromSimpleItk(unittest.TestCase):
             plan().segment(image, SPACING, axes="zyx")
         with self.assertRaisesRegex(ValueError, "2 dimensions, expected 3"):
             plan().segment(image[:, :, 0])
-        with self.assertRaisesRegex(TypeError, "voxels are int64"):
-            plan().segment(SimpleITK.Cast(image, SimpleITK.sitkInt64))
+
+    def test_wide_integers_are_narrowed(self) -> None:
+        wide = SimpleITK.Cast(self.image(ct()), SimpleITK.sitkInt64)
+        labels = plan().segment(wide).labels
+        np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(labels), expected())
 
     def test_report(self) -> None:
         self.assertEqual(plan().report(self.image(ct())), plan().report(ct().shape, SPACING))
@@ -149,6 +155,29 @@ class FromNibabel(unittest.TestCase):
         one = nibabel.Nifti1Image(array[..., :1], np.diag([*SPACING, 1]))
         labels = plan().segment(one).labels
         self.assertEqual(labels.shape, ct().shape[::-1])
+
+    def test_headers_are_read_by_the_models_reader(self) -> None:
+        self.assertEqual(fixture_model().reader, "itk")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "ct.nii")
+            self.image(ct()).to_filename(path)
+            raw = bytearray(path.read_bytes())
+            # A slope of 0: nibabel drops the intercept, ITK adds it, and this model was trained with ITK.
+            raw[112:120] = np.array([0, -7], "<f4").tobytes()
+            # pixdim says 2 mm where the sform says otherwise.
+            raw[80:92] = np.array([2, 2, 2], "<f4").tobytes()
+            path.write_bytes(raw)
+            image = nibabel.load(path)
+            with self.assertWarnsRegex(voxseg.HeaderWarning, "pixdim says 2×2×2 mm.*2×2×2 mm count"):
+                grid = image_of(image, ArrayGrid()).grid
+            np.testing.assert_array_equal(grid.spacing, [2, 2, 2])
+            self.assertEqual(grid.scaling, (1.0, -7.0))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", voxseg.HeaderWarning)
+                its = image_of(image, ArrayGrid(), reader=lib.VXS_READER_NIBABEL).grid
+            np.testing.assert_allclose(its.spacing, SPACING, rtol=1e-6)
+            self.assertEqual(its.scaling, (1.0, 0.0))
+            del image
 
     def test_refused(self) -> None:
         with self.assertRaisesRegex(TypeError, "spacing can't be passed with a nibabel image"):

@@ -28,6 +28,7 @@ from ._errors import (
 from ._images import Place
 from ._measure import Dose, Statistics, dose, on_grid, statistics
 from ._model import Label, Model, tasks
+from ._nifti import HeaderWarning
 from ._plan import Plan, PlanReport
 from ._progress import Cancel, Progress
 from ._runtime import Device, add_runtime_plugin, devices, open_runtime, runtime_path, runtime_version, version
@@ -45,6 +46,7 @@ __all__ = [
     "DeviceError",
     "Dose",
     "Error",
+    "HeaderWarning",
     "InternalError",
     "Label",
     "MemoryBudgetError",

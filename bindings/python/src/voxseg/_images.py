@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from . import _nifti
 from ._buffers import DeviceArray, is_on_device
+from ._native import lib
 
 Array = Any
 
@@ -87,19 +89,22 @@ class ArrayGrid:
             raise TypeError(f"{', '.join(told)} can't be passed with {kind}, which has its own")
 
 
-def image_of(image: Any, told: ArrayGrid) -> Image:
-    """The kind of an image; a list or tuple holds one image for each channel."""
+def image_of(image: Any, told: ArrayGrid, reader: int | None = None) -> Image:
+    """The kind of an image; a list or tuple holds one image for each channel. `reader`, one of `VXS_READER_*`, reads the
+    headers of NIfTI files: as ITK unless a model has another one."""
+    reader = lib.VXS_READER_ITK if reader is None else reader
     if isinstance(image, (list, tuple)):
         if not image:
             raise ValueError("the list of channels is empty")
-        members = [image_of(channel, told) for channel in image]
+        members = [image_of(channel, told, reader) for channel in image]
         return members[0] if len(members) == 1 else Channels(members)
     if all(hasattr(image, name) for name in ("GetSpacing", "GetOrigin", "GetDirection", "GetPixelIDValue")):
         told.refuse("a SimpleITK image")
+        _nifti.warn_of_itk(image, reader)
         return SimpleItkImage(image)
     if hasattr(image, "affine") and hasattr(image, "dataobj"):
         told.refuse("a nibabel image")
-        return NibabelImage(image)
+        return NibabelImage(image, reader)
     return ArrayImage(DeviceArray.of(image) if is_on_device(image) else np.asarray(image), told)
 
 
@@ -170,7 +175,7 @@ class SimpleItkImage:
 class NibabelImage:
     """An image of nibabel with three axes, or four where the last one counts channels."""
 
-    def __init__(self, image: Any) -> None:
+    def __init__(self, image: Any, reader: int) -> None:
         data = image.dataobj
         # A file's own numbers need neither a copy in memory nor 8 bytes a voxel.
         stored = hasattr(data, "get_unscaled")
@@ -179,15 +184,16 @@ class NibabelImage:
             raise ValueError(f"the image has shape {array.shape}, expected 3 axes, or 4 with channels last")
         self.channels = _channels(array, "xyzc" if array.ndim == 4 else "xyz")
         self._image = image
+        if _nifti.tells_grid(image):
+            found = _nifti.reading(image, reader)
+            self.grid = Grid(found.spacing, found.origin, found.direction, True, found.scaling)
+            return
         affine = np.array(image.affine, dtype=np.float64)
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         if not np.all(np.isfinite(affine)) or not np.all(lengths > 0):
             raise ValueError(f"the image's affine is {affine.tolist()}, expected three axes")
-        # As ITK, whose reading of these files is the reference, takes spacing from pixdim and not from the affine.
-        zooms = np.array(image.header.get_zooms()[:3], dtype=np.float64)
-        spacing = zooms if np.all(zooms > 0) else lengths
         scaling = (float(data.slope), float(data.inter)) if stored else (1.0, 0.0)
-        self.grid = Grid(spacing, affine[:3, 3], affine[:3, :3] / lengths, True, scaling)
+        self.grid = Grid(lengths, affine[:3, 3], affine[:3, :3] / lengths, True, scaling)
 
     def output(self, dtype: Any, place: Place | None = None) -> tuple[Any, Array]:
         voxels = _empty(place.shape if place else self.channels[0].shape, dtype)
@@ -230,8 +236,20 @@ class Channels:
 
 
 def _channels(array: Array, axes: str) -> list[Array]:
+    array = _narrowed(array)
     whole = array.transpose([axes.index(axis) for axis in ("cxyz" if "c" in axes else "xyz")])
     return list(whole) if "c" in axes else [whole]
+
+
+def _narrowed(array: Array) -> Array:
+    """64-bit integers, which the library doesn't take, as the narrowest type of its own that holds them."""
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < 8 or isinstance(array, DeviceArray) or array.size == 0:
+        return array
+    low, high = int(array.min()), int(array.max())
+    for dtype in (np.int32, np.uint32):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return array.astype(dtype, order="K")
+    return array.astype(np.float64, order="K")
 
 
 def _intensities(image: Image) -> Array:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ._constants import number
+from ._constants import name, number
 from ._errors import call
 from ._handle import Handle
 from ._native import ffi, lib
@@ -143,6 +143,12 @@ class Model(Handle):
             red, green, blue = info.color.to_bytes(4, "big")[1:]
             labels.append(Label(info.value, text(info.name), (red, green, blue)))
         return tuple(labels)
+
+    @property
+    def reader(self) -> str:
+        """What reads the headers of NIfTI files for this model: "itk", "nibabel", "nibabel-io", "nibabel-io-reorient" or
+        "monai"."""
+        return name("READER", lib.vxs_model_reader(self._get()))
 
     @property
     def spacing(self) -> tuple[float, float, float]:

@@ -138,6 +138,7 @@ class Plan(Handle):
             call(lib.vxs_plan_create, model._get(), options, made)
         super().__init__(made[0], lib.vxs_plan_free)
         self._labels = model.labels
+        self._reader = lib.vxs_model_reader(model._get())
 
     def describe(self) -> dict[str, Any]:
         """What runs where: device, engine and its version, precision, operators."""
@@ -155,7 +156,7 @@ class Plan(Handle):
         coordinates: str | None = None,
     ) -> PlanReport:
         """What a segmentation of `image` will need; in place of an array its shape will do."""
-        raw = _grid(image, ArrayGrid(spacing, origin, direction, axes, coordinates))
+        raw = _grid(image, ArrayGrid(spacing, origin, direction, axes, coordinates), self._reader)
         report = initialised("vxs_plan_report")
         call(lib.vxs_plan_report_for, self._here(), raw, report)
         return PlanReport(
@@ -194,7 +195,9 @@ class Plan(Handle):
 
         `image` is a SimpleITK image, a nibabel image, or an array; or a list with one of them for each channel.
         Arrays are indexed [z, y, x], or [c, z, y, x] with channels, unless `axes` says another order, such as "xyz".
-        They may have any strides, either byte order, and integers up to 32 bits or floats; they are not copied. With a plan
+        They may have any strides, either byte order, and integers or floats; they are not copied, but for integers of 64
+        bits. Headers of nibabel's images are read as the model's own reader reads them; a header that contradicts itself
+        gives a `HeaderWarning`. With a plan
         on "cuda" or "tensorrt", arrays and `labels_out` may lie in the GPU's memory, as PyTorch's and CuPy's do
         (`__cuda_array_interface__`); what was queued there before is waited for.
 
@@ -208,7 +211,7 @@ class Plan(Handle):
         are labels by value or name. `record` asks for what is needed to prove later which software and weights made the
         labels.
         """
-        found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates, scaling))
+        found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates, scaling), self._reader)
         raw = _volume(found)
         place_channels(raw, found.channels)
         outputs = _Outputs(found, self._labels, self._label_place(raw))
@@ -252,7 +255,7 @@ class Plan(Handle):
     ) -> Place:
         """The grid of the labels of `image`, in its coordinates: its own, unless a task keeps labels on the networks'
         grid; in place of an array its shape will do."""
-        return self._label_place(_grid(image, ArrayGrid(spacing, origin, direction, axes, coordinates)))
+        return self._label_place(_grid(image, ArrayGrid(spacing, origin, direction, axes, coordinates), self._reader))
 
     def _label_place(self, raw: Any) -> Place:
         grid = initialised("vxs_volume")
@@ -279,11 +282,11 @@ def _key(label: int | str | Label) -> int | str:
     return label.name if isinstance(label, Label) else label
 
 
-def _grid(image: Any, grid: ArrayGrid) -> Any:
+def _grid(image: Any, grid: ArrayGrid, reader: int) -> Any:
     """The grid of what the caller gave: an image, an array, or an array's shape."""
     if isinstance(image, tuple) and all(isinstance(size, (int, np.integer)) for size in image):
         image = np.broadcast_to(np.uint8(0), image)
-    return _volume(image_of(image, grid))
+    return _volume(image_of(image, grid, reader))
 
 
 def _volume(image: Image) -> Any:

@@ -1,0 +1,101 @@
+"""Headers of NIfTI files, read as a model's own reader reads them: by the library, as its tool does it."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._errors import call
+from ._native import ffi, lib
+from ._structures import initialised
+from ._text import text
+
+# What a header says of the grid.
+_FIELDS = ("dim", "pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d")
+_FIELDS += ("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z")
+
+
+class HeaderWarning(UserWarning):
+    """A NIfTI header contradicts itself: the text says in what, and what counts."""
+
+
+class Reading(NamedTuple):
+    """What a reader makes of a header, in RAS coordinates."""
+
+    spacing: Any
+    origin: Any
+    direction: Any
+    scaling: tuple[float, float]
+
+
+def tells_grid(image: Any) -> bool:
+    """Whether one of nibabel's images has a header of NIfTI-1 or NIfTI-2, and the grid that this tells: an affine that was
+    changed in memory counts for itself."""
+    header = image.header
+    if not (hasattr(header, "binaryblock") and hasattr(header, "get_sform")):
+        return False
+    return np.allclose(image.affine, header.get_best_affine(), equal_nan=True)
+
+
+def reading(image: Any, reader: int) -> Reading:
+    """The header of one of nibabel's images as `reader`, one of `VXS_READER_*`, reads it."""
+    header, data = image.header, image.dataobj
+    raw = _file_header(image)
+    found = _parse(header.binaryblock if raw is None else raw, reader)
+    if raw is None and hasattr(data, "slope"):
+        # nibabel keeps the scaling of a file apart from the header.
+        found = found._replace(scaling=(float(data.slope), float(data.inter)))
+    return found if hasattr(data, "get_unscaled") else found._replace(scaling=(1.0, 0.0))
+
+
+def _file_header(image: Any) -> bytes | None:
+    """The header as it is in the image's file, which nibabel mends when it opens one; None where the image has no file, or
+    its header was changed since."""
+    if not hasattr(image.dataobj, "get_unscaled"):
+        return None
+    places = image.file_map
+    try:
+        with places.get("header", places.get("image")).get_prepare_fileobj("rb") as file:
+            raw = file.read(image.header.sizeof_hdr)
+        fresh = type(image.header).from_fileobj(BytesIO(raw))
+    except Exception:
+        # The file may be gone, or be another one by now; what nibabel holds is what counts then.
+        return None
+    same = all(np.array_equal(fresh[name], image.header[name], equal_nan=True) for name in _FIELDS)
+    return raw if same else None
+
+
+def _parse(raw: bytes, reader: int) -> Reading:
+    place = ffi.new("vxs_nifti **")
+    call(lib.vxs_nifti_parse, ffi.from_buffer(raw), len(raw), reader, place)
+    parsed = ffi.gc(place[0], lib.vxs_nifti_free)
+    note = lib.vxs_nifti_note(parsed)
+    if note != ffi.NULL:
+        warnings.warn(text(note), HeaderWarning, stacklevel=6)
+    volume = initialised("vxs_volume")
+    call(lib.vxs_nifti_volume, parsed, volume)
+    turn = np.array([-1.0, -1.0, 1.0])
+    direction = np.reshape(list(volume.direction), (3, 3)) * turn[:, None]
+    scaling = (volume.slope, volume.intercept)
+    return Reading(np.array(list(volume.spacing)), np.array(list(volume.origin)) * turn, direction, scaling)
+
+
+def warn_of_itk(image: Any, reader: int) -> None:
+    """Says when a SimpleITK image came out of a NIfTI file that the model's own reader reads otherwise. ITK keeps the header
+    in six digits, too few to read it anew."""
+    if reader == lib.VXS_READER_ITK or not all(image.HasMetaDataKey(key) for key in ("sform_code", "srow_x")):
+        return
+    if int(image.GetMetaData("sform_code")) <= 0:
+        return
+    rows = [[float(word) for word in image.GetMetaData(f"srow_{axis}").split()] for axis in "xyz"]
+    affine = np.array(rows)[:, :3]
+    own = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing()) * np.array([[-1.0], [-1.0], [1.0]])
+    if not np.allclose(affine, own, rtol=1e-3, atol=1e-3 * np.abs(affine).max()):
+        message = (
+            f"the sform of this image's file says {affine.tolist()}, ITK read {own.tolist()}; the model was trained with "
+            "images that nibabel read, so pass nibabel's image"
+        )
+        warnings.warn(message, HeaderWarning, stacklevel=5)
