@@ -311,6 +311,33 @@
 #define VXS_TERM_REGION_MODIFIER 4
 
 /**
+ * ITK 5.4, as SimpleITK, 3D Slicer and nnU-Net's SimpleITKIO use it: spacing from pixdim and its unit, the qform or the
+ * sform by their codes.
+ */
+#define VXS_READER_ITK 1
+
+/**
+ * nibabel 5.4, spacing from the columns of the affine: TotalSegmentator.
+ */
+#define VXS_READER_NIBABEL 2
+
+/**
+ * nibabel 5.4, spacing from pixdim: nnU-Net's NibabelIO.
+ */
+#define VXS_READER_NIBABEL_IO 3
+
+/**
+ * As `VXS_READER_NIBABEL_IO` for images along the patient's axes, else as `VXS_READER_NIBABEL`: nnU-Net's
+ * NibabelIOWithReorient.
+ */
+#define VXS_READER_NIBABEL_IO_REORIENT 4
+
+/**
+ * MONAI 1.6's NibabelReader: the affine that pixdim agrees with.
+ */
+#define VXS_READER_MONAI 5
+
+/**
  * What suits the device: single precision on a CPU and for ONNX files, else half.
  */
 #define VXS_PRECISION_AUTO 0
@@ -572,6 +599,11 @@ typedef struct vxs_error vxs_error;
  * so that it may be freed before them.
  */
 typedef struct vxs_model vxs_model;
+
+/**
+ * A NIfTI header as a reader reads it.
+ */
+typedef struct vxs_nifti vxs_nifti;
 
 /**
  * A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once.
@@ -1133,6 +1165,11 @@ typedef struct vxs_term {
  * What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes.
  */
 typedef int32_t vxs_term_role;
+
+/**
+ * The software whose reading of a NIfTI header counts: one of `VXS_READER_*`.
+ */
+typedef int32_t vxs_reader;
 
 /**
  * The type that the network computes in: one of `VXS_PRECISION_*`.
@@ -2024,6 +2061,16 @@ vxs_status vxs_model_label_term(const struct vxs_model *model,
                                 struct vxs_error **error);
 
 /**
+ * What reads the headers of NIfTI files for this model, so that it sees images as it was trained with them: one of
+ * `VXS_READER_*`; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API
+vxs_reader vxs_model_reader(const struct vxs_model *model);
+
+/**
  * The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a
  * volume whose axis 0 is x); 0 where the volume's own spacing is kept. A task's is along the patient's axes. Any
  * thread.
@@ -2046,6 +2093,72 @@ VXS_API
 vxs_status vxs_model_patch(const struct vxs_model *model,
                            uint64_t *patch,
                            struct vxs_error **error);
+
+/**
+ * Reads a header, of NIfTI-1 (348 bytes) or NIfTI-2 (540 bytes), in either byte order; bytes behind it are ignored, so
+ * that a whole file will do. `reader` is that of the model which will see the image: `vxs_model_reader`. Nothing else is
+ * read: voxels stay the caller's. Free it with `vxs_nifti_free`. Any thread.
+ *
+ * Returns `VXS_GEOMETRY` for headers that the reader refuses as well, and for axes over a degree away from right angles.
+ *
+ * The caller guarantees:
+ * `header` is NULL or readable for `size` bytes; `nifti` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_nifti_parse(const void *header,
+                           uint64_t size,
+                           vxs_reader reader,
+                           struct vxs_nifti **nifti,
+                           struct vxs_error **error);
+
+/**
+ * Fills a volume, which `vxs_volume_init` made: type, shape, channels (the volumes of a series), spacing, origin,
+ * direction, slope, intercept, and whether bytes are swapped. The caller adds the voxels. The type is 0 where the library
+ * has none: 64-bit integers (`vxs_nifti_datatype` 1024 and 1280), which the caller narrows. Any thread.
+ *
+ * The caller guarantees:
+ * `nifti` is NULL or live; `volume` is NULL or writable for its `struct_size`; `error` is NULL or writable.
+ */
+VXS_API
+vxs_status vxs_nifti_volume(const struct vxs_nifti *nifti,
+                            struct vxs_volume *volume,
+                            struct vxs_error **error);
+
+/**
+ * Where the voxels start in their file, in bytes: behind the header of a `.nii` file, or in the `.img` file of a pair. 0 for
+ * NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `nifti` is NULL or live.
+ */
+VXS_API
+uint64_t vxs_nifti_data_offset(const struct vxs_nifti *nifti);
+
+/**
+ * The code of the voxels' type in the header. 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `nifti` is NULL or live.
+ */
+VXS_API int32_t vxs_nifti_datatype(const struct vxs_nifti *nifti);
+
+/**
+ * What the header contradicts itself in, and what counts, in one line for the user; NULL for a header at one with itself.
+ * UTF-8, lives as long as `nifti`. Any thread.
+ *
+ * The caller guarantees:
+ * `nifti` is NULL or live.
+ */
+VXS_API
+const char *vxs_nifti_note(const struct vxs_nifti *nifti);
+
+/**
+ * Frees a header. NULL is fine.
+ *
+ * The caller guarantees:
+ * `nifti` is NULL or live, and no other call uses it.
+ */
+VXS_API void vxs_nifti_free(struct vxs_nifti *nifti);
 
 /**
  * Writes the defaults; `size` is `sizeof(vxs_plan_options)` as the caller's header has it.

@@ -35,6 +35,7 @@
 #include "voxseg/log.hpp"
 #include "voxseg/map.hpp"
 #include "voxseg/model.hpp"
+#include "voxseg/nifti.hpp"
 #include "voxseg/plan.hpp"
 #include "voxseg/runtime.hpp"
 #include "voxseg/statistics.hpp"

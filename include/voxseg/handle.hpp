@@ -26,6 +26,7 @@ struct Free {
     void operator()(vxs_statistics_list *handle) const noexcept { vxs_statistics_list_free(handle); }
     void operator()(vxs_dose_list *handle) const noexcept { vxs_dose_list_free(handle); }
     void operator()(vxs_record *handle) const noexcept { vxs_record_free(handle); }
+    void operator()(vxs_nifti *handle) const noexcept { vxs_nifti_free(handle); }
 };
 
 template <class Handle> using Owner = std::unique_ptr<Handle, Free>;

@@ -178,6 +178,9 @@ public:
             });
     }
 
+    /** What reads the headers of NIfTI files for this model: one of VXS_READER_*. */
+    vxs_reader reader() const noexcept { return vxs_model_reader(get()); }
+
     /** The spacing that the network works at; 0 where the volume's own is kept. */
     Result<Vector> spacing() const {
         Vector spacing{};

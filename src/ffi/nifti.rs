@@ -37,7 +37,7 @@ pub(super) fn code(reader: Reader) -> vxs_reader {
 }
 
 fn reader(number: vxs_reader) -> Result<Reader> {
-    let found = Reader::ALL.into_iter().find(|&reader| code(reader) == number);
+    let found = Reader::all().into_iter().find(|&reader| code(reader) == number);
     found.ok_or_else(|| Error::argument("reader", number, "one of VXS_READER_*"))
 }
 

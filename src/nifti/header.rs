@@ -44,6 +44,11 @@ pub struct Header {
     pub(super) srow: [[f64; 4]; 3],
 }
 
+/// Bytes of a NIfTI-1 header.
+const SIZE_1: usize = 348;
+/// Bytes of a NIfTI-2 header.
+const SIZE_2: usize = 540;
+
 /// The type of stored voxels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
@@ -130,19 +135,12 @@ impl Bytes<'_> {
 }
 
 impl Header {
-    /// Bytes that tell which version a header is.
-    pub const LEAST: usize = 4;
-    /// Size of a NIfTI-1 header.
-    pub const SIZE_1: usize = 348;
-    /// Size of a NIfTI-2 header.
-    pub const SIZE_2: usize = 540;
-
     /// The size of the header that begins with these bytes, `None` for what is no NIfTI file.
-    pub fn size_of(first: [u8; 4]) -> Option<usize> {
+    fn size_of(first: [u8; 4]) -> Option<usize> {
         let size = i32::from_ne_bytes(first);
         [size, size.swap_bytes()].into_iter().find_map(|size| match size {
-            348 => Some(Self::SIZE_1),
-            540 => Some(Self::SIZE_2),
+            348 => Some(SIZE_1),
+            540 => Some(SIZE_2),
             _ => None,
         })
     }
@@ -161,7 +159,7 @@ impl Header {
         }
         let swapped = i32::from_ne_bytes(first) != size as i32;
         let raw = Bytes { bytes, swapped };
-        if size == Self::SIZE_1 { Self::first(&raw) } else { Self::second(&raw) }
+        if size == SIZE_1 { Self::first(&raw) } else { Self::second(&raw) }
     }
 
     fn first(raw: &Bytes) -> Result<Self> {

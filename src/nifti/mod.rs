@@ -49,8 +49,9 @@ pub struct Reading {
 
 impl Reader {
     /// All of them.
-    pub const ALL: [Reader; 5] =
-        [Reader::Itk, Reader::Nibabel, Reader::NibabelIo, Reader::NibabelIoWithReorient, Reader::Monai];
+    pub fn all() -> [Reader; 5] {
+        [Reader::Itk, Reader::Nibabel, Reader::NibabelIo, Reader::NibabelIoWithReorient, Reader::Monai]
+    }
 
     /// Its name, as descriptions of models and the tool's options have it.
     pub fn name(self) -> &'static str {
@@ -65,7 +66,7 @@ impl Reader {
 
     /// The reader of a name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reader| reader.name() == name)
+        Self::all().into_iter().find(|reader| reader.name() == name)
     }
 }
 

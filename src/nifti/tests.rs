@@ -46,10 +46,10 @@ fn check(cases: &str) {
     let cases: Value = serde_json::from_str(cases).unwrap();
     let stored = cases["stored"].as_f64().unwrap();
     let mut wrong = Vec::new();
-    let mut counts = [0; Reader::ALL.len()];
+    let mut counts = [0; 5];
     for case in cases["cases"].as_array().unwrap() {
         let header = bytes(case["header"].as_str().unwrap());
-        for (reader, count) in Reader::ALL.into_iter().zip(&mut counts) {
+        for (reader, count) in Reader::all().into_iter().zip(&mut counts) {
             let Some(expected) = case["readings"].get(reader.name()) else { continue };
             *count += 1;
             if let Some(difference) = difference(&header, reader, expected, stored) {

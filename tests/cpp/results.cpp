@@ -33,6 +33,8 @@ int main(int argc, char **argv) {
     const auto labels_of_model = *model.labels();
     CHECK(labels_of_model.size() > 2 && labels_of_model[0].value == 0);
     CHECK(model.term(labels_of_model.size(), VXS_TERM_TYPE).error().status() == VXS_INVALID_ARGUMENT);
+    CHECK(model.reader() == VXS_READER_ITK);
+    CHECK(voxseg::Nifti::parse("", 0, model.reader()).error().status() == VXS_GEOMETRY);
     CHECK((*model.patch())[0] > 0 && (*model.spacing())[0] > 0);
     CHECK(voxseg::match_labels(model, model)->size() >= labels_of_model.size() - 1);
     CHECK(voxseg::Devices::open()->size() >= 1);

@@ -27,6 +27,37 @@ namespace Voxseg.Tests
         }
 
         [Fact]
+        public void HeadersAreReadByTheModelsReader()
+        {
+            Assert.Equal(Reader.Itk, Fixture.Model.Reader);
+            var header = new byte[352];
+            Action<int, byte[]> put = (at, bytes) => bytes.CopyTo(header, at);
+            put(0, BitConverter.GetBytes(348));
+            var at16 = new Dictionary<int, short> { { 40, 3 }, { 42, 4 }, { 44, 5 }, { 46, 6 }, { 70, 1024 }, { 254, 2 } };
+            foreach (var field in at16)
+            {
+                put(field.Key, BitConverter.GetBytes(field.Value));
+            }
+            var at32 = new Dictionary<int, float> { { 76, 1 }, { 80, 1 }, { 84, 1 }, { 88, 1 }, { 108, 352 }, { 112, 2 } };
+            at32.Add(280, 3);
+            at32.Add(300, 3);
+            at32.Add(320, 3);
+            foreach (var field in at32)
+            {
+                put(field.Key, BitConverter.GetBytes(field.Value));
+            }
+            put(344, new byte[] { (byte)'n', (byte)'+', (byte)'1', 0 });
+            var its = new NiftiHeader(header, Fixture.Model.Reader);
+            Assert.Equal(new double[] { 1, 1, 1 }, its.Grid.Spacing);
+            Assert.Equal(new long[] { 4, 5, 6 }, its.Grid.Shape);
+            Assert.True(its.Type == null && its.DataType == 1024 && its.DataOffset == 352 && its.Channels == 1);
+            Assert.True(its.Slope == 2 && its.Intercept == 0 && !its.IsSwapped);
+            Assert.Contains("pixdim says", its.Note);
+            Assert.Equal(new double[] { 3, 3, 3 }, new NiftiHeader(header, Reader.Nibabel).Grid.Spacing);
+            Assert.Throws<InputException>(() => new NiftiHeader(new byte[10], Reader.Itk));
+        }
+
+        [Fact]
         public void FolderAndMemoryAreTheSameModel()
         {
             using (Model folder = Model.Open(Fixture.ModelFolder), memory = Model.OpenMemory(Fixture.Files()))

@@ -50,6 +50,21 @@ namespace Voxseg
         Best = 100,
     }
 
+    /// <summary>The software whose reading of a NIfTI header counts.</summary>
+    public enum Reader
+    {
+        /// <summary>ITK 5.4, as SimpleITK, 3D Slicer and nnU-Net's SimpleITKIO use it: spacing from pixdim and its unit, the qform or the sform by their codes.</summary>
+        Itk = 1,
+        /// <summary>nibabel 5.4, spacing from the columns of the affine: TotalSegmentator.</summary>
+        Nibabel = 2,
+        /// <summary>nibabel 5.4, spacing from pixdim: nnU-Net's NibabelIO.</summary>
+        NibabelIo = 3,
+        /// <summary>As <c>VXS_READER_NIBABEL_IO</c> for images along the patient's axes, else as <c>VXS_READER_NIBABEL</c>: nnU-Net's NibabelIOWithReorient.</summary>
+        NibabelIoReorient = 4,
+        /// <summary>MONAI 1.6's NibabelReader: the affine that pixdim agrees with.</summary>
+        Monai = 5,
+    }
+
     /// <summary>The type that the network computes in.</summary>
     public enum Precision
     {

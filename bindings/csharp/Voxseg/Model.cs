@@ -205,6 +205,12 @@ namespace Voxseg
             }
         }
 
+        /// <summary>What reads the headers of NIfTI files for this model, for <see cref="NiftiHeader"/>.</summary>
+        public Reader Reader
+        {
+            get { return (Reader)NativeMethods.vxs_model_reader(Handle); }
+        }
+
         /// <summary>
         /// The spacing that the network works at, in millimetres, in the order of a volume's axes; 0 where the volume's own
         /// is kept.

@@ -416,6 +416,27 @@ namespace Voxseg
         }
     }
 
+    internal sealed class NiftiHandle : SafeHandle
+    {
+        public NiftiHandle() : base(IntPtr.Zero, true) { }
+
+        public NiftiHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_nifti_free(handle);
+            return true;
+        }
+    }
+
     internal sealed class PlanHandle : SafeHandle
     {
         public PlanHandle() : base(IntPtr.Zero, true) { }
@@ -538,6 +559,11 @@ namespace Voxseg
         public const int VXS_TERM_MODIFIER = 2;
         public const int VXS_TERM_REGION = 3;
         public const int VXS_TERM_REGION_MODIFIER = 4;
+        public const int VXS_READER_ITK = 1;
+        public const int VXS_READER_NIBABEL = 2;
+        public const int VXS_READER_NIBABEL_IO = 3;
+        public const int VXS_READER_NIBABEL_IO_REORIENT = 4;
+        public const int VXS_READER_MONAI = 5;
         public const int VXS_PRECISION_AUTO = 0;
         public const int VXS_PRECISION_F32 = 1;
         public const int VXS_PRECISION_F16 = 2;
@@ -729,10 +755,31 @@ namespace Voxseg
         public static extern int vxs_model_label_term(ModelHandle model, ulong index, int role, vxs_term* term, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_reader(ModelHandle model);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_model_spacing(ModelHandle model, double* spacing, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_model_patch(ModelHandle model, ulong* patch, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_nifti_parse(void* header, ulong size, int reader, out NiftiHandle nifti, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_nifti_volume(NiftiHandle nifti, vxs_volume* volume, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_nifti_data_offset(NiftiHandle nifti);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_nifti_datatype(NiftiHandle nifti);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_nifti_note(NiftiHandle nifti);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_nifti_free(IntPtr nifti);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_plan_options_init(vxs_plan_options* options, ulong size);

@@ -7,9 +7,10 @@ use super::header::{Constant, Header, Signature, Type, Variable};
 use crate::Result;
 
 /// Groups of constants that are an enumeration of the binding: prefix, name, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 19] = [
+const ENUMERATIONS: [(&str, &str, &str); 20] = [
     ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
     ("VXS_DEVICE_", "Device", "What runs the network."),
+    ("VXS_READER_", "Reader", "The software whose reading of a NIfTI header counts."),
     ("VXS_PRECISION_", "Precision", "The type that the network computes in."),
     ("VXS_FALLBACK_", "Fallback", "What happens where the device can't compute something."),
     ("VXS_OVERFLOW_", "Overflow", "What happens to scores that overflow half precision."),
