@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::args::{Growable, array, init, output, read_or_default, reference, text, write};
 use super::boundary::{boundary, getter};
-use super::nifti::{self, vxs_reader};
 use super::error::{c_string, vxs_error, vxs_status};
+use super::nifti::{self, vxs_reader};
 use crate::error::{Error, Result};
 use crate::labels::Term;
 use crate::model::{Fold, ForegroundCrop, Model, ModelOptions};

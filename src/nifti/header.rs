@@ -82,9 +82,18 @@ impl Stored {
             1024 => return Ok(Stored::I64),
             1280 => return Ok(Stored::U64),
             other => {
-                let known = [(1, "bits"), (32, "complex"), (128, "RGB"), (1536, "float128"), (1792, "complex"), (2304, "RGBA")];
+                let known = [
+                    (1, "bits"),
+                    (32, "complex"),
+                    (128, "RGB"),
+                    (1536, "float128"),
+                    (1792, "complex"),
+                    (2304, "RGBA"),
+                ];
                 let name = known.iter().find(|(code, _)| *code == other).map_or("unknown", |(_, name)| name);
-                return Err(wrong(format!("datatype is {other} ({name}), expected integers or floats up to 64 bits")));
+                return Err(wrong(format!(
+                    "datatype is {other} ({name}), expected integers or floats up to 64 bits"
+                )));
             }
         }))
     }
@@ -283,16 +292,18 @@ fn shape(dim: [i64; 8]) -> Result<(usize, [usize; 3], usize, Option<usize>)> {
     let mut shape = [0; 3];
     for (axis, size) in shape.iter_mut().enumerate() {
         let found = sizes[axis];
-        *size = usize::try_from(found).ok().filter(|&size| size > 0).ok_or_else(|| {
-            wrong(format!("dim[{}] is {found}, expected at least one voxel", axis + 1))
-        })?;
+        *size = usize::try_from(found)
+            .ok()
+            .filter(|&size| size > 0)
+            .ok_or_else(|| wrong(format!("dim[{}] is {found}, expected at least one voxel", axis + 1)))?;
     }
     let further = &sizes[3..count as usize];
     let mended = further.iter().position(|&size| size <= 0).map(|at| at + 4);
-    let volumes = further.iter().try_fold(1_usize, |product, &size| {
-        product.checked_mul(usize::try_from(size.max(1)).ok()?)
-    });
-    let volumes = volumes.ok_or_else(|| wrong(format!("dim is {dim:?}: more volumes than memory has bytes")))?;
+    let volumes = further
+        .iter()
+        .try_fold(1_usize, |product, &size| product.checked_mul(usize::try_from(size.max(1)).ok()?));
+    let volumes =
+        volumes.ok_or_else(|| wrong(format!("dim is {dim:?}: more volumes than memory has bytes")))?;
     Ok((count as usize, shape, volumes, mended))
 }
 

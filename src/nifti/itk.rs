@@ -17,7 +17,8 @@ pub(super) fn scaling(header: &Header) -> (f64, f64) {
 }
 
 pub(super) fn geometry(header: &Header) -> Result<(Geometry, Chosen)> {
-    let lengths = header.pixdim.map(|length| if length == 0.0 || !length.is_finite() { 1.0 } else { length as f32 });
+    let lengths =
+        header.pixdim.map(|length| if length == 0.0 || !length.is_finite() { 1.0 } else { length as f32 });
     let mut geometry = Geometry::with_shape(header.shape);
     let unit = header.unit();
     geometry.spacing = lengths.map(|length| f64::from(length) * unit);
@@ -82,7 +83,9 @@ fn sheared(header: &Header) -> Error {
     }
     let angle = grid.shear();
     let what = if angle.is_finite() {
-        format!("its axes are {angle:.2} degrees away from right angles, and there is no qform to use instead")
+        format!(
+            "its axes are {angle:.2} degrees away from right angles, and there is no qform to use instead"
+        )
     } else {
         "it is no grid, and there is no qform to use instead".into()
     };
@@ -119,7 +122,8 @@ fn is_orthogonal(sform: &Form) -> bool {
 
 /// Whether both forms are the same but for rounding.
 fn are_equal(sform: &Form, qform: &Form) -> bool {
-    let axes = (0..3).all(|row| (0..3).all(|axis| f64::from((sform[row][axis] - qform[row][axis]).abs()) <= 1e-5));
+    let axes =
+        (0..3).all(|row| (0..3).all(|axis| f64::from((sform[row][axis] - qform[row][axis]).abs()) <= 1e-5));
     axes && (0..3).map(|row| (sform[row][3] - qform[row][3]).abs()).sum::<f32>() <= 1e-7
 }
 
@@ -149,7 +153,8 @@ fn are_alike(sform: &Form, qform: &Form) -> bool {
 
 fn qform(header: &Header, lengths: [f32; 3]) -> Form {
     // The format knows positive lengths only.
-    let matrix = quaternion_matrix(header, lengths.map(|length| if length > 0.0 { f64::from(length) } else { 1.0 }));
+    let matrix =
+        quaternion_matrix(header, lengths.map(|length| if length > 0.0 { f64::from(length) } else { 1.0 }));
     let finite = |value: f64| if value.is_finite() { value as f32 } else { 0.0 };
     std::array::from_fn(|row| {
         let [x, y, z] = matrix[row].map(|value| value as f32);

@@ -83,7 +83,10 @@ impl Header {
             _ => nibabel::scaling(self)?,
         };
         if intercept == 0.0 && self.intercept != 0.0 && self.intercept.is_finite() {
-            notes.push(format!("scl_slope is {}, so that scl_inter {} doesn't count", self.slope, self.intercept));
+            notes.push(format!(
+                "scl_slope is {}, so that scl_inter {} doesn't count",
+                self.slope, self.intercept
+            ));
         } else if self.slope == 0.0 && intercept != 0.0 {
             notes.push(format!("scl_slope is 0, but scl_inter {} is added", self.intercept));
         } else if !self.slope.is_finite() || !self.intercept.is_finite() {
@@ -98,7 +101,9 @@ impl Header {
         };
         notes.extend(self.contradictions(&geometry, chosen, reader));
         geometry.check().map_err(|error| match error {
-            Error::Geometry { reason } => Error::Geometry { reason: format!("{} of the NIfTI header: {reason}", chosen.name()) },
+            Error::Geometry { reason } => {
+                Error::Geometry { reason: format!("{} of the NIfTI header: {reason}", chosen.name()) }
+            }
             other => other,
         })?;
         let sheared = geometry.shear();
@@ -156,7 +161,9 @@ impl Header {
         }
         match chosen {
             Chosen::Nothing => notes.push(match reader {
-                Reader::Itk => "neither qform nor sform is coded: axes are taken for left, back and head".into(),
+                Reader::Itk => {
+                    "neither qform nor sform is coded: axes are taken for left, back and head".into()
+                }
                 _ => "neither qform nor sform is coded: axes are taken for left, front and head".into(),
             }),
             Chosen::Qform | Chosen::Sform => {

@@ -173,7 +173,8 @@ impl<'a> Fixed<'a> {
 
     /// Lengths of the columns of the 4×4 affine, as many as there are dimensions.
     fn columns(&self, affine: &Affine) -> Vec<f64> {
-        let mut columns: Vec<f64> = lengths(affine).into_iter().map(|length| if length == 0.0 { 1.0 } else { length }).collect();
+        let mut columns: Vec<f64> =
+            lengths(affine).into_iter().map(|length| if length == 0.0 { 1.0 } else { length }).collect();
         if self.header.dimensions == 4 {
             columns.push((affine.iter().map(|row| row[3] * row[3]).sum::<f64>() + 1.0).sqrt());
         }

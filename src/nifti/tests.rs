@@ -22,9 +22,15 @@ fn difference(header: &[u8], reader: Reader, expected: &Value, stored: f64) -> O
     let refused = expected.is_string();
     let reading = match (found, refused) {
         (Err(_), true) => return None,
-        (Ok(reading), true) => return Some(format!("{reading:?}, but the reference reads no grid: {expected}")),
+        (Ok(reading), true) => {
+            return Some(format!("{reading:?}, but the reference reads no grid: {expected}"));
+        }
         // Shears over a degree are read by nibabel, and refused here.
-        (Err(Error::Geometry { reason }), false) if reader != Reader::Itk && reason.contains("right angles") => return None,
+        (Err(Error::Geometry { reason }), false)
+            if reader != Reader::Itk && reason.contains("right angles") =>
+        {
+            return None;
+        }
         (Err(error), false) => return Some(format!("{error}, but the reference reads {expected}")),
         (Ok(reading), false) => reading,
     };
@@ -59,7 +65,12 @@ fn check(cases: &str) {
         }
     }
     println!("{counts:?} readings, {} differ", wrong.len());
-    assert!(wrong.is_empty(), "{} of {counts:?} differ, the first: {:#?}", wrong.len(), &wrong[..wrong.len().min(3)]);
+    assert!(
+        wrong.is_empty(),
+        "{} of {counts:?} differ, the first: {:#?}",
+        wrong.len(),
+        &wrong[..wrong.len().min(3)]
+    );
     assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
 }
 

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
-use crate::nifti::Reader;
 use crate::engine::fake::FakeEngine;
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
+use crate::nifti::Reader;
 use crate::plan::{Plan, PlanOptions, Precision};
 use crate::preprocess::monai::{CropForeground, Padding, Spacing};
 use crate::preprocess::normalize::Normalization;

@@ -1,9 +1,10 @@
-//! Reading the reference data's NIfTI files, by the rules that SimpleITK follows.
+//! Reading the reference data's NIfTI files, as SimpleITK reads them.
 
+use std::io::Read;
 use std::path::Path;
 
-use nifti::{IntoNdArray, NiftiObject, ReaderOptions};
-use voxseg::volume::Geometry;
+use voxseg::nifti::{Header, Reader, Reading, Stored};
+use voxseg::volume::{DType, Geometry};
 
 /// An image in file order, axis 0 fastest.
 pub struct Image {
@@ -15,24 +16,42 @@ pub struct Image {
 
 impl Image {
     pub fn read(path: &Path) -> Image {
-        let object = ReaderOptions::new()
-            .read_file(path)
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let header = object.header().clone();
-        let array = object.into_volume().into_ndarray::<f32>().unwrap();
-        let shape = [array.shape()[0], array.shape()[1], array.shape()[2]];
-        let values: Vec<f32> = array.t().iter().copied().collect();
-        let mut geometry = Geometry::with_shape(shape);
-        geometry.spacing = [1, 2, 3].map(|axis| f64::from(header.pixdim[axis]).abs());
-        if header.sform_code > 0 {
-            let rows = [header.srow_x, header.srow_y, header.srow_z];
-            for axis in 0..3 {
-                let length = rows.iter().map(|row| f64::from(row[axis]).powi(2)).sum::<f64>().sqrt();
-                (0..3).for_each(|row| geometry.direction[row][axis] = f64::from(rows[row][axis]) / length);
-            }
-            geometry.origin = rows.map(|row| f64::from(row[3]));
+        let file = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut contents = Vec::new();
+        if file.starts_with(&[0x1f, 0x8b]) {
+            flate2::read::MultiGzDecoder::new(&file[..]).read_to_end(&mut contents).unwrap();
+        } else {
+            contents = file;
         }
+        let header = Header::parse(&contents).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let Reading { geometry, slope, intercept, .. } = header.read(Reader::Itk).unwrap();
+        let size = geometry.voxels() * header.stored.size();
+        let stored = &contents[header.data_offset as usize..][..size];
+        assert!(!header.swapped, "{}", path.display());
+        let value = |stored: f64| (stored * slope + intercept) as f32;
+        let values = stored.chunks_exact(header.stored.size()).map(decoder(header.stored)).map(value);
+        let values: Vec<f32> = values.collect();
         let bytes = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
-        Image { geometry: geometry.ras_to_lps(), values, bytes }
+        Image { geometry, values, bytes }
+    }
+}
+
+fn decoder(stored: Stored) -> fn(&[u8]) -> f64 {
+    macro_rules! decode {
+        ($type:ty) => {
+            |bytes| <$type>::from_ne_bytes(std::array::from_fn(|n| bytes[n])) as f64
+        };
+    }
+    match stored {
+        Stored::Library(DType::I8) => decode!(i8),
+        Stored::Library(DType::U8) => decode!(u8),
+        Stored::Library(DType::I16) => decode!(i16),
+        Stored::Library(DType::U16) => decode!(u16),
+        Stored::Library(DType::I32) => decode!(i32),
+        Stored::Library(DType::U32) => decode!(u32),
+        Stored::Library(DType::F32) => decode!(f32),
+        Stored::Library(_) => decode!(f64),
+        Stored::I64 => decode!(i64),
+        Stored::U64 => decode!(u64),
     }
 }

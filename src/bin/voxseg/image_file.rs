@@ -33,7 +33,9 @@ pub struct ImageFile {
 
 /// The formats, by the ends of file names.
 enum Format {
-    Nifti { compressed: bool },
+    Nifti {
+        compressed: bool,
+    },
     /// Only read.
     NiftiPair,
     MetaImage,
@@ -278,7 +280,16 @@ pub mod tests {
             direction: [[0.0, 0.6, 0.8], [-1.0, 0.0, 0.0], [0.0, 0.8, -0.6]],
         };
         let bytes = (0..60 * dtype.size()).map(|n| (n * 37 % 63) as u8).collect();
-        ImageFile { geometry, dtype, channels: 1, bytes, slope: 1.0, intercept: 0.0, header: None, note: None }
+        ImageFile {
+            geometry,
+            dtype,
+            channels: 1,
+            bytes,
+            slope: 1.0,
+            intercept: 0.0,
+            header: None,
+            note: None,
+        }
     }
 
     #[test]

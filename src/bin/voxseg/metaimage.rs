@@ -119,7 +119,16 @@ pub fn read(path: &Path) -> Result<ImageFile, String> {
             narrowed(&numbers)
         }
     };
-    Ok(ImageFile { geometry, dtype, channels: 1, bytes, slope: 1.0, intercept: 0.0, header: None, note: None })
+    Ok(ImageFile {
+        geometry,
+        dtype,
+        channels: 1,
+        bytes,
+        slope: 1.0,
+        intercept: 0.0,
+        header: None,
+        note: None,
+    })
 }
 
 /// The bytes of the voxels, from the header's own file or the one that it names.

@@ -10,9 +10,9 @@ use super::driver::Result;
 use super::machine::Machine;
 use super::memory::Memory;
 use super::resident::Resident;
-use crate::nifti::Reader;
 use crate::engine::{Engine, Job};
 use crate::error::Error;
+use crate::nifti::Reader;
 use crate::preprocess::{Change, Way};
 use crate::progress::Run;
 use crate::recipe::{

@@ -80,14 +80,17 @@ pub(super) fn reader(file: &str, chain: &[Component]) -> Result<nifti::Reader> {
         Some(Value::Text(name)) => name.as_str(),
         Some(Value::Component(component)) => component.name(),
         Some(other) => {
-            let reason = format!("`reader` of LoadImage is {}, expected the name of a reader", other.describe());
+            let reason =
+                format!("`reader` of LoadImage is {}, expected the name of a reader", other.describe());
             return Err(Error::malformed(file, reason));
         }
     };
     match name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase().as_str() {
         "itkreader" => Ok(nifti::Reader::Itk),
         "nibabelreader" => Ok(nifti::Reader::Monai),
-        _ => Err(Error::unsupported(format!("{file}: image reader {name}; known are NibabelReader and ITKReader"))),
+        _ => Err(Error::unsupported(format!(
+            "{file}: image reader {name}; known are NibabelReader and ITKReader"
+        ))),
     }
 }
 
