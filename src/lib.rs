@@ -51,7 +51,9 @@ pub mod task;
 pub mod tiling;
 pub mod volume;
 
+mod buffer;
 mod parallel;
+mod platform;
 #[cfg(test)]
 mod reference;
 

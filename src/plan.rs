@@ -339,7 +339,7 @@ impl Plan {
     pub fn trim(&mut self) -> Result<()> {
         self.engines.iter_mut().try_for_each(|engine| engine.trim())?;
         self.previous.as_deref_mut().into_iter().chain(&mut self.others).try_for_each(Plan::trim)?;
-        crate::ffi::return_freed_memory();
+        crate::platform::return_freed_memory();
         Ok(())
     }
 

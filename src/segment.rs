@@ -137,7 +137,7 @@ fn segment_in<S: Score>(
     report.near_ties = restored.near_ties;
     report.restore_seconds += ending.elapsed().as_secs_f64();
     report.total_seconds = started.elapsed().as_secs_f64();
-    report.process_peak_bytes = crate::ffi::peak_memory();
+    report.process_peak_bytes = crate::platform::peak_memory();
     Ok(report)
 }
 

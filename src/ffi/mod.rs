@@ -17,7 +17,6 @@ mod map;
 mod model;
 mod on_device;
 mod plan;
-mod platform;
 mod record;
 mod runtime;
 mod segment;
@@ -25,8 +24,6 @@ mod statistics;
 mod task;
 mod version;
 mod volume;
-
-pub(crate) use platform::{library_folder, peak_memory, physical_memory, prefer_huge_pages};
 
 pub use cancel::*;
 pub use compare::*;
@@ -38,7 +35,7 @@ pub use log::*;
 pub use map::*;
 pub use model::*;
 pub use plan::*;
-pub use platform::return_freed_memory;
+pub use crate::platform::return_freed_memory;
 pub use record::*;
 pub use runtime::*;
 pub use segment::*;

@@ -5,8 +5,9 @@ pub mod monai;
 pub mod normalize;
 pub mod resample;
 
-use ndarray::{Array3, Array4, Axis, concatenate, s};
+use ndarray::{Array3, Array4, Axis, s};
 
+use crate::buffer;
 use crate::error::{Error, Result};
 use crate::progress::{Run, Stage};
 use crate::recipe::{BoxSource, Recipe, Step};
@@ -69,11 +70,14 @@ impl Way {
     }
 }
 
+/// What its memory is for, in errors.
+const IMAGE: &str = "the network's image";
+
 /// Takes a volume through the steps of a recipe. `previous` are the labels of a cascade's previous stage, dense
 /// on the volume's grid.
 ///
 /// # Errors
-/// [`Error::Cancelled`], or [`Error::VolumeMismatch`] for intensities that a step doesn't accept.
+/// [`Error::Cancelled`], [`Error::OutOfMemory`], or [`Error::VolumeMismatch`] for intensities that a step doesn't accept.
 pub fn preprocess(
     volume: &Volume,
     previous: Option<&[u8]>,
@@ -86,7 +90,7 @@ pub fn preprocess(
     let mut way = Way::new(map, geometry);
     // The grid of the present image.
     let mut grid = way.grid.clone();
-    let mut image = read(volume, &map, Box3::whole(grid.shape), threads);
+    let mut image = read(volume, &map, Box3::whole(grid.shape), threads)?;
     // Where the image isn't zero, cavities filled; only some steps look at it.
     let mut mask = None;
     for (done, step) in recipe.steps.iter().enumerate() {
@@ -94,14 +98,14 @@ pub fn preprocess(
         match step {
             Step::Orient { .. } => {}
             Step::CropToNonzero => {
-                let Box3 { start, end } = nonzero_box(image.view(), threads);
+                let Box3 { start, end } = nonzero_box(image.view(), threads)?;
                 let window = Window { start: start.map(|at| at as i64), end: end.map(|at| at as i64) };
-                cut(&mut image, &mut way, &mut grid, window, Padding::Constant(0.0), threads);
+                cut(&mut image, &mut way, &mut grid, window, Padding::Constant(0.0), threads)?;
             }
             Step::Normalize(rules) => {
                 let masked = |rule: &Normalization| matches!(rule, Normalization::ZScore { masked: true });
                 if previous.is_some() || rules.iter().any(masked) {
-                    mask = Some(nonzero_mask(image.view(), threads));
+                    mask = Some(nonzero_mask(image.view(), threads)?);
                 }
                 for (channel, rule) in image.axis_iter_mut(Axis(0)).zip(rules) {
                     rule.apply(channel, mask.as_ref().map(|mask: &Array3<bool>| mask.view()), threads)?;
@@ -121,7 +125,7 @@ pub fn preprocess(
                     let separate = resample.image.separate_axis(grid.spacing, resample.target(grid.spacing));
                     image = each_channel(image, to, |channel| {
                         resample::resample_with(&resample.image, channel, to, separate, threads)
-                    });
+                    })?;
                 }
             }
             Step::Intensity { channel, rule } => {
@@ -134,7 +138,7 @@ pub fn preprocess(
             Step::CropForeground { crop, padding, source } => {
                 let first = |map: &AxisMap| {
                     let raw =
-                        read_channels(volume, 0..1, map, Box3::whole(map.apply(geometry.shape)), threads);
+                        read_channels(volume, 0..1, map, Box3::whole(map.apply(geometry.shape)), threads)?;
                     crop.window(raw.view(), threads)
                 };
                 let window = match source {
@@ -142,16 +146,16 @@ pub fn preprocess(
                     BoxSource::FirstChannel => first(&map)?,
                     BoxSource::Misplaced => inside(first(&AxisMap::identity())?, grid.shape)?,
                 };
-                cut(&mut image, &mut way, &mut grid, window, *padding, threads);
+                cut(&mut image, &mut way, &mut grid, window, *padding, threads)?;
             }
             Step::Pad { pad, padding } => {
                 let window = pad.window(grid.shape);
-                cut(&mut image, &mut way, &mut grid, window, *padding, threads);
+                cut(&mut image, &mut way, &mut grid, window, *padding, threads)?;
             }
             Step::Space(spacing) => {
                 way.changes.push(Change::Spaced(spacing.inverse(&grid)?));
                 if let Some(sampling) = spacing.forward(&grid)? {
-                    image = each_channel(image, sampling.to(), |channel| sampling.linear(channel, threads));
+                    image = each_channel(image, sampling.to(), |channel| sampling.linear(channel, threads))?;
                 }
                 grid = spacing.grid(&grid)?;
             }
@@ -159,8 +163,7 @@ pub fn preprocess(
                 let stage =
                     previous.ok_or_else(|| Error::unsupported("a cascade without its previous stage"))?;
                 let channels = previous_stage(stage, volume, recipe, &way, &mask, labels, threads)?;
-                image = concatenate(Axis(0), &[image.view(), channels.view()])
-                    .unwrap_or_else(|_| unreachable!("both are on the network's grid"));
+                image = buffer::concatenate(IMAGE, 0, [image.view(), channels.view()])?;
             }
         }
     }
@@ -176,11 +179,11 @@ fn cut(
     window: Window,
     padding: Padding,
     threads: usize,
-) {
+) -> Result<()> {
     let from = grid.shape;
     way.changes.push(Change::Cut { from, window });
     if window == Window::whole(from) {
-        return;
+        return Ok(());
     }
     for world in 0..3 {
         for axis in 0..3 {
@@ -190,7 +193,8 @@ fn cut(
     }
     grid.shape = window.shape();
     let old = std::mem::replace(image, Array4::zeros((0, 0, 0, 0)));
-    *image = each_channel(old, grid.shape, |channel| window.cut(channel, padding, threads));
+    *image = each_channel(old, grid.shape, |channel| window.cut(channel, padding, threads))?;
+    Ok(())
 }
 
 /// The part of a box that lies in an image of that shape; a misplaced box may miss it.
@@ -216,20 +220,20 @@ fn inside(window: Window, shape: [usize; 3]) -> Result<Window> {
 fn each_channel(
     image: Array4<f32>,
     to: [usize; 3],
-    mut change: impl FnMut(ndarray::ArrayView3<f32>) -> Array3<f32>,
-) -> Array4<f32> {
+    mut change: impl FnMut(ndarray::ArrayView3<f32>) -> Result<Array3<f32>>,
+) -> Result<Array4<f32>> {
     if image.dim().0 == 1 {
-        return change(image.index_axis(Axis(0), 0)).insert_axis(Axis(0));
+        return Ok(change(image.index_axis(Axis(0), 0))?.insert_axis(Axis(0)));
     }
-    let mut changed = Array4::zeros((image.dim().0, to[0], to[1], to[2]));
+    let mut changed: Array4<f32> = buffer::zeros(IMAGE, (image.dim().0, to[0], to[1], to[2]))?;
     for (channel, mut out) in image.outer_iter().zip(changed.outer_iter_mut()) {
-        out.assign(&change(channel));
+        out.assign(&change(channel)?);
     }
-    changed
+    Ok(changed)
 }
 
 /// The intensities of a part of a volume, along the network's axes.
-fn read(volume: &Volume, map: &AxisMap, part: Box3, threads: usize) -> Array4<f32> {
+fn read(volume: &Volume, map: &AxisMap, part: Box3, threads: usize) -> Result<Array4<f32>> {
     read_channels(volume, 0..volume.channels(), map, part, threads)
 }
 
@@ -239,15 +243,15 @@ fn read_channels(
     map: &AxisMap,
     part: Box3,
     threads: usize,
-) -> Array4<f32> {
+) -> Result<Array4<f32>> {
     let shape = part.shape();
     let voxels = shape.iter().product::<usize>();
-    let mut values = vec![0.0; voxels * channels.len()];
-    for (channel, values) in channels.clone().zip(values.chunks_exact_mut(voxels)) {
+    let mut image = buffer::zeros(IMAGE, (channels.len(), shape[0], shape[1], shape[2]))?;
+    let values: &mut [f32] = image.as_slice_mut().unwrap_or_default();
+    for (channel, values) in channels.zip(values.chunks_exact_mut(voxels)) {
         volume.read(channel, map, part.start, shape, values, threads);
     }
-    Array4::from_shape_vec((channels.len(), shape[0], shape[1], shape[2]), values)
-        .unwrap_or_else(|_| unreachable!("the buffer was made for this shape"))
+    Ok(image)
 }
 
 /// The channels that a previous stage adds: its labels on the network's grid, one at a time.
@@ -263,8 +267,8 @@ fn previous_stage(
     let grid = volume.geometry();
     let layout = Layout::dense(grid.shape, DType::U16);
     let stored = Volume::new(grid.clone(), DType::U16, layout, vec![stage])?;
-    let mut found =
-        read(&stored, &way.map, way.kept(), threads).index_axis_move(Axis(0), 0).mapv(|label| label as i32);
+    let found = read(&stored, &way.map, way.kept(), threads)?.index_axis_move(Axis(0), 0);
+    let mut found = buffer::map(IMAGE, &found, |label| label as i32)?;
     if let Some(mask) = mask {
         // The reference marks background outside of the image, which interpolation then keeps apart.
         found.zip_mut_with(mask, |label, &inside| *label = if *label == 0 && !inside { -1 } else { *label });
@@ -276,7 +280,7 @@ fn previous_stage(
         found = resample::resample_labels(&step.labels, found, to, separate, threads)?;
     }
     let shape = found.dim();
-    let mut channels = Array4::zeros((labels.len(), shape.0, shape.1, shape.2));
+    let mut channels: Array4<f32> = buffer::zeros(IMAGE, (labels.len(), shape.0, shape.1, shape.2))?;
     for (mut channel, &label) in channels.outer_iter_mut().zip(labels) {
         channel.zip_mut_with(&found, |value, &found| *value = f32::from(u8::from(found == i32::from(label))));
     }

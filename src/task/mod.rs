@@ -117,7 +117,7 @@ impl TaskPlan {
         labels.write(found.view(), &map, [0; 3]);
         report.restore_seconds += ending.elapsed().as_secs_f64();
         report.total_seconds = started.elapsed().as_secs_f64();
-        report.process_peak_bytes = crate::ffi::peak_memory();
+        report.process_peak_bytes = crate::platform::peak_memory();
         Ok(report)
     }
 

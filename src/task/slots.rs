@@ -37,7 +37,7 @@ impl Slot {
     pub(super) fn sleep(&mut self) {
         self.plan.sleep();
         self.awake = false;
-        crate::ffi::return_freed_memory();
+        crate::platform::return_freed_memory();
     }
 }
 
@@ -89,6 +89,6 @@ fn load(part: &Part, options: &PlanOptions) -> Result<Plan> {
     }
     let plan = Plan::new(&model, options);
     drop(model);
-    crate::ffi::return_freed_memory();
+    crate::platform::return_freed_memory();
     plan
 }

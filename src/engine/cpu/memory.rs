@@ -36,7 +36,7 @@ impl Memory {
                 let ahead = allocation.align_offset(LINE);
                 // SAFETY: the allocation is a line larger than the floats.
                 let start = unsafe { allocation.add(ahead) }.cast::<f32>();
-                crate::ffi::prefer_huge_pages(start.as_ptr().cast(), bytes);
+                crate::platform::prefer_huge_pages(start.as_ptr().cast(), bytes);
                 Ok(Memory { allocation, layout, start, floats: floats.max(1) })
             }
             _ => Err(Error::Runtime {

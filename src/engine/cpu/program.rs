@@ -348,7 +348,7 @@ impl Program {
     fn shared(&mut self, reserved: &mut Reserved, input: &[f32], output: &mut [f32]) -> Result<Shared> {
         let [arena, scratch] = reserved.pointers()?;
         let tables = self.tables.pointer();
-        crate::ffi::prefer_huge_pages(output.as_mut_ptr().cast(), size_of_val(output));
+        crate::platform::prefer_huge_pages(output.as_mut_ptr().cast(), size_of_val(output));
         Ok(Shared { arena, scratch, tables, input: input.as_ptr(), output: output.as_mut_ptr() })
     }
 

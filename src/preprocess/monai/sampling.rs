@@ -6,7 +6,8 @@ use std::ops::{Add, Div, Mul, Sub};
 use ndarray::{Array3, ArrayView3};
 
 use super::resample::{resample_linear, resample_nearest};
-use crate::parallel;
+use crate::error::Result;
+use crate::{buffer, parallel};
 
 /// A distance in voxels that axes at right angles may seem to be skewed by, from rounding.
 const NEGLIGIBLE: f64 = 1e-9;
@@ -135,7 +136,10 @@ impl Sampling {
 
     /// Resamples an image by linear interpolation, on up to `threads` threads; the result doesn't depend on
     /// their number.
-    pub fn linear(&self, image: ArrayView3<f32>, threads: usize) -> Array3<f32> {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn linear(&self, image: ArrayView3<f32>, threads: usize) -> Result<Array3<f32>> {
         match (self.is_skewed(), self.single) {
             (false, _) => resample_linear(image, &self.taps(), self.single, threads),
             (true, true) => self.skewed_linear::<f32>(image, threads),
@@ -144,12 +148,15 @@ impl Sampling {
     }
 
     /// Resamples labels to the nearest. Voxels outside become `outside` where zeros surround the image.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn nearest<T: Copy + Send + Sync>(
         &self,
         labels: ArrayView3<T>,
         outside: T,
         threads: usize,
-    ) -> Array3<T> {
+    ) -> Result<Array3<T>> {
         match (self.is_skewed(), self.single) {
             (false, _) => resample_nearest(labels, &self.nearest_taps(), outside, threads),
             (true, true) => self.skewed_nearest::<T, f32>(labels, outside, threads),
@@ -211,8 +218,8 @@ impl Sampling {
         }
     }
 
-    fn skewed_linear<R: Real>(&self, image: ArrayView3<f32>, threads: usize) -> Array3<f32> {
-        let image = image.as_standard_layout();
+    fn skewed_linear<R: Real>(&self, image: ArrayView3<f32>, threads: usize) -> Result<Array3<f32>> {
+        let image = buffer::row_major("an image", image)?;
         let values = image.as_slice().unwrap_or_default();
         let [_, rows, columns] = self.from;
         self.each_skewed(0.0, threads, |at: [R; 3], out| {
@@ -234,7 +241,7 @@ impl Sampling {
         labels: ArrayView3<T>,
         outside: T,
         threads: usize,
-    ) -> Array3<T> {
+    ) -> Result<Array3<T>> {
         self.each_skewed(outside, threads, |at: [R; 3], out| {
             let near = |axis: usize| self.nearest_index(axis, at[axis]);
             if let (Some(z), Some(y), Some(x)) = (near(0), near(1), near(2)) {
@@ -249,10 +256,10 @@ impl Sampling {
         initial: T,
         threads: usize,
         set: impl Fn([R; 3], &mut T) + Sync,
-    ) -> Array3<T> {
+    ) -> Result<Array3<T>> {
         let [planes, rows, columns] = self.to.map(|length| base::<R>(length, self.align_corners));
         let theta = self.theta.map(|row| row.map(R::of));
-        let mut out = Array3::from_elem(self.to, initial);
+        let mut out = buffer::array("a resampled image", self.to, initial)?;
         parallel::for_each(threads, out.outer_iter_mut().zip(&planes), |(mut plane, &z)| {
             for (mut row, &y) in plane.outer_iter_mut().zip(&rows) {
                 for (out, &x) in row.iter_mut().zip(&columns) {
@@ -262,7 +269,7 @@ impl Sampling {
                 }
             }
         });
-        out
+        Ok(out)
     }
 }
 
@@ -351,9 +358,9 @@ mod tests {
     #[test]
     fn outside_is_told_apart() {
         let labels = Array3::from_shape_fn((2, 1, 3), |(z, _, x)| 1 + z * 3 + x);
-        let found = doubled(Outside::Zeros).nearest(labels.view(), 9, 2);
+        let found = doubled(Outside::Zeros).nearest(labels.view(), 9, 2).unwrap();
         assert_eq!(found.into_raw_vec_and_offset().0, [1, 1, 1, 2, 3, 3, 3, 9, 4, 4, 4, 5, 6, 6, 6, 9]);
-        let found = doubled(Outside::Border).nearest(labels.view(), 9, 2);
+        let found = doubled(Outside::Border).nearest(labels.view(), 9, 2).unwrap();
         assert_eq!(found.into_raw_vec_and_offset().0[7], 3);
     }
 
@@ -367,7 +374,7 @@ mod tests {
             let expected = Array3::from_shape_fn((5, 1, 5), |(z, _, x)| {
                 10 * ((z as f64 + 0.1 + 0.5 * x as f64).round() as usize).min(4) + x
             });
-            assert_eq!(sampling.nearest(labels.view(), 0, 2), expected);
+            assert_eq!(sampling.nearest(labels.view(), 0, 2).unwrap(), expected);
             assert!(sampling.skew() >= 1.0);
         }
     }
@@ -376,9 +383,10 @@ mod tests {
     fn threads_do_not_matter() {
         let image = Array3::from_shape_fn((2, 1, 3), |(z, _, x)| (z * 3 + x) as f32 * 0.37);
         let sampling = doubled(Outside::Border);
-        assert_eq!(sampling.linear(image.view(), 1), sampling.linear(image.view(), 3));
+        let linear = |image, threads| sampling.linear(image, threads).unwrap();
+        assert_eq!(linear(image.view(), 1), linear(image.view(), 3));
         let mut flipped = image.view();
         flipped.invert_axis(Axis(2));
-        assert_eq!(sampling.linear(flipped, 1), sampling.linear(flipped.to_owned().view(), 1));
+        assert_eq!(linear(flipped, 1), linear(flipped.to_owned().view(), 1));
     }
 }
