@@ -2,7 +2,7 @@
 //! for, and not the end of the host. Small things of a fixed size are allocated as anywhere.
 
 use ndarray::{
-    Array, ArrayBase, ArrayView, Axis, CowArray, Data, Dimension, Ix3, IntoDimension, OwnedRepr, RemoveAxis,
+    Array, ArrayBase, ArrayView, Axis, CowArray, Data, Dimension, IntoDimension, Ix3, OwnedRepr, RemoveAxis,
 };
 
 use crate::error::{Error, Result};

@@ -25,6 +25,7 @@ mod task;
 mod version;
 mod volume;
 
+pub use crate::platform::return_freed_memory;
 pub use cancel::*;
 pub use compare::*;
 pub use device::*;
@@ -35,7 +36,6 @@ pub use log::*;
 pub use map::*;
 pub use model::*;
 pub use plan::*;
-pub use crate::platform::return_freed_memory;
 pub use record::*;
 pub use runtime::*;
 pub use segment::*;

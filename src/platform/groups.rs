@@ -107,7 +107,10 @@ mod tests {
     #[test]
     fn the_first_version_has_a_limit_with_swap() {
         let found = of(&[
-            ("/proc/self/cgroup", "5:cpu,cpuacct:/other\n4:memory:/docker/0a:1b\n1:name=systemd:/docker/0a\n"),
+            (
+                "/proc/self/cgroup",
+                "5:cpu,cpuacct:/other\n4:memory:/docker/0a:1b\n1:name=systemd:/docker/0a\n",
+            ),
             ("/sys/fs/cgroup/memory/docker/0a:1b/memory.limit_in_bytes", "146800640\n"),
             ("/sys/fs/cgroup/memory/docker/0a:1b/memory.usage_in_bytes", "20000000\n"),
             ("/sys/fs/cgroup/memory/docker/0a:1b/memory.memsw.limit_in_bytes", "146800641\n"),

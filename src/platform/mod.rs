@@ -1,7 +1,10 @@
 //! What only the operating system knows or gives: where this library lies, how much memory there is, and how it is asked
 //! for. One file a system; systems without one tell nothing.
 
-#![allow(unsafe_code, reason = "functions of the system, and memory that it gives; each block says why it may")]
+#![allow(
+    unsafe_code,
+    reason = "functions of the system, and memory that it gives; each block says why it may"
+)]
 
 #[cfg(any(target_os = "linux", test))]
 mod groups;

@@ -50,8 +50,7 @@ pub(super) fn limits() -> Vec<Limit> {
     let own = own().unwrap_or_default();
     let (resident, committed) = (own.WorkingSetSize as u64, own.PagefileUsage as u64);
     let mut limits = Vec::new();
-    let mut status =
-        MEMORYSTATUSEX { dwLength: size_of::<MEMORYSTATUSEX>() as u32, ..Default::default() };
+    let mut status = MEMORYSTATUSEX { dwLength: size_of::<MEMORYSTATUSEX>() as u32, ..Default::default() };
     // SAFETY: `status` is writable and states its size.
     if unsafe { GlobalMemoryStatusEx(&raw mut status) } != 0 {
         limits.push(Limit { bytes: status.ullTotalPhys, used: resident });
@@ -75,7 +74,13 @@ fn job() -> Vec<u64> {
     // SAFETY: `about` is writable for `size` bytes; NULL stands for the process's own job.
     let done = unsafe {
         let (job, place) = (null_mut(), (&raw mut about).cast());
-        QueryInformationJobObject(job, JobObjectExtendedLimitInformation, place, size, null::<u32>().cast_mut())
+        QueryInformationJobObject(
+            job,
+            JobObjectExtendedLimitInformation,
+            place,
+            size,
+            null::<u32>().cast_mut(),
+        )
     };
     if done == 0 {
         return Vec::new();

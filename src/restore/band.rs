@@ -90,7 +90,12 @@ struct Probabilities<'a> {
 }
 
 impl<'a> Probabilities<'a> {
-    fn new<S: Score>(sources: &[Source<S>], decider: &Decider<'a>, maps: &[Map], width: usize) -> Result<Self> {
+    fn new<S: Score>(
+        sources: &[Source<S>],
+        decider: &Decider<'a>,
+        maps: &[Map],
+        width: usize,
+    ) -> Result<Self> {
         let size = sources.first().map_or(0, Source::classes) * width;
         let several = sources.len() > 1;
         Ok(Probabilities {

@@ -90,11 +90,7 @@ impl Sets {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), as the others.
-    pub(crate) fn find(
-        labels: ArrayView3<u16>,
-        kind: impl Fn(u16) -> Option<u16>,
-        hops: u8,
-    ) -> Result<Self> {
+    pub(crate) fn find(labels: ArrayView3<u16>, kind: impl Fn(u16) -> Option<u16>, hops: u8) -> Result<Self> {
         let mut count = 0;
         for row in labels.rows() {
             each_run(row, &kind, |_, _, _| count += 1);

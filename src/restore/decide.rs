@@ -4,9 +4,9 @@ use ndarray::{Array4, Axis};
 
 use super::kernels::{self, Row};
 use crate::error::Result;
-use crate::{buffer, parallel};
 use crate::recipe::{Decision, Region};
 use crate::tiling::Score;
+use crate::{buffer, parallel};
 
 /// Two classes nearly tie when their probabilities differ by at most this much.
 pub(crate) const NEAR_TIE: f32 = 0.01;

@@ -6,6 +6,9 @@
 #[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;
 
+use crate::buffer;
+use crate::error::Result;
+
 /// Whether this processor has what the second copies need; half precision came before AVX2.
 #[cfg(target_arch = "x86_64")]
 static AVX2: LazyLock<bool> = LazyLock::new(|| {

@@ -18,13 +18,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{Array3, Array4};
 
 use crate::error::{Error, Result};
-use crate::{buffer, parallel};
 use crate::preprocess::Way;
 use crate::preprocess::crop::Box3;
 use crate::progress::Run;
 use crate::recipe::{Back, Recipe};
 use crate::tiling::Score;
 use crate::volume::{AxisMap, Geometry};
+use crate::{buffer, parallel};
 use band::{BAND, OutRow, Place, restore_band};
 use decide::Decider;
 pub use decide::Domain;

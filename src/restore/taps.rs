@@ -39,7 +39,11 @@ impl Taps {
                 let orders = spline.orders;
                 let order = |axis| if separate == Some(axis) { orders.order_z } else { orders.order };
                 let few = axes.iter().all(|&axis| order(axis) <= 1);
-                if few { all(axes.map(|axis| Taps::new(from[axis], to[axis], order(axis)))) } else { Ok(None) }
+                if few {
+                    all(axes.map(|axis| Taps::new(from[axis], to[axis], order(axis))))
+                } else {
+                    Ok(None)
+                }
             }
             Resampler::Torch { .. } => all(axes.map(|axis| {
                 let rule = if separate == Some(axis) { torch::nearest } else { torch::linear };

@@ -4,8 +4,8 @@
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Instant;
 
-use crate::engine::Engine;
 use crate::buffer;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::tiling::Mirrored;
 

@@ -34,6 +34,11 @@ impl Slot {
         if self.gives_memory_back() { self.plan.loaded_bytes() } else { self.plan.workspace_bytes() }
     }
 
+    /// Bytes that it has now. The weights as they were read are gone once its engines are made.
+    pub(super) fn held_bytes(&self) -> u64 {
+        if self.awake { self.plan.held_beside_weights() } else { 0 }
+    }
+
     pub(super) fn sleep(&mut self) {
         self.plan.sleep();
         self.awake = false;

@@ -41,12 +41,7 @@ impl<S: Score> Blend<S> {
     /// # Panics
     ///
     /// When `window` hasn't the shape of the grid's tiles.
-    pub fn new(
-        classes: usize,
-        grid: &TileGrid,
-        window: &Arc<Array3<f32>>,
-        threads: usize,
-    ) -> Result<Self> {
+    pub fn new(classes: usize, grid: &TileGrid, window: &Arc<Array3<f32>>, threads: usize) -> Result<Self> {
         let [depth, rows, columns] = held(grid.image(), grid.patch());
         assert_eq!(window.shape(), grid.patch(), "shape of the window");
         // Written here rather than left to the system's lazy zeros, whose first touch by several threads is

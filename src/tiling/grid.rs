@@ -184,9 +184,8 @@ pub fn cut(image: ArrayView4<f32>, grid: &TileGrid, start: [usize; 3], fill: Fil
 /// As [`cut`], with the image's border going on.
 fn cut_clamped(image: ArrayView4<f32>, grid: &TileGrid, start: [usize; 3], out: &mut [f32]) {
     let below = grid.pad_below();
-    let inside = |axis: usize, at: usize| {
-        (start[axis] + at).saturating_sub(below[axis]).min(grid.image[axis] - 1)
-    };
+    let inside =
+        |axis: usize, at: usize| (start[axis] + at).saturating_sub(below[axis]).min(grid.image[axis] - 1);
     let size = grid.patch.iter().product();
     for (channel, out) in image.outer_iter().zip(out.chunks_exact_mut(size)) {
         for (index, row) in out.chunks_exact_mut(grid.patch[2]).enumerate() {

@@ -110,6 +110,22 @@ impl CpuEngine {
         Self::with(network, tile, options, settings, workspace)
     }
 
+    /// What [`CpuEngine::sharing`] would need while it runs, weights in its own forms included; nothing is allocated for it.
+    ///
+    /// # Errors
+    /// As [`CpuEngine::new`].
+    pub(super) fn planned_bytes(
+        network: &Arc<Network>,
+        tile: [usize; 3],
+        threads: usize,
+        options: CpuOptions,
+        workspace: &Workspace,
+    ) -> Result<u64> {
+        let settings = Settings { mode: options.mode, threads, large: LARGE };
+        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, workspace, true)?;
+        Ok(program.working_bytes() + program.weight_bytes())
+    }
+
     fn with(
         network: &Arc<Network>,
         tile: [usize; 3],
@@ -117,7 +133,7 @@ impl CpuEngine {
         settings: Settings,
         workspace: &Workspace,
     ) -> Result<Self> {
-        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, workspace)?;
+        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, workspace, false)?;
         let voxels = tile.iter().product::<usize>();
         let ends = [network.input_channels() * voxels, network.output_channels() * voxels];
         Ok(CpuEngine { program, mode: options.mode, ends })
@@ -168,5 +184,9 @@ impl Engine for CpuEngine {
 
     fn loaded_bytes(&self) -> u64 {
         self.program.weight_bytes()
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.program.weight_bytes() + self.program.held_bytes()
     }
 }

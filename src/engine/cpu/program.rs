@@ -339,6 +339,11 @@ impl Program {
         self.tables.bytes() + self.growth
     }
 
+    /// The part of them that is there now.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.tables.bytes() + if self.workspace.is_there() { self.growth } else { 0 }
+    }
+
     /// Bytes of weights in the forms that the steps have them.
     pub(super) fn weight_bytes(&self) -> u64 {
         self.steps.iter().map(|step| step.weight_bytes()).sum()

@@ -110,7 +110,7 @@ pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Resu
         Box::new(StandIn { machine: machine.clone(), fold, batch: case.batch, sizes })
     };
     let restorer = restorer::<S>(case, classes).map_err(words)?;
-    let labelling = restorer.labelling(case.recipe.back == Back::Probabilities);
+    let labelling = restorer.labelling(case.recipe.back == Back::Probabilities).map_err(words)?;
     // Once for scores, and once for labels.
     for labelling in [None, Some(labelling.as_ref().ok_or("labels that need all scores")?)] {
         let job = Job {
@@ -174,7 +174,7 @@ fn restorer<'a, S: Score>(case: &Case<'a>, classes: usize) -> crate::error::Resu
 fn on_host<S: Score>(case: &Case) -> crate::error::Result<Expected<S>> {
     let (channels, classes) = (case.image.dim().0, case.image.dim().0 + 1);
     let patch = case.tiles.patch().iter().product::<usize>();
-    let window = std::sync::Arc::new(case.window.to_owned());
+    let window = Arc::new(case.window.to_owned());
     let blend = |_| Blend::new(classes, case.tiles, &window, 1);
     let mut sums = (0..case.folds).map(blend).collect::<crate::error::Result<Vec<Blend<S>>>>()?;
     let mut mirrored = Mirrored::new(case.tiles.patch(), case.mirror, classes * patch)?;
@@ -196,7 +196,7 @@ fn on_host<S: Score>(case: &Case) -> crate::error::Result<Expected<S>> {
         let mut planes = average(&mut sums, row.finished)?;
         all.push(planes.clone());
         if case.recipe.back == Back::Probabilities {
-            activate(&mut planes, &case.recipe.decision, 1);
+            activate(&mut planes, &case.recipe.decision, 1)?;
         }
         restorer.push(planes, &[], &mut |_, _, _| {}, &Run::default())?;
     }

@@ -117,7 +117,12 @@ fn copy<T: Copy + Send + Sync>(source: ArrayView3<T>, mut target: ndarray::Array
 const BORDER: &str = "the border of an image";
 
 /// Fills what lies before and after `inside` along one axis.
-fn extend(image: &mut Array3<f32>, axis: usize, inside: std::ops::Range<usize>, padding: Padding) -> Result<()> {
+fn extend(
+    image: &mut Array3<f32>,
+    axis: usize,
+    inside: std::ops::Range<usize>,
+    padding: Padding,
+) -> Result<()> {
     let axis = Axis(axis);
     let length = image.len_of(axis);
     let (low, high) = match padding {
@@ -171,7 +176,10 @@ mod tests {
         let beyond = Window { start: [3; 3], end: [4; 3] };
         assert_eq!(beyond.cut(image().view(), Padding::Minimum, 1).unwrap(), Array3::<f32>::zeros((1, 1, 1)));
         let whole = Window::whole([1, 2, 3]);
-        assert_eq!((whole.shape(), whole.cut(image().view(), Padding::Edge, 1).unwrap()), ([1, 2, 3], image()));
+        assert_eq!(
+            (whole.shape(), whole.cut(image().view(), Padding::Edge, 1).unwrap()),
+            ([1, 2, 3], image())
+        );
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub fn resize_nearest<T: Copy + Default + Send + Sync>(
     threads: usize,
 ) -> Result<Array3<T>> {
     let from: [usize; 3] = labels.dim().into();
-    let nearest = [0, 1, 2].map(|axis| buffer::collect("a label map", indices(from[axis], to[axis]).map(Some)));
+    let nearest =
+        [0, 1, 2].map(|axis| buffer::collect("a label map", indices(from[axis], to[axis]).map(Some)));
     let [planes, rows, columns] = nearest;
     resample_nearest(labels, &[planes?, rows?, columns?], T::default(), threads)
 }
@@ -44,7 +45,8 @@ mod tests {
     fn lines_equal_pytorch() {
         // torch.nn.functional.interpolate(torch.tensor([[[0., 1., 4., 9.]]]), size, mode="nearest" and "linear")
         let image = Array3::from_shape_vec((1, 1, 4), vec![0.0, 1.0, 4.0, 9.0]).unwrap();
-        let nearest = |size| resize_nearest(image.view(), [1, 1, size], 1).unwrap().into_raw_vec_and_offset().0;
+        let nearest =
+            |size| resize_nearest(image.view(), [1, 1, size], 1).unwrap().into_raw_vec_and_offset().0;
         assert_eq!(nearest(3), [0.0, 1.0, 4.0]);
         assert_eq!(nearest(6), [0.0, 0.0, 1.0, 4.0, 4.0, 9.0]);
         let linear = resize_linear(image.view(), [1, 1, 2], 1).unwrap().into_raw_vec_and_offset().0;

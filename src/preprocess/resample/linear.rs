@@ -1,7 +1,7 @@
 //! Linear interpolation with coordinates clamped to the outermost voxel centres.
 
-use super::{IMAGE, coordinate};
 use super::pass::{HALO, Taps};
+use super::{IMAGE, coordinate};
 use crate::buffer;
 use crate::error::Result;
 

@@ -1,7 +1,7 @@
 //! Cubic B-spline interpolation as SciPy's `zoom` and `map_coordinates` do it with mode `nearest`.
 
-use super::{IMAGE, coordinate};
 use super::pass::{HALO, LANES, Row, Taps};
+use super::{IMAGE, coordinate};
 use crate::buffer;
 use crate::error::Result;
 

@@ -92,9 +92,12 @@ struct Lowering<'a> {
     tables: Vec<f32>,
     /// Which step fills a table.
     fillers: BTreeMap<usize, usize>,
+    /// Whether weights stay where they are, since only the program's size is asked for.
+    planned: bool,
 }
 
-/// Makes a program of a network for tiles of one size.
+/// Makes a program of a network for tiles of one size. One that is only `planned` has no weights and must not run: it knows
+/// what the other one would need.
 ///
 /// # Errors
 /// [`Error::Unsupported`] that names an operator without a step here, and a lack of memory.
@@ -104,6 +107,7 @@ pub(super) fn lower(
     isa: Isa,
     settings: &Settings,
     workspace: &Workspace,
+    planned: bool,
 ) -> Result<Program> {
     let mut users = vec![Vec::new(); network.nodes().len()];
     for (id, node) in network.nodes().iter().enumerate() {
@@ -123,12 +127,13 @@ pub(super) fn lower(
         readers: BTreeMap::new(),
         tables: Vec::new(),
         fillers: BTreeMap::new(),
+        planned,
     };
     for id in 0..network.nodes().len() {
         lowering.node(id)?;
     }
     lowering.leave()?;
-    lowering.arrange();
+    lowering.arrange()?;
     let scores = network.output_channels() * tile.iter().product::<usize>();
     let last = lowering.drafts.len() - 1;
     let steps = lowering.drafts.into_iter().filter_map(Draft::finish).collect();
