@@ -51,8 +51,10 @@ pub mod task;
 pub mod tiling;
 pub mod volume;
 
+mod floating_point;
 mod parallel;
 #[cfg(test)]
 mod reference;
+mod threads;
 
 pub use error::{Error, Result};

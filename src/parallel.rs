@@ -4,7 +4,10 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Calls `work` once for each item, on up to `threads` threads, and returns when all are done.
+use crate::threads;
+
+/// Calls `work` once for each item, on up to `threads` threads, and returns when all are done. Fewer threads will do,
+/// down to the calling one.
 ///
 /// A panic in `work` is passed on to the caller.
 pub fn for_each<T: Send>(threads: usize, items: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
@@ -23,8 +26,39 @@ pub fn for_each<T: Send>(threads: usize, items: impl IntoIterator<Item = T>, wor
     }
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(run);
+            if threads::spawn(scope, run).is_none() {
+                break;
+            }
         }
         run();
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+    use crate::threads::scarce;
+
+    #[test]
+    fn any_number_of_threads_is_enough() {
+        for (wanted, given) in [(1, 0), (2, 0), (8, 0), (8, 1), (8, 3), (8, 100)] {
+            let done = AtomicUsize::new(0);
+            scarce::with(given, || {
+                for_each(wanted, 0..1000, |n| {
+                    done.fetch_add(n, Ordering::Relaxed);
+                });
+            });
+            assert_eq!(done.into_inner(), 499_500, "{given} of {wanted} threads");
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller() {
+        for given in [0, 1, 5] {
+            let work = || scarce::with(given, || for_each(4, 0..100, |n| assert_ne!(n, 40)));
+            assert!(catch_unwind(work).is_err());
+        }
+    }
 }

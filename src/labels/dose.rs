@@ -3,7 +3,9 @@
 use super::by_label::ByLabel;
 use super::map::{LabelMap, each_run, gather};
 use super::placement::Placement;
+use super::room::zeros;
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::parallel;
 use crate::progress::{Run, Stage};
 use crate::volume::Volume;
@@ -76,16 +78,17 @@ impl LabelDose {
 /// [`Error::InvalidArgument`] for a volume that isn't a label map or a dose that isn't one number a voxel;
 /// [`Error::Cancelled`].
 pub fn dose(labels: &Volume, dose: &Volume, threads: usize, run: &mut Run) -> Result<Vec<LabelDose>> {
+    let _ours = Ours::enter();
     let map = LabelMap::new(labels, "labels")?;
     if dose.channels() != 1 {
         return Err(Error::argument("dose.channels", dose.channels(), "1"));
     }
-    let field = Field::read(dose, threads);
+    let field = Field::read(dose, threads)?;
     let placement = Placement::new(&map.grid(), &dose.memory_order().grid(dose.geometry()));
     let [_, rows, columns] = map.shape;
     let work = |start: usize, end: usize| {
         let mut found = ByLabel::<Received>::new();
-        let mut labels = vec![0; rows * columns];
+        let mut labels = map.plane()?;
         for z in start..end {
             map.read([z, 0, 0], [1, rows, columns], &mut labels);
             for (y, row) in labels.chunks_exact(columns).enumerate() {
@@ -99,13 +102,16 @@ pub fn dose(labels: &Volume, dose: &Volume, threads: usize, run: &mut Run) -> Re
                 });
             }
         }
-        found
+        Ok(found)
     };
     let found = gather(map.shape[0], threads, run, work)?;
-    map.check(found.keys(), "labels")?;
+    map.check(found.keys())?;
     let mut doses: Vec<_> = found.into_iter().map(|(label, pieces)| (label, pieces, None)).collect();
+    let cancel = run.cancel();
     parallel::for_each(threads, doses.iter_mut(), |(label, pieces, dose)| {
-        *dose = Some(LabelDose::of(*label, pieces));
+        if !cancel.requested() {
+            *dose = Some(LabelDose::of(*label, pieces));
+        }
     });
     run.checkpoint(Stage::Measure, 1, 1)?;
     Ok(doses.into_iter().filter_map(|(_, _, dose)| dose).collect())
@@ -125,12 +131,12 @@ struct Field {
 }
 
 impl Field {
-    fn read(dose: &Volume, threads: usize) -> Self {
+    fn read(dose: &Volume, threads: usize) -> Result<Self> {
         let axes = dose.memory_order();
         let shape = axes.apply(dose.geometry().shape);
-        let mut values = vec![0.0; dose.geometry().voxels()];
+        let mut values = zeros(&shape, "dose")?;
         dose.read(0, &axes, [0; 3], shape, &mut values, threads);
-        Field { values, shape }
+        Ok(Field { values, shape })
     }
 
     /// `None` outside.

@@ -8,8 +8,10 @@
 use super::by_label::ByLabel;
 use super::map::{Extent, LabelMap, each_run, gather};
 use super::placement::same_voxels;
+use super::room::zeros;
 use super::surfels;
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::parallel;
 use crate::progress::{Run, Stage};
 use crate::volume::Volume;
@@ -74,6 +76,7 @@ pub fn statistics(
     threads: usize,
     run: &mut Run,
 ) -> Result<Vec<LabelStatistics>> {
+    let _ours = Ours::enter();
     let map = LabelMap::new(labels, "labels")?;
     if let Some((image, channel)) = image {
         let (grid, found) = (labels.geometry(), image.geometry());
@@ -93,9 +96,13 @@ pub fn statistics(
     let areas = surfels::areas(map.grid().spacing);
     let work = |start, end| piece(&map, image, &areas, start, end);
     let found = gather(map.shape[0], threads, run, work)?;
-    map.check(found.keys(), "labels")?;
+    map.check(found.keys())?;
     let mut statistics: Vec<_> = found.into_iter().map(|(label, pieces)| (label, pieces, None)).collect();
+    let cancel = run.cancel();
     parallel::for_each(threads, statistics.iter_mut(), |(label, pieces, statistics)| {
+        if cancel.requested() {
+            return;
+        }
         let mut values: Vec<f32> =
             Vec::with_capacity(pieces.iter().map(|piece| piece.intensities.len()).sum());
         pieces.iter().for_each(|piece| values.extend_from_slice(&piece.intensities));
@@ -195,12 +202,12 @@ fn piece(
     areas: &[f64; 256],
     start: usize,
     end: usize,
-) -> ByLabel<Found> {
+) -> Result<ByLabel<Found>> {
     let [planes, rows, columns] = map.shape;
     let mut found = ByLabel::<Found>::new();
-    let mut labels = vec![0; rows * columns];
-    let mut intensities = vec![0.0; if image.is_some() { rows * columns } else { 0 }];
-    let (mut before, mut here) = (Padded::new(rows, columns), Padded::new(rows, columns));
+    let mut labels = map.plane()?;
+    let mut intensities: Vec<f32> = zeros(&[if image.is_some() { rows } else { 0 }, columns], "image")?;
+    let (mut before, mut here) = (Padded::new(rows, columns)?, Padded::new(rows, columns)?);
     if let Some(z) = start.checked_sub(1) {
         map.read([z, 0, 0], [1, rows, columns], &mut labels);
         before.fill(&labels);
@@ -224,10 +231,11 @@ fn piece(
         std::mem::swap(&mut before, &mut here);
     }
     if end == planes {
-        here.fill(&vec![0; rows * columns]);
+        labels.fill(0);
+        here.fill(&labels);
         before.cells(&here, |label, code| found.of(label).area += areas[usize::from(code)]);
     }
-    found
+    Ok(found)
 }
 
 /// A plane of labels with background around it.
@@ -237,8 +245,8 @@ struct Padded {
 }
 
 impl Padded {
-    fn new(rows: usize, columns: usize) -> Self {
-        Padded { labels: vec![0; (rows + 2) * (columns + 2)], width: columns + 2 }
+    fn new(rows: usize, columns: usize) -> Result<Self> {
+        Ok(Padded { labels: zeros(&[rows + 2, columns + 2], "labels")?, width: columns + 2 })
     }
 
     fn fill(&mut self, labels: &[u32]) {

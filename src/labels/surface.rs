@@ -8,6 +8,7 @@ use super::distance::{Nearest, Scratch};
 use super::surfels::{areas, is_surface};
 use crate::error::Result;
 use crate::parallel;
+use crate::progress::{Cancel, Run};
 
 /// How far the surfaces of two labels are from each other, in millimetres. When one label doesn't occur, its area
 /// is 0, the overlap is 0, and all distances are infinite.
@@ -50,11 +51,15 @@ impl SurfaceDistances {
         spacing: [f64; 3],
         tolerance: f64,
         threads: usize,
+        run: &Run,
     ) -> Result<Self> {
         let elements = areas(spacing);
         let way = |from: &Array3<u8>, to: &Array3<u8>| -> Result<Way> {
             let to = Nearest::new(to.view(), |&code| is_surface(code), spacing, threads)?;
-            Ok(Way::new(from, &to, &elements, threads))
+            run.check()?;
+            let way = Way::new(from, &to, &elements, threads, run.cancel());
+            run.check()?;
+            Ok(way)
         };
         let ways = [way(codes[0], codes[1])?, way(codes[1], codes[0])?];
         let larger = |distance: fn(&Way) -> f64| ways.iter().map(distance).fold(0.0, f64::max);
@@ -94,10 +99,13 @@ struct Element {
 }
 
 impl Way {
-    fn new(from: &Array3<u8>, to: &Nearest, areas: &[f64; 256], threads: usize) -> Self {
+    fn new(from: &Array3<u8>, to: &Nearest, areas: &[f64; 256], threads: usize, cancel: &Cancel) -> Self {
         let mut planes: Vec<(f64, Vec<Element>)> =
             from.axis_iter(Axis(0)).map(|_| Default::default()).collect();
         parallel::for_each(threads, planes.iter_mut().enumerate(), |(z, (touching, elements))| {
+            if cancel.requested() {
+                return;
+            }
             let codes = from.index_axis(Axis(0), z);
             let columns = codes.dim().1;
             let (mut apart, mut wanted) = (Vec::new(), vec![false; codes.dim().0]);

@@ -8,6 +8,7 @@ use ndarray::{Array3, ArrayViewMut3, Axis};
 
 use super::map::{Extent, LabelMap, PLANES};
 use crate::parallel;
+use crate::progress::Cancel;
 
 /// Whether the surface crosses cells with this code.
 pub(super) fn is_surface(code: u8) -> bool {
@@ -82,12 +83,22 @@ fn triangle([a, b, c]: [Point; 3], spacing: [f64; 3]) -> f64 {
 }
 
 /// The codes of all cells that touch a box of voxels: one more than voxels along each axis. What lies outside the
-/// box isn't inside.
-pub(super) fn codes(map: &LabelMap, label: u32, extent: &Extent, threads: usize) -> Array3<u8> {
+/// box isn't inside. Once cancelled they are left as they are.
+pub(super) fn codes(
+    map: &LabelMap,
+    label: u32,
+    extent: &Extent,
+    threads: usize,
+    cancel: &Cancel,
+) -> Array3<u8> {
     let [planes, rows, columns] = extent.shape();
     let mut codes = Array3::zeros((planes + 1, rows + 1, columns + 1));
     let pieces = codes.axis_chunks_iter_mut(Axis(0), 2 * PLANES).enumerate();
-    parallel::for_each(threads, pieces, |(n, piece)| fill(map, label, extent, n * 2 * PLANES, piece));
+    parallel::for_each(threads, pieces, |(n, piece)| {
+        if !cancel.requested() {
+            fill(map, label, extent, n * 2 * PLANES, piece);
+        }
+    });
     codes
 }
 
