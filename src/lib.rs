@@ -52,9 +52,11 @@ pub mod tiling;
 pub mod volume;
 
 mod buffer;
+mod floating_point;
 mod parallel;
 mod platform;
 #[cfg(test)]
 mod reference;
+mod threads;
 
 pub use error::{Error, Result};

@@ -4,8 +4,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
+use crate::threads;
 
-/// Calls `work` once for each item, on up to `threads` threads, and returns when all are done.
+/// Calls `work` once for each item, on up to `threads` threads, and returns when all are done. Fewer threads will do,
+/// down to the calling one.
 ///
 /// A panic in `work` is passed on to the caller.
 pub fn for_each<T: Send>(
@@ -31,7 +33,9 @@ pub fn for_each<T: Send>(
     }
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(run);
+            if threads::spawn(scope, run).is_none() {
+                break;
+            }
         }
         run();
     });
@@ -59,4 +63,45 @@ pub fn try_for_each<T: Send>(
         }
     });
     outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::error::Error;
+    use crate::threads::scarce;
+
+    #[test]
+    fn any_number_of_threads_is_enough() {
+        for (wanted, given) in [(1, 0), (2, 0), (8, 0), (8, 1), (8, 3), (8, 100)] {
+            let done = AtomicUsize::new(0);
+            scarce::with(given, || {
+                for_each(wanted, 0..1000, |n| {
+                    done.fetch_add(n, Ordering::Relaxed);
+                });
+            });
+            assert_eq!(done.into_inner(), 499_500, "{given} of {wanted} threads");
+        }
+    }
+
+    #[test]
+    fn the_first_error_ends_the_work() {
+        for threads in [1, 3] {
+            let work = |n| if n == 40 { Err(Error::Busy) } else { Ok(()) };
+            assert!(matches!(try_for_each(threads, 0..100, work), Err(Error::Busy)));
+            assert!(try_for_each(threads, 50..100, work).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller() {
+        for given in [0, 1, 5] {
+            let work = || scarce::with(given, || for_each(4, 0..100, |n| assert_ne!(n, 40)));
+            assert!(catch_unwind(work).is_err());
+        }
+    }
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::buffer;
 use crate::engine::{Asleep, Device, DeviceOptions, Engine, Extent, Machine, Order};
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::labels::LabelBuffer;
 use crate::log::{self, Level};
 use crate::model::Model;
@@ -162,6 +163,7 @@ impl Plan {
     /// used, [`Error::Cancelled`], [`Error::MemoryBudget`], before anything large is made, when the budget is too small for
     /// any run, [`Error::OutOfMemory`], and what is wrong with the model's postprocessing when it is asked for.
     pub fn new(model: &Model, options: &PlanOptions) -> Result<Self> {
+        let _ours = Ours::enter();
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             1..=1024 => options.threads,
@@ -287,6 +289,7 @@ impl Plan {
         maps: &mut [MapBuffer],
         run: &mut Run,
     ) -> Result<RunReport> {
+        let _ours = Ours::enter();
         if volume.channels() != self.channels.len() {
             let count = |n: usize| if n == 1 { "1 channel".into() } else { format!("{n} channels") };
             let expected = format!("{} ({})", count(self.channels.len()), self.channels.join(", "));

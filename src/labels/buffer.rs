@@ -24,7 +24,7 @@ impl<'a> LabelBuffer<'a> {
         if dtype.largest_label().is_none() {
             return Err(Error::argument("labels.dtype", format!("{dtype:?}"), "an integer type"));
         }
-        layout.check_writable(grid.shape, dtype.size(), bytes.len(), ["labels.data", "labels.strides"])?;
+        layout.check(grid.shape, dtype.size(), bytes.len(), ["labels.data", "labels.strides"])?;
         Ok(LabelBuffer { shape: grid.shape, dtype, layout, bytes })
     }
 

@@ -112,7 +112,7 @@ impl<'a> MapBuffer<'a> {
         if !fits {
             return Err(Error::argument("map.dtype", format!("{dtype:?}"), expected));
         }
-        layout.check_writable(grid.shape, dtype.size(), bytes.len(), ["map.data", "map.strides"])?;
+        layout.check(grid.shape, dtype.size(), bytes.len(), ["map.data", "map.strides"])?;
         Ok(MapBuffer { map, shape: grid.shape, dtype, layout, bytes, written: false })
     }
 

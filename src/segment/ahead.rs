@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::buffer;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::threads;
 use crate::tiling::Mirrored;
 
 /// Tiles that are in flight at once.
@@ -54,13 +55,15 @@ impl Ahead {
         &mut self,
         engine: &mut dyn Engine,
         count: usize,
-        cut: impl FnMut(usize, &mut [f32]) -> Result<()>,
-        blend: impl FnMut(usize, &[f32]) -> Result<()>,
+        mut cut: impl FnMut(usize, &mut [f32]) -> Result<()>,
+        mut blend: impl FnMut(usize, &[f32]) -> Result<()>,
     ) -> Result<()> {
-        match self.slots.len() {
-            1 => self.one_by_one(engine, count, cut, blend),
-            _ => self.overlapped(engine, count, cut, blend),
+        if self.slots.len() > 1
+            && let Some(outcome) = self.overlapped(engine, count, &mut cut, &mut blend)
+        {
+            return outcome;
         }
+        self.one_by_one(engine, count, cut, blend)
     }
 
     fn one_by_one(
@@ -83,19 +86,20 @@ impl Ahead {
         Ok(())
     }
 
+    /// `None`, with nothing done, where there is no thread for it.
     fn overlapped(
         &mut self,
         engine: &mut dyn Engine,
         count: usize,
         mut cut: impl FnMut(usize, &mut [f32]) -> Result<()>,
         mut blend: impl FnMut(usize, &[f32]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Option<Result<()>> {
         let Ahead { mirrored, slots, network_seconds, around_seconds } = self;
         let slot_count = slots.len();
         std::thread::scope(|scope| {
             let (to_network, tiles) = sync_channel::<Slot>(IN_FLIGHT);
             let (done, from_network) = channel::<(Slot, Result<()>)>();
-            scope.spawn(move || {
+            threads::spawn(scope, move || {
                 for mut slot in tiles {
                     let outcome = mirrored.run(&mut slot.input, |input, output| engine.run(input, output));
                     let outcome = outcome.map(|_| ());
@@ -104,7 +108,7 @@ impl Ahead {
                         return;
                     }
                 }
-            });
+            })?;
             let gone =
                 || Error::Runtime { action: "run the network".into(), reason: "its thread ended".into() };
             let (mut sent, mut blended, mut outcome) = (0, 0, Ok(()));
@@ -139,7 +143,7 @@ impl Ahead {
             // After an error the buffers of tiles in flight come back too.
             slots.extend(from_network.iter().map(|(slot, _)| slot));
             debug_assert!(slots.len() == slot_count || outcome.is_err());
-            outcome
+            Some(outcome)
         })
     }
 }

@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::buffer;
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::labels::LabelBuffer;
 use crate::model::task::{OpenedTask, TaskResampling};
 use crate::plan::PlanOptions;
@@ -57,6 +58,7 @@ impl TaskPlan {
     /// # Errors
     /// As [`crate::plan::Plan::new`].
     pub fn new(task: &OpenedTask, options: &PlanOptions) -> Result<Self> {
+        let _ours = Ours::enter();
         let mut slots = Vec::new();
         let count = task.links.iter().map(|link| link.parts.len()).sum::<usize>();
         for link in &task.links {
@@ -96,6 +98,7 @@ impl TaskPlan {
     /// # Errors
     /// As [`crate::plan::Plan::segment`]; [`Error::NotAModel`] when a model has changed since the task was opened.
     pub fn segment(&mut self, volume: &Volume, labels: &mut LabelBuffer, run: &mut Run) -> Result<RunReport> {
+        let _ours = Ours::enter();
         let started = Instant::now();
         if volume.channels() != 1 {
             let found = format!("{} channels", volume.channels());

@@ -7,6 +7,7 @@ use crate::model::Model;
 use crate::model::task::Part;
 use crate::plan::{Plan, PlanOptions};
 use crate::progress::Cancel;
+use crate::threads;
 
 /// A model's plan, with or without weights.
 pub(super) struct Slot {
@@ -46,7 +47,8 @@ impl Slot {
     }
 }
 
-/// Runs the plan of one slot while the next one's weights are loaded.
+/// Runs the plan of one slot while the next one's weights are loaded, if there is a thread for that: else they are when it
+/// is the next one's turn.
 pub(super) fn run<T>(
     slots: &mut [Slot],
     index: usize,
@@ -61,9 +63,9 @@ pub(super) fn run<T>(
     }
     let next = after.first_mut().filter(|next| !next.awake);
     let (found, loaded) = std::thread::scope(|scope| {
-        let loading = next.as_ref().map(|next| {
+        let loading = next.as_ref().and_then(|next| {
             let (part, options) = (&next.part, &next.options);
-            scope.spawn(move || load(part, options))
+            threads::spawn(scope, move || load(part, options))
         });
         let found = work(&mut slot.plan);
         let loaded = loading.map(|loading| match loading.join() {

@@ -69,6 +69,9 @@ struct Settings {
     large: usize,
 }
 
+/// Each has memory of its own.
+const MOST_THREADS: usize = 1024;
+
 /// As measured: smaller tensors cost more in waiting threads than they save.
 const LARGE: usize = 6 << 20;
 
@@ -85,7 +88,7 @@ impl CpuEngine {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for an operator that this engine lacks (attention), or instructions that the machine
-    /// lacks.
+    /// lacks; as [`Network::sizes`].
     pub fn new(
         network: &Arc<Network>,
         tile: [usize; 3],
@@ -106,7 +109,7 @@ impl CpuEngine {
         options: CpuOptions,
         workspace: &Workspace,
     ) -> Result<Self> {
-        let settings = Settings { mode: options.mode, threads, large: LARGE };
+        let settings = Settings { mode: options.mode, threads: threads.min(MOST_THREADS), large: LARGE };
         Self::with(network, tile, options, settings, workspace)
     }
 

@@ -40,9 +40,11 @@ pub(super) fn separate(
     let downwards = !present.contains(&last) && present.contains(&first);
     let mut order = buffer::collect(PIECES, 0..pieces.len())?;
     let height = |&piece: &usize| pieces[piece].2;
-    order.sort_by(
-        |a, b| if downwards { height(b).total_cmp(&height(a)) } else { height(a).total_cmp(&height(b)) },
-    );
+    // Equals stay in their order, without the memory that a stable sort would take.
+    order.sort_unstable_by(|a, b| {
+        let order = if downwards { height(b).total_cmp(&height(a)) } else { height(a).total_cmp(&height(b)) };
+        order.then(a.cmp(b))
+    });
     let values: Vec<u32> =
         if downwards { (first..=last).collect() } else { (first..=lowest).rev().collect() };
     let mut given = buffer::zeroed(PIECES, pieces.len())?;
