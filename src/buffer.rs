@@ -192,7 +192,7 @@ pub(crate) fn concatenate<A: Copy, D: RemoveAxis>(
 mod tests {
     use ndarray::{Array3, Array4, array, concatenate as of_ndarray};
 
-    use super::*;
+    use super::{array as filled_array, *};
 
     fn cube() -> Array3<u16> {
         Array3::from_shape_fn((2, 3, 4), |(z, y, x)| (z * 12 + y * 4 + x) as u16)
@@ -210,7 +210,7 @@ mod tests {
         lacking(zeroed::<f32>("sums", huge).unwrap_err(), bytes);
         lacking(collect("sums", 0..huge as u32 - 1).err().unwrap_or(missing::<u32>("sums", huge)), bytes);
         lacking(zeros::<f32, _>("sums", [1 << 16, 1 << 15, 1 << 15]).unwrap_err(), bytes);
-        lacking(super::array("sums", [usize::MAX, 2, 1, 0], 0_u8).unwrap_err(), u64::MAX);
+        lacking(filled_array("sums", [usize::MAX, 2, 1, 0], 0_u8).unwrap_err(), u64::MAX);
         lacking(from_fn("sums", [1 << 16, 1 << 15, 1 << 15], |_, _, _| 0_f32).unwrap_err(), bytes);
     }
 

@@ -161,11 +161,11 @@ fn overlaps(a: &LabelMap, b: &LabelMap, threads: usize, run: &mut Run) -> Result
                     .for_each(|(pair, (&first, &second))| *pair = Pair { first, second });
                 each_run(&pairs, Pair::default(), |pair, from, to| {
                     let overlap =
-                        found.entry(pair).or_insert_with(|| Overlap { voxels: 0, extent: Extent::NONE     Ok(())
-                })?;
+                        found.entry(pair).or_insert_with(|| Overlap { voxels: 0, extent: Extent::NONE });
                     overlap.voxels += (to - from) as u64;
                     overlap.extent.include_run([z, y], from, to);
-                });
+                    Ok(())
+                })?;
             }
         }
         Ok(found)

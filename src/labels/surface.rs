@@ -7,8 +7,8 @@ use ndarray::{Array3, Axis};
 use super::distance::{Nearest, Scratch};
 use super::surfels::{areas, is_surface};
 use crate::error::Result;
-use crate::parallel;
 use crate::progress::{Cancel, Run};
+use crate::{buffer, parallel};
 
 /// How far the surfaces of two labels are from each other, in millimetres. When one label doesn't occur, its area
 /// is 0, the overlap is 0, and all distances are infinite.
