@@ -10,7 +10,7 @@ use crate::preprocess::{Change, Way};
 pub fn nearest<T: Copy + Send + Sync>(values: Array3<T>, way: &Way, outside: T, threads: usize) -> Array3<T> {
     way.changes.iter().rev().fold(values, |values, change| match change {
         Change::Cut { from, window } => window.restore(values.view(), *from, outside, threads),
-        Change::Spaced(Some(sampling)) => sampling.nearest(values.view(), outside, threads),
+        Change::Spaced(Some(back)) => back.nearest.nearest(values.view(), outside, threads),
         Change::Spaced(None) | Change::Resampled(_) => values,
     })
 }
@@ -19,7 +19,7 @@ pub fn nearest<T: Copy + Send + Sync>(values: Array3<T>, way: &Way, outside: T, 
 pub fn linear(values: Array3<f32>, way: &Way, threads: usize) -> Array3<f32> {
     way.changes.iter().rev().fold(values, |values, change| match change {
         Change::Cut { from, window } => window.restore(values.view(), *from, 0.0, threads),
-        Change::Spaced(Some(sampling)) => sampling.linear(values.view(), threads),
+        Change::Spaced(Some(back)) => back.linear.linear(values.view(), threads),
         Change::Spaced(None) | Change::Resampled(_) => values,
     })
 }

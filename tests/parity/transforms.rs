@@ -5,7 +5,7 @@ use std::path::Path;
 use ndarray::{Array3, Array4, ArrayD, Axis, Ix3, Ix4};
 use serde_json::Value;
 use voxseg::preprocess::monai::{
-    CropForeground, MonaiIntensity, Outside, Padding, Sampling, Spacing, SpatialPad, Window, resize,
+    CropForeground, Grid, MonaiIntensity, Outside, Padding, Sampling, Spaced, Spacing, SpatialPad, Window, resize,
 };
 use voxseg::restore::LargestComponents;
 use voxseg::tiling::sliding::{importance, starts};
@@ -104,10 +104,11 @@ fn transforms_spacing() {
             straight: false,
             ..Spacing::new(pixdim)
         };
-        let grid = geometry(case, image.dim().into());
+        let grid = Grid::new(&geometry(case, image.dim().into()));
         let expected = cases.image(&case["bilinear"]["forward"]);
         let oblique = usize::from(flag(&case["oblique"]));
-        let found = rule.grid(&grid).unwrap().shape;
+        let Spaced { grid: after, sampling: forward } = rule.forward(&grid).unwrap();
+        let found = after.shape;
         if found != <[usize; 3]>::from(expected.dim()) {
             // A length that ends in one half, rounded by what is left of solving for oblique axes.
             assert!(
@@ -125,7 +126,8 @@ fn transforms_spacing() {
             Some(sampling) => sampling.nearest(image.view(), 0.0, 2),
             None => image,
         };
-        let (forward, inverse) = (rule.forward(&grid).unwrap(), rule.inverse(&grid).unwrap());
+        // `Spacing.inverse` keeps `align_corners`, which only `Invertd` forgets.
+        let inverse = rule.back(&after, &grid).unwrap().map(|back| back.linear);
         for (mode, resample) in [("bilinear", &linear as &dyn Fn(_, _) -> _), ("nearest", &nearest)] {
             let case = &case[mode];
             let pairs = [
