@@ -6,9 +6,9 @@ use super::placement::Placement;
 use super::room::zeros;
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
-use crate::{buffer, parallel};
 use crate::progress::{Run, Stage};
 use crate::volume::Volume;
+use crate::{buffer, parallel};
 
 /// What its memory is for, in errors.
 const DOSES: &str = "the doses of labels";

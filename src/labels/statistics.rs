@@ -12,9 +12,9 @@ use super::room::zeros;
 use super::surfels;
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
-use crate::{buffer, parallel};
 use crate::progress::{Run, Stage};
 use crate::volume::Volume;
+use crate::{buffer, parallel};
 
 /// What its memory is for, in errors.
 const FOUND: &str = "what is known of labels";

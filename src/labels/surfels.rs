@@ -8,8 +8,8 @@ use ndarray::{Array3, ArrayViewMut3, Axis};
 
 use super::map::{Extent, LabelMap, PLANES};
 use crate::error::Result;
-use crate::{buffer, parallel};
 use crate::progress::Cancel;
+use crate::{buffer, parallel};
 
 /// What its memory is for, in errors.
 const CELLS: &str = "the cells of a label's surface";

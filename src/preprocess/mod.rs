@@ -13,7 +13,7 @@ use crate::progress::{Run, Stage};
 use crate::recipe::{BoxSource, Recipe, Step};
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 use crop::{Box3, nonzero_box, nonzero_mask};
-use monai::{Padding, Sampling, Window};
+use monai::{Back, Grid, Padding, Spacing, Window};
 use normalize::Normalization;
 
 /// An image for the network, [channels, axis 0, axis 1, axis 2], and the way back from it.
@@ -49,7 +49,7 @@ pub enum Change {
     /// nnU-Net's resampling, from this shape.
     Resampled([usize; 3]),
     /// MONAI's, with the way back; `None` where nothing changed.
-    Spaced(Option<Sampling>),
+    Spaced(Option<Box<Back>>),
 }
 
 impl Way {
@@ -89,7 +89,8 @@ pub fn preprocess(
     let map = recipe.axes(geometry);
     let mut way = Way::new(map, geometry);
     // The grid of the present image.
-    let mut grid = way.grid.clone();
+    let mut grid = recipe.grid(geometry);
+    let mut spaced = Vec::new();
     let mut image = read(volume, &map, Box3::whole(grid.shape), threads)?;
     // Where the image isn't zero, cavities filled; only some steps look at it.
     let mut mask = None;
@@ -113,16 +114,17 @@ pub fn preprocess(
             }
             Step::Resample(resample) => {
                 let from = grid.shape;
-                let to = resample.shape(from, grid.spacing);
+                let spacing = way.grid.spacing;
+                let to = resample.shape(from, spacing);
                 if to.contains(&0) {
-                    let found = format!("{from:?} voxels of {:?} mm along its axes", grid.spacing);
-                    let expected = format!("at least half a voxel of {:?} mm", resample.target(grid.spacing));
+                    let found = format!("{from:?} voxels of {spacing:?} mm along its axes");
+                    let expected = format!("at least half a voxel of {:?} mm", resample.target(spacing));
                     return Err(Error::VolumeMismatch { expected, found });
                 }
                 way.changes.push(Change::Resampled(from));
                 grid.shape = to;
                 if to != from {
-                    let separate = resample.image.separate_axis(grid.spacing, resample.target(grid.spacing));
+                    let separate = resample.image.separate_axis(spacing, resample.target(spacing));
                     image = each_channel(image, to, |channel| {
                         resample::resample_with(&resample.image, channel, to, separate, threads)
                     })?;
@@ -153,11 +155,13 @@ pub fn preprocess(
                 cut(&mut image, &mut way, &mut grid, window, *padding, threads)?;
             }
             Step::Space(spacing) => {
-                way.changes.push(Change::Spaced(spacing.inverse(&grid)?));
-                if let Some(sampling) = spacing.forward(&grid)? {
+                let step = spacing.forward(&grid)?;
+                if let Some(sampling) = step.sampling {
                     image = each_channel(image, sampling.to(), |channel| sampling.linear(channel, threads))?;
                 }
-                grid = spacing.grid(&grid)?;
+                way.changes.push(Change::Spaced(None));
+                spaced.push((spacing, grid));
+                grid = step.grid;
             }
             Step::AddPreviousStage { labels } => {
                 let stage =
@@ -168,14 +172,33 @@ pub fn preprocess(
         }
     }
     run.checkpoint(Stage::Preprocess, 1, 1)?;
+    find_back(&mut way, grid, spaced)?;
     Ok(Prepared { image, way })
+}
+
+/// Finds the way back through changes of spacing, with the grid before each, from the last image's grid: as MONAI
+/// undoes one step after the other, each leaves its rounding in the grid of the next.
+fn find_back(way: &mut Way, mut grid: Grid, mut spaced: Vec<(&Spacing, Grid)>) -> Result<()> {
+    for change in way.changes.iter_mut().rev() {
+        match change {
+            Change::Cut { from, window } => grid = grid.restored(window, *from),
+            Change::Resampled(_) => {}
+            Change::Spaced(back) => {
+                if let Some((spacing, image)) = spaced.pop() {
+                    *back = spacing.back(&grid, &image)?.map(Box::new);
+                    grid = image;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Keeps a part of an image, which may reach beyond it.
 fn cut(
     image: &mut Array4<f32>,
     way: &mut Way,
-    grid: &mut Geometry,
+    grid: &mut Grid,
     window: Window,
     padding: Padding,
     threads: usize,
@@ -185,13 +208,7 @@ fn cut(
     if window == Window::whole(from) {
         return Ok(());
     }
-    for world in 0..3 {
-        for axis in 0..3 {
-            grid.origin[world] +=
-                grid.direction[world][axis] * grid.spacing[axis] * window.start[axis] as f64;
-        }
-    }
-    grid.shape = window.shape();
+    *grid = grid.cut(&window);
     let old = std::mem::replace(image, Array4::zeros((0, 0, 0, 0)));
     *image = each_channel(old, grid.shape, |channel| window.cut(channel, padding, threads))?;
     Ok(())
@@ -286,3 +303,6 @@ fn previous_stage(
     }
     Ok(channels)
 }
+
+#[cfg(test)]
+mod ties;

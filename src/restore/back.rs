@@ -19,7 +19,7 @@ pub fn nearest<T: Copy + Send + Sync>(
 ) -> Result<Array3<T>> {
     way.changes.iter().rev().try_fold(values, |values, change| match change {
         Change::Cut { from, window } => window.restore(values.view(), *from, outside, threads),
-        Change::Spaced(Some(sampling)) => sampling.nearest(values.view(), outside, threads),
+        Change::Spaced(Some(back)) => back.nearest.nearest(values.view(), outside, threads),
         Change::Spaced(None) | Change::Resampled(_) => Ok(values),
     })
 }
@@ -31,7 +31,7 @@ pub fn nearest<T: Copy + Send + Sync>(
 pub fn linear(values: Array3<f32>, way: &Way, threads: usize) -> Result<Array3<f32>> {
     way.changes.iter().rev().try_fold(values, |values, change| match change {
         Change::Cut { from, window } => window.restore(values.view(), *from, 0.0, threads),
-        Change::Spaced(Some(sampling)) => sampling.linear(values.view(), threads),
+        Change::Spaced(Some(back)) => back.linear.linear(values.view(), threads),
         Change::Spaced(None) | Change::Resampled(_) => Ok(values),
     })
 }

@@ -64,7 +64,8 @@ impl Scheme {
                     }
                 }
                 Change::Spaced(None) => {}
-                Change::Spaced(Some(sampling)) => {
+                Change::Spaced(Some(back)) => {
+                    let sampling = &back.linear;
                     let spaced = sampling.taps();
                     for (axis, (taps, spaced)) in taps.iter_mut().zip(&spaced).enumerate() {
                         *taps = taps.through(spaced, sampling.from()[axis])?;
