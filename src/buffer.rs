@@ -19,6 +19,10 @@ pub(crate) fn missing<T>(what: &str, len: usize) -> Error {
 
 /// Whether something is left beside a buffer of so many bytes.
 fn something_is_left(bytes: usize) -> bool {
+    #[cfg(test)]
+    if !scarce::allowed() {
+        return false;
+    }
     bytes < LARGE || Vec::<u8>::new().try_reserve_exact(LARGE).is_ok()
 }
 
@@ -37,10 +41,18 @@ pub(crate) fn with_room<T>(what: &str, len: usize) -> Result<Vec<T>> {
     Ok(values)
 }
 
+/// Makes room in a vector that grows again and again.
+pub(crate) fn grow<T>(values: &mut Vec<T>, what: &str, more: usize) -> Result<()> {
+    match values.try_reserve(more) {
+        Ok(()) if something_is_left(0) => Ok(()),
+        _ => Err(missing::<T>(what, values.len().saturating_mul(2))),
+    }
+}
+
 /// Adds a value to a vector that grows.
 pub(crate) fn push<T>(values: &mut Vec<T>, what: &str, value: T) -> Result<()> {
     if values.len() == values.capacity() {
-        values.try_reserve(1).map_err(|_| missing::<T>(what, values.len().saturating_mul(2)))?;
+        grow(values, what, 1)?;
     }
     values.push(value);
     Ok(())
@@ -186,6 +198,30 @@ pub(crate) fn concatenate<A: Copy, D: RemoveAxis>(
         values.extend(other.by_ref().take(second.len() / outer).copied());
     }
     Ok(shaped(shape, values))
+}
+
+/// For tests: a system that has no memory from some request on.
+#[cfg(test)]
+pub(crate) mod scarce {
+    use std::cell::Cell;
+
+    thread_local! {
+        static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    /// As long as `work` runs, the calling thread's request after so many others fails, and only that one.
+    pub(crate) fn with<T>(requests: usize, work: impl FnOnce() -> T) -> T {
+        LEFT.set(requests);
+        let result = work();
+        LEFT.set(usize::MAX);
+        result
+    }
+
+    pub(crate) fn allowed() -> bool {
+        let left = LEFT.get();
+        LEFT.set(if left == 0 { usize::MAX } else { left.saturating_sub(usize::from(left < usize::MAX)) });
+        left > 0
+    }
 }
 
 #[cfg(test)]

@@ -74,7 +74,8 @@ pub struct PlanOptions {
     pub mirroring: bool,
     /// How overlapping tiles are weighed.
     pub blending: Blending,
-    /// Bytes that a run may need beside the caller's buffers; `None`: what the machine has.
+    /// Bytes that a run may need beside the caller's buffers; `None`: what the process may still take, which
+    /// counts in any case.
     pub memory_budget: Option<u64>,
     /// Whether to apply the postprocessing that comes with the model; where none does, nothing happens.
     /// nnU-Net's own predictions are without it.

@@ -292,4 +292,6 @@ fn previous_labels(stage: &mut Plan, volume: &Volume, run: &mut Run) -> Result<V
 #[cfg(test)]
 mod device_tests;
 #[cfg(test)]
+mod lack_tests;
+#[cfg(test)]
 mod tests;

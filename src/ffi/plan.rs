@@ -120,7 +120,8 @@ pub struct vxs_plan_options {
     /// `VXS_BLENDING_MODEL` by default.
     pub blending: i32,
     /// Bytes of memory that a run may need, beside the caller's buffers. A larger need is refused before
-    /// anything is computed. 0 (default): what the machine has.
+    /// anything is computed. 0 (default): what the process may still take
+    /// (docs/memory.md), which counts in any case.
     pub memory_budget: u64,
     /// `VXS_POSTPROCESS_OFF` by default.
     pub postprocess: i32,

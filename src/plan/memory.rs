@@ -162,3 +162,34 @@ impl Plan {
         self.weight_bytes + 4 * patch + preprocess.max(run).max(end + workspace)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::memory_left;
+    use crate::recipe::Recipe;
+
+    #[test]
+    fn a_budget_is_looked_at_before_a_large_tile_is_made() {
+        // Its window alone has a terabyte, so that making anything first would end this test.
+        let model = Model::for_tests(Recipe::for_tests([1 << 13, 1 << 13, 1 << 12]), 2);
+        for memory_budget in [Some(64 << 20), None] {
+            let options = PlanOptions { memory_budget, ..PlanOptions::default() };
+            let Err(Error::MemoryBudget { budget, needed }) = Plan::new(&model, &options) else {
+                panic!("a plan of terabytes was made");
+            };
+            assert!(needed > 1 << 40);
+            assert!(budget <= memory_budget.unwrap_or(u64::MAX));
+        }
+    }
+
+    #[test]
+    fn what_is_there_already_needs_no_room() {
+        assert!(check_budget(Some(10), 10, 0).is_ok());
+        assert!(matches!(check_budget(Some(10), 11, 5), Err(Error::MemoryBudget { budget: 10, needed: 11 })));
+        if let Some(left) = memory_left() {
+            assert!(check_budget(None, left + (1 << 40), 2 << 40).is_ok());
+            assert!(check_budget(None, left + (2 << 40), 1 << 40).is_err());
+        }
+    }
+}

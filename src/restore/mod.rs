@@ -177,7 +177,7 @@ impl<'a, S: Score> Restorer<'a, S> {
             self.restore(slab, maps, receive, run)?;
             ready -= slab;
         }
-        Ok(())
+        self.sources.last_mut().map_or(Ok(()), Source::forget)
     }
 
     /// Restores the next `planes` planes.

@@ -66,7 +66,7 @@ impl Scheme {
                 Change::Spaced(None) => {}
                 Change::Spaced(Some(back)) => {
                     let sampling = &back.linear;
-                    let spaced = sampling.taps();
+                    let spaced = sampling.taps()?;
                     for (axis, (taps, spaced)) in taps.iter_mut().zip(&spaced).enumerate() {
                         *taps = taps.through(spaced, sampling.from()[axis])?;
                     }
@@ -92,16 +92,11 @@ impl<S: Score> Source<S> {
         Ok(Source { scheme, before: None, planes, first: 0, all: from[0], to, threads })
     }
 
-    /// Takes the next planes; those that nothing needs any more are forgotten.
+    /// Takes the next planes.
     pub(super) fn push(&mut self, planes: Array4<S>) -> Result<()> {
         match self.scheme {
             Scheme::Taps(_) => {
-                let count = self.planes.dim().1;
-                if count > 0 {
-                    self.first = self.end() - 1;
-                    let last = self.planes.slice_axis(Axis(1), (count - 1..count).into());
-                    self.before = Some(buffer::copy(SCORES, &last)?);
-                }
+                self.forget()?;
                 self.planes = planes;
             }
             Scheme::Whole(rule, separate) => {
@@ -113,6 +108,20 @@ impl<S: Score> Source<S> {
                     self.all = self.to[0];
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Forgets planes that nothing needs any more, once all is restored that they allow: only the last one lies beside
+    /// those that come next.
+    pub(super) fn forget(&mut self) -> Result<()> {
+        let (classes, count, rows, columns) = self.planes.dim();
+        if count > 0 && matches!(self.scheme, Scheme::Taps(_)) {
+            let last = self.planes.slice_axis(Axis(1), (count - 1..count).into());
+            let last = buffer::copy(SCORES, &last)?;
+            self.first = self.end() - 1;
+            self.before = Some(last);
+            self.planes = Array4::default((classes, 0, rows, columns));
         }
         Ok(())
     }

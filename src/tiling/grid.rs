@@ -1,5 +1,7 @@
 //! Where the tiles of a sliding window lie.
 
+use std::sync::Arc;
+
 use ndarray::{ArrayView4, s};
 
 use super::sliding;
@@ -16,7 +18,7 @@ const MOST_TILES: f64 = 1e7;
 pub struct TileGrid {
     image: [usize; 3],
     patch: [usize; 3],
-    starts: [Vec<usize>; 3],
+    starts: Arc<[Vec<usize>; 3]>,
 }
 
 impl TileGrid {
@@ -51,7 +53,7 @@ impl TileGrid {
             let place = |index: usize| (distance * index as f64).round_ties_even() as usize;
             buffer::collect("the places of tiles", (0..=intervals as usize).map(place))
         });
-        Ok(TileGrid { image, patch, starts: [planes?, rows?, columns?] })
+        Ok(TileGrid { image, patch, starts: Arc::new([planes?, rows?, columns?]) })
     }
 
     /// Tiles as MONAI's sliding window places them, at least these shares of a tile overlapping.
@@ -59,7 +61,7 @@ impl TileGrid {
     /// # Errors
     /// As [`sliding::starts`].
     pub fn overlapping(image: [usize; 3], patch: [usize; 3], overlap: [f64; 3]) -> Result<Self> {
-        Ok(TileGrid { image, patch, starts: sliding::starts(image, patch, overlap)? })
+        Ok(TileGrid { image, patch, starts: Arc::new(sliding::starts(image, patch, overlap)?) })
     }
 
     /// The image's own shape.
@@ -96,7 +98,7 @@ impl TileGrid {
 
     /// The first voxel of a tile in the padded image. The last axis varies fastest.
     pub fn tile(&self, index: usize) -> [usize; 3] {
-        let [planes, rows, columns] = &self.starts;
+        let [planes, rows, columns] = &*self.starts;
         let (rest, column) = (index / columns.len(), index % columns.len());
         [planes[rest / rows.len()], rows[rest % rows.len()], columns[column]]
     }

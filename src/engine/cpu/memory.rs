@@ -32,6 +32,8 @@ impl Memory {
         let layout = Layout::from_size_align(bytes.saturating_add(LINE), PLAIN).ok();
         // SAFETY: the layout isn't empty.
         let allocation = layout.and_then(|layout| NonNull::new(unsafe { alloc_zeroed(layout) }));
+        #[cfg(test)]
+        let allocation = allocation.filter(|_| buffer::scarce::allowed());
         match (allocation, layout) {
             (Some(allocation), Some(layout)) => {
                 let ahead = allocation.align_offset(LINE);

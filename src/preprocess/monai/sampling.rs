@@ -16,6 +16,9 @@ const NEGLIGIBLE: f64 = 1e-9;
 /// fuses multiplications and additions.
 const FUSED_FROM: usize = 400;
 
+/// What its memory is for, in errors.
+const LINE: &str = "where voxels lie along an axis";
+
 /// What lies beyond the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outside {
@@ -125,17 +128,24 @@ impl Sampling {
     }
 
     /// Linear interpolation, one axis after the other.
-    pub fn taps(&self) -> [AxisTaps; 3] {
-        [0, 1, 2]
-            .map(|axis| if self.single { self.axis_taps::<f32>(axis) } else { self.axis_taps::<f64>(axis) })
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn taps(&self) -> Result<[AxisTaps; 3]> {
+        let axis =
+            |axis| if self.single { self.axis_taps::<f32>(axis) } else { self.axis_taps::<f64>(axis) };
+        Ok([axis(0)?, axis(1)?, axis(2)?])
     }
 
     /// The nearest input of each output along each axis, halves to even; `None` outside of an image that zeros
     /// surround. As [`Sampling::taps`], it leaves out the [`Sampling::skew`].
-    pub fn nearest_taps(&self) -> [Vec<Option<usize>>; 3] {
-        [0, 1, 2].map(|axis| {
-            if self.single { self.axis_nearest::<f32>(axis) } else { self.axis_nearest::<f64>(axis) }
-        })
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn nearest_taps(&self) -> Result<[Vec<Option<usize>>; 3]> {
+        let axis =
+            |axis| if self.single { self.axis_nearest::<f32>(axis) } else { self.axis_nearest::<f64>(axis) };
+        Ok([axis(0)?, axis(1)?, axis(2)?])
     }
 
     /// Resamples an image by linear interpolation, on up to `threads` threads; the result doesn't depend on
@@ -145,7 +155,7 @@ impl Sampling {
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn linear(&self, image: ArrayView3<f32>, threads: usize) -> Result<Array3<f32>> {
         match (self.skew() > NEGLIGIBLE, self.single) {
-            (false, _) => resample_linear(image, &self.taps(), self.single, threads),
+            (false, _) => resample_linear(image, &self.taps()?, self.single, threads),
             (true, true) => self.skewed_linear::<f32>(image, threads),
             (true, false) => self.skewed_linear::<f64>(image, threads),
         }
@@ -164,16 +174,19 @@ impl Sampling {
         threads: usize,
     ) -> Result<Array3<T>> {
         match (self.skew() > 0.0, self.single) {
-            (false, _) => resample_nearest(labels, &self.nearest_taps(), outside, threads),
+            (false, _) => resample_nearest(labels, &self.nearest_taps()?, outside, threads),
             (true, true) => self.skewed_nearest::<T, f32>(labels, outside, threads),
             (true, false) => self.skewed_nearest::<T, f64>(labels, outside, threads),
         }
     }
 
-    fn axis_taps<R: Real>(&self, axis: usize) -> AxisTaps {
-        let taps = self.line::<R>(axis).into_iter().map(|at| self.tap(axis, at));
-        let (between, weights) = taps.map(|(between, weights)| (between, weights.map(Real::wide))).unzip();
-        AxisTaps { between, weights }
+    fn axis_taps<R: Real>(&self, axis: usize) -> Result<AxisTaps> {
+        let line = self.line::<R>(axis)?;
+        let taps = || line.iter().map(|&at| self.tap(axis, at));
+        Ok(AxisTaps {
+            between: buffer::collect(LINE, taps().map(|(between, _)| between))?,
+            weights: buffer::collect(LINE, taps().map(|(_, weights)| weights.map(Real::wide)))?,
+        })
     }
 
     /// The two inputs around a coordinate, and their weights.
@@ -189,8 +202,9 @@ impl Sampling {
         (between, [weight(low, low + 1.0 - at), weight(low + 1.0, at - low)])
     }
 
-    fn axis_nearest<R: Real>(&self, axis: usize) -> Vec<Option<usize>> {
-        self.line::<R>(axis).into_iter().map(|at| self.nearest_index(axis, at)).collect()
+    fn axis_nearest<R: Real>(&self, axis: usize) -> Result<Vec<Option<usize>>> {
+        let line = self.line::<R>(axis)?;
+        buffer::collect(LINE, line.into_iter().map(|at| self.nearest_index(axis, at)))
     }
 
     #[inline]
@@ -202,10 +216,10 @@ impl Sampling {
     }
 
     /// The coordinates along an axis, as they are where the other axes don't matter.
-    fn line<R: Real>(&self, axis: usize) -> Vec<R> {
+    fn line<R: Real>(&self, axis: usize) -> Result<Vec<R>> {
         let [theta, shift] = [self.theta[axis][axis], self.theta[axis][3]].map(R::of);
-        let base = base::<R>(self.to[axis], self.align_corners);
-        base.into_iter().map(|base| self.index(axis, base * theta + shift)).collect()
+        let base = base::<R>(self.to[axis], self.align_corners)?;
+        buffer::collect(LINE, base.into_iter().map(|base| self.index(axis, base * theta + shift)))
     }
 
     /// An input index from a normalised coordinate.
@@ -259,7 +273,8 @@ impl Sampling {
         threads: usize,
         set: impl Fn([R; 3], &mut T) + Sync,
     ) -> Result<Array3<T>> {
-        let [planes, rows, columns] = self.to.map(|length| base::<R>(length, self.align_corners));
+        let base = |axis: usize| base::<R>(self.to[axis], self.align_corners);
+        let (planes, rows, columns) = (base(0)?, base(1)?, base(2)?);
         let theta = self.theta.map(|row| row.map(R::of));
         let fused = self.to.iter().product::<usize>() * 12 >= FUSED_FROM;
         let mut out = buffer::array("a resampled image", self.to, initial)?;
@@ -323,10 +338,10 @@ fn normalised<R: Real>(
 }
 
 /// `affine_grid`'s coordinates of an axis's voxels, from −1 to 1.
-fn base<R: Real>(length: usize, align_corners: bool) -> Vec<R> {
+fn base<R: Real>(length: usize, align_corners: bool) -> Result<Vec<R>> {
     let number = |index: usize| R::of(index as f64);
     if length <= 1 {
-        return vec![R::of(0.0); length];
+        return buffer::filled(LINE, length, R::of(0.0));
     }
     let step = R::of(2.0) / number(length - 1);
     let place = |index: usize| match index < length / 2 {
@@ -334,7 +349,7 @@ fn base<R: Real>(length: usize, align_corners: bool) -> Vec<R> {
         false => (R::of(0.0) - step).fused(number(length - 1 - index), R::of(1.0)),
     };
     let inside = |value: R| if align_corners { value } else { value * number(length - 1) / number(length) };
-    (0..length).map(|index| inside(place(index))).collect()
+    buffer::collect(LINE, (0..length).map(|index| inside(place(index))))
 }
 
 #[cfg(test)]
@@ -353,11 +368,11 @@ mod tests {
         let near = |a: &[[f64; 2]], b: &[[f64; 2]]| {
             a.as_flattened().iter().zip(b.as_flattened()).all(|(a, b)| (a - b).abs() < 1e-12)
         };
-        let [_, _, border] = doubled(Outside::Border).taps();
+        let [_, _, border] = doubled(Outside::Border).taps().unwrap();
         assert_eq!(border.between[0], [0, 1]);
         assert_eq!(border.between[7], [2, 2]);
         assert!(near(&border.weights[..3], &[[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]]));
-        let [_, _, zeros] = doubled(Outside::Zeros).taps();
+        let [_, _, zeros] = doubled(Outside::Zeros).taps().unwrap();
         assert!(near(
             &[zeros.weights[0], zeros.weights[6], zeros.weights[7]],
             &[[0.0, 0.5], [0.5, 0.0], [0.0, 0.0]]
