@@ -42,7 +42,8 @@ fn main() {
     let found: Value = match what.as_str() {
         "compare" => {
             let options = CompareOptions { pairs: None, tolerance: Some(numbers[6]), threads };
-            let found = compare(&labels, &volume(1, DType::U8), &options).expect("label maps");
+            let found =
+                compare(&labels, &volume(1, DType::U8), &options, &mut Run::default()).expect("label maps");
             found
                 .iter()
                 .map(|one| {

@@ -52,8 +52,12 @@ pub mod task;
 pub mod tiling;
 pub mod volume;
 
+mod buffer;
+mod floating_point;
 mod parallel;
+mod platform;
 #[cfg(test)]
 mod reference;
+mod threads;
 
 pub use error::{Error, Result};

@@ -2,6 +2,8 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use crate::floating_point::as_host;
+
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
@@ -32,6 +34,7 @@ pub(crate) fn write(level: Level, message: impl FnOnce() -> String) {
     if let Some((least, receiver)) = &*receiver
         && level >= *least
     {
-        receiver(level, &message());
+        let message = message();
+        as_host(|| receiver(level, &message));
     }
 }

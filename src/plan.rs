@@ -1,6 +1,10 @@
 //! A model made ready for a device: what will run, with which settings, and what it will need, all known
 //! before a volume comes.
 
+mod memory;
+
+pub(crate) use memory::check_budget;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,19 +12,19 @@ use half::f16;
 use ndarray::Array3;
 use serde_json::json;
 
+use crate::buffer;
 use crate::engine::{Asleep, Device, DeviceOptions, Engine, Extent, Machine, Order};
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::labels::LabelBuffer;
 use crate::log::{self, Level};
 use crate::model::Model;
 use crate::network::Network;
-use crate::preprocess::normalize::Normalization;
 use crate::progress::{Cancel, Run};
-use crate::recipe::{Back, Cleanup, Placement, Recipe, Step, Sums, Tiling, Weights};
-use crate::restore::{MapBuffer, Restorer, components};
-use crate::segment::ahead::IN_FLIGHT;
-use crate::segment::{MemoryStep, RELEASED_AT_ONCE, RunReport, segment};
-use crate::tiling::{Blend, TileGrid, sliding, window};
+use crate::recipe::{Placement, Recipe, Sums, Tiling, Weights};
+use crate::restore::MapBuffer;
+use crate::segment::{MemoryStep, RunReport, segment};
+use crate::tiling::{TileGrid, sliding, window};
 use crate::volume::{Geometry, Volume};
 
 /// More voxels than any machine's memory holds scores of; counting bytes stays exact below it.
@@ -70,7 +74,8 @@ pub struct PlanOptions {
     pub mirroring: bool,
     /// How overlapping tiles are weighed.
     pub blending: Blending,
-    /// Bytes that a run may need beside the caller's buffers; `None`: what the machine has.
+    /// Bytes that a run may need beside the caller's buffers; `None`: what the process may still take, which
+    /// counts in any case.
     pub memory_budget: Option<u64>,
     /// Whether to apply the postprocessing that comes with the model; where none does, nothing happens.
     /// nnU-Net's own predictions are without it.
@@ -129,7 +134,7 @@ pub struct Plan {
     pub(crate) previous: Option<Box<Plan>>,
     /// The other members of an ensemble.
     pub(crate) others: Vec<Plan>,
-    pub(crate) window: Array3<f32>,
+    pub(crate) window: Arc<Array3<f32>>,
     pub(crate) threads: usize,
     pub(crate) placement: Placement,
     pub(crate) mirror: Vec<usize>,
@@ -156,14 +161,21 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for settings that make no sense, 3xx when the device or its runtime can't be
-    /// used, [`Error::Cancelled`], [`Error::MemoryBudget`] when the budget is too small for the weights alone, and
-    /// what is wrong with the model's postprocessing when it is asked for.
+    /// used, [`Error::Cancelled`], [`Error::MemoryBudget`], before anything large is made, when the budget is too small for
+    /// any run, [`Error::OutOfMemory`], and what is wrong with the model's postprocessing when it is asked for.
     pub fn new(model: &Model, options: &PlanOptions) -> Result<Self> {
+        let _ours = Ours::enter();
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             1..=1024 => options.threads,
             other => return Err(Error::argument("options.threads", other, "0 to 1024")),
         };
+        memory::check_plan(model, options, threads)?;
+        Self::make(model, options, threads)
+    }
+
+    /// As [`Plan::new`], for what was held against the memory before.
+    fn make(model: &Model, options: &PlanOptions, threads: usize) -> Result<Self> {
         let (tile, device) = (model.recipe.tiling.patch, options.device.resolve());
         let cancel = options.cancel.clone();
         let engines_on = |device: Device, precision: Precision| -> Result<Vec<_>> {
@@ -189,8 +201,9 @@ impl Plan {
             Err(error) if gpu && options.device_options.fallback && !matches!(error, Error::Cancelled) => {
                 log::write(Level::Warning, || format!("the CPU runs the network: {error}"));
                 let device = Device::Cpu;
-                let engines = engines_on(device, Precision::F32)?;
                 let on_cpu = PlanOptions { device, ..options.clone() };
+                memory::check_plan(model, &on_cpu, threads)?;
+                let engines = engines_on(device, Precision::F32)?;
                 let mut plan = Self::with_engines(model, &on_cpu, engines, Precision::F32, threads)?;
                 plan.fallback = Some(error.to_string());
                 Ok(plan)
@@ -228,10 +241,9 @@ impl Plan {
         let mut first_stage = PlanOptions { postprocess: false, ..options.clone() };
         let own = engines.iter().map(|engine| engine.device_bytes()).sum::<u64>();
         first_stage.device_options.memory_budget = less(options.device_options.memory_budget, own);
-        let width = if precision == Precision::F16 { 2 } else { 4 };
-        let parameters = |network: &Arc<Network>| (network.parameters() * width) as u64;
+        let of_network = |network: &Arc<Network>| memory::weight_bytes(network, precision);
         let mut stage = |model: &Model| -> Result<Plan> {
-            let plan = Plan::new(model, &first_stage)?;
+            let plan = Plan::make(model, &first_stage, threads)?;
             let budget = &mut first_stage.device_options.memory_budget;
             *budget = less(*budget, plan.device_bytes());
             Ok(plan)
@@ -245,7 +257,7 @@ impl Plan {
             engines,
             previous,
             others,
-            window: weights(tiling, options.blending)?,
+            window: Arc::new(weights(tiling, options.blending)?),
             threads,
             placement,
             mirror: if options.mirroring { tiling.mirror.clone() } else { Vec::new() },
@@ -260,14 +272,9 @@ impl Plan {
             memory_budget: options.memory_budget,
             device_budget: options.device_options.memory_budget,
             memory_step: if narrowed { MemoryStep::OneTile } else { MemoryStep::None },
-            weight_bytes: shared_bytes + model.networks.iter().map(parameters).sum::<u64>(),
+            weight_bytes: shared_bytes + model.networks.iter().map(of_network).sum::<u64>(),
         };
-        match plan.memory_budget {
-            Some(budget) if budget < plan.weight_bytes => {
-                Err(Error::MemoryBudget { budget, needed: plan.weight_bytes })
-            }
-            _ => Ok(plan),
-        }
+        Ok(plan)
     }
 
     /// Segments a volume into labels on its own grid, and fills the maps that are asked for. On any error the
@@ -283,6 +290,7 @@ impl Plan {
         maps: &mut [MapBuffer],
         run: &mut Run,
     ) -> Result<RunReport> {
+        let _ours = Ours::enter();
         if volume.channels() != self.channels.len() {
             let count = |n: usize| if n == 1 { "1 channel".into() } else { format!("{n} channels") };
             let expected = format!("{} ({})", count(self.channels.len()), self.channels.join(", "));
@@ -294,11 +302,7 @@ impl Plan {
         }
         let slabs = self.map_bytes(volume.geometry(), maps.len());
         let needed = self.report(volume.geometry())?.host_peak_bytes + slabs;
-        let machine = crate::ffi::physical_memory();
-        let budget = self.memory_budget.unwrap_or(u64::MAX).min(machine.unwrap_or(u64::MAX));
-        if needed > budget {
-            return Err(Error::MemoryBudget { budget, needed });
-        }
+        check_budget(self.memory_budget, needed, self.held_bytes())?;
         let result = segment(self, volume, labels, maps, run);
         if result.is_err() {
             maps.iter_mut().for_each(MapBuffer::clear);
@@ -339,7 +343,7 @@ impl Plan {
     pub fn trim(&mut self) -> Result<()> {
         self.engines.iter_mut().try_for_each(|engine| engine.trim())?;
         self.previous.as_deref_mut().into_iter().chain(&mut self.others).try_for_each(Plan::trim)?;
-        crate::ffi::return_freed_memory();
+        crate::platform::return_freed_memory();
         Ok(())
     }
 
@@ -412,13 +416,6 @@ impl Plan {
         })
     }
 
-    /// What maps need beside the caller's buffers, on this grid.
-    fn map_bytes(&self, geometry: &Geometry, maps: usize) -> u64 {
-        let shape = self.recipe.axes(geometry).apply(geometry.shape);
-        Restorer::<f16>::bytes(self.classes, shape, maps, self.threads)
-            - Restorer::<f16>::bytes(self.classes, shape, 0, self.threads)
-    }
-
     /// What the engines keep from tile to tile, those of earlier stages and members too.
     pub(crate) fn workspace_bytes(&self) -> u64 {
         let earlier = self.previous.as_deref().into_iter().chain(&self.others);
@@ -477,58 +474,6 @@ impl Plan {
         own + earlier.map(Plan::device_bytes).sum::<u64>()
     }
 
-    /// The largest of the needs of the stages; weights and the window stay all the time.
-    fn peak_bytes(&self, shape: [usize; 3], network: [usize; 3]) -> u64 {
-        let count = |shape: [usize; 3]| shape.iter().map(|&n| n as u64).product::<u64>();
-        let (voxels, image, patch) = (count(shape), count(network), count(self.recipe.tiling.patch));
-        let (channels, classes) = (self.channels.len() as u64, self.classes as u64);
-        let masked = |rule: &Normalization| matches!(rule, Normalization::ZScore { masked: true });
-        let masks = self.recipe.steps.iter().any(|step| match step {
-            Step::Normalize(rules) => rules.iter().any(masked) || self.previous.is_some(),
-            _ => false,
-        });
-        // nnU-Net's resampling holds one channel at a time in f64, resampled along the first axis or along the
-        // others; MONAI's holds none.
-        let partly = count([shape[0], network[1], network[2]]).min(count([network[0], shape[1], shape[2]]));
-        let wide = if self.recipe.resample().is_some() { 8 * partly } else { 0 };
-        let copies = channels + u64::from(channels > 1);
-        let resampling = if shape == network { 0 } else { 4 * copies * image + wide };
-        let preprocess = 4 * channels * voxels + u64::from(masks) * 2 * voxels + resampling;
-        let size = self.recipe.tiling.patch;
-        let sums = |planes: usize| {
-            let image = [planes.min(network[0]), network[1], network[2]];
-            match self.recipe.tiling.sums {
-                Sums::Half => Blend::<f16>::bytes(self.classes, image, size),
-                Sums::Single => Blend::<f32>::bytes(self.classes, image, size),
-            }
-        };
-        // The planes that leave the sums are a copy for the time of their restoring, and for several folds one more.
-        let folds = self.engines.len() as u64;
-        let field = folds * sums(network[0]) + folds.min(2) * sums(RELEASED_AT_ONCE);
-        let inputs = self.inputs as u64;
-        let tiles = patch * self.tile_batch() as u64;
-        let overlapped = self.engines.iter().any(|engine| engine.runs_elsewhere());
-        let in_flight = if overlapped { IN_FLIGHT as u64 * tiles * (inputs + classes) } else { 0 };
-        let tile = 4 * (in_flight + tiles * (inputs + classes) * if self.mirror.is_empty() { 1 } else { 2 });
-        // Each engine keeps its memory from tile to tile.
-        let workspace = ENGINE_BYTES * self.engines.len() as u64
-            + self.engines.iter().map(|engine| engine.workspace_bytes()).sum::<u64>();
-        let decided_there = matches!(self.recipe.back, Back::Labels | Back::InterpolatedLabels);
-        let decided = if decided_there { network } else { shape };
-        let labels = Restorer::<f16>::bytes(self.classes, decided, 0, self.threads);
-        // Labels with a mark for near ties, on both grids at once.
-        let back = if decided_there { 3 * (image + voxels) } else { 0 };
-        let run = 4 * inputs * image + field + labels + tile + workspace;
-        let of_rule = |cleanup: &Cleanup| {
-            let shape = if cleanup.on_network_grid { network } else { shape };
-            cleanup.rule.bytes(shape) + 2 * count(shape)
-        };
-        let cleanup = self.recipe.cleanup.iter().map(of_rule).max().unwrap_or(0);
-        let postprocess = if self.postprocess { 2 * voxels + components::bytes(shape) } else { 0 };
-        let end = back.max(cleanup).max(postprocess);
-        self.weight_bytes + 4 * patch + preprocess.max(run).max(end + workspace)
-    }
-
     /// What runs where, as JSON.
     pub fn describe(&self) -> serde_json::Value {
         let mut left: BTreeMap<&str, usize> = BTreeMap::new();
@@ -567,11 +512,11 @@ fn weights(tiling: &Tiling, blending: Blending) -> Result<Array3<f32>> {
         (Blending::Gaussian, Weights::Constant) => Weights::Gaussian,
         (Blending::Gaussian, gaussian) => gaussian,
     };
-    let half = |window: Array3<f16>| Ok(window.mapv(f16::to_f32));
+    let half = |window: Array3<f16>| buffer::map("the weights of a tile's voxels", &window, f16::to_f32);
     match wanted {
-        Weights::Gaussian if tiling.slices => half(window::gaussian2d([tiling.patch[1], tiling.patch[2]])),
-        Weights::Gaussian => half(window::gaussian(tiling.patch)),
-        Weights::Constant => Ok(Array3::ones(tiling.patch)),
+        Weights::Gaussian if tiling.slices => half(window::gaussian2d([tiling.patch[1], tiling.patch[2]])?),
+        Weights::Gaussian => half(window::gaussian(tiling.patch)?),
+        Weights::Constant => buffer::array("the weights of a tile's voxels", tiling.patch, 1.0),
         Weights::MonaiGaussian(sigma_scale) => sliding::importance(tiling.patch, sigma_scale),
     }
 }

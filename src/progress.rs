@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
+use crate::floating_point::as_host;
 
 /// A flag that stops a run within one tile. Clones share the flag; any thread may set it.
 #[derive(Clone, Debug, Default)]
@@ -124,6 +125,11 @@ impl<'a> Run<'a> {
         self.report(&Progress { stage, fraction: self.fraction, tiles_done, tiles })
     }
 
+    /// The flag that stops it.
+    pub(crate) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
     /// Stops a run that is to be cancelled, without a report.
     ///
     /// # Errors
@@ -135,7 +141,7 @@ impl<'a> Run<'a> {
     fn report(&mut self, progress: &Progress) -> Result<()> {
         self.check()?;
         if let Some(receiver) = &mut self.receiver
-            && !receiver(progress)
+            && !as_host(|| receiver(progress))
         {
             return Err(Error::Cancelled);
         }

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::nifti::Reader;
-use crate::preprocess::monai::{CropForeground, MonaiIntensity, Padding, Spacing, SpatialPad};
+use crate::preprocess::monai::{CropForeground, Grid, MonaiIntensity, Padding, Spacing, SpatialPad};
 use crate::preprocess::normalize::Normalization;
 use crate::preprocess::resample::{Orders, resampled_shape, separate_axis};
 use crate::restore::LargestComponents;
@@ -304,6 +304,13 @@ impl Recipe {
         map.flipped(flip).transposed(order)
     }
 
+    /// A volume's grid along the network's axes, as MONAI's steps begin with it.
+    pub fn grid(&self, geometry: &Geometry) -> Grid {
+        let straight = self.steps.iter().any(|step| matches!(step, Step::Space(spacing) if spacing.straight));
+        let grid = if straight { Grid::new(&geometry.clone().straightened()) } else { Grid::new(geometry) };
+        grid.turned(&self.axes(geometry))
+    }
+
     /// The order of the network's axes among (x, y, z).
     pub fn order(&self) -> [usize; 3] {
         match self.steps.first() {
@@ -317,12 +324,14 @@ impl Recipe {
     /// # Errors
     /// [`crate::Error::Geometry`] for a grid that a step can't change.
     pub fn network_shape(&self, geometry: &Geometry) -> Result<[usize; 3]> {
-        let mut grid = self.axes(geometry).grid(geometry);
+        let mut grid = self.grid(geometry);
         for step in &self.steps {
             match step {
-                Step::Resample(resample) => grid.shape = resample.shape(grid.shape, grid.spacing),
-                Step::Space(spacing) => grid = spacing.grid(&grid)?,
-                Step::Pad { pad, .. } => grid.shape = pad.window(grid.shape).shape(),
+                Step::Resample(resample) => {
+                    grid.shape = resample.shape(grid.shape, self.axes(geometry).apply(geometry.spacing));
+                }
+                Step::Space(spacing) => grid = spacing.forward(&grid)?.grid,
+                Step::Pad { pad, .. } => grid = grid.cut(&pad.window(grid.shape)),
                 _ => {}
             }
         }

@@ -29,8 +29,11 @@ pub fn record(
     let geometry = volume.geometry();
     let planned = plan.report(geometry)?;
     let mut hash = Sha256::new();
-    labels.each_row(|row| {
-        hash.update(row.iter().flat_map(|&label| (label as u16).to_le_bytes()).collect::<Vec<u8>>());
+    labels.each_part(|labels| {
+        let mut bytes = [0; 2 * LabelBuffer::PART];
+        let parts = bytes.as_chunks_mut().0.iter_mut();
+        parts.zip(labels).for_each(|(bytes, &label)| *bytes = (label as u16).to_le_bytes());
+        hash.update(&bytes[..2 * labels.len()]);
     });
     let finished = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Ok(json!({

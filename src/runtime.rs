@@ -201,7 +201,7 @@ fn find(path: Option<&Path>) -> Result<(PathBuf, String)> {
         places.push(path.into());
     } else if let Some(path) = std::env::var_os("VOXSEG_ORT_LIBRARY") {
         places.push(path.into());
-    } else if let Some(folder) = crate::ffi::library_folder() {
+    } else if let Some(folder) = crate::platform::library_folder() {
         places.push(folder.join("onnxruntime"));
         places.push(folder);
     }

@@ -6,8 +6,9 @@ mod infer;
 use std::time::Instant;
 
 use half::f16;
-use ndarray::{Array3, Array4, Axis, s};
+use ndarray::{Array3, Axis, s};
 
+use crate::buffer;
 use crate::error::Result;
 use crate::labels::LabelBuffer;
 use crate::plan::Plan;
@@ -22,6 +23,10 @@ use crate::volume::{DType, Layout, Volume};
 pub use infer::MemoryStep;
 pub(crate) use infer::RELEASED_AT_ONCE;
 use infer::{Planes, infer};
+
+/// What their memory is for, in errors.
+const LABELS: &str = "labels";
+const MAP: &str = "a map on the network's grid";
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -91,9 +96,9 @@ fn segment_in<S: Score>(
     let mut restorer = Restorer::new(&recipe, &way, plan.classes, shape, fields, threads)?;
     maps.iter_mut().for_each(MapBuffer::begin);
     let wanted: Vec<Map> = maps.iter().map(|map| map.map()).collect();
-    let mut here = MapsHere::new(&recipe, &way, shape, maps);
+    let mut here = MapsHere::new(&recipe, &way, shape, maps)?;
     let activated = recipe.back == Back::Probabilities;
-    let labelling = if wanted.is_empty() { restorer.labelling(activated) } else { None };
+    let labelling = if wanted.is_empty() { restorer.labelling(activated)? } else { None };
     infer::<S>(plan, image, labelling.as_ref(), run, &mut report, |planes, run| match planes {
         Planes::Labels(labels, near_ties) => {
             restorer.push_labels(&labels, near_ties);
@@ -101,14 +106,14 @@ fn segment_in<S: Score>(
         }
         Planes::Scores(mut planes) => {
             if activated {
-                activate(&mut planes, &recipe.decision, threads);
+                activate(&mut planes, &recipe.decision, threads)?;
             }
             restorer.push(planes, &wanted, &mut |map, plane, values| here.receive(map, plane, values), run)
         }
     })?;
 
     let ending = Instant::now();
-    here.finish(threads);
+    here.finish(threads)?;
     let mut restored = restorer.finish()?;
     for cleanup in recipe.cleanup.iter().filter(|cleanup| cleanup.on_network_grid) {
         run.check()?;
@@ -116,10 +121,10 @@ fn segment_in<S: Score>(
     }
     let mut start = way.kept().start;
     if matches!(recipe.back, Back::Labels | Back::InterpolatedLabels) {
-        restored = bring_back(restored.labels, &way, recipe.back, threads);
+        restored = bring_back(restored.labels, &way, recipe.back, threads)?;
         start = [0; 3];
     } else if let Some(label) = outside(&recipe) {
-        restored.labels = surrounded(restored.labels, &way, label);
+        restored.labels = surrounded(restored.labels, &way, label)?;
         start = [0; 3];
     }
     for cleanup in recipe.cleanup.iter().filter(|cleanup| !cleanup.on_network_grid) {
@@ -129,7 +134,7 @@ fn segment_in<S: Score>(
     if plan.postprocess {
         for rule in &recipe.postprocess {
             run.check()?;
-            keep_largest(&mut restored.labels, rule);
+            keep_largest(&mut restored.labels, rule)?;
         }
     }
     run.finished(report.tiles)?;
@@ -137,7 +142,7 @@ fn segment_in<S: Score>(
     report.near_ties = restored.near_ties;
     report.restore_seconds += ending.elapsed().as_secs_f64();
     report.total_seconds = started.elapsed().as_secs_f64();
-    report.process_peak_bytes = crate::ffi::peak_memory();
+    report.process_peak_bytes = crate::platform::peak_memory();
     Ok(report)
 }
 
@@ -151,12 +156,17 @@ struct MapsHere<'a, 'b> {
 }
 
 impl<'a, 'b> MapsHere<'a, 'b> {
-    fn new(recipe: &Recipe, way: &'a Way, shape: [usize; 3], buffers: &'a mut [MapBuffer<'b>]) -> Self {
+    fn new(
+        recipe: &Recipe,
+        way: &'a Way,
+        shape: [usize; 3],
+        buffers: &'a mut [MapBuffer<'b>],
+    ) -> Result<Self> {
         let arrays = match recipe.back {
             Back::Scores | Back::Probabilities => Vec::new(),
-            _ => buffers.iter().map(|_| Array3::zeros(shape)).collect(),
+            _ => buffers.iter().map(|_| buffer::zeros(MAP, shape)).collect::<Result<_>>()?,
         };
-        MapsHere { buffers, way, arrays }
+        Ok(MapsHere { buffers, way, arrays })
     }
 
     fn receive(&mut self, map: usize, plane: usize, values: &[f32]) {
@@ -177,29 +187,32 @@ impl<'a, 'b> MapsHere<'a, 'b> {
     }
 
     /// Brings what waits on the network's grid to the buffers.
-    fn finish(self, threads: usize) {
+    fn finish(self, threads: usize) -> Result<()> {
         for (array, buffer) in self.arrays.into_iter().zip(self.buffers) {
             let outside = buffer.map().outside();
-            let array = back::nearest(array, self.way, outside, threads);
+            let array = back::nearest(array, self.way, outside, threads)?;
             let shape = array.dim().into();
             buffer.write(array.as_slice().unwrap_or_default(), &self.way.map, [0; 3], shape);
         }
+        Ok(())
     }
 }
 
 /// Labels that were decided on the network's grid, with their marks of near ties, on the volume's.
-fn bring_back(labels: Array3<u16>, way: &Way, how: Back, threads: usize) -> Restored {
-    let near = back::nearest(labels.mapv(|label| label & NEAR_TIE_MARK != 0), way, false, threads);
+fn bring_back(labels: Array3<u16>, way: &Way, how: Back, threads: usize) -> Result<Restored> {
+    let marks = buffer::map(LABELS, &labels, |label| label & NEAR_TIE_MARK != 0)?;
+    let near = back::nearest(marks, way, false, threads)?;
     let near_ties = near.iter().filter(|&&near| near).count();
     drop(near);
     let labels = labels.mapv_into(|label| label & !NEAR_TIE_MARK);
     let labels = match how {
         Back::InterpolatedLabels => {
-            back::linear(labels.mapv(f32::from), way, threads).mapv(|value| value.round_ties_even() as u16)
+            let values = back::linear(buffer::map(LABELS, &labels, f32::from)?, way, threads)?;
+            buffer::map(LABELS, &values, |value| value.round_ties_even() as u16)?
         }
-        _ => back::nearest(labels, way, 0, threads),
+        _ => back::nearest(labels, way, 0, threads)?,
     };
-    Restored { labels, near_ties }
+    Ok(Restored { labels, near_ties })
 }
 
 /// The label of what was cut away, where it isn't 0: scores that are brought back are 0 there, which is a probability
@@ -212,20 +225,20 @@ fn outside(recipe: &Recipe) -> Option<u16> {
 }
 
 /// Labels of the part that was kept, in the whole volume.
-fn surrounded(labels: Array3<u16>, way: &Way, outside: u16) -> Array3<u16> {
+fn surrounded(labels: Array3<u16>, way: &Way, outside: u16) -> Result<Array3<u16>> {
     let Box3 { start, end } = way.kept();
     if start == [0; 3] && end == way.grid.shape {
-        return labels;
+        return Ok(labels);
     }
-    let mut whole = Array3::from_elem(way.grid.shape, outside);
+    let mut whole = buffer::array(LABELS, way.grid.shape, outside)?;
     let [z, y, x] = [0, 1, 2].map(|axis| start[axis]..end[axis]);
     whole.slice_mut(s![z, y, x]).assign(&labels);
-    whole
+    Ok(whole)
 }
 
 /// Applies a rule to labels, whose marks of near ties stay.
 fn clean(labels: &mut Array3<u16>, cleanup: &Cleanup) -> Result<()> {
-    let marks = labels.mapv(|label| label & NEAR_TIE_MARK);
+    let marks = buffer::map(LABELS, labels, |label| label & NEAR_TIE_MARK)?;
     labels.mapv_inplace(|label| label & !NEAR_TIE_MARK);
     cleanup.rule.apply(labels)?;
     labels.zip_mut_with(&marks, |label, mark| *label |= mark);
@@ -241,7 +254,8 @@ fn field<S: Score>(
 ) -> Result<Field<S>> {
     let Prepared { image, way } = prepare(plan, volume, run, report)?;
     let (_, planes, rows, columns) = image.dim();
-    let mut scores = Array4::from_elem((plan.classes, planes, rows, columns), S::default());
+    let shape = (plan.classes, planes, rows, columns);
+    let mut scores = buffer::array("the scores of an ensemble's member", shape, S::default())?;
     let mut done = 0;
     infer::<S>(plan, image, None, run, report, |planes, _| {
         let Planes::Scores(planes) = planes else { return Ok(()) };
@@ -250,7 +264,7 @@ fn field<S: Score>(
         done += count;
         Ok(())
     })?;
-    Ok(Field::new(&plan.recipe, &way, scores, plan.threads))
+    Field::new(&plan.recipe, &way, scores, plan.threads)
 }
 
 /// The network's image.
@@ -269,7 +283,7 @@ fn prepare(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunRepo
 fn previous_labels(stage: &mut Plan, volume: &Volume, run: &mut Run) -> Result<Vec<u8>> {
     let grid = volume.geometry();
     let layout = Layout::dense(grid.shape, DType::U16);
-    let mut bytes = vec![0; grid.voxels() * DType::U16.size()];
+    let mut bytes = buffer::zeroed(LABELS, grid.voxels() * DType::U16.size())?;
     let mut labels = LabelBuffer::new(grid, DType::U16, layout, &mut bytes)?;
     run.part(0.0, 0.3, |run| stage.segment(volume, &mut labels, &mut [], run))?;
     Ok(bytes)
@@ -277,5 +291,7 @@ fn previous_labels(stage: &mut Plan, volume: &Volume, run: &mut Run) -> Result<V
 
 #[cfg(test)]
 mod device_tests;
+#[cfg(test)]
+mod lack_tests;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use voxseg::labels::{CompareOptions, Label, Pair, compare, label_table, pairs_by_name, pairs_by_terms};
 use voxseg::model::task::Task;
 use voxseg::model::{Model, ModelOptions};
+use voxseg::progress::Run;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 
 fn named(labels: &[Label], name: &str) -> u32 {
@@ -106,7 +107,7 @@ fn maps_with_other_values_are_compared() {
     };
     let options =
         CompareOptions { pairs: Some(pairs_by_terms(first, second)), tolerance: Some(1.0), threads: 1 };
-    let found = compare(&volume(&a), &volume(&b), &options).unwrap();
+    let found = compare(&volume(&a), &volume(&b), &options, &mut Run::default()).unwrap();
     let there: Vec<_> = found.iter().filter(|one| one.voxels != [0; 2]).collect();
     assert_eq!(there.len(), names.len());
     for one in there {

@@ -31,7 +31,7 @@ fn size_of_field<S, F>(_: impl Fn(&S) -> *const F) -> usize {
 #[test]
 fn c_and_rust_agree() {
     let mut rust = layout! {
-        vxs_compare_options { struct_size, threads, pairs, pair_count, tolerance }
+        vxs_compare_options { struct_size, threads, pairs, pair_count, tolerance, progress, user_data, cancel }
         vxs_comparison {
             struct_size, reserved, pair, voxels, both, milliliters, dice, hausdorff, hausdorff_95,
             mean_distance, surface_dice,

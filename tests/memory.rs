@@ -20,17 +20,43 @@ const ROOM: f64 = 1.25;
 /// Tells a process which case is its own.
 const CASE: &str = "VOXSEG_MEMORY_CASE";
 
-/// Name, number of models, options and volume.
-type Case = (&'static str, usize, TaskOptions, Geometry);
+/// What is run.
+#[derive(Clone, Copy)]
+enum Models {
+    /// The same network so many times.
+    Ours(usize),
+    /// One of TotalSegmentator's tasks, on the reference's small networks.
+    Known,
+}
+
+/// Name, models, options and volume.
+type Case = (&'static str, Models, TaskOptions, Geometry);
+
+/// The reference's tasks, where they are at hand.
+fn reference() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/totalseg/weights");
+    folder.is_dir().then_some(folder)
+}
 
 fn cases() -> Vec<Case> {
     let grid = |shape, spacing| Geometry { spacing: [spacing; 3], ..Geometry::with_shape(shape) };
     let plain = TaskOptions::default;
-    vec![
-        ("one", 1, plain(), grid([150, 130, 140], 2.0)),
-        ("five", 5, plain(), grid([110, 90, 120], 3.0)),
-        ("smooth", 2, TaskOptions { smooth: true, ..plain() }, grid([180, 180, 160], 1.6)),
-    ]
+    let mut cases = vec![
+        ("one", Models::Ours(1), plain(), grid([150, 130, 140], 2.0)),
+        ("five", Models::Ours(5), plain(), grid([110, 90, 120], 3.0)),
+        ("smooth", Models::Ours(2), TaskOptions { smooth: true, ..plain() }, grid([180, 180, 160], 1.6)),
+    ];
+    if reference().is_some() {
+        // Many classes: planes of their scores are what counts.
+        cases.extend([
+            ("total_fast", Models::Known, plain(), grid([122, 101, 80], 3.0)),
+            ("total_fastest", Models::Known, plain(), grid([122, 101, 80], 3.0)),
+            ("total", Models::Known, plain(), grid([140, 120, 100], 2.5)),
+        ]);
+    } else {
+        println!("skipped TotalSegmentator's tasks: no reference data");
+    }
+    cases
 }
 
 /// Bytes of this process by a key of the system's.
@@ -41,18 +67,23 @@ fn memory(key: &str) -> u64 {
 }
 
 fn run((name, models, options, grid): Case) {
-    let model = format!(r#"{{"path": "{MODEL}", "labels": ["bone", "spleen", "kidney"]}}"#);
-    let models = vec![model; models].join(", ");
-    let json = format!(
-        r#"{{"name": "many", "spacing": 3, "labels": ["bone", "spleen", "kidney"], "models": [{models}]}}"#
-    );
-    let task = Task::from_json(json.as_bytes(), "many.json").unwrap();
+    let (task, weights) = match models {
+        Models::Ours(count) => {
+            let model = format!(r#"{{"path": "{MODEL}", "labels": ["bone", "spleen", "kidney"]}}"#);
+            let models = vec![model; count].join(", ");
+            let json = format!(
+                r#"{{"name": "many", "spacing": 3, "labels": ["bone", "spleen", "kidney"], "models": [{models}]}}"#
+            );
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models");
+            (Task::from_json(json.as_bytes(), "many.json").unwrap(), folder)
+        }
+        Models::Known => (Task::named(name).unwrap(), reference().unwrap()),
+    };
     let value = |at: usize| ((at * 37 % 400) as i16 - 150).to_ne_bytes();
     let voxels: Vec<u8> = (0..grid.voxels()).flat_map(value).collect();
     let mut bytes = vec![1; grid.voxels()];
     let before = memory("VmRSS:");
 
-    let weights: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models");
     let task = task.open(&weights, &options).unwrap();
     let mut plan = TaskPlan::new(&task, &PlanOptions { threads: 2, ..PlanOptions::default() }).unwrap();
     let planned = plan.report(&grid).unwrap().host_peak_bytes;

@@ -7,6 +7,7 @@
 
 #include "error.hpp"
 #include "handle.hpp"
+#include "measure.hpp"
 #include "model.hpp"
 #include "volume.hpp"
 
@@ -34,23 +35,29 @@ inline Result<std::vector<vxs_label_pair>> match_labels(const Model &first, cons
 
 /**
  * How two label maps agree: volumes of labels, also on different grids. Without pairs each value that occurs is compared
- * with itself; with a tolerance in millimetres, from 0, surfaces are compared too.
+ * with itself; with a tolerance in millimetres, from 0, surfaces are compared too. Of the options the channel doesn't
+ * count.
  */
 inline Result<std::vector<vxs_comparison>> compare(const VolumeView &first, const VolumeView &second,
                                                    const std::vector<vxs_label_pair> *pairs = nullptr,
-                                                   double tolerance = -1) {
-    auto options = detail::filled(&vxs_compare_options_init);
+                                                   double tolerance = -1,
+                                                   const MeasureOptions &options = {}) {
+    detail::Callback callback{&options.progress, nullptr};
+    auto wanted = detail::filled(&vxs_compare_options_init);
     static const vxs_label_pair none{};
     if (pairs) {
-        options.pairs = pairs->empty() ? &none : pairs->data();
-        options.pair_count = pairs->size();
+        wanted.pairs = pairs->empty() ? &none : pairs->data();
+        wanted.pair_count = pairs->size();
     }
-    options.tolerance = tolerance;
+    wanted.tolerance = tolerance;
+    wanted.threads = options.threads;
+    callback.watch(wanted, options.cancel);
     std::vector<vxs_comparison> found;
     return detail::call(
         [&](vxs_error **error) {
             vxs_comparison_list *raw = nullptr;
-            vxs_status status = vxs_compare(&first, &second, &options, &raw, error);
+            vxs_status status = vxs_compare(&first, &second, &wanted, &raw, error);
+            callback.rethrow(*error);
             const detail::Owner<vxs_comparison_list> list(raw);
             for (std::uint64_t i = 0; i < vxs_comparison_list_count(raw) && status == VXS_OK; i++) {
                 found.push_back(detail::filled(&vxs_comparison_init));

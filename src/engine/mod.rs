@@ -98,6 +98,11 @@ pub trait Engine: Send {
         0
     }
 
+    /// The part of them that is there now: what a run before has left too.
+    fn held_bytes(&self) -> u64 {
+        self.loaded_bytes()
+    }
+
     /// Bytes that a run needs in the device's own memory, weights included; 0 for a CPU.
     fn device_bytes(&self) -> u64 {
         0
@@ -352,10 +357,26 @@ impl<'a> Order<'a> {
         Order { device, tile, precision, threads, options, cancel, workspace }
     }
 
+    /// What the engines of these networks need at least of the host's memory while they run, as far as it is known before
+    /// they are made: that of our own, weights in their forms included.
+    pub(crate) fn least_bytes(&self, networks: &[Arc<Network>]) -> Result<u64> {
+        let workspace = cpu::Workspace::default();
+        let own = |network: &&Arc<Network>| self.is_own(network);
+        let of = |network: &Arc<Network>| {
+            CpuEngine::planned_bytes(network, self.tile, self.threads, self.options.cpu, &workspace)
+        };
+        networks.iter().filter(own).try_fold(0_u64, |all, network| Ok(all.saturating_add(of(network)?)))
+    }
+
+    /// Whether our own engine runs a network.
+    fn is_own(&self, network: &Network) -> bool {
+        self.device == Device::Cpu && self.precision != Precision::F16 && CpuEngine::supports(network)
+    }
+
     /// Makes an engine. `taken`: bytes of the device's memory that the plan has already.
     pub(crate) fn engine(&self, network: &Arc<Network>, taken: u64) -> Result<Box<dyn Engine>> {
         let &Order { device, tile, precision, threads, options, cancel, ref workspace } = self;
-        if device == Device::Cpu && precision != Precision::F16 && CpuEngine::supports(network) {
+        if self.is_own(network) {
             return Ok(Box::new(CpuEngine::sharing(network, tile, threads, options.cpu, workspace)?));
         }
         let runtime = runtime::open(None)?;

@@ -1,4 +1,4 @@
-//! The one place where results and panics become statuses.
+//! The one place where results and panics become statuses, and where the host's floating-point environment waits.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::{vxs_error, vxs_status};
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::log::{self, Level};
 
 /// Calls that are inside the boundary now.
@@ -42,6 +43,7 @@ pub(super) fn guard<T>(body: impl FnOnce() -> T) -> std::thread::Result<T> {
 /// # Safety
 /// `error` is NULL or points to a writable pointer.
 pub(super) unsafe fn boundary(error: *mut *mut vxs_error, body: impl FnOnce() -> Result<()>) -> vxs_status {
+    let _ours = Ours::enter();
     let failure = match guard(body) {
         Ok(Ok(())) => return 0,
         Ok(Err(failure)) => failure,
@@ -57,6 +59,7 @@ pub(super) unsafe fn boundary(error: *mut *mut vxs_error, body: impl FnOnce() ->
 
 /// Runs a getter that has no way to fail but a defect; then `fallback` is returned.
 pub(super) fn getter<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    let _ours = Ours::enter();
     guard(body).unwrap_or(fallback)
 }
 

@@ -1,9 +1,16 @@
 //! How two label maps agree.
 
+use std::ffi::c_void;
+use std::mem::offset_of;
+use std::ptr::{null, null_mut};
+
 use super::args::{Growable, array, init, output, read_or_default, reference, write};
 use super::boundary::{boundary, getter};
+use super::cancel::vxs_cancel;
 use super::error::{vxs_error, vxs_status};
 use super::model::vxs_model;
+use super::segment::{self, vxs_progress_callback};
+use super::statistics;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
 use crate::labels::{CompareOptions, Comparison, Pair, compare, pairs_by_name, pairs_by_terms};
@@ -41,19 +48,29 @@ pub struct vxs_compare_options {
     /// For surfaces and their distances: the tolerance of surface Dice in millimetres, from 0. Less than 0 (default):
     /// surfaces are left out, which is faster.
     pub tolerance: f64,
+    /// NULL by default. It is called on the thread that called, and returns 0 to go on.
+    pub progress: vxs_progress_callback,
+    /// Passed to `progress`.
+    pub user_data: *mut c_void,
+    /// A flag that stops the work; NULL (default) for none.
+    pub cancel: *const vxs_cancel,
 }
 
-// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
+// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits, and an all-zero
+// callback is None. A non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_compare_options {
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = offset_of!(Self, progress);
 
     fn defaults() -> Self {
         vxs_compare_options {
             struct_size: size_of::<Self>() as u32,
             threads: 0,
-            pairs: std::ptr::null(),
+            pairs: null(),
             pair_count: 0,
             tolerance: -1.0,
+            progress: None,
+            user_data: null_mut(),
+            cancel: null(),
         }
     }
 }
@@ -122,7 +139,7 @@ pub unsafe extern "C" fn vxs_compare_options_init(
     size: u64,
 ) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(options, size, "options")) }
+    unsafe { boundary(null_mut(), || init(options, size, "options")) }
 }
 
 /// Writes the defaults; `size` is `sizeof(vxs_comparison)` as the caller's header has it.
@@ -132,7 +149,7 @@ pub unsafe extern "C" fn vxs_compare_options_init(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_comparison_init(comparison: *mut vxs_comparison, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(comparison, size, "comparison")) }
+    unsafe { boundary(null_mut(), || init(comparison, size, "comparison")) }
 }
 
 /// Finds the labels of two models that mean the same. Writes up to `capacity` pairs, in the order of the first model's
@@ -204,13 +221,11 @@ pub unsafe extern "C" fn vxs_compare(
             } else {
                 Some(array(options.pairs, options.pair_count, "options.pairs")?.iter().map(pair).collect())
             };
-            let threads = match options.threads {
-                0 => std::thread::available_parallelism().map_or(1, usize::from),
-                threads @ 1..=1024 => threads as usize,
-                other => return Err(Error::argument("options.threads", other, "0 to 1024")),
-            };
+            let threads = statistics::threads(options.threads)?;
             let tolerance = (options.tolerance >= 0.0).then_some(options.tolerance);
-            let found = compare(&first, &second, &CompareOptions { pairs, tolerance, threads })?;
+            let wanted = CompareOptions { pairs, tolerance, threads };
+            let mut run = segment::run(options.cancel, options.progress, options.user_data);
+            let found = compare(&first, &second, &wanted, &mut run)?;
             *list = Box::into_raw(Box::new(vxs_comparison_list(found)));
             Ok(())
         })

@@ -1,7 +1,6 @@
 //! What the library has to say beside its errors.
 
 use std::ffi::{c_char, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::boundary::boundary;
 use super::error::{c_string, vxs_error, vxs_status};
@@ -20,8 +19,8 @@ pub const VXS_LOG_WARNING: i32 = 2;
 /// Something failed; the call that failed returns it too.
 pub const VXS_LOG_ERROR: i32 = 3;
 
-/// Receives a message: UTF-8, valid during the call. It may come from any thread and from several at once,
-/// must not throw and must not call this library.
+/// Receives a message: UTF-8, valid during the call. It may come from any thread and from several at once, and must not
+/// call this library. It must not throw: an exception can't pass the library's frames and ends the process.
 pub type vxs_log_callback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, level: vxs_log_level, message: *const c_char)>;
 
@@ -38,9 +37,8 @@ unsafe impl Sync for Sink {}
 impl Sink {
     fn write(&self, level: Level, message: &str) {
         let text = c_string(message);
-        // SAFETY: the callback follows the contract of `vxs_log_callback`.
-        let call = || unsafe { (self.callback)(self.user_data, level as i32, text.as_ptr()) };
-        let _ = catch_unwind(AssertUnwindSafe(call));
+        // SAFETY: the callback follows the contract of `vxs_log_callback`; one that throws ends the process.
+        unsafe { (self.callback)(self.user_data, level as i32, text.as_ptr()) };
     }
 }
 

@@ -18,7 +18,6 @@ mod model;
 mod nifti;
 mod on_device;
 mod plan;
-mod platform;
 mod record;
 mod runtime;
 mod segment;
@@ -27,8 +26,7 @@ mod task;
 mod version;
 mod volume;
 
-pub(crate) use platform::{library_folder, peak_memory, physical_memory, prefer_huge_pages};
-
+pub use crate::platform::return_freed_memory;
 pub use cancel::*;
 pub use compare::*;
 pub use device::*;
@@ -40,7 +38,6 @@ pub use map::*;
 pub use model::*;
 pub use nifti::*;
 pub use plan::*;
-pub use platform::return_freed_memory;
 pub use record::*;
 pub use runtime::*;
 pub use segment::*;

@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
+use crate::buffer;
 use crate::engine::Machine;
 use crate::error::{Error, Result};
 
@@ -19,12 +20,8 @@ pub(super) fn fetch(
     let address = pointer as u64;
     let expected = "memory of the GPU that the plan runs on";
     machine.check(address).map_err(|found| Error::argument(argument, found, expected))?;
-    let mut bytes = Vec::new();
     let length = usize::try_from(size).unwrap_or(usize::MAX);
-    if bytes.try_reserve_exact(length).is_err() {
-        return Err(Error::argument(argument, format!("{size} bytes"), "a size that fits into memory"));
-    }
-    bytes.resize(length, 0);
+    let mut bytes = buffer::zeroed(&format!("a copy of `{argument}`"), length)?;
     let copied = machine.finish_all().and_then(|()| machine.download(address, &mut bytes));
     copied.map_err(failed("copy a buffer from the device"))?;
     Ok(bytes)

@@ -85,8 +85,14 @@ pub struct vxs_plan {
 }
 
 impl vxs_plan {
-    /// Waits for nobody: another call's plan is busy, one that met a panic is lost.
+    /// Refuses a plan that met a panic: whatever is asked of it, it is lost.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.poisoned.get().is_some() || self.plan.is_poisoned() { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
+    /// Waits for nobody: another call's plan is busy.
     pub(super) fn lock(&self) -> Result<MutexGuard<'_, AnyPlan>> {
+        self.check()?;
         self.plan.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => Error::Busy,
             TryLockError::Poisoned(_) => Error::Poisoned,
@@ -114,7 +120,8 @@ pub struct vxs_plan_options {
     /// `VXS_BLENDING_MODEL` by default.
     pub blending: i32,
     /// Bytes of memory that a run may need, beside the caller's buffers. A larger need is refused before
-    /// anything is computed. 0 (default): what the machine has.
+    /// anything is computed. 0 (default): what the process may still take
+    /// (docs/memory.md), which counts in any case.
     pub memory_budget: u64,
     /// `VXS_POSTPROCESS_OFF` by default.
     pub postprocess: i32,

@@ -53,7 +53,8 @@ pub struct vxs_progress {
 }
 
 /// Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
-/// cancel. Must not throw, and must not use the running plan.
+/// cancel. It runs in the caller's floating-point environment. It must not use the running plan, and must not throw: an
+/// exception can't pass the library's frames and ends the process.
 pub type vxs_progress_callback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, progress: *const vxs_progress) -> i32>;
 
@@ -195,15 +196,18 @@ fn progress_of(progress: &Progress) -> vxs_progress {
     }
 }
 
-/// A run whose progress goes to the caller.
+/// A run whose progress goes to the caller, who may stop it.
 ///
 /// # Safety
-/// The callback follows the contract of `vxs_progress_callback` as long as the run.
-pub(super) unsafe fn watched<'a>(
-    run: Run<'a>,
+/// `cancel` is NULL or a live flag; the callback follows the contract of `vxs_progress_callback` as long as the run.
+pub(super) unsafe fn run(
+    cancel: *const vxs_cancel,
     callback: vxs_progress_callback,
     user_data: *mut c_void,
-) -> Run<'a> {
+) -> Run<'static> {
+    // SAFETY: NULL or a live flag, by the caller's guarantee.
+    let cancel = unsafe { cancel.as_ref() }.map_or_else(Cancel::new, |cancel| cancel.0.clone());
+    let run = Run::new(cancel);
     let Some(callback) = callback else { return run };
     run.with_progress(move |progress| {
         let progress = progress_of(progress);
@@ -234,9 +238,7 @@ pub unsafe extern "C" fn vxs_segment(
     let body = || {
         // SAFETY: by the caller's guarantee; NULL is refused.
         let handle = unsafe { reference(plan.cast_const(), "plan") }?;
-        if handle.poisoned.get().is_some() {
-            return Err(Error::Poisoned);
-        }
+        handle.check()?;
         let mut copies = Vec::new();
         // SAFETY: by the caller's guarantee.
         let volume =
@@ -258,10 +260,8 @@ pub unsafe extern "C" fn vxs_segment(
             // SAFETY: by the caller's guarantee. A wrong structure is refused before the work and not after.
             unsafe { super::args::read(report.cast_const(), "report") }?;
         }
-        // SAFETY: NULL or a live flag, by the caller's guarantee.
-        let cancel = unsafe { options.cancel.as_ref() }.map_or_else(Cancel::new, |cancel| cancel.0.clone());
         // SAFETY: by the caller's guarantee.
-        let mut run = unsafe { watched(Run::new(cancel), options.progress, options.user_data) };
+        let mut run = unsafe { run(options.cancel, options.progress, options.user_data) };
         let outcome = guard(|| plan.segment(&volume, &mut labels, &mut maps, &mut run));
         let found = outcome.unwrap_or_else(|payload| {
             let _ = handle.poisoned.set(());

@@ -11,7 +11,7 @@ use super::segment::{self, vxs_progress_callback};
 use super::volume::{self, vxs_volume};
 use crate::error::{Error, Result};
 use crate::labels::{Intensities, LabelStatistics, statistics};
-use crate::progress::{Cancel, Run};
+use crate::progress::Run;
 
 /// How to measure labels. Fill it by `vxs_measure_options_init` first.
 #[repr(C)]
@@ -50,20 +50,23 @@ unsafe impl Growable for vxs_measure_options {
 
 impl vxs_measure_options {
     pub(super) fn threads(&self) -> Result<usize> {
-        match self.threads {
-            0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
-            threads @ 1..=1024 => Ok(threads as usize),
-            other => Err(Error::argument("options.threads", other, "0 to 1024")),
-        }
+        threads(self.threads)
     }
 
     /// # Safety
     /// The cancel flag is NULL or live, the callback follows its contract, both as long as the run.
     pub(super) unsafe fn run(&self) -> Run<'static> {
         // SAFETY: by the caller's guarantee.
-        let cancel = unsafe { self.cancel.as_ref() }.map_or_else(Cancel::new, |cancel| cancel.0.clone());
-        // SAFETY: by the caller's guarantee.
-        unsafe { segment::watched(Run::new(cancel), self.progress, self.user_data) }
+        unsafe { segment::run(self.cancel, self.progress, self.user_data) }
+    }
+}
+
+/// Of options of this file's and others'.
+pub(super) fn threads(wanted: u32) -> Result<usize> {
+    match wanted {
+        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        1..=1024 => Ok(wanted as usize),
+        other => Err(Error::argument("options.threads", other, "0 to 1024")),
     }
 }
 

@@ -61,7 +61,8 @@ pub struct vxs_volume {
     /// Number of voxels along each axis.
     pub shape: [u64; 3],
     /// Distance in bytes between neighbours along each axis, negative when an axis runs backwards. All zero
-    /// (default): axis 0 is the fastest and nothing lies between the voxels.
+    /// (default): axis 0 is the fastest and nothing lies between the voxels. Each voxel has bytes of its own:
+    /// `VXS_INVALID_ARGUMENT` for strides by which voxels share bytes, such as 0 along an axis that has several.
     pub strides: [i64; 3],
     /// Where voxel (0, 0, 0) lies in the buffer, in bytes. 0 by default.
     pub offset: u64,
@@ -204,7 +205,9 @@ pub(super) unsafe fn borrow_or_fetch<'a>(
         // SAFETY: by the caller's guarantee.
         return unsafe { borrow(volume) };
     }
-    geometry(&found)?;
+    let (grid, dtype, layout) = geometry(&found)?;
+    let size = usize::try_from(found.data_size).unwrap_or(usize::MAX);
+    layout.check(grid.shape, dtype.size(), size, [name_of(&found), "volume.strides"])?;
     let machine = machine("volume.flags")?;
     // SAFETY: by the caller's guarantee.
     let buffers = unsafe { buffers(&found) }?;

@@ -24,7 +24,7 @@ impl<'a> LabelBuffer<'a> {
         if dtype.largest_label().is_none() {
             return Err(Error::argument("labels.dtype", format!("{dtype:?}"), "an integer type"));
         }
-        layout.check_writable(grid.shape, dtype.size(), bytes.len(), ["labels.data", "labels.strides"])?;
+        layout.check(grid.shape, dtype.size(), bytes.len(), ["labels.data", "labels.strides"])?;
         Ok(LabelBuffer { shape: grid.shape, dtype, layout, bytes })
     }
 
@@ -66,21 +66,27 @@ impl<'a> LabelBuffer<'a> {
         }
     }
 
-    /// Calls with the labels of each row along axis 0, in the order of rows and planes.
-    pub(crate) fn each_row(&self, mut row: impl FnMut(&[u32])) {
+    /// Labels that [`LabelBuffer::each_part`] gives at most at once.
+    pub(crate) const PART: usize = 256;
+
+    /// Calls with all labels, some of a row along axis 0 at a time, in the order of rows and planes.
+    pub(crate) fn each_part(&self, mut part: impl FnMut(&[u32])) {
         let map = AxisMap::identity().transposed([2, 1, 0]);
         let shape = map.apply(self.shape);
         let walk = crate::volume::Walk::new(&self.layout, self.shape, &map, [0; 3], shape);
-        let mut labels = Vec::with_capacity(shape[2]);
-        for z in 0..shape[0] {
-            for y in 0..shape[1] {
-                labels.clear();
-                labels.extend(walk.row(z, y).map(|at| match self.dtype.size() {
-                    1 => self.bytes[at].into(),
-                    2 => u16::from_ne_bytes([self.bytes[at], self.bytes[at + 1]]).into(),
-                    _ => u32::from_ne_bytes([0, 1, 2, 3].map(|byte| self.bytes[at + byte])),
-                }));
-                row(&labels);
+        let label = |at: usize| match self.dtype.size() {
+            1 => self.bytes[at].into(),
+            2 => u16::from_ne_bytes([self.bytes[at], self.bytes[at + 1]]).into(),
+            _ => u32::from_ne_bytes([0, 1, 2, 3].map(|byte| self.bytes[at + byte])),
+        };
+        let mut labels = [0; Self::PART];
+        for (z, y) in (0..shape[0]).flat_map(|z| (0..shape[1]).map(move |y| (z, y))) {
+            let (mut row, mut left) = (walk.row(z, y).map(label), shape[2]);
+            while left > 0 {
+                let count = left.min(Self::PART);
+                labels.iter_mut().zip(row.by_ref().take(count)).for_each(|(place, label)| *place = label);
+                part(&labels[..count]);
+                left -= count;
             }
         }
     }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::buffer;
+use crate::error::Result;
+
 /// Labels from here on are looked up in a tree.
 const FAR: u32 = 1 << 12;
 
@@ -19,17 +22,20 @@ impl<V: Default> ByLabel<V> {
     }
 
     /// A label's value, the default one at first.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     #[inline]
-    pub(super) fn of(&mut self, label: u32) -> &mut V {
+    pub(super) fn of(&mut self, label: u32) -> Result<&mut V> {
         let place = match self.near.get_mut(label as usize) {
             Some(place) => place,
             None => self.far.entry(label).or_insert(0),
         };
         if *place == 0 {
-            self.values.push((label, V::default()));
+            buffer::push(&mut self.values, "what is known of labels", (label, V::default()))?;
             *place = self.values.len();
         }
-        &mut self.values[*place - 1].1
+        Ok(&mut self.values[*place - 1].1)
     }
 }
 

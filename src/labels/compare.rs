@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::map::{Extent, LabelMap, each_run, gather};
 use super::on_grid::labels_on_grid;
 use super::placement::same_voxels;
+use super::room::zeros;
 use super::surface::{self, SurfaceDistances};
 use super::surfels;
 use crate::error::{Error, Result};
-use crate::progress::Run;
+use crate::floating_point::Ours;
+use crate::progress::{Run, Stage};
 use crate::volume::{Layout, Volume};
 
 /// A label of the first map and the one of the second that means the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pair {
     /// Its value in the first map.
     pub first: u32,
@@ -86,8 +88,14 @@ pub struct Summary {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for volumes that aren't label maps, a tolerance that is negative, pairs with the label
-/// 0, or a map with 65534 planes or more.
-pub fn compare(first: &Volume, second: &Volume, options: &CompareOptions) -> Result<Vec<Comparison>> {
+/// 0, or a map with 65534 planes or more; [`Error::Cancelled`].
+pub fn compare(
+    first: &Volume,
+    second: &Volume,
+    options: &CompareOptions,
+    run: &mut Run,
+) -> Result<Vec<Comparison>> {
+    let _ours = Ours::enter();
     if let Some(tolerance) =
         options.tolerance.filter(|tolerance| !(tolerance.is_finite() && *tolerance >= 0.0))
     {
@@ -99,14 +107,14 @@ pub fn compare(first: &Volume, second: &Volume, options: &CompareOptions) -> Res
     let a = LabelMap::new(first, "first")?;
     let b = LabelMap::new(second, "second")?;
     if same_voxels(first.geometry(), second.geometry()) {
-        return compare_arrays(&a, &b.like(&a), options);
+        return compare_arrays(&a, &b.like(&a), options, run);
     }
     let grid = first.geometry().clone();
     let bytes = labels_on_grid(second, &grid, options.threads)?;
     let layout = Layout::dense(grid.shape, second.dtype());
     let moved =
         Volume::new(grid, second.dtype(), layout, vec![&bytes])?.with_swapped_bytes(second.is_swapped());
-    compare_arrays(&a, &LabelMap::new(&moved, "second")?.like(&a), options)
+    compare_arrays(&a, &LabelMap::new(&moved, "second")?.like(&a), options, run)
 }
 
 /// The means over the labels that both maps have.
@@ -134,33 +142,39 @@ struct Overlap {
     extent: Extent,
 }
 
-fn overlaps(a: &LabelMap, b: &LabelMap, threads: usize) -> Result<BTreeMap<Pair, Overlap>> {
+fn overlaps(a: &LabelMap, b: &LabelMap, threads: usize, run: &mut Run) -> Result<BTreeMap<Pair, Overlap>> {
     let [planes, rows, columns] = a.shape;
     let work = |start: usize, end: usize| {
         let mut found = BTreeMap::new();
-        let mut labels = [0, 1].map(|_| vec![0; rows * columns]);
+        let (mut first, mut second) = (a.plane()?, b.plane()?);
+        let mut pairs = zeros::<Pair>(&[columns], "first")?;
         for z in start..end {
-            for (map, labels) in [a, b].into_iter().zip(&mut labels) {
-                map.read([z, 0, 0], [1, rows, columns], labels);
-            }
-            let pairs: Vec<Pair> =
-                labels[0].iter().zip(&labels[1]).map(|(&first, &second)| Pair { first, second }).collect();
-            for (y, row) in pairs.chunks_exact(columns).enumerate() {
-                each_run(row, Pair { first: 0, second: 0 }, |pair, from, to| {
+            a.read([z, 0, 0], [1, rows, columns], &mut first);
+            b.read([z, 0, 0], [1, rows, columns], &mut second);
+            for (y, (first, second)) in
+                first.chunks_exact(columns).zip(second.chunks_exact(columns)).enumerate()
+            {
+                let labels = first.iter().zip(second);
+                pairs
+                    .iter_mut()
+                    .zip(labels)
+                    .for_each(|(pair, (&first, &second))| *pair = Pair { first, second });
+                each_run(&pairs, Pair::default(), |pair, from, to| {
                     let overlap =
                         found.entry(pair).or_insert_with(|| Overlap { voxels: 0, extent: Extent::NONE });
                     overlap.voxels += (to - from) as u64;
                     overlap.extent.include_run([z, y], from, to);
-                });
+                    Ok(())
+                })?;
             }
         }
-        found
+        Ok(found)
     };
     let add = |all: Overlap, piece: Overlap| Overlap {
         voxels: all.voxels + piece.voxels,
         extent: all.extent.union(&piece.extent),
     };
-    let found = gather(planes, threads, &mut Run::default(), work)?.into_iter();
+    let found = gather(planes, threads, run, work)?.into_iter();
     Ok(found.filter_map(|(pair, pieces)| Some((pair, pieces.into_iter().reduce(add)?))).collect())
 }
 
@@ -175,12 +189,21 @@ fn totals(overlaps: &BTreeMap<Pair, Overlap>, label: impl Fn(&Pair) -> u32) -> B
     totals
 }
 
+/// The share of the work that counting voxels is where surfaces are compared too.
+const COUNTING: f64 = 0.2;
+
 /// Both maps lie along the same axes of one grid.
-fn compare_arrays(a: &LabelMap, b: &LabelMap, options: &CompareOptions) -> Result<Vec<Comparison>> {
-    let overlaps = overlaps(a, b, options.threads)?;
+fn compare_arrays(
+    a: &LabelMap,
+    b: &LabelMap,
+    options: &CompareOptions,
+    run: &mut Run,
+) -> Result<Vec<Comparison>> {
+    let counting = if options.tolerance.is_some() { COUNTING } else { 1.0 };
+    let overlaps = run.part(0.0, counting, |run| overlaps(a, b, options.threads, run))?;
     let (first, second) = (totals(&overlaps, |pair| pair.first), totals(&overlaps, |pair| pair.second));
-    a.check(first.keys(), "first")?;
-    b.check(second.keys(), "second")?;
+    a.check(first.keys())?;
+    b.check(second.keys())?;
     let grid = a.grid();
     let occurring = || {
         let values: BTreeSet<u32> =
@@ -188,7 +211,9 @@ fn compare_arrays(a: &LabelMap, b: &LabelMap, options: &CompareOptions) -> Resul
         values.into_iter().map(|value| Pair { first: value, second: value }).collect()
     };
     let pairs = options.pairs.clone().unwrap_or_else(occurring);
-    let compare_pair = |pair: Pair| {
+    let count = pairs.len();
+    let mut compare_pair = |(n, pair): (usize, Pair)| {
+        run.checkpoint(Stage::Measure, n, count)?;
         let nothing = (0, Extent::NONE);
         let found =
             [first.get(&pair.first).unwrap_or(&nothing), second.get(&pair.second).unwrap_or(&nothing)];
@@ -197,7 +222,7 @@ fn compare_arrays(a: &LabelMap, b: &LabelMap, options: &CompareOptions) -> Resul
             Some(tolerance) if voxels != [0; 2] => {
                 let extent = found[0].1.union(&found[1].1);
                 let labels = [(a, pair.first, voxels[0]), (b, pair.second, voxels[1])];
-                Some(surfaces(labels, &extent, grid.spacing, tolerance, options.threads)?)
+                Some(surfaces(labels, &extent, grid.spacing, tolerance, options.threads, run)?)
             }
             _ => None,
         };
@@ -209,7 +234,9 @@ fn compare_arrays(a: &LabelMap, b: &LabelMap, options: &CompareOptions) -> Resul
             surface,
         })
     };
-    pairs.into_iter().map(compare_pair).collect()
+    let found = pairs.into_iter().enumerate().map(&mut compare_pair).collect::<Result<_>>()?;
+    run.checkpoint(Stage::Measure, 1, 1)?;
+    Ok(found)
 }
 
 fn surfaces(
@@ -218,10 +245,14 @@ fn surfaces(
     spacing: [f64; 3],
     tolerance: f64,
     threads: usize,
+    run: &Run,
 ) -> Result<SurfaceDistances> {
-    let codes = labels.map(|(map, label, _)| surfels::codes(map, label, extent, threads));
+    let [first, second] =
+        labels.map(|(map, label, _)| surfels::codes(map, label, extent, threads, run.cancel()));
+    let codes = [first?, second?];
+    run.check()?;
     if labels.iter().any(|(_, _, voxels)| *voxels == 0) {
         return Ok(SurfaceDistances::apart([0, 1].map(|n| surface::area(&codes[n], spacing))));
     }
-    SurfaceDistances::between([&codes[0], &codes[1]], spacing, tolerance, threads)
+    SurfaceDistances::between([&codes[0], &codes[1]], spacing, tolerance, threads, run)
 }

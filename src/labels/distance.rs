@@ -5,10 +5,13 @@
 use ndarray::{Array3, ArrayView3, Axis, Zip};
 
 use crate::error::{Error, Result};
-use crate::parallel;
+use crate::{buffer, parallel};
 
 /// No feature along this line.
 const NONE: u16 = u16::MAX;
+
+/// What its memory is for, in errors.
+const DISTANCES: &str = "distances of voxels";
 
 /// The distance from each voxel to the nearest one that is set, between their centres, in the unit of `spacing`
 /// (of the array's axes); infinite where none is set. The result doesn't depend on `threads`.
@@ -20,13 +23,14 @@ pub fn distance_transform(mask: ArrayView3<bool>, spacing: [f64; 3], threads: us
         return Err(Error::argument("spacing", format!("{spacing:?}"), "three positive numbers"));
     }
     let nearest = Nearest::new(mask, |&set| set, spacing, threads)?;
-    let mut distances = Array3::zeros(mask.raw_dim());
+    let mut distances: Array3<f64> = buffer::zeros(DISTANCES, mask.raw_dim())?;
     let planes = distances.axis_iter_mut(Axis(0)).enumerate();
-    parallel::for_each(threads, planes, |(z, mut plane)| {
+    parallel::try_for_each(threads, planes, |(z, mut plane)| {
         let mut scratch = Scratch::default();
-        let squared = nearest.plane(z, |_| true, &mut scratch);
+        let squared = nearest.plane(z, |_| true, &mut scratch)?;
         plane.iter_mut().zip(squared).for_each(|(distance, squared)| *distance = squared.sqrt());
-    });
+        Ok(())
+    })?;
     Ok(distances)
 }
 
@@ -49,7 +53,7 @@ impl Nearest {
         if planes >= usize::from(NONE) {
             return Err(Error::argument("shape", planes, "less than 65535 voxels along the axis"));
         }
-        let mut steps = Array3::from_elem(voxels.raw_dim(), NONE);
+        let mut steps = buffer::array(DISTANCES, voxels.raw_dim(), NONE)?;
         let share = rows.div_ceil(4 * threads.max(1)).max(1);
         let bands = steps.axis_chunks_iter_mut(Axis(1), share).zip(voxels.axis_chunks_iter(Axis(1), share));
         parallel::for_each(threads, bands, |(mut steps, voxels)| {
@@ -90,13 +94,17 @@ impl Nearest {
         z: usize,
         wanted: impl Fn(usize) -> bool,
         scratch: &'s mut Scratch,
-    ) -> &'s [f64] {
+    ) -> Result<&'s [f64]> {
         let steps = self.steps.index_axis(Axis(0), z);
         let (rows, columns) = steps.dim();
         let along = self.spacing[0];
         let Scratch { plane, line, envelope } = scratch;
+        buffer::reserve(plane, DISTANCES, (rows * columns).saturating_sub(plane.len()))?;
+        buffer::reserve(line, DISTANCES, rows.saturating_sub(line.len()))?;
         plane.resize(rows * columns, 0.0);
         line.resize(rows, 0.0);
+        envelope.parabolas.clear();
+        buffer::reserve(&mut envelope.parabolas, DISTANCES, rows.max(columns))?;
         for x in 0..columns {
             let height = |&steps: &u16| match steps {
                 NONE => f64::INFINITY,
@@ -110,7 +118,7 @@ impl Nearest {
             envelope.build(row.iter().copied(), self.spacing[2]);
             envelope.draw(row);
         }
-        plane
+        Ok(plane)
     }
 }
 

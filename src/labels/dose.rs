@@ -3,10 +3,15 @@
 use super::by_label::ByLabel;
 use super::map::{LabelMap, each_run, gather};
 use super::placement::Placement;
+use super::room::zeros;
 use crate::error::{Error, Result};
-use crate::parallel;
+use crate::floating_point::Ours;
 use crate::progress::{Run, Stage};
 use crate::volume::Volume;
+use crate::{buffer, parallel};
+
+/// What its memory is for, in errors.
+const DOSES: &str = "the doses of labels";
 
 /// The dose in a label, in the unit of the dose volume.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +27,12 @@ pub struct LabelDose {
 }
 
 impl LabelDose {
-    fn of(label: u32, pieces: &[Received]) -> Self {
-        let mut doses = Vec::with_capacity(pieces.iter().map(|piece| piece.doses.len()).sum());
+    fn of(label: u32, pieces: &[Received]) -> Result<Self> {
+        let mut doses = buffer::with_room(DOSES, pieces.iter().map(|piece| piece.doses.len()).sum())?;
         pieces.iter().for_each(|piece| doses.extend_from_slice(&piece.doses));
         let mean = doses.iter().map(|&dose| f64::from(dose)).sum::<f64>() / doses.len() as f64;
         doses.sort_unstable_by(f32::total_cmp);
-        LabelDose { label, outside: pieces.iter().map(|piece| piece.outside).sum(), mean, doses }
+        Ok(LabelDose { label, outside: pieces.iter().map(|piece| piece.outside).sum(), mean, doses })
     }
 
     /// Voxels of the label.
@@ -74,41 +79,47 @@ impl LabelDose {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a volume that isn't a label map or a dose that isn't one number a voxel;
-/// [`Error::Cancelled`].
+/// [`Error::Cancelled`], [`Error::OutOfMemory`].
 pub fn dose(labels: &Volume, dose: &Volume, threads: usize, run: &mut Run) -> Result<Vec<LabelDose>> {
+    let _ours = Ours::enter();
     let map = LabelMap::new(labels, "labels")?;
     if dose.channels() != 1 {
         return Err(Error::argument("dose.channels", dose.channels(), "1"));
     }
-    let field = Field::read(dose, threads);
+    let field = Field::read(dose, threads)?;
     let placement = Placement::new(&map.grid(), &dose.memory_order().grid(dose.geometry()));
     let [_, rows, columns] = map.shape;
     let work = |start: usize, end: usize| {
         let mut found = ByLabel::<Received>::new();
-        let mut labels = vec![0; rows * columns];
+        let mut labels = map.plane()?;
         for z in start..end {
             map.read([z, 0, 0], [1, rows, columns], &mut labels);
             for (y, row) in labels.chunks_exact(columns).enumerate() {
                 each_run(row, 0, |label, from, to| {
-                    let received = found.of(label);
+                    let received = found.of(label)?;
                     for x in from..to {
                         let dose = field.at(placement.position([z, y, x]));
                         received.outside += u64::from(dose.is_none());
-                        received.doses.push(dose.unwrap_or(0.0));
+                        buffer::push(&mut received.doses, DOSES, dose.unwrap_or(0.0))?;
                     }
-                });
+                    Ok(())
+                })?;
             }
         }
-        found
+        Ok(found)
     };
     let found = gather(map.shape[0], threads, run, work)?;
-    map.check(found.keys(), "labels")?;
-    let mut doses: Vec<_> = found.into_iter().map(|(label, pieces)| (label, pieces, None)).collect();
-    parallel::for_each(threads, doses.iter_mut(), |(label, pieces, dose)| {
-        *dose = Some(LabelDose::of(*label, pieces));
-    });
+    map.check(found.keys())?;
+    let mut doses = buffer::collect(DOSES, found.into_iter().map(|(label, pieces)| (label, pieces, None)))?;
+    let cancel = run.cancel();
+    parallel::try_for_each(threads, doses.iter_mut(), |(label, pieces, dose)| {
+        if !cancel.requested() {
+            *dose = Some(LabelDose::of(*label, pieces)?);
+        }
+        Ok(())
+    })?;
     run.checkpoint(Stage::Measure, 1, 1)?;
-    Ok(doses.into_iter().filter_map(|(_, _, dose)| dose).collect())
+    buffer::collect(DOSES, doses.into_iter().filter_map(|(_, _, dose)| dose))
 }
 
 /// Doses of some of a label's voxels.
@@ -125,12 +136,12 @@ struct Field {
 }
 
 impl Field {
-    fn read(dose: &Volume, threads: usize) -> Self {
+    fn read(dose: &Volume, threads: usize) -> Result<Self> {
         let axes = dose.memory_order();
         let shape = axes.apply(dose.geometry().shape);
-        let mut values = vec![0.0; dose.geometry().voxels()];
+        let mut values = zeros(&shape, "dose")?;
         dose.read(0, &axes, [0; 3], shape, &mut values, threads);
-        Field { values, shape }
+        Ok(Field { values, shape })
     }
 
     /// `None` outside.

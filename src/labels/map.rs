@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::room::zeros;
 use crate::error::{Error, Result};
 use crate::parallel;
 use crate::progress::{Run, Stage};
@@ -14,6 +15,8 @@ pub(super) const PLANES: usize = 8;
 #[derive(Clone, Copy)]
 pub(super) struct LabelMap<'a> {
     volume: &'a Volume<'a>,
+    /// Its name in errors.
+    argument: &'static str,
     /// How the array's axes follow from the volume's.
     pub(super) axes: AxisMap,
     /// The array's shape.
@@ -29,7 +32,7 @@ pub(super) struct Extent {
 
 impl<'a> LabelMap<'a> {
     /// `argument` is the map's name in errors.
-    pub(super) fn new(volume: &'a Volume<'a>, argument: &str) -> Result<Self> {
+    pub(super) fn new(volume: &'a Volume<'a>, argument: &'static str) -> Result<Self> {
         let field = |field: &str| format!("{argument}.{field}");
         if volume.dtype().largest_label().is_none() {
             return Err(Error::argument(
@@ -44,16 +47,21 @@ impl<'a> LabelMap<'a> {
         if !volume.is_unscaled() {
             return Err(Error::argument(field("slope"), "a scaling", "none, for a label map"));
         }
-        Ok(Self::along(volume, volume.memory_order()))
+        Ok(Self::along(volume, argument, volume.memory_order()))
     }
 
     /// The same voxels with the array's axes along those of `other`, which lies on the same grid.
     pub(super) fn like(self, other: &LabelMap) -> Self {
-        Self::along(self.volume, other.axes)
+        Self::along(self.volume, self.argument, other.axes)
     }
 
-    fn along(volume: &'a Volume<'a>, axes: AxisMap) -> Self {
-        LabelMap { volume, axes, shape: axes.apply(volume.geometry().shape) }
+    fn along(volume: &'a Volume<'a>, argument: &'static str, axes: AxisMap) -> Self {
+        LabelMap { volume, argument, axes, shape: axes.apply(volume.geometry().shape) }
+    }
+
+    /// Memory for a plane of it.
+    pub(super) fn plane(&self) -> Result<Vec<u32>> {
+        zeros(&self.shape[1..], self.argument)
     }
 
     /// The grid along the array's axes.
@@ -67,10 +75,10 @@ impl<'a> LabelMap<'a> {
     }
 
     /// Refuses labels that aren't: negative numbers.
-    pub(super) fn check<'l>(&self, labels: impl IntoIterator<Item = &'l u32>, argument: &str) -> Result<()> {
+    pub(super) fn check<'l>(&self, labels: impl IntoIterator<Item = &'l u32>) -> Result<()> {
         let largest = self.volume.dtype().largest_label().unwrap_or(0);
         match labels.into_iter().find(|&&label| label > largest) {
-            Some(&label) => Err(Error::argument(argument, label.cast_signed(), "labels of at least 0")),
+            Some(&label) => Err(Error::argument(self.argument, label.cast_signed(), "labels of at least 0")),
             None => Ok(()),
         }
     }
@@ -102,39 +110,53 @@ impl Extent {
 /// order of the planes.
 ///
 /// # Errors
-/// [`Error::Cancelled`].
+/// [`Error::Cancelled`], after a piece of each thread at most, and those of `work`.
 pub(super) fn gather<K: Ord, V, F: IntoIterator<Item = (K, V)> + Send>(
     planes: usize,
     threads: usize,
     run: &mut Run,
-    work: impl Fn(usize, usize) -> F + Sync,
+    work: impl Fn(usize, usize) -> Result<F> + Sync,
 ) -> Result<BTreeMap<K, Vec<V>>> {
-    let mut pieces: Vec<Option<F>> = (0..planes.div_ceil(PLANES)).map(|_| None).collect();
-    let count = pieces.len();
-    // A few at a time, so that progress comes on the calling thread and work that is cancelled ends soon.
+    let count = planes.div_ceil(PLANES);
+    let mut all = BTreeMap::<K, Vec<V>>::new();
+    // A few at a time, so that progress comes on the calling thread.
     let few = 4 * threads.max(1);
-    for (n, pieces) in pieces.chunks_mut(few).enumerate() {
-        run.checkpoint(Stage::Measure, n * few, count + 1)?;
-        parallel::for_each(threads, pieces.iter_mut().zip(n * few..), |(piece, n)| {
-            *piece = Some(work(n * PLANES, ((n + 1) * PLANES).min(planes)));
+    for first in (0..count).step_by(few) {
+        run.checkpoint(Stage::Measure, first, count + 1)?;
+        let cancel = run.cancel();
+        let mut pieces: Vec<_> =
+            (first..count.min(first + few)).map(|n| (n, Err(Error::Cancelled))).collect();
+        parallel::for_each(threads, &mut pieces, |(n, piece)| {
+            if !cancel.requested() {
+                *piece = work(*n * PLANES, ((*n + 1) * PLANES).min(planes));
+            }
         });
+        for (_, piece) in pieces {
+            for (key, value) in piece? {
+                all.entry(key).or_default().push(value);
+            }
+        }
     }
     run.checkpoint(Stage::Measure, count, count + 1)?;
-    let mut all = BTreeMap::<K, Vec<V>>::new();
-    for (key, value) in pieces.into_iter().flatten().flatten() {
-        all.entry(key).or_default().push(value);
-    }
     Ok(all)
 }
 
 /// Calls with label, start and end of each run of equal labels in a row, background left out.
-pub(super) fn each_run<T: Copy + PartialEq>(row: &[T], background: T, mut run: impl FnMut(T, usize, usize)) {
+///
+/// # Errors
+/// Those of `run`.
+pub(super) fn each_run<T: Copy + PartialEq>(
+    row: &[T],
+    background: T,
+    mut run: impl FnMut(T, usize, usize) -> Result<()>,
+) -> Result<()> {
     let mut start = 0;
     for labels in row.chunk_by(|a, b| a == b) {
         let end = start + labels.len();
         if labels[0] != background {
-            run(labels[0], start, end);
+            run(labels[0], start, end)?;
         }
         start = end;
     }
+    Ok(())
 }

@@ -11,6 +11,7 @@ mod map;
 mod on_grid;
 mod pairs;
 mod placement;
+mod room;
 mod statistics;
 mod surface;
 mod surfels;

@@ -3,7 +3,9 @@
 use super::buffer::LabelBuffer;
 use super::map::LabelMap;
 use super::placement::{Placement, nearest};
+use super::room::zeros;
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::parallel;
 use crate::volume::{Geometry, Volume};
 
@@ -11,14 +13,15 @@ use crate::volume::{Geometry, Volume};
 /// centre lies in, 0 outside. They have the map's type and byte order, and lie densely, axis 0 the fastest.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a volume that isn't a label map,
-/// [`Error::Geometry`](crate::Error::Geometry) for an impossible grid.
+/// [`Error::InvalidArgument`] for a volume that isn't a label map or a grid that no memory holds,
+/// [`Error::Geometry`] for an impossible grid.
 pub fn labels_on_grid(labels: &Volume, grid: &Geometry, threads: usize) -> Result<Vec<u8>> {
+    let _ours = Ours::enter();
     LabelMap::new(labels, "labels")?;
     grid.check()?;
     let placement = Placement::new(grid, labels.geometry());
-    let (size, [columns, rows, _]) = (labels.dtype().size(), grid.shape);
-    let mut bytes = vec![0; grid.voxels() * size];
+    let (size, [columns, rows, planes]) = (labels.dtype().size(), grid.shape);
+    let mut bytes = zeros(&[planes, rows, columns, size], "grid")?;
     let planes = bytes.chunks_exact_mut(columns * rows * size).enumerate();
     parallel::for_each(threads, planes, |(k, plane)| {
         for (n, label) in plane.chunks_exact_mut(size).enumerate() {

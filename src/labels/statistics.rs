@@ -8,11 +8,16 @@
 use super::by_label::ByLabel;
 use super::map::{Extent, LabelMap, each_run, gather};
 use super::placement::same_voxels;
+use super::room::zeros;
 use super::surfels;
 use crate::error::{Error, Result};
-use crate::parallel;
+use crate::floating_point::Ours;
 use crate::progress::{Run, Stage};
 use crate::volume::Volume;
+use crate::{buffer, parallel};
+
+/// What its memory is for, in errors.
+const FOUND: &str = "what is known of labels";
 
 /// Size, place and intensities of a label.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +79,7 @@ pub fn statistics(
     threads: usize,
     run: &mut Run,
 ) -> Result<Vec<LabelStatistics>> {
+    let _ours = Ours::enter();
     let map = LabelMap::new(labels, "labels")?;
     if let Some((image, channel)) = image {
         let (grid, found) = (labels.geometry(), image.geometry());
@@ -93,17 +99,23 @@ pub fn statistics(
     let areas = surfels::areas(map.grid().spacing);
     let work = |start, end| piece(&map, image, &areas, start, end);
     let found = gather(map.shape[0], threads, run, work)?;
-    map.check(found.keys(), "labels")?;
-    let mut statistics: Vec<_> = found.into_iter().map(|(label, pieces)| (label, pieces, None)).collect();
-    parallel::for_each(threads, statistics.iter_mut(), |(label, pieces, statistics)| {
+    map.check(found.keys())?;
+    let found = found.into_iter().map(|(label, pieces)| (label, pieces, None));
+    let mut statistics = buffer::collect(FOUND, found)?;
+    let cancel = run.cancel();
+    parallel::try_for_each(threads, statistics.iter_mut(), |(label, pieces, statistics)| {
+        if cancel.requested() {
+            return Ok(());
+        }
         let mut values: Vec<f32> =
-            Vec::with_capacity(pieces.iter().map(|piece| piece.intensities.len()).sum());
+            buffer::with_room(FOUND, pieces.iter().map(|piece| piece.intensities.len()).sum())?;
         pieces.iter().for_each(|piece| values.extend_from_slice(&piece.intensities));
         let found = pieces.drain(..).fold(Found::default(), Found::add);
         *statistics = Some(found.finish(*label, &map, Intensities::of(&mut values)));
-    });
+        Ok(())
+    })?;
     run.checkpoint(Stage::Measure, 1, 1)?;
-    Ok(statistics.into_iter().filter_map(|(_, _, statistics)| statistics).collect())
+    buffer::collect(FOUND, statistics.into_iter().filter_map(|(_, _, statistics)| statistics))
 }
 
 /// What is known about a label while planes pass by.
@@ -195,12 +207,12 @@ fn piece(
     areas: &[f64; 256],
     start: usize,
     end: usize,
-) -> ByLabel<Found> {
+) -> Result<ByLabel<Found>> {
     let [planes, rows, columns] = map.shape;
     let mut found = ByLabel::<Found>::new();
-    let mut labels = vec![0; rows * columns];
-    let mut intensities = vec![0.0; if image.is_some() { rows * columns } else { 0 }];
-    let (mut before, mut here) = (Padded::new(rows, columns), Padded::new(rows, columns));
+    let mut labels = map.plane()?;
+    let mut intensities: Vec<f32> = zeros(&[if image.is_some() { rows } else { 0 }, columns], "image")?;
+    let (mut before, mut here) = (Padded::new(rows, columns)?, Padded::new(rows, columns)?);
     if let Some(z) = start.checked_sub(1) {
         map.read([z, 0, 0], [1, rows, columns], &mut labels);
         before.fill(&labels);
@@ -212,22 +224,32 @@ fn piece(
         }
         for (y, row) in labels.chunks_exact(columns).enumerate() {
             each_run(row, 0, |label, from, to| {
-                let found = found.of(label);
+                let found = found.of(label)?;
                 found.add_run([z, y], from, to);
                 if image.is_some() {
-                    found.intensities.extend_from_slice(&intensities[y * columns..][from..to]);
+                    for &value in &intensities[y * columns..][from..to] {
+                        buffer::push(&mut found.intensities, FOUND, value)?;
+                    }
                 }
-            });
+                Ok(())
+            })?;
         }
         here.fill(&labels);
-        before.cells(&here, |label, code| found.of(label).area += areas[usize::from(code)]);
+        before.cells(&here, |label, code| {
+            found.of(label)?.area += areas[usize::from(code)];
+            Ok(())
+        })?;
         std::mem::swap(&mut before, &mut here);
     }
     if end == planes {
-        here.fill(&vec![0; rows * columns]);
-        before.cells(&here, |label, code| found.of(label).area += areas[usize::from(code)]);
+        labels.fill(0);
+        here.fill(&labels);
+        before.cells(&here, |label, code| {
+            found.of(label)?.area += areas[usize::from(code)];
+            Ok(())
+        })?;
     }
-    found
+    Ok(found)
 }
 
 /// A plane of labels with background around it.
@@ -237,8 +259,8 @@ struct Padded {
 }
 
 impl Padded {
-    fn new(rows: usize, columns: usize) -> Self {
-        Padded { labels: vec![0; (rows + 2) * (columns + 2)], width: columns + 2 }
+    fn new(rows: usize, columns: usize) -> Result<Self> {
+        Ok(Padded { labels: zeros(&[rows + 2, columns + 2], "labels")?, width: columns + 2 })
     }
 
     fn fill(&mut self, labels: &[u32]) {
@@ -253,9 +275,9 @@ impl Padded {
     }
 
     /// Calls with label and code of each cell between this plane and the next that a label's surface crosses.
-    fn cells(&self, next: &Padded, mut cell: impl FnMut(u32, u8)) {
+    fn cells(&self, next: &Padded, mut cell: impl FnMut(u32, u8) -> Result<()>) -> Result<()> {
         let width = self.width;
-        let mut mixed = vec![0; width];
+        let mut mixed = zeros(&[width], "labels")?;
         for y in 0..self.labels.len() / width - 1 {
             let (a, b, c, d) = (self.row(y), self.row(y + 1), next.row(y), next.row(y + 1));
             for (x, mixed) in mixed.iter_mut().enumerate() {
@@ -269,10 +291,11 @@ impl Padded {
                 for (n, &label) in corners.iter().enumerate() {
                     if label != 0 && !corners[..n].contains(&label) {
                         let bit = |code: u8, n: usize| code | u8::from(corners[n] == label) << n;
-                        cell(label, (0..8).fold(0, bit));
+                        cell(label, (0..8).fold(0, bit))?;
                     }
                 }
             }
         }
+        Ok(())
     }
 }

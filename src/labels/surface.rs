@@ -7,7 +7,8 @@ use ndarray::{Array3, Axis};
 use super::distance::{Nearest, Scratch};
 use super::surfels::{areas, is_surface};
 use crate::error::Result;
-use crate::parallel;
+use crate::progress::{Cancel, Run};
+use crate::{buffer, parallel};
 
 /// How far the surfaces of two labels are from each other, in millimetres. When one label doesn't occur, its area
 /// is 0, the overlap is 0, and all distances are infinite.
@@ -50,11 +51,15 @@ impl SurfaceDistances {
         spacing: [f64; 3],
         tolerance: f64,
         threads: usize,
+        run: &Run,
     ) -> Result<Self> {
         let elements = areas(spacing);
         let way = |from: &Array3<u8>, to: &Array3<u8>| -> Result<Way> {
             let to = Nearest::new(to.view(), |&code| is_surface(code), spacing, threads)?;
-            Ok(Way::new(from, &to, &elements, threads))
+            run.check()?;
+            let way = Way::new(from, &to, &elements, threads, run.cancel())?;
+            run.check()?;
+            Ok(way)
         };
         let ways = [way(codes[0], codes[1])?, way(codes[1], codes[0])?];
         let larger = |distance: fn(&Way) -> f64| ways.iter().map(distance).fold(0.0, f64::max);
@@ -78,6 +83,9 @@ pub(super) fn area(codes: &Array3<u8>, spacing: [f64; 3]) -> f64 {
     areas(spacing).iter().zip(counts).map(|(area, count)| area * count as f64).sum()
 }
 
+/// What its memory is for, in errors.
+const SURFACE: &str = "the distances of surfaces";
+
 /// One surface's distances to the other.
 struct Way {
     /// Of the whole surface.
@@ -94,36 +102,49 @@ struct Element {
 }
 
 impl Way {
-    fn new(from: &Array3<u8>, to: &Nearest, areas: &[f64; 256], threads: usize) -> Self {
+    fn new(
+        from: &Array3<u8>,
+        to: &Nearest,
+        areas: &[f64; 256],
+        threads: usize,
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let mut planes: Vec<(f64, Vec<Element>)> =
-            from.axis_iter(Axis(0)).map(|_| Default::default()).collect();
-        parallel::for_each(threads, planes.iter_mut().enumerate(), |(z, (touching, elements))| {
+            buffer::collect(SURFACE, from.axis_iter(Axis(0)).map(|_| Default::default()))?;
+        parallel::try_for_each(threads, planes.iter_mut().enumerate(), |(z, (touching, elements))| {
+            if cancel.requested() {
+                return Ok(());
+            }
             let codes = from.index_axis(Axis(0), z);
             let columns = codes.dim().1;
-            let (mut apart, mut wanted) = (Vec::new(), vec![false; codes.dim().0]);
+            let (mut apart, mut wanted) = (Vec::new(), buffer::zeroed(SURFACE, codes.dim().0)?);
             for ((y, x), &code) in codes.indexed_iter().filter(|(_, code)| is_surface(**code)) {
                 let area = areas[usize::from(code)];
                 if to.is_feature([z, y, x]) {
                     *touching += area;
                 } else {
-                    apart.push((y * columns + x, area));
+                    buffer::push(&mut apart, SURFACE, (y * columns + x, area))?;
                     wanted[y] = true;
                 }
             }
             if !apart.is_empty() {
                 let mut scratch = Scratch::default();
-                let squared = to.plane(z, |y| wanted[y], &mut scratch);
-                *elements = apart
-                    .into_iter()
-                    .map(|(voxel, area)| Element { distance: squared[voxel].sqrt(), area })
-                    .collect();
+                let squared = to.plane(z, |y| wanted[y], &mut scratch)?;
+                let element = |(voxel, area): (usize, f64)| Element { distance: squared[voxel].sqrt(), area };
+                *elements = buffer::collect(SURFACE, apart.into_iter().map(element))?;
             }
-        });
+            Ok(())
+        })?;
         let touching = planes.iter().map(|(touching, _)| touching).sum();
-        let mut elements: Vec<Element> = planes.into_iter().flat_map(|(_, elements)| elements).collect();
-        elements.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.area.total_cmp(&b.area)));
+        let count = planes.iter().map(|(_, elements)| elements.len()).sum();
+        let mut elements = buffer::with_room(SURFACE, count)?;
+        elements.extend(planes.into_iter().flat_map(|(_, elements)| elements));
+        // Without the memory that a stable order would take: equals are the same.
+        elements.sort_unstable_by(|a: &Element, b: &Element| {
+            a.distance.total_cmp(&b.distance).then(a.area.total_cmp(&b.area))
+        });
         let area = touching + elements.iter().map(|element| element.area).sum::<f64>();
-        Way { area, touching, elements }
+        Ok(Way { area, touching, elements })
     }
 
     /// The distances' integral over the surface.

@@ -7,7 +7,12 @@
 use ndarray::{Array3, ArrayViewMut3, Axis};
 
 use super::map::{Extent, LabelMap, PLANES};
-use crate::parallel;
+use crate::error::Result;
+use crate::progress::Cancel;
+use crate::{buffer, parallel};
+
+/// What its memory is for, in errors.
+const CELLS: &str = "the cells of a label's surface";
 
 /// Whether the surface crosses cells with this code.
 pub(super) fn is_surface(code: u8) -> bool {
@@ -82,22 +87,36 @@ fn triangle([a, b, c]: [Point; 3], spacing: [f64; 3]) -> f64 {
 }
 
 /// The codes of all cells that touch a box of voxels: one more than voxels along each axis. What lies outside the
-/// box isn't inside.
-pub(super) fn codes(map: &LabelMap, label: u32, extent: &Extent, threads: usize) -> Array3<u8> {
+/// box isn't inside. Once cancelled they are left as they are.
+pub(super) fn codes(
+    map: &LabelMap,
+    label: u32,
+    extent: &Extent,
+    threads: usize,
+    cancel: &Cancel,
+) -> Result<Array3<u8>> {
     let [planes, rows, columns] = extent.shape();
-    let mut codes = Array3::zeros((planes + 1, rows + 1, columns + 1));
+    let mut codes = buffer::zeros(CELLS, (planes + 1, rows + 1, columns + 1))?;
     let pieces = codes.axis_chunks_iter_mut(Axis(0), 2 * PLANES).enumerate();
-    parallel::for_each(threads, pieces, |(n, piece)| fill(map, label, extent, n * 2 * PLANES, piece));
-    codes
+    parallel::try_for_each(threads, pieces, |(n, piece)| {
+        if cancel.requested() { Ok(()) } else { fill(map, label, extent, n * 2 * PLANES, piece) }
+    })?;
+    Ok(codes)
 }
 
 /// Fills planes of cells, the first of which lies before the plane of voxels `first`.
-fn fill(map: &LabelMap, label: u32, extent: &Extent, first: usize, mut cells: ArrayViewMut3<u8>) {
+fn fill(
+    map: &LabelMap,
+    label: u32,
+    extent: &Extent,
+    first: usize,
+    mut cells: ArrayViewMut3<u8>,
+) -> Result<()> {
     let [planes, rows, columns] = extent.shape();
-    let mut labels = vec![0; rows * columns];
-    let mut quarter = |z: Option<usize>| {
-        // The four corners of each cell that lie in one plane.
-        let mut corners = vec![0_u8; (rows + 1) * (columns + 1)];
+    let mut labels = buffer::zeroed(CELLS, rows * columns)?;
+    // The four corners of each cell that lie in one plane.
+    let mut quarter = |z: Option<usize>, corners: &mut [u8]| {
+        corners.fill(0);
         if let Some(z) = z.filter(|&z| z < planes) {
             let [start_z, start_y, start_x] = extent.start;
             map.read([start_z + z, start_y, start_x], [1, rows, columns], &mut labels);
@@ -113,16 +132,18 @@ fn fill(map: &LabelMap, label: u32, extent: &Extent, first: usize, mut cells: Ar
                 }
             }
         }
-        corners
     };
-    let mut before = quarter(first.checked_sub(1));
+    let size = (rows + 1) * (columns + 1);
+    let (mut before, mut after) = (buffer::zeroed(CELLS, size)?, buffer::zeroed(CELLS, size)?);
+    quarter(first.checked_sub(1), &mut before);
     for (z, mut plane) in cells.axis_iter_mut(Axis(0)).enumerate() {
-        let after = quarter(Some(first + z));
+        quarter(Some(first + z), &mut after);
         for (code, (before, after)) in plane.iter_mut().zip(before.iter().zip(&after)) {
             *code = before | after << 4;
         }
-        before = after;
+        std::mem::swap(&mut before, &mut after);
     }
+    Ok(())
 }
 
 #[cfg(test)]

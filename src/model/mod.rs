@@ -15,6 +15,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::labels::Label;
 use crate::network::Network;
 use crate::nifti::Reader;
@@ -105,6 +106,7 @@ impl Model {
     /// # Errors
     /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files.
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
+        let _ours = Ours::enter();
         if let Some((files, weights, description)) = Files::described_at(path) {
             return monai::open_described(&files, &weights, &description);
         }
@@ -116,6 +118,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_files(files: Vec<(String, Arc<[u8]>)>, options: &ModelOptions) -> Result<Self> {
+        let _ours = Ours::enter();
         open(&Files::memory(files), "", options)
     }
 

@@ -1,6 +1,7 @@
 //! A network as data: a small typed graph with its weights, that any engine can lower. One file per published
 //! architecture builds it and checks every tensor on the way.
 
+mod check;
 mod conv_block;
 pub mod monai;
 mod op;
@@ -100,15 +101,23 @@ impl Network {
         self.weights().map(|weight| weight.data.len()).sum()
     }
 
-    /// The spatial size of each node's result for a tile.
+    /// The spatial size of each node's result for a tile. Whoever computes a network by them computes with parts that fit.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when the tile's size doesn't suit the network's strides.
+    /// [`Error::Unsupported`] when the tile's size doesn't suit the network's strides, no memory holds its tensors, or nodes
+    /// don't fit each other or their weights.
     pub fn sizes(&self, tile: [usize; 3]) -> Result<Vec<[usize; 3]>> {
         let mut sizes: Vec<[usize; 3]> = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
+        for (id, node) in self.nodes.iter().enumerate() {
+            let channels: Vec<usize> = node.inputs.iter().map(|&input| self.nodes[input].channels).collect();
+            check::check(id, node, &channels)?;
             let inputs: Vec<[usize; 3]> = node.inputs.iter().map(|&input| sizes[input]).collect();
-            sizes.push(node.op.size(tile, &inputs)?);
+            let size = node.op.size(tile, &inputs)?;
+            check::fits(tile, node.channels, size, [0; 3])?;
+            if let Some(&input) = inputs.first() {
+                check::fits(tile, channels[0], input, node.op.around())?;
+            }
+            sizes.push(size);
         }
         match sizes[sizes.len() - 1] {
             result if result == tile => Ok(sizes),

@@ -227,6 +227,16 @@ impl Op {
         }
     }
 
+    /// Voxels that computing it may put around its input, along each axis.
+    pub(super) fn around(&self) -> [usize; 3] {
+        match self {
+            Op::Conv { kernel, padding, .. } | Op::ConvTranspose { kernel, padding, .. } => {
+                std::array::from_fn(|axis| kernel[axis] + 2 * padding[axis])
+            }
+            _ => [0; 3],
+        }
+    }
+
     /// Spatial size of its result, from those of its inputs.
     pub(super) fn size(&self, tile: [usize; 3], inputs: &[[usize; 3]]) -> Result<[usize; 3]> {
         let each = |size: &dyn Fn(usize) -> usize| std::array::from_fn(size);
@@ -249,7 +259,18 @@ impl Op {
                 }
                 inputs[1]
             }
-            Op::CropLike => inputs[1],
+            Op::CropLike => {
+                if (0..3).any(|axis| inputs[1][axis] > inputs[0][axis]) {
+                    return Err(strides());
+                }
+                inputs[1]
+            }
+            Op::Multiply => {
+                if (0..3).any(|axis| inputs[1][axis] != 1 && inputs[1][axis] != inputs[0][axis]) {
+                    return Err(strides());
+                }
+                inputs[0]
+            }
             Op::PadToWindows { window } => each(&|axis| match (inputs[0][axis], window[axis]) {
                 (size, window) if size <= window => size,
                 (size, window) => size.next_multiple_of(window),

@@ -2,7 +2,8 @@
 
 use ndarray::{Array3, ArrayView2, ArrayView4, Axis};
 
-use crate::parallel;
+use crate::error::Result;
+use crate::{buffer, parallel};
 
 /// A half-open box of voxels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,24 +31,35 @@ impl Box3 {
     }
 }
 
+/// What its memory is for, in errors.
+const SLICES: &str = "measuring an image";
+const MASK: &str = "the mask of an image";
+
 /// The smallest box with every voxel of `image` [c, z, y, x] that isn't zero in some channel; NaN isn't zero.
 ///
 /// For an image of zeros it is the whole image, as in nnU-Net. Each slice is searched from its edges inwards,
 /// so that only the margins are read.
-pub fn nonzero_box(image: ArrayView4<f32>, threads: usize) -> Box3 {
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+pub fn nonzero_box(image: ArrayView4<f32>, threads: usize) -> Result<Box3> {
     let (_, depth, rows, columns) = image.dim();
-    let mut found: Vec<Option<Rectangle>> = vec![None; depth];
-    parallel::for_each(threads, found.iter_mut().zip(image.axis_iter(Axis(1))), |(found, slice)| {
-        *found = slice.outer_iter().filter_map(Rectangle::of).reduce(Rectangle::union);
-    });
+    let mut found: Vec<Option<Rectangle>> = buffer::filled(SLICES, depth, None)?;
+    parallel::try_for_each(threads, found.iter_mut().zip(image.axis_iter(Axis(1))), |(found, slice)| {
+        for channel in slice.outer_iter() {
+            let inside = Rectangle::of(buffer::row_major(SLICES, channel)?.view());
+            *found = [*found, inside].into_iter().flatten().reduce(Rectangle::union);
+        }
+        Ok(())
+    })?;
     let first = found.iter().position(Option::is_some);
     let last = found.iter().rposition(Option::is_some);
-    match (first, last, found.into_iter().flatten().reduce(Rectangle::union)) {
+    Ok(match (first, last, found.into_iter().flatten().reduce(Rectangle::union)) {
         (Some(first), Some(last), Some(Rectangle { start: [top, left], end: [bottom, right] })) => {
             Box3 { start: [first, top, left], end: [last + 1, bottom, right] }
         }
         _ => Box3::whole([depth, rows, columns]),
-    }
+    })
 }
 
 /// The part of a slice that isn't zero, half-open.
@@ -58,8 +70,8 @@ struct Rectangle {
 }
 
 impl Rectangle {
+    /// Of a slice in row-major order.
     fn of(slice: ArrayView2<f32>) -> Option<Rectangle> {
-        let slice = slice.as_standard_layout();
         let row = |index: usize| slice.row(index).to_slice().unwrap_or_default();
         let top = (0..slice.nrows()).find(|&index| row(index).iter().any(|&value| value != 0.0))?;
         let bottom = (top..slice.nrows()).rfind(|&index| row(index).iter().any(|&value| value != 0.0))?;
@@ -91,9 +103,12 @@ enum Voxel {
 ///
 /// A cavity is background that no path over voxel faces joins to the outside of the image: SciPy's
 /// `binary_fill_holes`. The background is filled from the image's faces inwards, a run of voxels at a time.
-pub fn nonzero_mask(image: ArrayView4<f32>, threads: usize) -> Array3<bool> {
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+pub fn nonzero_mask(image: ArrayView4<f32>, threads: usize) -> Result<Array3<bool>> {
     let (_, depth, rows, columns) = image.dim();
-    let mut voxels = Array3::from_elem((depth, rows, columns), Voxel::Background);
+    let mut voxels = buffer::array(MASK, (depth, rows, columns), Voxel::Background)?;
     parallel::for_each(
         threads,
         voxels.outer_iter_mut().zip(image.axis_iter(Axis(1))),
@@ -112,12 +127,14 @@ pub fn nonzero_mask(image: ArrayView4<f32>, threads: usize) -> Array3<bool> {
     for (z, y) in (0..depth).flat_map(|z| (0..rows).map(move |y| (z, y))) {
         let outer = z == 0 || z + 1 == depth || y == 0 || y + 1 == rows;
         let step = if outer { 1 } else { columns.saturating_sub(1).max(1) };
-        seeds.extend((0..columns).step_by(step).map(|x| (z, y, x)));
+        for x in (0..columns).step_by(step) {
+            buffer::push(&mut seeds, MASK, (z, y, x))?;
+        }
         while let Some(seed) = seeds.pop() {
-            fill_run(&mut voxels, seed, &mut seeds);
+            fill_run(&mut voxels, seed, &mut seeds)?;
         }
     }
-    voxels.mapv(|voxel| voxel != Voxel::Outside)
+    buffer::map(MASK, &voxels, |voxel| voxel != Voxel::Outside)
 }
 
 /// Marks the run of background around `seed` along the last axis as outside, and adds a seed for each run of
@@ -126,9 +143,9 @@ fn fill_run(
     voxels: &mut Array3<Voxel>,
     (z, y, x): (usize, usize, usize),
     seeds: &mut Vec<(usize, usize, usize)>,
-) {
+) -> Result<()> {
     if voxels[(z, y, x)] != Voxel::Background {
-        return;
+        return Ok(());
     }
     let (depth, rows, _) = voxels.dim();
     let row = voxels.slice(ndarray::s![z, y, ..]);
@@ -146,11 +163,12 @@ fn fill_run(
         let mut previous = Voxel::Object;
         for (x, &voxel) in voxels.slice(ndarray::s![z, y, start..start + length]).indexed_iter() {
             if voxel == Voxel::Background && previous != Voxel::Background {
-                seeds.push((z, y, start + x));
+                buffer::push(seeds, MASK, (z, y, start + x))?;
             }
             previous = voxel;
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -202,7 +220,7 @@ mod tests {
         #[test]
         fn box_is_tight(image in image(), threads in 1..4usize) {
             let mask = mask(&image);
-            let found = nonzero_box(image.view(), threads);
+            let found = nonzero_box(image.view(), threads).unwrap();
             let inside: Vec<_> = mask.indexed_iter().filter(|(_, inside)| **inside).map(|(at, _)| [at.0, at.1, at.2]).collect();
             let expected = match inside.is_empty() {
                 true => Box3::whole(mask.dim().into()),
@@ -216,14 +234,14 @@ mod tests {
 
         #[test]
         fn mask_is_filled(image in image(), threads in 1..4usize) {
-            prop_assert_eq!(nonzero_mask(image.view(), threads), filled(&mask(&image)));
+            prop_assert_eq!(nonzero_mask(image.view(), threads).unwrap(), filled(&mask(&image)));
         }
 
         #[test]
         fn views_may_be_strided(image in image()) {
             let copy = image.slice(s![.., .., ..;-1, ..;-1]).as_standard_layout().into_owned();
             let view = image.slice(s![.., .., ..;-1, ..;-1]);
-            prop_assert_eq!(nonzero_box(view, 1), nonzero_box(copy.view(), 1));
+            prop_assert_eq!(nonzero_box(view, 1).unwrap(), nonzero_box(copy.view(), 1).unwrap());
         }
     }
 
@@ -232,10 +250,10 @@ mod tests {
         let mut image = Array4::zeros((1, 5, 5, 5));
         image.slice_mut(s![0, 1..4, 1..4, 1..4]).fill(1.0);
         image[(0, 2, 2, 2)] = 0.0;
-        assert!(nonzero_mask(image.view(), 1)[(2, 2, 2)]);
+        assert!(nonzero_mask(image.view(), 1).unwrap()[(2, 2, 2)]);
         image[(0, 1, 2, 2)] = 0.0;
-        assert!(!nonzero_mask(image.view(), 1)[(2, 2, 2)]);
-        assert_eq!(nonzero_box(image.view(), 2).shape(), [3; 3]);
-        assert!(nonzero_box(Array4::zeros((1, 2, 3, 4)).view(), 2).is_whole([2, 3, 4]));
+        assert!(!nonzero_mask(image.view(), 1).unwrap()[(2, 2, 2)]);
+        assert_eq!(nonzero_box(image.view(), 2).unwrap().shape(), [3; 3]);
+        assert!(nonzero_box(Array4::zeros((1, 2, 3, 4)).view(), 2).unwrap().is_whole([2, 3, 4]));
     }
 }

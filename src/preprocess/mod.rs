@@ -5,14 +5,15 @@ pub mod monai;
 pub mod normalize;
 pub mod resample;
 
-use ndarray::{Array3, Array4, Axis, concatenate, s};
+use ndarray::{Array3, Array4, Axis, s};
 
+use crate::buffer;
 use crate::error::{Error, Result};
 use crate::progress::{Run, Stage};
 use crate::recipe::{BoxSource, Recipe, Step};
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 use crop::{Box3, nonzero_box, nonzero_mask};
-use monai::{Padding, Sampling, Window};
+use monai::{Back, Grid, Padding, Spacing, Window};
 use normalize::Normalization;
 
 /// An image for the network, [channels, axis 0, axis 1, axis 2], and the way back from it.
@@ -48,7 +49,7 @@ pub enum Change {
     /// nnU-Net's resampling, from this shape.
     Resampled([usize; 3]),
     /// MONAI's, with the way back; `None` where nothing changed.
-    Spaced(Option<Sampling>),
+    Spaced(Option<Box<Back>>),
 }
 
 impl Way {
@@ -69,11 +70,14 @@ impl Way {
     }
 }
 
+/// What its memory is for, in errors.
+const IMAGE: &str = "the network's image";
+
 /// Takes a volume through the steps of a recipe. `previous` are the labels of a cascade's previous stage, dense
 /// on the volume's grid.
 ///
 /// # Errors
-/// [`Error::Cancelled`], or [`Error::VolumeMismatch`] for intensities that a step doesn't accept.
+/// [`Error::Cancelled`], [`Error::OutOfMemory`], or [`Error::VolumeMismatch`] for intensities that a step doesn't accept.
 pub fn preprocess(
     volume: &Volume,
     previous: Option<&[u8]>,
@@ -85,8 +89,9 @@ pub fn preprocess(
     let map = recipe.axes(geometry);
     let mut way = Way::new(map, geometry);
     // The grid of the present image.
-    let mut grid = way.grid.clone();
-    let mut image = read(volume, &map, Box3::whole(grid.shape), threads);
+    let mut grid = recipe.grid(geometry);
+    let mut spaced = Vec::new();
+    let mut image = read(volume, &map, Box3::whole(grid.shape), threads)?;
     // Where the image isn't zero, cavities filled; only some steps look at it.
     let mut mask = None;
     for (done, step) in recipe.steps.iter().enumerate() {
@@ -94,14 +99,14 @@ pub fn preprocess(
         match step {
             Step::Orient { .. } => {}
             Step::CropToNonzero => {
-                let Box3 { start, end } = nonzero_box(image.view(), threads);
+                let Box3 { start, end } = nonzero_box(image.view(), threads)?;
                 let window = Window { start: start.map(|at| at as i64), end: end.map(|at| at as i64) };
-                cut(&mut image, &mut way, &mut grid, window, Padding::Constant(0.0), threads);
+                cut(&mut image, &mut way, &mut grid, window, Padding::Constant(0.0), threads)?;
             }
             Step::Normalize(rules) => {
                 let masked = |rule: &Normalization| matches!(rule, Normalization::ZScore { masked: true });
                 if previous.is_some() || rules.iter().any(masked) {
-                    mask = Some(nonzero_mask(image.view(), threads));
+                    mask = Some(nonzero_mask(image.view(), threads)?);
                 }
                 for (channel, rule) in image.axis_iter_mut(Axis(0)).zip(rules) {
                     rule.apply(channel, mask.as_ref().map(|mask: &Array3<bool>| mask.view()), threads)?;
@@ -109,19 +114,20 @@ pub fn preprocess(
             }
             Step::Resample(resample) => {
                 let from = grid.shape;
-                let to = resample.shape(from, grid.spacing);
+                let spacing = way.grid.spacing;
+                let to = resample.shape(from, spacing);
                 if to.contains(&0) {
-                    let found = format!("{from:?} voxels of {:?} mm along its axes", grid.spacing);
-                    let expected = format!("at least half a voxel of {:?} mm", resample.target(grid.spacing));
+                    let found = format!("{from:?} voxels of {spacing:?} mm along its axes");
+                    let expected = format!("at least half a voxel of {:?} mm", resample.target(spacing));
                     return Err(Error::VolumeMismatch { expected, found });
                 }
                 way.changes.push(Change::Resampled(from));
                 grid.shape = to;
                 if to != from {
-                    let separate = resample.image.separate_axis(grid.spacing, resample.target(grid.spacing));
+                    let separate = resample.image.separate_axis(spacing, resample.target(spacing));
                     image = each_channel(image, to, |channel| {
                         resample::resample_with(&resample.image, channel, to, separate, threads)
-                    });
+                    })?;
                 }
             }
             Step::Intensity { channel, rule } => {
@@ -134,7 +140,7 @@ pub fn preprocess(
             Step::CropForeground { crop, padding, source } => {
                 let first = |map: &AxisMap| {
                     let raw =
-                        read_channels(volume, 0..1, map, Box3::whole(map.apply(geometry.shape)), threads);
+                        read_channels(volume, 0..1, map, Box3::whole(map.apply(geometry.shape)), threads)?;
                     crop.window(raw.view(), threads)
                 };
                 let window = match source {
@@ -142,55 +148,70 @@ pub fn preprocess(
                     BoxSource::FirstChannel => first(&map)?,
                     BoxSource::Misplaced => inside(first(&AxisMap::identity())?, grid.shape)?,
                 };
-                cut(&mut image, &mut way, &mut grid, window, *padding, threads);
+                cut(&mut image, &mut way, &mut grid, window, *padding, threads)?;
             }
             Step::Pad { pad, padding } => {
                 let window = pad.window(grid.shape);
-                cut(&mut image, &mut way, &mut grid, window, *padding, threads);
+                cut(&mut image, &mut way, &mut grid, window, *padding, threads)?;
             }
             Step::Space(spacing) => {
-                way.changes.push(Change::Spaced(spacing.inverse(&grid)?));
-                if let Some(sampling) = spacing.forward(&grid)? {
-                    image = each_channel(image, sampling.to(), |channel| sampling.linear(channel, threads));
+                let step = spacing.forward(&grid)?;
+                if let Some(sampling) = step.sampling {
+                    image = each_channel(image, sampling.to(), |channel| sampling.linear(channel, threads))?;
                 }
-                grid = spacing.grid(&grid)?;
+                way.changes.push(Change::Spaced(None));
+                spaced.push((spacing, grid));
+                grid = step.grid;
             }
             Step::AddPreviousStage { labels } => {
                 let stage =
                     previous.ok_or_else(|| Error::unsupported("a cascade without its previous stage"))?;
                 let channels = previous_stage(stage, volume, recipe, &way, &mask, labels, threads)?;
-                image = concatenate(Axis(0), &[image.view(), channels.view()])
-                    .unwrap_or_else(|_| unreachable!("both are on the network's grid"));
+                image = buffer::concatenate(IMAGE, 0, [image.view(), channels.view()])?;
             }
         }
     }
     run.checkpoint(Stage::Preprocess, 1, 1)?;
+    find_back(&mut way, grid, spaced)?;
     Ok(Prepared { image, way })
+}
+
+/// Finds the way back through changes of spacing, with the grid before each, from the last image's grid: as MONAI
+/// undoes one step after the other, each leaves its rounding in the grid of the next.
+fn find_back(way: &mut Way, mut grid: Grid, mut spaced: Vec<(&Spacing, Grid)>) -> Result<()> {
+    for change in way.changes.iter_mut().rev() {
+        match change {
+            Change::Cut { from, window } => grid = grid.restored(window, *from),
+            Change::Resampled(_) => {}
+            Change::Spaced(back) => {
+                if let Some((spacing, image)) = spaced.pop() {
+                    *back = spacing.back(&grid, &image)?.map(Box::new);
+                    grid = image;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Keeps a part of an image, which may reach beyond it.
 fn cut(
     image: &mut Array4<f32>,
     way: &mut Way,
-    grid: &mut Geometry,
+    grid: &mut Grid,
     window: Window,
     padding: Padding,
     threads: usize,
-) {
+) -> Result<()> {
     let from = grid.shape;
     way.changes.push(Change::Cut { from, window });
     if window == Window::whole(from) {
-        return;
+        return Ok(());
     }
-    for world in 0..3 {
-        for axis in 0..3 {
-            grid.origin[world] +=
-                grid.direction[world][axis] * grid.spacing[axis] * window.start[axis] as f64;
-        }
-    }
-    grid.shape = window.shape();
+    *grid = grid.cut(&window);
     let old = std::mem::replace(image, Array4::zeros((0, 0, 0, 0)));
-    *image = each_channel(old, grid.shape, |channel| window.cut(channel, padding, threads));
+    *image = each_channel(old, grid.shape, |channel| window.cut(channel, padding, threads))?;
+    Ok(())
 }
 
 /// The part of a box that lies in an image of that shape; a misplaced box may miss it.
@@ -216,20 +237,20 @@ fn inside(window: Window, shape: [usize; 3]) -> Result<Window> {
 fn each_channel(
     image: Array4<f32>,
     to: [usize; 3],
-    mut change: impl FnMut(ndarray::ArrayView3<f32>) -> Array3<f32>,
-) -> Array4<f32> {
+    mut change: impl FnMut(ndarray::ArrayView3<f32>) -> Result<Array3<f32>>,
+) -> Result<Array4<f32>> {
     if image.dim().0 == 1 {
-        return change(image.index_axis(Axis(0), 0)).insert_axis(Axis(0));
+        return Ok(change(image.index_axis(Axis(0), 0))?.insert_axis(Axis(0)));
     }
-    let mut changed = Array4::zeros((image.dim().0, to[0], to[1], to[2]));
+    let mut changed: Array4<f32> = buffer::zeros(IMAGE, (image.dim().0, to[0], to[1], to[2]))?;
     for (channel, mut out) in image.outer_iter().zip(changed.outer_iter_mut()) {
-        out.assign(&change(channel));
+        out.assign(&change(channel)?);
     }
-    changed
+    Ok(changed)
 }
 
 /// The intensities of a part of a volume, along the network's axes.
-fn read(volume: &Volume, map: &AxisMap, part: Box3, threads: usize) -> Array4<f32> {
+fn read(volume: &Volume, map: &AxisMap, part: Box3, threads: usize) -> Result<Array4<f32>> {
     read_channels(volume, 0..volume.channels(), map, part, threads)
 }
 
@@ -239,15 +260,15 @@ fn read_channels(
     map: &AxisMap,
     part: Box3,
     threads: usize,
-) -> Array4<f32> {
+) -> Result<Array4<f32>> {
     let shape = part.shape();
     let voxels = shape.iter().product::<usize>();
-    let mut values = vec![0.0; voxels * channels.len()];
-    for (channel, values) in channels.clone().zip(values.chunks_exact_mut(voxels)) {
+    let mut image = buffer::zeros(IMAGE, (channels.len(), shape[0], shape[1], shape[2]))?;
+    let values: &mut [f32] = image.as_slice_mut().unwrap_or_default();
+    for (channel, values) in channels.zip(values.chunks_exact_mut(voxels)) {
         volume.read(channel, map, part.start, shape, values, threads);
     }
-    Array4::from_shape_vec((channels.len(), shape[0], shape[1], shape[2]), values)
-        .unwrap_or_else(|_| unreachable!("the buffer was made for this shape"))
+    Ok(image)
 }
 
 /// The channels that a previous stage adds: its labels on the network's grid, one at a time.
@@ -263,8 +284,8 @@ fn previous_stage(
     let grid = volume.geometry();
     let layout = Layout::dense(grid.shape, DType::U16);
     let stored = Volume::new(grid.clone(), DType::U16, layout, vec![stage])?;
-    let mut found =
-        read(&stored, &way.map, way.kept(), threads).index_axis_move(Axis(0), 0).mapv(|label| label as i32);
+    let found = read(&stored, &way.map, way.kept(), threads)?.index_axis_move(Axis(0), 0);
+    let mut found = buffer::map(IMAGE, &found, |label| label as i32)?;
     if let Some(mask) = mask {
         // The reference marks background outside of the image, which interpolation then keeps apart.
         found.zip_mut_with(mask, |label, &inside| *label = if *label == 0 && !inside { -1 } else { *label });
@@ -276,9 +297,12 @@ fn previous_stage(
         found = resample::resample_labels(&step.labels, found, to, separate, threads)?;
     }
     let shape = found.dim();
-    let mut channels = Array4::zeros((labels.len(), shape.0, shape.1, shape.2));
+    let mut channels: Array4<f32> = buffer::zeros(IMAGE, (labels.len(), shape.0, shape.1, shape.2))?;
     for (mut channel, &label) in channels.outer_iter_mut().zip(labels) {
         channel.zip_mut_with(&found, |value, &found| *value = f32::from(u8::from(found == i32::from(label))));
     }
     Ok(channels)
 }
+
+#[cfg(test)]
+mod ties;

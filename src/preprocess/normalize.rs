@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 
-use crate::{Error, Result, parallel};
+use crate::{Error, Result, buffer, parallel};
 
 /// The smallest divisor: keeps constant images finite.
 const SMALLEST: f32 = 1e-8;
@@ -54,11 +54,11 @@ impl Normalization {
             }
             Normalization::ZScore { masked } => match mask.filter(|_| masked) {
                 None => {
-                    let (mean, std) = moments(channel.view(), None, threads);
+                    let (mean, std) = moments(channel.view(), None, threads)?;
                     map(channel, threads, |value| (value - mean) / std);
                 }
                 Some(mask) => {
-                    let (mean, std) = moments(channel.view(), Some(mask), threads);
+                    let (mean, std) = moments(channel.view(), Some(mask), threads)?;
                     let slices = channel.outer_iter_mut().zip(mask.outer_iter());
                     parallel::for_each(threads, slices, |(mut slice, mask)| {
                         slice.zip_mut_with(&mask, |value, &inside| {
@@ -68,14 +68,14 @@ impl Normalization {
                 }
             },
             Normalization::RescaleTo01 => {
-                let (low, _) = range(channel.view(), threads);
+                let (low, _) = range(channel.view(), threads)?;
                 map(channel.view_mut(), threads, |value| value - low);
-                let (_, high) = range(channel.view(), threads);
+                let (_, high) = range(channel.view(), threads)?;
                 let high = high.max(SMALLEST);
                 map(channel, threads, |value| value / high);
             }
             Normalization::RgbTo01 => {
-                let (low, high) = range(channel.view(), threads);
+                let (low, high) = range(channel.view(), threads)?;
                 if low < 0.0 || high > 255.0 || channel.iter().any(|value| value.is_nan()) {
                     return Err(Error::VolumeMismatch {
                         expected: "a colour image with intensities from 0 to 255".into(),
@@ -104,33 +104,33 @@ fn measure<T: Clone + Default + Send>(
     channel: ArrayView3<f32>,
     threads: usize,
     measure: impl Fn(usize, ArrayView2<f32>) -> T + Sync,
-) -> Vec<T> {
-    let mut results = vec![T::default(); channel.len_of(Axis(0))];
+) -> Result<Vec<T>> {
+    let mut results = buffer::filled("measuring an image", channel.len_of(Axis(0)), T::default())?;
     let items = results.iter_mut().zip(channel.outer_iter().enumerate());
     parallel::for_each(threads, items, |(result, (index, slice))| *result = measure(index, slice));
-    results
+    Ok(results)
 }
 
 /// The smallest and the largest intensity, without NaN.
-fn range(channel: ArrayView3<f32>, threads: usize) -> (f32, f32) {
+fn range(channel: ArrayView3<f32>, threads: usize) -> Result<(f32, f32)> {
     const NOTHING: (f32, f32) = (f32::INFINITY, f32::NEG_INFINITY);
     let extend = |range: (f32, f32), other: (f32, f32)| (range.0.min(other.0), range.1.max(other.1));
     let slices = measure(channel, threads, |_, slice| {
         slice.iter().fold(NOTHING, |range, &value| extend(range, (value, value)))
-    });
-    slices.into_iter().fold(NOTHING, extend)
+    })?;
+    Ok(slices.into_iter().fold(NOTHING, extend))
 }
 
 /// The mean and the population standard deviation, at least [`SMALLEST`], of the voxels inside the mask.
 ///
 /// NumPy sums in `f32`, in an order that depends on the memory layout. Sums of slices in `f64`, added in the
 /// order of the slices, depend on nothing else and agree with it to about 1e-6.
-fn moments(channel: ArrayView3<f32>, mask: Option<ArrayView3<bool>>, threads: usize) -> (f32, f32) {
+fn moments(channel: ArrayView3<f32>, mask: Option<ArrayView3<bool>>, threads: usize) -> Result<(f32, f32)> {
     let count =
         mask.map_or(channel.len(), |mask| mask.iter().filter(|&&inside| inside).count()).max(1) as f64;
-    let mean = total(channel, mask, threads, f64::from) / count;
-    let variance = total(channel, mask, threads, |value| (f64::from(value) - mean).powi(2)) / count;
-    (mean as f32, (variance.sqrt() as f32).max(SMALLEST))
+    let mean = total(channel, mask, threads, f64::from)? / count;
+    let variance = total(channel, mask, threads, |value| (f64::from(value) - mean).powi(2))? / count;
+    Ok((mean as f32, (variance.sqrt() as f32).max(SMALLEST)))
 }
 
 /// The sum of a term for each voxel inside the mask.
@@ -139,7 +139,7 @@ fn total(
     mask: Option<ArrayView3<bool>>,
     threads: usize,
     term: impl Fn(f32) -> f64 + Sync,
-) -> f64 {
+) -> Result<f64> {
     let slices = measure(channel, threads, |index, slice| {
         let mut sums = [0.0; 8];
         match mask.map(|mask| mask.index_axis_move(Axis(0), index)) {
@@ -152,8 +152,8 @@ fn total(
             }),
         }
         sums.into_iter().sum::<f64>()
-    });
-    slices.into_iter().sum()
+    })?;
+    Ok(slices.into_iter().sum())
 }
 
 /// Adds to interleaved sums, since one chain of additions would wait for each.

@@ -3,23 +3,35 @@
 
 use ndarray::Array3;
 
+use crate::error::Result;
 use crate::preprocess::{Change, Way};
 
 /// Brings values back, each to the nearest; what the network didn't see becomes `outside`. The result has the whole
 /// volume's shape, along the network's axes.
-pub fn nearest<T: Copy + Send + Sync>(values: Array3<T>, way: &Way, outside: T, threads: usize) -> Array3<T> {
-    way.changes.iter().rev().fold(values, |values, change| match change {
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+pub fn nearest<T: Copy + Send + Sync>(
+    values: Array3<T>,
+    way: &Way,
+    outside: T,
+    threads: usize,
+) -> Result<Array3<T>> {
+    way.changes.iter().rev().try_fold(values, |values, change| match change {
         Change::Cut { from, window } => window.restore(values.view(), *from, outside, threads),
-        Change::Spaced(Some(sampling)) => sampling.nearest(values.view(), outside, threads),
-        Change::Spaced(None) | Change::Resampled(_) => values,
+        Change::Spaced(Some(back)) => back.nearest.nearest(values.view(), outside, threads),
+        Change::Spaced(None) | Change::Resampled(_) => Ok(values),
     })
 }
 
 /// Brings numbers back by linear interpolation, as [`nearest`] otherwise.
-pub fn linear(values: Array3<f32>, way: &Way, threads: usize) -> Array3<f32> {
-    way.changes.iter().rev().fold(values, |values, change| match change {
+///
+/// # Errors
+/// As [`nearest`].
+pub fn linear(values: Array3<f32>, way: &Way, threads: usize) -> Result<Array3<f32>> {
+    way.changes.iter().rev().try_fold(values, |values, change| match change {
         Change::Cut { from, window } => window.restore(values.view(), *from, 0.0, threads),
-        Change::Spaced(Some(sampling)) => sampling.linear(values.view(), threads),
-        Change::Spaced(None) | Change::Resampled(_) => values,
+        Change::Spaced(Some(back)) => back.linear.linear(values.view(), threads),
+        Change::Spaced(None) | Change::Resampled(_) => Ok(values),
     })
 }

@@ -1,10 +1,12 @@
 //! A few neighbouring rows of every plane: interpolated for all classes, then decided.
 
-use super::decide::{Decider, RowScratch};
+use super::decide::{Decider, ROWS, RowScratch};
 use super::kernels::{self, Row};
 use super::maps::Map;
 use super::source::Source;
 use super::taps::Taps;
+use crate::buffer;
+use crate::error::Result;
 use crate::recipe::Decision;
 use crate::tiling::Score;
 
@@ -28,19 +30,22 @@ pub(super) struct Place {
 
 /// Restores the rows of a band, given plane after plane; with several sources their probabilities are averaged.
 /// Returns the number of near ties.
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 pub(super) fn restore_band<S: Score>(
     sources: &[Source<S>],
     place: Place,
     rows: Vec<OutRow>,
     decider: &Decider,
     maps: &[Map],
-) -> usize {
+) -> Result<usize> {
     let height = rows.len() / place.planes.max(1);
-    let mut bands: Vec<Band<S>> =
-        sources.iter().filter_map(|source| Band::new(source, place.first_row, height)).collect();
-    let Some(width) = bands.first().map(|band| band.width) else { return 0 };
-    let mut scratch = RowScratch::new(width);
-    let mut probabilities = Probabilities::new(sources, decider, maps, width);
+    let bands = sources.iter().filter_map(|source| Band::new(source, place.first_row, height).transpose());
+    let mut bands = bands.collect::<Result<Vec<Band<S>>>>()?;
+    let Some(width) = bands.first().map(|band| band.width) else { return Ok(0) };
+    let mut scratch = RowScratch::new(width)?;
+    let mut probabilities = Probabilities::new(sources, decider, maps, width)?;
     let mut near_ties = 0;
     for (index, mut out) in rows.into_iter().enumerate() {
         let (plane, row) = (place.first_plane + index / height, index % height);
@@ -71,7 +76,7 @@ pub(super) fn restore_band<S: Score>(
             }
         }
     }
-    near_ties
+    Ok(near_ties)
 }
 
 /// Probabilities of one row, all classes, where they are wanted.
@@ -85,17 +90,22 @@ struct Probabilities<'a> {
 }
 
 impl<'a> Probabilities<'a> {
-    fn new<S: Score>(sources: &[Source<S>], decider: &Decider<'a>, maps: &[Map], width: usize) -> Self {
+    fn new<S: Score>(
+        sources: &[Source<S>],
+        decider: &Decider<'a>,
+        maps: &[Map],
+        width: usize,
+    ) -> Result<Self> {
         let size = sources.first().map_or(0, Source::classes) * width;
         let several = sources.len() > 1;
-        Probabilities {
+        Ok(Probabilities {
             decision: decider.decision,
-            scores: vec![0.0; size],
-            sum: vec![0.0; if several { size } else { 0 }],
+            scores: buffer::zeroed(ROWS, size)?,
+            sum: buffer::zeroed(ROWS, if several { size } else { 0 })?,
             wanted: several || !maps.is_empty(),
             width,
             scores_are_probabilities: decider.on_probabilities() && !several,
-        }
+        })
     }
 
     /// Turns the scores of the source number `n` into probabilities and adds them to the sum.
@@ -143,21 +153,21 @@ struct Band<'a, S> {
 }
 
 impl<'a, S: Score> Band<'a, S> {
-    fn new(source: &'a Source<S>, first_row: usize, height: usize) -> Option<Self> {
-        let taps = source.taps()?;
+    fn new(source: &'a Source<S>, first_row: usize, height: usize) -> Result<Option<Self>> {
+        let Some(taps) = source.taps() else { return Ok(None) };
         let width = taps[2].len();
         let size = source.classes() * height * width;
-        Some(Band {
+        Ok(Some(Band {
             source,
             taps,
             first_row,
             height,
             width,
-            slots: [vec![0.0; size], vec![0.0; size]],
+            slots: [buffer::zeroed(ROWS, size)?, buffer::zeroed(ROWS, size)?],
             held: [usize::MAX; 2],
-            line: vec![0.0; source.columns() + 1],
-            across: [vec![0.0; width], vec![0.0; width]],
-        })
+            line: buffer::zeroed(ROWS, source.columns() + 1)?,
+            across: [buffer::zeroed(ROWS, width)?, buffer::zeroed(ROWS, width)?],
+        }))
     }
 
     /// Makes the planes around an output plane available.

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut3, Axis};
 
+use crate::buffer;
+use crate::error::Result;
 use crate::recipe::KeepLargest;
+
+/// What its memory is for, in errors.
+const PIECES: &str = "the pieces of labels";
 
 /// Voxels from `start` to before `end` of a row, which belong to one kind.
 struct Run {
@@ -43,13 +48,16 @@ pub(super) fn bytes_of_runs([planes, rows, _]: [usize; 3], in_row: usize) -> u64
 
 /// Gives the rule's background to the voxels of its labels that aren't in their largest component. The array has
 /// less than 2^32 voxels.
-pub(crate) fn keep_largest(labels: &mut Array3<u16>, rule: &KeepLargest) {
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+pub(crate) fn keep_largest(labels: &mut Array3<u16>, rule: &KeepLargest) -> Result<()> {
     let mut inside = vec![false; rule.labels.iter().max().map_or(0, |&label| usize::from(label) + 1)];
     rule.labels.iter().for_each(|&label| inside[usize::from(label)] = true);
     let kind = |label: u16| inside.get(usize::from(label)).copied().unwrap_or(false).then_some(0);
-    let mut sets = Sets::find(labels.view(), kind, 3);
+    let mut sets = Sets::find(labels.view(), kind, 3)?;
     let largest = sets.sizes.iter().copied().max().unwrap_or(0);
-    sets.clear(labels, kind, rule.background, |_, voxels| voxels == largest);
+    sets.clear(labels, kind, rule.background, |_, voxels| voxels == largest)
 }
 
 /// Calls with start, end and kind of each run.
@@ -71,29 +79,38 @@ fn each_run(row: ArrayView1<u16>, kind: impl Fn(u16) -> Option<u16>, mut run: im
 }
 
 impl Plane {
-    fn of(rows: usize) -> Self {
-        Plane((0..rows).map(|_| Vec::new()).collect())
+    fn of(rows: usize) -> Result<Self> {
+        Ok(Plane(buffer::collect(PIECES, (0..rows).map(|_| Vec::new()))?))
     }
 }
 
 impl Sets {
     /// The components of each kind of voxels; those of no kind are background. Voxels are neighbours when at
     /// most `hops` steps along axes lead from one to the other, each axis taken once.
-    pub(crate) fn find(labels: ArrayView3<u16>, kind: impl Fn(u16) -> Option<u16>, hops: u8) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), as the others.
+    pub(crate) fn find(labels: ArrayView3<u16>, kind: impl Fn(u16) -> Option<u16>, hops: u8) -> Result<Self> {
         let mut count = 0;
         for row in labels.rows() {
             each_run(row, &kind, |_, _, _| count += 1);
         }
-        let mut sets = Sets { parents: Vec::with_capacity(count), sizes: Vec::with_capacity(count) };
+        let mut sets =
+            Sets { parents: buffer::with_room(PIECES, count)?, sizes: buffer::with_room(PIECES, count)? };
         let rows = labels.dim().1;
-        let (mut before, mut plane) = (Plane::of(rows), Plane::of(rows));
+        let (mut before, mut plane) = (Plane::of(rows)?, Plane::of(rows)?);
         for labels in labels.axis_iter(Axis(0)) {
             for (y, row) in labels.rows().into_iter().enumerate() {
                 let mut runs = std::mem::take(&mut plane.0[y]);
                 runs.clear();
+                let mut outcome = Ok(());
                 each_run(row, &kind, |start, end, kind| {
-                    runs.push(Run { start, end, kind, id: sets.add(end - start) });
+                    if outcome.is_ok() {
+                        let run = Run { start, end, kind, id: sets.add(end - start) };
+                        outcome = buffer::push(&mut runs, PIECES, run);
+                    }
                 });
+                outcome?;
                 if let Some(above) = y.checked_sub(1) {
                     sets.join_touching(&runs, &plane.0[above], hops - 1);
                 }
@@ -106,7 +123,7 @@ impl Sets {
             }
             std::mem::swap(&mut before, &mut plane);
         }
-        sets
+        Ok(sets)
     }
 
     /// Gives `background` to the voxels of the components that aren't kept. `keep` is asked for each run with its
@@ -117,9 +134,9 @@ impl Sets {
         kind: impl Fn(u16) -> Option<u16>,
         background: u16,
         keep: impl Fn(u32, u32) -> bool,
-    ) {
+    ) -> Result<()> {
         let lost = |first, voxels| (!keep(first, voxels)).then_some(background);
-        self.relabel(labels.view_mut(), kind, lost);
+        self.relabel(labels.view_mut(), kind, lost)
     }
 
     /// Gives the voxels of some components another label. `label` is asked as `keep` by [`Sets::clear`].
@@ -128,19 +145,24 @@ impl Sets {
         mut labels: ArrayViewMut3<u16>,
         kind: impl Fn(u16) -> Option<u16>,
         label: impl Fn(u32, u32) -> Option<u16>,
-    ) {
+    ) -> Result<()> {
         let mut id = 0;
         let mut changes = Vec::new();
         for mut row in labels.rows_mut() {
+            let mut outcome = Ok(());
             each_run(row.view(), &kind, |start, end, _| {
                 let first = self.first(id);
                 id += 1;
-                changes.extend(label(first, self.sizes[first as usize]).map(|label| (start..end, label)));
+                if let (Some(label), Ok(())) = (label(first, self.sizes[first as usize]), &outcome) {
+                    outcome = buffer::push(&mut changes, PIECES, (start..end, label));
+                }
             });
+            outcome?;
             for (run, label) in changes.drain(..) {
                 run.for_each(|x| row[x] = label);
             }
         }
+        Ok(())
     }
 
     /// First run, voxels and mean index along the last axis of each component, in the order of their first voxels.
@@ -148,7 +170,7 @@ impl Sets {
         &mut self,
         labels: ArrayView3<u16>,
         kind: impl Fn(u16) -> Option<u16>,
-    ) -> Vec<(u32, u32, f64)> {
+    ) -> Result<Vec<(u32, u32, f64)>> {
         let (mut id, mut sums) = (0, BTreeMap::<u32, u64>::new());
         for row in labels.rows() {
             each_run(row, &kind, |start, end, _| {
@@ -160,7 +182,7 @@ impl Sets {
             let voxels = self.sizes[first as usize];
             (first, voxels, sum as f64 / 2.0 / f64::from(voxels))
         };
-        sums.into_iter().map(center).collect()
+        buffer::collect(PIECES, sums.into_iter().map(center))
     }
 
     /// First run, kind and voxels of each component, in the order of their first voxels.
@@ -168,17 +190,17 @@ impl Sets {
         &self,
         labels: ArrayView3<u16>,
         kind: impl Fn(u16) -> Option<u16>,
-    ) -> Vec<(u32, u16, u32)> {
-        let (mut id, mut found) = (0, Vec::new());
+    ) -> Result<Vec<(u32, u16, u32)>> {
+        let (mut id, mut found, mut outcome) = (0, Vec::new(), Ok(()));
         for row in labels.rows() {
             each_run(row, &kind, |_, _, kind| {
-                if self.parents[id as usize] == id {
-                    found.push((id, kind, self.sizes[id as usize]));
+                if self.parents[id as usize] == id && outcome.is_ok() {
+                    outcome = buffer::push(&mut found, PIECES, (id, kind, self.sizes[id as usize]));
                 }
                 id += 1;
             });
         }
-        found
+        outcome.map(|()| found)
     }
 
     /// A set of one run.
@@ -281,7 +303,7 @@ mod tests {
             });
             let rule = KeepLargest { labels: kept, background };
             let mut found = labels.clone();
-            keep_largest(&mut found, &rule);
+            keep_largest(&mut found, &rule).unwrap();
             prop_assert_eq!(found, flood(&labels, &rule));
         }
     }
@@ -289,7 +311,7 @@ mod tests {
     #[test]
     fn equal_components_all_stay() {
         let mut labels = Array3::from_shape_vec((1, 1, 8), vec![1, 2, 0, 2, 1, 0, 1, 3]).unwrap();
-        keep_largest(&mut labels, &KeepLargest { labels: vec![1, 2], background: 0 });
+        keep_largest(&mut labels, &KeepLargest { labels: vec![1, 2], background: 0 }).unwrap();
         assert_eq!(labels.into_raw_vec_and_offset().0, [1, 2, 0, 2, 1, 0, 0, 3]);
     }
 }

@@ -3,9 +3,10 @@
 use ndarray::{Array4, Axis};
 
 use super::kernels::{self, Row};
-use crate::parallel;
+use crate::error::Result;
 use crate::recipe::{Decision, Region};
 use crate::tiling::Score;
+use crate::{buffer, parallel};
 
 /// Two classes nearly tie when their probabilities differ by at most this much.
 pub(crate) const NEAR_TIE: f32 = 0.01;
@@ -33,6 +34,9 @@ pub(super) struct Decider<'a> {
     clear_gap: f32,
 }
 
+/// What its memory is for, in errors.
+pub(super) const ROWS: &str = "rows of scores";
+
 /// Buffers of one row.
 pub(super) struct RowScratch {
     pub score: Vec<f32>,
@@ -41,8 +45,12 @@ pub(super) struct RowScratch {
 }
 
 impl RowScratch {
-    pub(super) fn new(width: usize) -> Self {
-        RowScratch { score: vec![0.0; width], lead: vec![0.0; width], class: vec![0; width] }
+    pub(super) fn new(width: usize) -> Result<Self> {
+        Ok(RowScratch {
+            score: buffer::zeroed(ROWS, width)?,
+            lead: buffer::zeroed(ROWS, width)?,
+            class: buffer::zeroed(ROWS, width)?,
+        })
     }
 }
 
@@ -86,7 +94,7 @@ impl<'a> Decider<'a> {
     pub(super) fn decide(&self, row: Row, out: &mut [u16], scratch: &mut RowScratch) -> usize {
         match self.decision {
             Decision::Highest => self.highest(row, out, scratch),
-            Decision::Regions { regions, at_half } => self.regions(regions, *at_half, row, out),
+            Decision::Regions { regions, at_half } => self.regions(regions, *at_half, row, out, scratch),
         }
     }
 
@@ -119,28 +127,40 @@ impl<'a> Decider<'a> {
         ties
     }
 
-    fn regions(&self, regions: &[Region], at_half: bool, row: Row, out: &mut [u16]) -> usize {
+    fn regions(
+        &self,
+        regions: &[Region],
+        at_half: bool,
+        row: Row,
+        out: &mut [u16],
+        scratch: &mut RowScratch,
+    ) -> usize {
         let half = if self.on_probabilities() { 0.5 } else { 0.0 };
         let (near, step) = self.limits();
-        let mut close = vec![false; row.width];
+        // Not 0 where a region nearly ties.
+        let close = &mut scratch.class;
+        close.fill(0);
         out.fill(0);
         for &Region { class, label } in regions {
-            for (x, (out, close)) in out.iter_mut().zip(&mut close).enumerate() {
+            for (x, (out, close)) in out.iter_mut().zip(&mut *close).enumerate() {
                 let over = row.score(class, x) - half;
                 *out = if over > step || (at_half && over >= -step) { label } else { *out };
-                *close |= over.abs() <= near;
+                *close |= u32::from(over.abs() <= near);
             }
         }
-        out.iter_mut().zip(&close).for_each(|(out, &close)| *out |= if close { self.mark } else { 0 });
-        close.into_iter().filter(|&close| close).count()
+        out.iter_mut().zip(&*close).for_each(|(out, &close)| *out |= if close > 0 { self.mark } else { 0 });
+        close.iter().filter(|&&close| close > 0).count()
     }
 }
 
 /// Scores [class, plane, row, column] become probabilities, in place.
-pub fn activate<S: Score>(scores: &mut Array4<S>, decision: &Decision, threads: usize) {
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+pub fn activate<S: Score>(scores: &mut Array4<S>, decision: &Decision, threads: usize) -> Result<()> {
     let (classes, _, rows, columns) = scores.dim();
-    parallel::for_each(threads, scores.axis_iter_mut(Axis(1)), |mut plane| {
-        let mut line = vec![0.0; classes * columns];
+    parallel::try_for_each(threads, scores.axis_iter_mut(Axis(1)), |mut plane| {
+        let mut line = buffer::zeroed(ROWS, classes * columns)?;
         for row in 0..rows {
             let mut scores = plane.slice_mut(ndarray::s![.., row, ..]);
             line.iter_mut().zip(&scores).for_each(|(value, score)| *value = score.to_f32());
@@ -150,7 +170,8 @@ pub fn activate<S: Score>(scores: &mut Array4<S>, decision: &Decision, threads: 
             }
             scores.iter_mut().zip(&line).for_each(|(score, &value)| *score = S::from_f32(value));
         }
-    });
+        Ok(())
+    })
 }
 
 /// Whether the two highest probabilities of a voxel differ by at most [`NEAR_TIE`].

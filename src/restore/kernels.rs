@@ -6,6 +6,9 @@
 #[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;
 
+use crate::buffer;
+use crate::error::Result;
+
 /// Whether this processor has what the second copies need; half precision came before AVX2.
 #[cfg(target_arch = "x86_64")]
 static AVX2: LazyLock<bool> = LazyLock::new(|| {
@@ -242,27 +245,23 @@ pub(super) struct Octet {
     weights: [f32; 8],
 }
 
-/// Groups the taps of a line by eight; `None` where a group's inputs lie too far apart, or the line is too
+/// Groups the taps of a line by eight; none where a group's inputs lie too far apart, or the line is too
 /// short.
-pub(super) fn octets(between: &[[usize; 2]], weights: &[f32], inputs: usize) -> Option<Vec<Octet>> {
+pub(super) fn octets(between: &[[usize; 2]], weights: &[f32], inputs: usize) -> Result<Vec<Octet>> {
     if inputs < 8 || between.len() < 8 {
-        return None;
+        return Ok(Vec::new());
     }
-    between
-        .chunks_exact(8)
-        .zip(weights.chunks_exact(8))
-        .map(|(between, weights)| {
-            let start = between[0][0].min(between[0][1]).min(inputs - 8);
-            let near = between.iter().flatten().all(|input| (start..start + 8).contains(input));
-            let place = |which: usize| std::array::from_fn(|k| between[k][which].wrapping_sub(start) as i32);
-            near.then(|| Octet {
-                start,
-                low: place(0),
-                high: place(1),
-                weights: std::array::from_fn(|k| weights[k]),
-            })
-        })
-        .collect()
+    let mut octets = buffer::with_room("how scores lie between others", between.len() / 8)?;
+    for (between, weights) in between.chunks_exact(8).zip(weights.chunks_exact(8)) {
+        let start = between[0][0].min(between[0][1]).min(inputs - 8);
+        if !between.iter().flatten().all(|input| (start..start + 8).contains(input)) {
+            return Ok(Vec::new());
+        }
+        let place = |which: usize| std::array::from_fn(|k| between[k][which].wrapping_sub(start) as i32);
+        let weights = std::array::from_fn(|k| weights[k]);
+        octets.push(Octet { start, low: place(0), high: place(1), weights });
+    }
+    Ok(octets)
 }
 
 /// Interpolates the outputs that `octets` cover, eight at a time; returns how many those are.

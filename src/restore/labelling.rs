@@ -2,8 +2,13 @@
 
 use super::decide::{Decider, NEAR_TIE};
 use super::source::Source;
+use crate::buffer;
+use crate::error::Result;
 use crate::recipe::{Decision, Region};
 use crate::tiling::Score;
+
+/// What its memory is for, in errors.
+const TAPS: &str = "how scores lie between others";
 
 /// What [`super::Restorer`] does to the scores of one network while no map is asked for.
 #[derive(Clone, Debug)]
@@ -38,8 +43,12 @@ pub struct Labelling {
 
 impl Labelling {
     /// `None` while some scores are missing that all labels need.
-    pub(super) fn new<S: Score>(source: &Source<S>, decider: &Decider, activated: bool) -> Option<Self> {
-        let taps = source.taps()?;
+    pub(super) fn new<S: Score>(
+        source: &Source<S>,
+        decider: &Decider,
+        activated: bool,
+    ) -> Result<Option<Self>> {
+        let Some(taps) = source.taps() else { return Ok(None) };
         let each = |axis: usize| 0..taps[axis].len();
         let [planes, rows] = source.extent();
         let (clear, step) = decider.limits();
@@ -47,11 +56,13 @@ impl Labelling {
             Decision::Highest => (Vec::new(), false),
             Decision::Regions { regions, at_half } => (regions.clone(), *at_half),
         };
-        Some(Labelling {
+        let between = |axis: usize| buffer::collect(TAPS, each(axis).map(|at| taps[axis].between(at)));
+        let weights = |axis: usize| buffer::collect(TAPS, each(axis).map(|at| taps[axis].weight(at)));
+        Ok(Some(Labelling {
             to: source.to(),
             from: [planes, rows, source.columns()],
-            between: [0, 1, 2].map(|axis| each(axis).map(|at| taps[axis].between(at)).collect()),
-            weights: [0, 1, 2].map(|axis| each(axis).map(|at| taps[axis].weight(at)).collect()),
+            between: [between(0)?, between(1)?, between(2)?],
+            weights: [weights(0)?, weights(1)?, weights(2)?],
             rounded: S::HALF && !taps[2].single,
             activated,
             on_probabilities: decider.on_probabilities(),
@@ -61,7 +72,7 @@ impl Labelling {
             clear,
             near_tie: NEAR_TIE,
             step,
-        })
+        }))
     }
 
     /// How many planes of labels from `done` on can be decided when the planes of scores before `end` are there.

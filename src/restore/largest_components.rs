@@ -3,7 +3,7 @@
 use ndarray::Array3;
 
 use super::components::{Sets, bytes_of_runs};
-use crate::{Error, Result};
+use crate::{Error, Result, buffer};
 
 /// Which components of which labels stay; the other voxels of these labels become 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl LargestComponents {
     /// Applies the rule to labels of less than 2^32 voxels.
     ///
     /// # Errors
-    /// As [`LargestComponents::check`].
+    /// As [`LargestComponents::check`]; [`Error::OutOfMemory`].
     pub fn apply(&self, labels: &mut Array3<u16>) -> Result<()> {
         self.check()?;
         let listed = self.labels.as_ref().map(|listed| {
@@ -62,17 +62,14 @@ impl LargestComponents {
             };
             inside.then_some(if self.independent { label } else { 0 })
         };
-        let mut sets = Sets::find(labels.view(), kind, self.connectivity);
-        let mut found = sets.components(labels.view(), kind);
+        let mut sets = Sets::find(labels.view(), kind, self.connectivity)?;
+        let mut found = sets.components(labels.view(), kind)?;
         found.sort_unstable_by_key(|&(first, kind, voxels)| (kind, voxels, first));
         let ranked = found.chunk_by(|a, b| a.1 == b.1);
-        let mut kept: Vec<u32> = ranked
-            .flat_map(|kind| kind.iter().rev().take(self.components))
-            .map(|&(first, ..)| first)
-            .collect();
+        let largest = ranked.flat_map(|kind| kind.iter().rev().take(self.components));
+        let mut kept = buffer::collect("the pieces of labels", largest.map(|&(first, ..)| first))?;
         kept.sort_unstable();
-        sets.clear(labels, kind, 0, |first, _| kept.binary_search(&first).is_ok());
-        Ok(())
+        sets.clear(labels, kind, 0, |first, _| kept.binary_search(&first).is_ok())
     }
 }
 

@@ -112,7 +112,7 @@ impl<'a> MapBuffer<'a> {
         if !fits {
             return Err(Error::argument("map.dtype", format!("{dtype:?}"), expected));
         }
-        layout.check_writable(grid.shape, dtype.size(), bytes.len(), ["map.data", "map.strides"])?;
+        layout.check(grid.shape, dtype.size(), bytes.len(), ["map.data", "map.strides"])?;
         Ok(MapBuffer { map, shape: grid.shape, dtype, layout, bytes, written: false })
     }
 
@@ -143,38 +143,24 @@ impl<'a> MapBuffer<'a> {
     }
 
     fn fill(&mut self, value: f32) {
-        let [planes, rows, columns] = self.shape;
-        let plane = vec![value; rows * columns];
-        for index in 0..planes {
-            self.write(&plane, &AxisMap::identity(), [index, 0, 0], [1, rows, columns]);
+        let [planes, rows, _] = self.shape;
+        let map = AxisMap::identity();
+        let of_map = Walk::new(&self.layout, self.shape, &map, [0; 3], self.shape);
+        let (bytes, size) = bytes(self.dtype, value);
+        for (z, y) in (0..planes).flat_map(|z| (0..rows).map(move |y| (z, y))) {
+            for position in of_map.row(z, y) {
+                self.bytes[position..position + size].copy_from_slice(&bytes[..size]);
+            }
         }
     }
 
     /// Writes values, dense in the order of axes that `map` gives, at `start`.
     pub(crate) fn write(&mut self, values: &[f32], map: &AxisMap, start: [usize; 3], shape: [usize; 3]) {
-        match self.dtype {
-            DType::U8 => self.put(values, map, start, shape, |value| {
-                [(1000.0 * value).round_ties_even().clamp(0.0, 255.0) as u8]
-            }),
-            DType::F16 => {
-                self.put(values, map, start, shape, |value| f16::from_f32(value).to_ne_bytes());
-            }
-            _ => self.put(values, map, start, shape, f32::to_ne_bytes),
-        }
-    }
-
-    fn put<const N: usize>(
-        &mut self,
-        values: &[f32],
-        map: &AxisMap,
-        start: [usize; 3],
-        shape: [usize; 3],
-        bytes: impl Fn(f32) -> [u8; N],
-    ) {
         let walk = Walk::new(&self.layout, self.shape, map, start, shape);
         for (index, row) in values.chunks_exact(shape[2].max(1)).enumerate() {
             for (&value, position) in row.iter().zip(walk.row(index / shape[1], index % shape[1])) {
-                self.bytes[position..position + N].copy_from_slice(&bytes(value));
+                let (bytes, size) = bytes(self.dtype, value);
+                self.bytes[position..position + size].copy_from_slice(&bytes[..size]);
             }
         }
     }
@@ -185,5 +171,17 @@ impl<'a> MapBuffer<'a> {
             self.fill(0.0);
             self.written = false;
         }
+    }
+}
+
+/// A map's value as it is stored, and how many bytes that takes.
+fn bytes(dtype: DType, value: f32) -> ([u8; 4], usize) {
+    match dtype {
+        DType::U8 => ([(1000.0 * value).round_ties_even().clamp(0.0, 255.0) as u8, 0, 0, 0], 1),
+        DType::F16 => {
+            let [first, second] = f16::from_f32(value).to_ne_bytes();
+            ([first, second, 0, 0], 2)
+        }
+        _ => (value.to_ne_bytes(), 4),
     }
 }

@@ -18,13 +18,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{Array3, Array4};
 
 use crate::error::{Error, Result};
-use crate::parallel;
 use crate::preprocess::Way;
 use crate::preprocess::crop::Box3;
 use crate::progress::Run;
 use crate::recipe::{Back, Recipe};
 use crate::tiling::Score;
 use crate::volume::{AxisMap, Geometry};
+use crate::{buffer, parallel};
 use band::{BAND, OutRow, Place, restore_band};
 use decide::Decider;
 pub use decide::Domain;
@@ -74,11 +74,14 @@ pub struct Restored {
 
 impl<S: Score> Field<S> {
     /// The scores [class, plane, row, column] of an image that came from a volume by `way`.
-    pub fn new(recipe: &Recipe, way: &Way, scores: Array4<S>, threads: usize) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(recipe: &Recipe, way: &Way, scores: Array4<S>, threads: usize) -> Result<Self> {
         let (classes, planes, rows, columns) = scores.dim();
-        let mut source = Source::new(recipe, way, classes, [planes, rows, columns], threads);
-        source.push(scores);
-        Field { source, way: way.clone() }
+        let mut source = Source::new(recipe, way, classes, [planes, rows, columns], threads)?;
+        source.push(scores)?;
+        Ok(Field { source, way: way.clone() })
     }
 }
 
@@ -87,7 +90,7 @@ impl<'a, S: Score> Restorer<'a, S> {
     /// networks probabilities are averaged, in the order in which they come here.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when another field came from another part of the volume.
+    /// [`Error::Unsupported`] when another field came from another part of the volume, [`Error::OutOfMemory`].
     pub fn new(
         recipe: &'a Recipe,
         way: &Way,
@@ -98,18 +101,18 @@ impl<'a, S: Score> Restorer<'a, S> {
     ) -> Result<Self> {
         let decided_there = matches!(recipe.back, Back::Labels | Back::InterpolatedLabels);
         let here = Way::new(AxisMap::identity(), &Geometry::with_shape(from));
-        let own = Source::new(recipe, if decided_there { &here } else { way }, classes, from, threads);
+        let own = Source::new(recipe, if decided_there { &here } else { way }, classes, from, threads)?;
         let part = |way: &Way| {
             let Box3 { start, end } = way.kept();
             way.map.undo([0, 1, 2].map(|n| [start[n], end[n]]))
         };
-        let labels = Array3::zeros(own.to());
+        let labels = buffer::zeros("labels", own.to())?;
         let mut sources = Vec::with_capacity(others.len() + 1);
         for field in others {
             if part(&field.way) != part(way) {
                 return Err(Error::unsupported("members of an ensemble that crop a volume differently"));
             }
-            sources.push(field.source.turned(&field.way.map, &way.map));
+            sources.push(field.source.turned(&field.way.map, &way.map)?);
         }
         sources.push(own);
         let domain = match recipe.back {
@@ -124,10 +127,13 @@ impl<'a, S: Score> Restorer<'a, S> {
 
     /// How planes of scores become labels, for a device that does so by itself; `activated`: they become
     /// probabilities before. `None` where other networks' scores or all planes at once are needed.
-    pub fn labelling(&self, activated: bool) -> Option<Labelling> {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn labelling(&self, activated: bool) -> Result<Option<Labelling>> {
         match &self.sources[..] {
             [source] => Labelling::new(source, &self.decider, activated),
-            _ => None,
+            _ => Ok(None),
         }
     }
 
@@ -154,10 +160,10 @@ impl<'a, S: Score> Restorer<'a, S> {
     /// `maps` go to `receive`.
     ///
     /// # Errors
-    /// [`Error::Cancelled`].
+    /// [`Error::Cancelled`], [`Error::OutOfMemory`].
     pub fn push(&mut self, planes: Array4<S>, maps: &[Map], receive: MapReceiver, run: &Run) -> Result<()> {
         if let Some(source) = self.sources.last_mut() {
-            source.push(planes);
+            source.push(planes)?;
         }
         let ready = |source: &Source<S>| match source.taps() {
             Some(taps) => (self.done..self.labels.dim().0)
@@ -171,18 +177,19 @@ impl<'a, S: Score> Restorer<'a, S> {
             self.restore(slab, maps, receive, run)?;
             ready -= slab;
         }
-        Ok(())
+        self.sources.last_mut().map_or(Ok(()), Source::forget)
     }
 
     /// Restores the next `planes` planes.
     fn restore(&mut self, planes: usize, maps: &[Map], receive: MapReceiver, run: &Run) -> Result<()> {
         let (_, height, width) = self.labels.dim();
-        let mut values = vec![vec![0.0; planes * height * width]; maps.len()];
+        let of_map = |_: &Map| buffer::zeroed("planes of maps", planes * height * width);
+        let mut values = maps.iter().map(of_map).collect::<Result<Vec<Vec<f32>>>>()?;
         let mut map_rows: Vec<_> = values.iter_mut().map(|values| values.chunks_exact_mut(width)).collect();
         let out = self.labels.as_slice_mut().unwrap_or_default();
         let out = &mut out[self.done * height * width..(self.done + planes) * height * width];
-        let mut bands: Vec<Vec<OutRow>> =
-            (0..height.div_ceil(BAND)).map(|_| Vec::with_capacity(planes * BAND)).collect();
+        let of_band = |_| buffer::with_room("rows of labels", planes * BAND);
+        let mut bands = buffer::try_collect("rows of labels", (0..height.div_ceil(BAND)).map(of_band))?;
         for (row, labels) in out.chunks_exact_mut(width).enumerate() {
             let maps = map_rows.iter_mut().filter_map(Iterator::next).collect();
             bands[row % height / BAND].push(OutRow { labels, maps });
@@ -192,11 +199,12 @@ impl<'a, S: Score> Restorer<'a, S> {
         // A few bands at a time, so that a cancelled run ends soon.
         while bands.peek().is_some() {
             run.check()?;
-            parallel::for_each(self.threads, bands.by_ref().take(8 * self.threads), |(band, rows)| {
+            parallel::try_for_each(self.threads, bands.by_ref().take(8 * self.threads), |(band, rows)| {
                 let place = Place { first_row: band * BAND, first_plane: self.done, planes };
-                let count = restore_band(&self.sources, place, rows, &self.decider, maps);
+                let count = restore_band(&self.sources, place, rows, &self.decider, maps)?;
                 near_ties.fetch_add(count, Ordering::Relaxed);
-            });
+                Ok(())
+            })?;
         }
         for (map, values) in values.iter().enumerate() {
             receive(map, self.done, values);

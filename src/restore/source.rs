@@ -1,12 +1,17 @@
 //! The scores of one network: planes that arrive while later tiles still run, or a field that is complete.
 
-use ndarray::{Array4, ArrayView1, Axis, concatenate, s};
+use ndarray::{Array4, ArrayView1, Axis, s};
 
 use super::taps::Taps;
+use crate::buffer;
+use crate::error::Result;
 use crate::preprocess::{Change, Way, resample};
 use crate::recipe::{Recipe, Resampler};
 use crate::tiling::Score;
 use crate::volume::AxisMap;
+
+/// What its memory is for, in errors.
+const SCORES: &str = "planes of scores";
 
 /// Planes of scores, and how they come onto the finer grid.
 pub(super) struct Source<S> {
@@ -33,9 +38,10 @@ enum Scheme {
 
 impl Scheme {
     /// The way back from an image of shape `from`.
-    fn new(recipe: &Recipe, way: &Way, from: [usize; 3]) -> Self {
+    fn new(recipe: &Recipe, way: &Way, from: [usize; 3]) -> Result<Self> {
         let kept = way.kept();
-        let mut taps = [0, 1, 2].map(|axis| Taps::identity(kept.shape()[axis]));
+        let [planes, rows, columns] = kept.shape().map(Taps::identity);
+        let mut taps = [planes?, rows?, columns?];
         for change in &way.changes {
             match change {
                 Change::Cut { window, .. } => {
@@ -45,28 +51,29 @@ impl Scheme {
                         |axis: usize| window.start[axis] - if first { kept.start[axis] as i64 } else { 0 };
                     let shape = window.shape();
                     for (axis, taps) in taps.iter_mut().enumerate() {
-                        taps.cut(start(axis), shape[axis]);
+                        taps.cut(start(axis), shape[axis])?;
                     }
                 }
                 Change::Resampled(shape) => {
                     let Some(step) = recipe.resample().filter(|_| *shape != from) else { continue };
                     let (target, spacing) = (step.target(way.grid.spacing), way.grid.spacing);
                     let separate = step.scores.separate_axis(target, spacing);
-                    match Taps::of(&step.scores, from, *shape, separate) {
+                    match Taps::of(&step.scores, from, *shape, separate)? {
                         Some(resampled) => taps = resampled,
-                        None => return Scheme::Whole(step.scores, separate),
+                        None => return Ok(Scheme::Whole(step.scores, separate)),
                     }
                 }
                 Change::Spaced(None) => {}
-                Change::Spaced(Some(sampling)) => {
-                    let spaced = sampling.taps();
+                Change::Spaced(Some(back)) => {
+                    let sampling = &back.linear;
+                    let spaced = sampling.taps()?;
                     for (axis, (taps, spaced)) in taps.iter_mut().zip(&spaced).enumerate() {
-                        *taps = taps.through(spaced, sampling.from()[axis]);
+                        *taps = taps.through(spaced, sampling.from()[axis])?;
                     }
                 }
             }
         }
-        Scheme::Taps(Box::new(taps))
+        Ok(Scheme::Taps(Box::new(taps)))
     }
 }
 
@@ -78,34 +85,45 @@ impl<S: Score> Source<S> {
         classes: usize,
         from: [usize; 3],
         threads: usize,
-    ) -> Source<S> {
+    ) -> Result<Source<S>> {
         let to = way.kept().shape();
-        let scheme = Scheme::new(recipe, way, from);
+        let scheme = Scheme::new(recipe, way, from)?;
         let planes = Array4::default((classes, 0, from[1], from[2]));
-        Source { scheme, before: None, planes, first: 0, all: from[0], to, threads }
+        Ok(Source { scheme, before: None, planes, first: 0, all: from[0], to, threads })
     }
 
-    /// Takes the next planes; those that nothing needs any more are forgotten.
-    pub(super) fn push(&mut self, planes: Array4<S>) {
+    /// Takes the next planes.
+    pub(super) fn push(&mut self, planes: Array4<S>) -> Result<()> {
         match self.scheme {
             Scheme::Taps(_) => {
-                let count = self.planes.dim().1;
-                if count > 0 {
-                    self.first = self.end() - 1;
-                    self.before = Some(self.planes.slice_axis(Axis(1), (count - 1..count).into()).to_owned());
-                }
+                self.forget()?;
                 self.planes = planes;
             }
             Scheme::Whole(rule, separate) => {
-                self.planes = concatenate(Axis(1), &[self.planes.view(), planes.view()])
-                    .unwrap_or_else(|_| unreachable!("planes of one field have one shape"));
+                self.planes = buffer::concatenate(SCORES, 1, [self.planes.view(), planes.view()])?;
                 if self.end() == self.all {
-                    self.planes = resampled(&self.planes, self.to, &rule, separate, self.threads);
-                    self.scheme = Scheme::Taps(Box::new(self.to.map(Taps::identity)));
+                    self.planes = resampled(&self.planes, self.to, &rule, separate, self.threads)?;
+                    let [planes, rows, columns] = self.to.map(Taps::identity);
+                    self.scheme = Scheme::Taps(Box::new([planes?, rows?, columns?]));
                     self.all = self.to[0];
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Forgets planes that nothing needs any more, once all is restored that they allow: only the last one lies beside
+    /// those that come next.
+    pub(super) fn forget(&mut self) -> Result<()> {
+        let (classes, count, rows, columns) = self.planes.dim();
+        if count > 0 && matches!(self.scheme, Scheme::Taps(_)) {
+            let last = self.planes.slice_axis(Axis(1), (count - 1..count).into());
+            let last = buffer::copy(SCORES, &last)?;
+            self.first = self.end() - 1;
+            self.before = Some(last);
+            self.planes = Array4::default((classes, 0, rows, columns));
+        }
+        Ok(())
     }
 
     /// How outputs lie between the planes; `None` while that takes all planes and some are missing.
@@ -153,27 +171,28 @@ impl<S: Score> Source<S> {
     }
 
     /// The same complete field along other axes of the same volume.
-    pub(super) fn turned(self, from: &AxisMap, to: &AxisMap) -> Source<S> {
+    pub(super) fn turned(self, from: &AxisMap, to: &AxisMap) -> Result<Source<S>> {
         let place = |axis: usize| from.axis.iter().position(|&other| other == axis).unwrap_or(axis);
         let order = to.axis.map(place);
         let flipped = [0, 1, 2].map(|n| from.flip[order[n]] != to.flip[n]);
         if order == [0, 1, 2] && flipped == [false; 3] {
-            return self;
+            return Ok(self);
         }
         let mut planes = self.planes.permuted_axes([0, order[0] + 1, order[1] + 1, order[2] + 1]);
         (0..3).filter(|&n| flipped[n]).for_each(|n| planes.invert_axis(Axis(n + 1)));
         let scheme = match self.scheme {
             Scheme::Taps(taps) => {
                 let mut taps = taps.map(Some);
-                Scheme::Taps(Box::new([0, 1, 2].map(|n| {
-                    let taps = taps[order[n]].take().unwrap_or_else(|| Taps::identity(0));
-                    if flipped[n] { taps.reversed() } else { taps }
-                })))
+                let mut turned = |n: usize| {
+                    let taps = taps[order[n]].take().map_or_else(|| Taps::identity(0), Ok)?;
+                    if flipped[n] { taps.reversed() } else { Ok(taps) }
+                };
+                Scheme::Taps(Box::new([turned(0)?, turned(1)?, turned(2)?]))
             }
             whole => whole,
         };
-        let planes = planes.as_standard_layout().into_owned();
-        Source { scheme, planes, to: order.map(|n| self.to[n]), ..self }
+        let planes = buffer::copy(SCORES, &planes)?;
+        Ok(Source { scheme, planes, to: order.map(|n| self.to[n]), ..self })
     }
 }
 
@@ -183,11 +202,12 @@ fn resampled<S: Score>(
     rule: &Resampler,
     separate: Option<usize>,
     threads: usize,
-) -> Array4<S> {
-    let mut out = Array4::default((scores.dim().0, to[0], to[1], to[2]));
+) -> Result<Array4<S>> {
+    let mut out = buffer::array(SCORES, (scores.dim().0, to[0], to[1], to[2]), S::default())?;
     for (class, mut out) in scores.outer_iter().zip(out.outer_iter_mut()) {
-        let single = class.mapv(S::to_f32);
-        out.assign(&resample::resample_with(rule, single.view(), to, separate, threads).mapv(S::from_f32));
+        let single = buffer::map(SCORES, &class, S::to_f32)?;
+        let resampled = resample::resample_with(rule, single.view(), to, separate, threads)?;
+        out.zip_mut_with(&resampled, |out, &score| *out = S::from_f32(score));
     }
-    out
+    Ok(out)
 }

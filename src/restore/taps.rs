@@ -2,9 +2,14 @@
 //! uses: output k lies at (k + ½)·in/out − ½, clamped to the input.
 
 use super::kernels::{self, Octet};
+use crate::buffer;
+use crate::error::Result;
 use crate::preprocess::monai::AxisTaps;
 use crate::preprocess::resample::torch;
 use crate::recipe::Resampler;
+
+/// What its memory is for, in errors.
+const TAPS: &str = "how scores lie between others";
 
 /// For each output, the two inputs that it lies between, and the weight of the second. An input one beyond the last
 /// stands for zero.
@@ -26,44 +31,52 @@ impl Taps {
         from: [usize; 3],
         to: [usize; 3],
         separate: Option<usize>,
-    ) -> Option<[Taps; 3]> {
+    ) -> Result<Option<[Taps; 3]>> {
         let axes = [0, 1, 2];
+        let all = |[planes, rows, columns]: [Result<Taps>; 3]| Ok(Some([planes?, rows?, columns?]));
         match rule {
             Resampler::Spline(spline) => {
                 let orders = spline.orders;
                 let order = |axis| if separate == Some(axis) { orders.order_z } else { orders.order };
                 let few = axes.iter().all(|&axis| order(axis) <= 1);
-                few.then(|| axes.map(|axis| Taps::new(from[axis], to[axis], order(axis))))
+                if few {
+                    all(axes.map(|axis| Taps::new(from[axis], to[axis], order(axis))))
+                } else {
+                    Ok(None)
+                }
             }
-            Resampler::Torch { .. } => Some(axes.map(|axis| {
+            Resampler::Torch { .. } => all(axes.map(|axis| {
                 let rule = if separate == Some(axis) { torch::nearest } else { torch::linear };
-                let (between, weights) = rule(from[axis], to[axis]).into_iter().unzip();
-                let weights: Vec<[f32; 2]> = weights;
-                let weights = weights.into_iter().map(|[_, second]| second).collect();
+                let taps = rule(from[axis], to[axis])?;
+                let between = buffer::collect(TAPS, taps.iter().map(|&(between, _)| between))?;
+                let weights = buffer::collect(TAPS, taps.iter().map(|&(_, [_, second])| second))?;
                 Taps::with(between, weights, from[axis], true)
             })),
-            Resampler::None => None,
+            Resampler::None => Ok(None),
         }
     }
 
     /// Outputs are inputs.
-    pub(super) fn identity(size: usize) -> Self {
-        Self::with((0..size).map(|k| [k, k]).collect(), vec![0.0; size], size, false)
+    pub(super) fn identity(size: usize) -> Result<Self> {
+        let between = buffer::collect(TAPS, (0..size).map(|k| [k, k]))?;
+        Self::with(between, buffer::zeroed(TAPS, size)?, size, false)
     }
 
     /// What becomes of outputs when only `length` inputs from `start` on are there; others are zero.
-    pub(super) fn cut(&mut self, start: i64, length: usize) {
+    pub(super) fn cut(&mut self, start: i64, length: usize) -> Result<()> {
         let place = |input: usize| {
             let at = input as i64 - start;
             if input == self.inputs || !(0..length as i64).contains(&at) { length } else { at as usize }
         };
-        let between = self.between.iter().map(|pair| pair.map(place)).collect();
-        *self = Self::with(between, std::mem::take(&mut self.weights), length, self.single);
+        let between = buffer::collect(TAPS, self.between.iter().map(|pair| pair.map(place)))?;
+        *self = Self::with(between, std::mem::take(&mut self.weights), length, self.single)?;
+        Ok(())
     }
 
     /// What becomes of outputs, which are inputs or zero, when those inputs lie between others as `taps` say.
-    pub(super) fn through(&self, taps: &AxisTaps, inputs: usize) -> Self {
-        let (mut between, mut weights) = (Vec::new(), Vec::new());
+    pub(super) fn through(&self, taps: &AxisTaps, inputs: usize) -> Result<Self> {
+        let room = self.between.len();
+        let (mut between, mut weights) = (buffer::with_room(TAPS, room)?, buffer::with_room(TAPS, room)?);
         for &[input, _] in &self.between {
             if input == self.inputs {
                 between.push([inputs; 2]);
@@ -90,12 +103,12 @@ impl Taps {
     }
 
     /// Order 1 (linear) or 0 (nearest).
-    pub(super) fn new(from: usize, to: usize, order: u8) -> Self {
+    pub(super) fn new(from: usize, to: usize, order: u8) -> Result<Self> {
         if from == to {
             return Self::identity(to);
         }
         let scale = from as f64 / to as f64;
-        let (mut between, mut weights) = (Vec::with_capacity(to), Vec::with_capacity(to));
+        let (mut between, mut weights) = (buffer::with_room(TAPS, to)?, buffer::with_room(TAPS, to)?);
         for k in 0..to {
             let position = ((k as f64 + 0.5) * scale - 0.5).clamp(0.0, (from - 1) as f64);
             if order == 0 {
@@ -110,10 +123,10 @@ impl Taps {
         Self::with(between, weights, from, false)
     }
 
-    fn with(between: Vec<[usize; 2]>, weights: Vec<f32>, inputs: usize, single: bool) -> Self {
-        let octets = kernels::octets(&between, &weights, inputs + 1).unwrap_or_default();
+    fn with(between: Vec<[usize; 2]>, weights: Vec<f32>, inputs: usize, single: bool) -> Result<Self> {
+        let octets = kernels::octets(&between, &weights, inputs + 1)?;
         let identity = between.len() == inputs && between.iter().enumerate().all(|(k, pair)| *pair == [k, k]);
-        Taps { identity, between, weights, inputs, octets, single }
+        Ok(Taps { identity, between, weights, inputs, octets, single })
     }
 
     /// The last input that an output needs; `None` when it is zero.
@@ -140,10 +153,10 @@ impl Taps {
     }
 
     /// The same with inputs and outputs counted from the other end.
-    pub(super) fn reversed(self) -> Self {
+    pub(super) fn reversed(self) -> Result<Self> {
         let place = |input: usize| if input == self.inputs { input } else { self.inputs - 1 - input };
-        let between = self.between.iter().rev().map(|pair| pair.map(place)).collect();
-        let weights = self.weights.iter().rev().copied().collect();
+        let between = buffer::collect(TAPS, self.between.iter().rev().map(|pair| pair.map(place)))?;
+        let weights = buffer::collect(TAPS, self.weights.iter().rev().copied())?;
         Self::with(between, weights, self.inputs, self.single)
     }
 
@@ -168,7 +181,7 @@ mod tests {
     fn a_rounding_errors_share_is_kept() {
         for (first, second) in [(1e-15, 1.0 - 1e-15), (1.0 - 1e-15, 1e-15)] {
             let taps = AxisTaps { between: vec![[0, 1]; 9], weights: vec![[first, second]; 9] };
-            let taps = Taps::identity(9).through(&taps, 9);
+            let taps = Taps::identity(9).unwrap().through(&taps, 9).unwrap();
             let mixed = |line: [f32; 10]| {
                 let mut out = [0.0; 9];
                 taps.interpolate(&line, &mut out);

@@ -48,7 +48,8 @@ fn plainly(scores: &Array4<f16>, to: [usize; 3], recipe: &Recipe) -> ndarray::Ar
     let fields: Vec<_> = scores
         .outer_iter()
         .map(|class| {
-            resample_with(&step.scores, class.mapv(f16::to_f32).view(), to, separate, 1).mapv(f16::from_f32)
+            let single = class.mapv(f16::to_f32);
+            resample_with(&step.scores, single.view(), to, separate, 1).unwrap().mapv(f16::from_f32)
         })
         .collect();
     ndarray::Array3::from_shape_fn(to, |at| {

@@ -4,8 +4,10 @@
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Instant;
 
+use crate::buffer;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::threads;
 use crate::tiling::Mirrored;
 
 /// Tiles that are in flight at once.
@@ -29,10 +31,19 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// For tiles, one or several at once, of `input` numbers and `scores` numbers of their scores.
-    pub(super) fn new(mirrored: Mirrored, input: usize, scores: usize, overlapped: bool) -> Self {
-        let slot = |scores| Slot { input: vec![0.0; input], scores: vec![0.0; scores] };
-        let slots = if overlapped { (0..IN_FLIGHT).map(|_| slot(scores)).collect() } else { vec![slot(0)] };
-        Ahead { mirrored, slots, network_seconds: 0.0, around_seconds: 0.0 }
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(super) fn new(mirrored: Mirrored, input: usize, scores: usize, overlapped: bool) -> Result<Self> {
+        let slot = |scores: usize| {
+            Ok(Slot {
+                input: buffer::zeroed("a tile of the image", input)?,
+                scores: buffer::zeroed("a tile's scores", scores)?,
+            })
+        };
+        let (count, scores) = if overlapped { (IN_FLIGHT, scores) } else { (1, 0) };
+        let slots = (0..count).map(|_| slot(scores)).collect::<Result<_>>()?;
+        Ok(Ahead { mirrored, slots, network_seconds: 0.0, around_seconds: 0.0 })
     }
 
     /// Runs `count` tiles: `cut` fills the input of each, `blend` gets its scores; each in the order of the tiles, on
@@ -44,13 +55,15 @@ impl Ahead {
         &mut self,
         engine: &mut dyn Engine,
         count: usize,
-        cut: impl FnMut(usize, &mut [f32]) -> Result<()>,
-        blend: impl FnMut(usize, &[f32]),
+        mut cut: impl FnMut(usize, &mut [f32]) -> Result<()>,
+        mut blend: impl FnMut(usize, &[f32]) -> Result<()>,
     ) -> Result<()> {
-        match self.slots.len() {
-            1 => self.one_by_one(engine, count, cut, blend),
-            _ => self.overlapped(engine, count, cut, blend),
+        if self.slots.len() > 1
+            && let Some(outcome) = self.overlapped(engine, count, &mut cut, &mut blend)
+        {
+            return outcome;
         }
+        self.one_by_one(engine, count, cut, blend)
     }
 
     fn one_by_one(
@@ -58,7 +71,7 @@ impl Ahead {
         engine: &mut dyn Engine,
         count: usize,
         mut cut: impl FnMut(usize, &mut [f32]) -> Result<()>,
-        mut blend: impl FnMut(usize, &[f32]),
+        mut blend: impl FnMut(usize, &[f32]) -> Result<()>,
     ) -> Result<()> {
         let mut last = Instant::now();
         for tile in 0..count {
@@ -67,25 +80,26 @@ impl Ahead {
             self.around_seconds += lap(&mut last);
             let scores = self.mirrored.run(input, |input, output| engine.run(input, output))?;
             self.network_seconds += lap(&mut last);
-            blend(tile, scores);
+            blend(tile, scores)?;
             self.around_seconds += lap(&mut last);
         }
         Ok(())
     }
 
+    /// `None`, with nothing done, where there is no thread for it.
     fn overlapped(
         &mut self,
         engine: &mut dyn Engine,
         count: usize,
         mut cut: impl FnMut(usize, &mut [f32]) -> Result<()>,
-        mut blend: impl FnMut(usize, &[f32]),
-    ) -> Result<()> {
+        mut blend: impl FnMut(usize, &[f32]) -> Result<()>,
+    ) -> Option<Result<()>> {
         let Ahead { mirrored, slots, network_seconds, around_seconds } = self;
         let slot_count = slots.len();
         std::thread::scope(|scope| {
             let (to_network, tiles) = sync_channel::<Slot>(IN_FLIGHT);
             let (done, from_network) = channel::<(Slot, Result<()>)>();
-            scope.spawn(move || {
+            threads::spawn(scope, move || {
                 for mut slot in tiles {
                     let outcome = mirrored.run(&mut slot.input, |input, output| engine.run(input, output));
                     let outcome = outcome.map(|_| ());
@@ -94,7 +108,7 @@ impl Ahead {
                         return;
                     }
                 }
-            });
+            })?;
             let gone =
                 || Error::Runtime { action: "run the network".into(), reason: "its thread ended".into() };
             let (mut sent, mut blended, mut outcome) = (0, 0, Ok(()));
@@ -120,11 +134,8 @@ impl Ahead {
                     break;
                 };
                 *network_seconds += lap(&mut last);
-                outcome = computed;
-                if outcome.is_ok() {
-                    blend(blended, &slot.scores);
-                    blended += 1;
-                }
+                outcome = computed.and_then(|()| blend(blended, &slot.scores));
+                blended += usize::from(outcome.is_ok());
                 slots.push(slot);
                 *around_seconds += lap(&mut last);
             }
@@ -132,7 +143,7 @@ impl Ahead {
             // After an error the buffers of tiles in flight come back too.
             slots.extend(from_network.iter().map(|(slot, _)| slot));
             debug_assert!(slots.len() == slot_count || outcome.is_err());
-            outcome
+            Some(outcome)
         })
     }
 }
@@ -159,7 +170,8 @@ mod tests {
             output.iter_mut().zip(input).for_each(|(out, value)| *out = value * 2.0 + 1.0);
             Ok(())
         }));
-        let mut ahead = Ahead::new(Mirrored::new(PATCH, &[], 8), 8, 8, overlapped);
+        let mirrored = Mirrored::new(PATCH, &[], 8).unwrap();
+        let mut ahead = Ahead::new(mirrored, 8, 8, overlapped).unwrap();
         let mut blended = Vec::new();
         for _ in 0..2 {
             let cut = |tile: usize, input: &mut [f32]| {
@@ -169,6 +181,7 @@ mod tests {
             let outcome = ahead.run(&mut engine, count, cut, |tile, scores| {
                 assert!(scores.iter().all(|&score| score == tile as f32 * 2.0 + 1.0));
                 blended.push(scores[0]);
+                Ok(())
             });
             if outcome.is_err() {
                 return (blended, outcome);

@@ -84,10 +84,11 @@ pub(super) fn infer<S: Score>(
     report.tile_batch = job.batch;
     let mut place: Place<S> = match memory {
         Some(memory) => Place::Device(Box::new(Resident::new(memory, &mut plan.engines, job))),
-        None => Place::Host(Box::new(OnHost::new(plan, job))),
+        None => Place::Host(Box::new(OnHost::new(plan, job)?)),
     };
     let (mut done, mut released) = (0, 0);
     for row in tiles.rows() {
+        let row = row?;
         let mut checkpoint = |tile: usize| run.checkpoint(Stage::Network, done + tile, total);
         let mut blended = 0;
         let outcome = match &mut place {
@@ -102,7 +103,7 @@ pub(super) fn infer<S: Score>(
         };
         report.tiles += blended;
         outcome.map_err(|error| match error {
-            Error::Cancelled => error,
+            Error::Cancelled | Error::OutOfMemory { .. } => error,
             other => Error::Inference { tile: done + blended, reason: other.to_string() },
         })?;
         done += blended;
@@ -203,18 +204,18 @@ struct OnHost<'a, S> {
 }
 
 impl<'a, S: Score> OnHost<'a, S> {
-    fn new(plan: &'a mut Plan, job: Job<'a>) -> Self {
+    fn new(plan: &'a mut Plan, job: Job<'a>) -> Result<Self> {
         let tile = job.tiles.patch().iter().product::<usize>() * job.batch;
         let (input, scores) = (job.image.dim().0 * tile, job.classes * tile);
-        let mirrored = Mirrored::new(job.tiles.patch(), &plan.mirror, scores);
+        let mirrored = Mirrored::new(job.tiles.patch(), &plan.mirror, scores)?;
         let overlapped = plan.engines.iter().any(|engine| engine.runs_elsewhere());
-        let blend = |_| Blend::new(job.classes, job.tiles, job.window, plan.threads);
-        OnHost {
-            ahead: Ahead::new(mirrored, input, scores, overlapped),
-            sums: (0..job.folds).map(blend).collect(),
+        let blend = |_| Blend::new(job.classes, job.tiles, &plan.window, plan.threads);
+        Ok(OnHost {
+            ahead: Ahead::new(mirrored, input, scores, overlapped)?,
+            sums: (0..job.folds).map(blend).collect::<Result<_>>()?,
             engines: &mut plan.engines,
             job,
-        }
+        })
     }
 
     /// A row of tiles through all folds.
@@ -226,24 +227,25 @@ impl<'a, S: Score> OnHost<'a, S> {
     ) -> Result<()> {
         let Job { image, tiles, fill, batch, .. } = self.job;
         let patch = tiles.patch().iter().product::<usize>();
-        let groups: Vec<&[[usize; 3]]> = row.tiles.chunks(batch).collect();
+        let group = |group: usize| row.tiles.chunks(batch).nth(group).unwrap_or_default();
+        let groups = row.tiles.len().div_ceil(batch);
         for (engine, sums) in self.engines.iter_mut().zip(&mut self.sums) {
             let first = *blended;
-            let cut_group = |group: usize, input: &mut [f32]| {
-                checkpoint(first + group * batch)?;
-                for (&start, input) in groups[group].iter().zip(input.chunks_exact_mut(image.dim().0 * patch))
+            let cut_group = |index: usize, input: &mut [f32]| {
+                checkpoint(first + index * batch)?;
+                for (&start, input) in group(index).iter().zip(input.chunks_exact_mut(image.dim().0 * patch))
                 {
                     cut(image.view(), tiles, start, fill, input);
                 }
                 Ok(())
             };
-            self.ahead.run(&mut **engine, groups.len(), cut_group, |group, scores| {
-                for (&start, scores) in
-                    groups[group].iter().zip(scores.chunks_exact(self.job.classes * patch))
-                {
-                    sums.add(start, scores);
+            self.ahead.run(&mut **engine, groups, cut_group, |index, scores| {
+                let tiles = group(index);
+                for (&start, scores) in tiles.iter().zip(scores.chunks_exact(self.job.classes * patch)) {
+                    sums.add(start, scores)?;
                 }
-                *blended += groups[group].len();
+                *blended += tiles.len();
+                Ok(())
             })?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use ndarray::{Array3, ArrayView3, s};
 
 use super::image::{self, Image, reversed};
 use super::{TaskPlan, part, rules, slots};
+use crate::buffer;
 use crate::error::{Error, Result};
 use crate::labels::LabelBuffer;
 use crate::model::task::{Link, LinkCrop};
@@ -15,6 +16,9 @@ use crate::preprocess::crop::Box3;
 use crate::progress::Run;
 use crate::segment::RunReport;
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
+
+/// What their memory is for, in errors.
+const LABELS: &str = "the labels of a task";
 
 /// Voxels from which on an image is cut into three parts along the body, and the planes that it has at least then.
 const LARGE: usize = 512 * 512 * 900;
@@ -42,23 +46,25 @@ impl TaskPlan {
                 part::around(found[*link].view(), labels, *margin, &axes, volume.geometry())
             });
             let mut here = match part {
-                _ if slots.is_empty() => Array3::zeros(reversed(axes.apply(volume.geometry().shape))),
+                _ if slots.is_empty() => {
+                    buffer::zeros(LABELS, reversed(axes.apply(volume.geometry().shape)))?
+                }
                 // Nothing to look at.
-                Some(None) => Array3::zeros(reversed(axes.apply(volume.geometry().shape))),
+                Some(None) => buffer::zeros(LABELS, reversed(axes.apply(volume.geometry().shape)))?,
                 part => {
                     let part = part.flatten();
                     let here = run
                         .part(0.0, share, |run| self.link(index, slots, part, &costs, volume, run, report))?;
                     match part {
                         None => here,
-                        Some(part) => part::paste(&here, &axes, volume.geometry(), part),
+                        Some(part) => part::paste(&here, &axes, volume.geometry(), part)?,
                     }
                 }
             };
             for rule in &link.task.rules {
                 if let Some(beside) = link.beside.filter(|_| rule.is_on_volume()) {
                     run.check()?;
-                    rules::apply_on_volume(rule, &mut here, &found[beside], volume);
+                    rules::apply_on_volume(rule, &mut here, &found[beside], volume)?;
                 }
             }
             // What only finds the part to look at doesn't decide about labels.
@@ -102,7 +108,7 @@ impl TaskPlan {
             return Ok(labels);
         }
         run.check()?;
-        Ok(image.back(labels, (main && options.smooth).then_some(self.threads)))
+        image.back(labels, (main && options.smooth).then_some(self.threads))
     }
 
     /// How long each slot takes, up to a factor, if nothing is cropped.
@@ -148,7 +154,7 @@ impl TaskPlan {
         let volume = image.volume()?;
         let grid = volume.geometry().clone();
         let pieces = self.pieces(link, grid.shape);
-        let mut merged = Array3::<u16>::zeros(reversed(grid.shape));
+        let mut merged = buffer::zeros::<u16, _>(LABELS, reversed(grid.shape))?;
         for index in slots.clone() {
             let share = costs[index] / costs[index..slots.end].iter().sum::<f64>();
             let values = self.slots[index].part.values.clone();
@@ -171,12 +177,12 @@ impl TaskPlan {
             task.labels.iter().map(|label| label.value).filter(|&value| value > 0).collect();
         for rule in &task.rules {
             run.check()?;
-            rules::apply(rule, &mut merged, grid.spacing, &labels);
+            rules::apply(rule, &mut merged, grid.spacing, &labels)?;
         }
         let main = link == self.main_link();
         if let Some(volume) = self.task.options.remove_small.filter(|_| main) {
             run.check()?;
-            rules::remove_small(&mut merged, &labels, volume, grid.spacing);
+            rules::remove_small(&mut merged, &labels, volume, grid.spacing)?;
         }
         Ok(merged)
     }
@@ -185,7 +191,7 @@ impl TaskPlan {
 /// The labels [z, y, x] of one model on a volume along the patient's axes.
 fn one(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) -> Result<Array3<u8>> {
     let grid = volume.geometry();
-    let mut bytes = vec![0; grid.voxels()];
+    let mut bytes = buffer::zeroed(LABELS, grid.voxels())?;
     let mut labels = LabelBuffer::new(grid, DType::U8, Layout::dense(grid.shape, DType::U8), &mut bytes)?;
     let found = plan.segment(volume, &mut labels, &mut [], run)?;
     report.tiles += found.tiles;

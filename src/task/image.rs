@@ -6,11 +6,15 @@
 
 use ndarray::{Array3, ArrayView3};
 
+use crate::buffer;
 use crate::error::{Error, Result};
 use crate::model::task::TaskResampling;
 use crate::preprocess::crop::Box3;
 use crate::preprocess::resample::{corners, smooth_labels};
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
+
+/// What its memory is for, in errors.
+const IMAGE: &str = "a task's image";
 
 /// An image along the patient's axes: x to the right, y to the front, z to the head.
 pub(super) struct Image<'a> {
@@ -93,12 +97,12 @@ impl<'a> Image<'a> {
         let changed = grid.shape != canonical.shape || grid.spacing != canonical.spacing;
         let made = match resampling {
             _ if !changed && (part.is_none() || whole.is_some()) => None,
-            TaskResampling::Cubic if changed => Some((DType::I32, cubic(&seen, grid.shape, threads))),
+            TaskResampling::Cubic if changed => Some((DType::I32, cubic(&seen, grid.shape, threads)?)),
             _ => Some(match whole {
                 Some(DType::I16) => {
-                    (DType::I16, linear(&seen, grid.shape, threads, |v| (v as i16).to_ne_bytes()))
+                    (DType::I16, linear(&seen, grid.shape, threads, |v| (v as i16).to_ne_bytes())?)
                 }
-                _ => (DType::I32, linear(&seen, grid.shape, threads, |v| (v as i32).to_ne_bytes())),
+                _ => (DType::I32, linear(&seen, grid.shape, threads, |v| (v as i32).to_ne_bytes())?),
             }),
         };
         let made = made.map(|(dtype, bytes)| Made { grid, dtype, bytes });
@@ -117,10 +121,10 @@ impl<'a> Image<'a> {
 
     /// Labels [z, y, x] of the networks' grid on that of the part: those of the nearest voxels, or
     /// smoothly by so many threads.
-    pub(super) fn back(&self, labels: Array3<u16>, smooth: Option<usize>) -> Array3<u16> {
+    pub(super) fn back(&self, labels: Array3<u16>, smooth: Option<usize>) -> Result<Array3<u16>> {
         let shape = reversed(self.part.geometry().shape);
         match &self.made {
-            None => labels,
+            None => Ok(labels),
             Some(_) => match smooth {
                 Some(threads) => smooth_labels(labels.view(), shape, threads),
                 None => corners::nearest(labels.view(), shape),
@@ -148,19 +152,21 @@ fn linear<const N: usize>(
     to: [usize; 3],
     threads: usize,
     store: impl Fn(f64) -> [u8; N] + Sync,
-) -> Vec<u8> {
+) -> Result<Vec<u8>> {
     let axes = AxisMap::identity().transposed([2, 1, 0]);
     let from = reversed(volume.geometry().shape);
     let plane = |z: usize, out: &mut [f32]| volume.read(0, &axes, [z, 0, 0], [1, from[1], from[2]], out, 1);
     corners::linear(from, reversed(to), threads, plane, store)
 }
 
-fn cubic(volume: &Volume, to: [usize; 3], threads: usize) -> Vec<u8> {
+fn cubic(volume: &Volume, to: [usize; 3], threads: usize) -> Result<Vec<u8>> {
     let axes = AxisMap::identity().transposed([2, 1, 0]);
     let from = reversed(volume.geometry().shape);
-    let mut values = vec![0.0; volume.geometry().voxels()];
+    let mut values = buffer::zeroed(IMAGE, volume.geometry().voxels())?;
     volume.read(0, &axes, [0; 3], from, &mut values, threads);
     let image = ArrayView3::from_shape(from, &values).unwrap_or_else(|_| unreachable!("made for this shape"));
-    let resampled = corners::cubic(image, reversed(to), threads);
-    resampled.iter().flat_map(|value| (value.trunc() as i32).to_ne_bytes()).collect()
+    let resampled = corners::cubic(image, reversed(to), threads)?;
+    let mut bytes = buffer::with_room(IMAGE, resampled.len().saturating_mul(size_of::<i32>()))?;
+    bytes.extend(resampled.iter().flat_map(|value| (value.trunc() as i32).to_ne_bytes()));
+    Ok(bytes)
 }

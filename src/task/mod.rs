@@ -18,7 +18,9 @@ use std::time::Instant;
 use ndarray::Array3;
 use serde_json::json;
 
+use crate::buffer;
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::labels::LabelBuffer;
 use crate::model::task::{OpenedTask, TaskResampling};
 use crate::plan::PlanOptions;
@@ -56,6 +58,7 @@ impl TaskPlan {
     /// # Errors
     /// As [`crate::plan::Plan::new`].
     pub fn new(task: &OpenedTask, options: &PlanOptions) -> Result<Self> {
+        let _ours = Ours::enter();
         let mut slots = Vec::new();
         let count = task.links.iter().map(|link| link.parts.len()).sum::<usize>();
         for link in &task.links {
@@ -95,6 +98,7 @@ impl TaskPlan {
     /// # Errors
     /// As [`crate::plan::Plan::segment`]; [`Error::NotAModel`] when a model has changed since the task was opened.
     pub fn segment(&mut self, volume: &Volume, labels: &mut LabelBuffer, run: &mut Run) -> Result<RunReport> {
+        let _ours = Ours::enter();
         let started = Instant::now();
         if volume.channels() != 1 {
             let found = format!("{} channels", volume.channels());
@@ -103,36 +107,34 @@ impl TaskPlan {
         let largest = self.task.labels().iter().map(|label| label.value).max().unwrap_or(0);
         labels.check(&self.label_grid(volume.geometry())?, largest)?;
         let needed = self.report(volume.geometry())?.host_peak_bytes;
-        let machine = crate::ffi::physical_memory();
-        let budget = self.memory_budget.unwrap_or(u64::MAX).min(machine.unwrap_or(u64::MAX));
-        if needed > budget {
-            return Err(Error::MemoryBudget { budget, needed });
-        }
+        let there = self.slots.iter().map(Slot::held_bytes).sum();
+        crate::plan::check_budget(self.memory_budget, needed, there)?;
         let mut report = RunReport { voxels: volume.geometry().voxels(), ..RunReport::default() };
         let map = AxisMap::closest_canonical(volume.geometry()).transposed([2, 1, 0]);
         let mut found = run.part(0.0, 1.0 - REST, |run| self.links(volume, run, &mut report))?;
         let ending = Instant::now();
-        self.give_values(&mut found);
+        self.give_values(&mut found)?;
         run.finished(report.tiles)?;
         labels.write(found.view(), &map, [0; 3]);
         report.restore_seconds += ending.elapsed().as_secs_f64();
         report.total_seconds = started.elapsed().as_secs_f64();
-        report.process_peak_bytes = crate::ffi::peak_memory();
+        report.process_peak_bytes = crate::platform::peak_memory();
         Ok(report)
     }
 
     /// Gives labels the values that the caller wants, and 0 to those that it doesn't want.
-    fn give_values(&self, found: &mut Array3<u16>) {
+    fn give_values(&self, found: &mut Array3<u16>) -> Result<()> {
         let options = &self.task.options;
         if options.subset.is_empty() && !options.first_order {
-            return;
+            return Ok(());
         }
-        let mut values = vec![0; 1 << 16];
+        let mut values = buffer::zeroed("the values of labels", 1 << 16)?;
         for label in &self.task.task.labels {
             let wanted = self.task.labels().iter().find(|wanted| wanted.name == label.name);
             values[label.value as usize] = wanted.map_or(0, |wanted| wanted.value as u16);
         }
         found.mapv_inplace(|label| values[usize::from(label)]);
+        Ok(())
     }
 
     /// The link whose models find the task's labels; those before help it, one after it only applies rules.

@@ -3,6 +3,8 @@
 use ndarray::{Array3, ArrayView3, s};
 
 use super::image::reversed;
+use crate::buffer;
+use crate::error::Result;
 use crate::preprocess::crop::Box3;
 use crate::volume::{AxisMap, Geometry};
 
@@ -48,9 +50,14 @@ pub(super) fn along(map: &AxisMap, shape: [usize; 3], part: Box3) -> [usize; 3] 
 }
 
 /// Labels [z, y, x] of a part of a volume, on the whole of it, along the axes of the array that `map` makes.
-pub(super) fn paste(labels: &Array3<u16>, map: &AxisMap, volume: &Geometry, part: Box3) -> Array3<u16> {
-    let mut whole = Array3::zeros(reversed(map.apply(volume.shape)));
+pub(super) fn paste(
+    labels: &Array3<u16>,
+    map: &AxisMap,
+    volume: &Geometry,
+    part: Box3,
+) -> Result<Array3<u16>> {
+    let mut whole = buffer::zeros("a label map", reversed(map.apply(volume.shape)))?;
     let ([z, y, x], shape) = (reversed(along(map, volume.shape, part)), labels.dim());
     whole.slice_mut(s![z..z + shape.0, y..y + shape.1, x..x + shape.2]).assign(labels);
-    whole
+    Ok(whole)
 }

@@ -7,6 +7,7 @@ use crate::model::Model;
 use crate::model::task::Part;
 use crate::plan::{Plan, PlanOptions};
 use crate::progress::Cancel;
+use crate::threads;
 
 /// A model's plan, with or without weights.
 pub(super) struct Slot {
@@ -34,14 +35,20 @@ impl Slot {
         if self.gives_memory_back() { self.plan.loaded_bytes() } else { self.plan.workspace_bytes() }
     }
 
+    /// Bytes that it has now. The weights as they were read are gone once its engines are made.
+    pub(super) fn held_bytes(&self) -> u64 {
+        if self.awake { self.plan.held_beside_weights() } else { 0 }
+    }
+
     pub(super) fn sleep(&mut self) {
         self.plan.sleep();
         self.awake = false;
-        crate::ffi::return_freed_memory();
+        crate::platform::return_freed_memory();
     }
 }
 
-/// Runs the plan of one slot while the next one's weights are loaded.
+/// Runs the plan of one slot while the next one's weights are loaded, if there is a thread for that: else they are when it
+/// is the next one's turn.
 pub(super) fn run<T>(
     slots: &mut [Slot],
     index: usize,
@@ -56,9 +63,9 @@ pub(super) fn run<T>(
     }
     let next = after.first_mut().filter(|next| !next.awake);
     let (found, loaded) = std::thread::scope(|scope| {
-        let loading = next.as_ref().map(|next| {
+        let loading = next.as_ref().and_then(|next| {
             let (part, options) = (&next.part, &next.options);
-            scope.spawn(move || load(part, options))
+            threads::spawn(scope, move || load(part, options))
         });
         let found = work(&mut slot.plan);
         let loaded = loading.map(|loading| match loading.join() {
@@ -89,6 +96,6 @@ fn load(part: &Part, options: &PlanOptions) -> Result<Plan> {
     }
     let plan = Plan::new(&model, options);
     drop(model);
-    crate::ffi::return_freed_memory();
+    crate::platform::return_freed_memory();
     plan
 }

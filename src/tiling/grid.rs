@@ -1,10 +1,12 @@
 //! Where the tiles of a sliding window lie.
 
+use std::sync::Arc;
+
 use ndarray::{ArrayView4, s};
 
 use super::sliding;
 use crate::recipe::Fill;
-use crate::{Error, Result};
+use crate::{Error, Result, buffer};
 
 /// No image needs as many: a step that gives more is a mistake.
 const MOST_TILES: f64 = 1e7;
@@ -16,7 +18,7 @@ const MOST_TILES: f64 = 1e7;
 pub struct TileGrid {
     image: [usize; 3],
     patch: [usize; 3],
-    starts: [Vec<usize>; 3],
+    starts: Arc<[Vec<usize>; 3]>,
 }
 
 impl TileGrid {
@@ -42,17 +44,16 @@ impl TileGrid {
             let found = format!("{step}, for an image of {image:?} and tiles of {patch:?} voxels");
             return Err(Error::argument("step", found, format!("one that gives at most {MOST_TILES} tiles")));
         }
-        let starts = [0, 1, 2].map(|axis| {
+        let [planes, rows, columns] = [0, 1, 2].map(|axis| {
             let room = (image[axis].max(patch[axis]) - patch[axis]) as f64;
             // Half a slice is no distance: a two-dimensional network sees each slice once.
             let flat = axis == 0 && patch[axis] == 1;
             let intervals = if flat { room } else { (room / (patch[axis] as f64 * step)).ceil() };
             let distance = room / intervals.max(1.0);
-            (0..=intervals as usize)
-                .map(|index| (distance * index as f64).round_ties_even() as usize)
-                .collect()
+            let place = |index: usize| (distance * index as f64).round_ties_even() as usize;
+            buffer::collect("the places of tiles", (0..=intervals as usize).map(place))
         });
-        Ok(TileGrid { image, patch, starts })
+        Ok(TileGrid { image, patch, starts: Arc::new([planes?, rows?, columns?]) })
     }
 
     /// Tiles as MONAI's sliding window places them, at least these shares of a tile overlapping.
@@ -60,7 +61,7 @@ impl TileGrid {
     /// # Errors
     /// As [`sliding::starts`].
     pub fn overlapping(image: [usize; 3], patch: [usize; 3], overlap: [f64; 3]) -> Result<Self> {
-        Ok(TileGrid { image, patch, starts: sliding::starts(image, patch, overlap)? })
+        Ok(TileGrid { image, patch, starts: Arc::new(sliding::starts(image, patch, overlap)?) })
     }
 
     /// The image's own shape.
@@ -97,7 +98,7 @@ impl TileGrid {
 
     /// The first voxel of a tile in the padded image. The last axis varies fastest.
     pub fn tile(&self, index: usize) -> [usize; 3] {
-        let [planes, rows, columns] = &self.starts;
+        let [planes, rows, columns] = &*self.starts;
         let (rest, column) = (index / columns.len(), index % columns.len());
         [planes[rest / rows.len()], rows[rest % rows.len()], columns[column]]
     }
@@ -108,14 +109,18 @@ impl TileGrid {
     }
 
     /// The tiles in order, in rows that share their position along the first axis.
-    pub fn rows(&self) -> impl Iterator<Item = TileRow> + '_ {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], for each row.
+    pub fn rows(&self) -> impl Iterator<Item = Result<TileRow>> + '_ {
         let size = self.starts[1].len() * self.starts[2].len();
         (0..self.starts[0].len()).map(move |row| {
             let next = self.starts[0].get(row + 1);
-            TileRow {
-                tiles: (row * size..(row + 1) * size).map(|index| self.tile(index)).collect(),
+            let tiles = (row * size..(row + 1) * size).map(|index| self.tile(index));
+            Ok(TileRow {
+                tiles: buffer::collect("the places of tiles", tiles)?,
                 finished: next.map_or(self.image[0], |next| next.saturating_sub(self.pad_below()[0])),
-            }
+            })
         })
     }
 
@@ -181,15 +186,13 @@ pub fn cut(image: ArrayView4<f32>, grid: &TileGrid, start: [usize; 3], fill: Fil
 /// As [`cut`], with the image's border going on.
 fn cut_clamped(image: ArrayView4<f32>, grid: &TileGrid, start: [usize; 3], out: &mut [f32]) {
     let below = grid.pad_below();
-    let inside: [Vec<usize>; 3] = [0, 1, 2].map(|axis| {
-        let place = |at: usize| (start[axis] + at).saturating_sub(below[axis]).min(grid.image[axis] - 1);
-        (0..grid.patch[axis]).map(place).collect()
-    });
+    let inside =
+        |axis: usize, at: usize| (start[axis] + at).saturating_sub(below[axis]).min(grid.image[axis] - 1);
     let size = grid.patch.iter().product();
     for (channel, out) in image.outer_iter().zip(out.chunks_exact_mut(size)) {
-        let rows = inside[0].iter().flat_map(|&z| inside[1].iter().map(move |&y| (z, y)));
-        for ((z, y), row) in rows.zip(out.chunks_exact_mut(grid.patch[2])) {
-            row.iter_mut().zip(&inside[2]).for_each(|(out, &x)| *out = channel[(z, y, x)]);
+        for (index, row) in out.chunks_exact_mut(grid.patch[2]).enumerate() {
+            let (z, y) = (inside(0, index / grid.patch[1]), inside(1, index % grid.patch[1]));
+            row.iter_mut().enumerate().for_each(|(x, out)| *out = channel[(z, y, inside(2, x))]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Test-time mirroring: a tile's scores averaged over its mirror images (nnU-Net's
 //! `_internal_maybe_mirror_and_predict`).
 
+use crate::buffer;
 use crate::error::Result;
 
 /// Runs a network on a tile and its mirror images.
@@ -12,10 +13,18 @@ pub struct Mirrored {
 }
 
 impl Mirrored {
-    /// `axes`: the patch's axes that may be mirrored; `scores`: length of the network's output.
-    pub fn new(patch: [usize; 3], axes: &[usize], scores: usize) -> Self {
-        let one = if axes.is_empty() { Vec::new() } else { vec![0.0; scores] };
-        Mirrored { patch, combinations: Self::combinations(axes), sum: vec![0.0; scores], one }
+    /// `axes`: the patch's axes that may be mirrored; `count`: length of the network's output.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn new(patch: [usize; 3], axes: &[usize], count: usize) -> Result<Self> {
+        let scores = |scores| buffer::zeroed("a tile's scores", scores);
+        Ok(Mirrored {
+            patch,
+            combinations: Self::combinations(axes),
+            sum: scores(count)?,
+            one: scores(if axes.is_empty() { 0 } else { count })?,
+        })
     }
 
     /// The axes that each mirror image runs backwards along, as bits.
@@ -101,7 +110,7 @@ mod tests {
     fn averages_over_all_combinations_and_undoes_them() {
         let mut seen = Vec::new();
         let mut input = vec![0.0, 1.0, 2.0, 3.0];
-        let mut mirrored = Mirrored::new([1, 2, 2], &[1, 2], 4);
+        let mut mirrored = Mirrored::new([1, 2, 2], &[1, 2], 4).unwrap();
         let scores = mirrored.run(&mut input, |input, output| {
             seen.push(input.to_vec());
             output.copy_from_slice(input);

@@ -2,10 +2,13 @@
 
 use ndarray::Array3;
 
-use crate::{Error, Result};
+use crate::{Error, Result, buffer};
 
 /// No image needs as many: an overlap that gives more is a mistake.
 const MOST_WINDOWS: f64 = 1e7;
+
+/// What its memory is for, in errors.
+const WINDOW: &str = "the weights of a window's voxels";
 
 /// The smallest weight.
 const FLOOR: f32 = 1e-3;
@@ -41,7 +44,11 @@ pub fn starts(image: [usize; 3], roi: [usize; 3], overlap: [f64; 3]) -> Result<[
             format!("one that gives at most {MOST_WINDOWS} windows"),
         ));
     }
-    Ok(rules.map(|(room, interval, count)| (0..count).map(|index| (index * interval).min(room)).collect()))
+    let places = |(room, interval, count): (usize, usize, usize)| {
+        buffer::collect("the places of windows", (0..count).map(|index| (index * interval).min(room)))
+    };
+    let [planes, rows, columns] = rules.map(places);
+    Ok([planes?, rows?, columns?])
 }
 
 /// How many padding voxels come before an image that is smaller than a window; an odd one comes after it.
@@ -56,20 +63,21 @@ pub fn pad_below(image: [usize; 3], roi: [usize; 3]) -> [usize; 3] {
 /// about one of a hundred values.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for a standard deviation that isn't positive.
+/// [`Error::InvalidArgument`] for a standard deviation that isn't positive, [`Error::OutOfMemory`].
 pub fn importance(roi: [usize; 3], sigma_scale: [f64; 3]) -> Result<Array3<f32>> {
     if let Some(scale) = sigma_scale.iter().find(|scale| !(**scale > 0.0 && scale.is_finite())) {
         return Err(Error::argument("sigma_scale", scale, "a positive number"));
     }
     let [planes, rows, columns] = [0, 1, 2].map(|axis| line(roi[axis], sigma_scale[axis]));
-    let mut map = Array3::from_shape_fn(roi, |(z, y, x)| (planes[z] * rows[y]) * columns[x]);
+    let (planes, rows, columns) = (planes?, rows?, columns?);
+    let mut map = buffer::from_fn(WINDOW, roi, |z, y, x| (planes[z] * rows[y]) * columns[x])?;
     let least = map.iter().copied().fold(f32::INFINITY, f32::min).max(FLOOR);
     map.mapv_inplace(|weight| weight.max(least));
     Ok(map)
 }
 
 /// A Gaussian around the middle of an axis.
-fn line(length: usize, scale: f64) -> Vec<f32> {
+fn line(length: usize, scale: f64) -> Result<Vec<f32>> {
     let sigma = length as f64 * scale;
     let divisor = (-2.0 * (sigma * sigma)) as f32;
     let middle = (length as f64 - 1.0) / 2.0;
@@ -77,7 +85,7 @@ fn line(length: usize, scale: f64) -> Vec<f32> {
         let distance = (index as f64 - middle) as f32;
         f64::from(distance * distance / divisor).exp() as f32
     };
-    (0..length).map(weight).collect()
+    buffer::collect(WINDOW, (0..length).map(weight))
 }
 
 #[cfg(test)]

@@ -39,46 +39,41 @@ impl Layout {
         Some((usize::try_from(low).ok()?, usize::try_from(high).ok().filter(|&h| h <= isize::MAX as usize)?))
     }
 
-    /// Refuses layouts that leave a buffer of `available` bytes.
+    /// Refuses layouts that leave a buffer of `available` bytes, and voxels that share bytes: so what is made for each of
+    /// them isn't larger than memory that is there. `names` are those of the buffer and its strides.
     pub(crate) fn check(
-        &self,
-        shape: [usize; 3],
-        size: usize,
-        available: usize,
-        argument: &'static str,
-    ) -> Result<()> {
-        match self.extent(shape, size) {
-            Some((_, end)) if end <= available => Ok(()),
-            Some((_, end)) => {
-                Err(Error::BufferTooSmall { argument, found: available as u64, expected: end as u64 })
-            }
-            None => Err(Error::argument(
-                format!("{argument} strides"),
-                format!("{:?} with offset {} and shape {shape:?}", self.strides, self.offset),
-                "voxels that all lie in the buffer",
-            )),
-        }
-    }
-}
-
-impl Layout {
-    /// As [`Layout::check`], and refuses voxels that share bytes. `names` are those of the buffer and its strides.
-    pub(crate) fn check_writable(
         &self,
         shape: [usize; 3],
         size: usize,
         available: usize,
         names: [&'static str; 2],
     ) -> Result<()> {
-        self.check(shape, size, available, names[0])?;
+        let [argument, strides] = names;
+        match self.extent(shape, size) {
+            Some((_, end)) if end <= available => {}
+            Some((_, end)) => {
+                return Err(Error::BufferTooSmall {
+                    argument,
+                    found: available as u64,
+                    expected: end as u64,
+                });
+            }
+            None => {
+                return Err(Error::argument(
+                    strides,
+                    format!("{:?} with offset {} and shape {shape:?}", self.strides, self.offset),
+                    "voxels that all lie in the buffer",
+                ));
+            }
+        }
         let mut axes: Vec<usize> = (0..3).filter(|&axis| shape[axis] > 1).collect();
         axes.sort_by_key(|&axis| self.strides[axis].unsigned_abs());
         let mut reach = size;
         for axis in axes {
             let stride = self.strides[axis].unsigned_abs();
             if stride < reach {
-                let expected = "strides that give each voxel bytes of its own";
-                return Err(Error::argument(names[1], format!("{:?}", self.strides), expected));
+                let found = format!("{:?} with shape {shape:?}", self.strides);
+                return Err(Error::argument(strides, found, "strides that give each voxel bytes of its own"));
             }
             reach += stride * (shape[axis] - 1);
         }
@@ -103,14 +98,14 @@ impl<'a> Volume<'a> {
     ///
     /// # Errors
     /// [`Error::Geometry`] for an impossible grid, [`Error::BufferTooSmall`] or [`Error::InvalidArgument`] when
-    /// voxels lie outside of a buffer.
+    /// voxels lie outside of a buffer, [`Error::InvalidArgument`] when they share bytes.
     pub fn new(geometry: Geometry, dtype: DType, layout: Layout, channels: Vec<&'a [u8]>) -> Result<Self> {
         geometry.check()?;
         if channels.is_empty() {
             return Err(Error::argument("volume.channels", 0, "at least 1"));
         }
         for channel in &channels {
-            layout.check(geometry.shape, dtype.size(), channel.len(), "volume.data")?;
+            layout.check(geometry.shape, dtype.size(), channel.len(), ["volume.data", "volume.strides"])?;
         }
         Ok(Volume { geometry, dtype, layout, channels, swapped: false, slope: 1.0, intercept: 0.0 })
     }

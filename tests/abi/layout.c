@@ -27,6 +27,9 @@
     F(vxs_compare_options, pairs)                                                                            \
     F(vxs_compare_options, pair_count)                                                                       \
     F(vxs_compare_options, tolerance)                                                                        \
+    F(vxs_compare_options, progress)                                                                         \
+    F(vxs_compare_options, user_data)                                                                        \
+    F(vxs_compare_options, cancel)                                                                           \
     S(vxs_comparison)                                                                                        \
     F(vxs_comparison, struct_size)                                                                           \
     F(vxs_comparison, reserved)                                                                              \

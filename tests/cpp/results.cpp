@@ -73,6 +73,14 @@ int main(int argc, char **argv) {
     for (const auto &found : *compared) {
         CHECK(found.dice == 1);
     }
+    const voxseg::VolumeView map(labels, {16, 12, 10});
+    voxseg::MeasureOptions measure;
+    measure.cancel = &*flag;
+    last = 0;
+    measure.progress = watch.progress;
+    CHECK(voxseg::compare(map, map, nullptr, 1.0, measure) && last == 1);
+    flag->request();
+    CHECK(voxseg::compare(map, map, nullptr, 1.0, measure).error().status() == VXS_CANCELLED);
     labels.pop_back();
     CHECK(plan->segment(volume, labels).error().status() == VXS_BUFFER_TOO_SMALL);
     std::free(ct.voxels);

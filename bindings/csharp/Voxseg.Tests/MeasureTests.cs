@@ -95,11 +95,15 @@ namespace Voxseg.Tests
                 source.Cancel();
                 var cancelled = new MeasureOptions { Cancellation = source.Token };
                 Assert.Throws<OperationCanceledException>(() => LabelStatistics.Of(Volume(labels), options: cancelled));
+                Assert.Throws<OperationCanceledException>(
+                    () => Comparison.Of(Volume(labels), Volume(labels), cancellation: source.Token));
             }
             var surprise = new TimeoutException();
             var failing = new MeasureOptions { Progress = new Reports(_ => { throw surprise; }) };
             Assert.Same(surprise, Assert.Throws<TimeoutException>(
                 () => LabelDose.Of(Volume(labels), Volume(ramp), failing)));
+            Assert.Same(surprise, Assert.Throws<TimeoutException>(
+                () => Comparison.Of(Volume(labels), Volume(labels), progress: failing.Progress)));
         }
 
         [Fact]

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Threading;
 
 namespace Voxseg
 {
@@ -101,8 +102,11 @@ namespace Voxseg
         /// faster.
         /// </param>
         /// <param name="threads">0 (default): all processors of this process.</param>
+        /// <param name="progress">Is told the progress on the calling thread. What it throws ends the work and comes out.</param>
+        /// <param name="cancellation">Stops the work.</param>
         public static IReadOnlyList<Comparison> Of(
-            Volume first, Volume second, IEnumerable<LabelPair> pairs = null, double? tolerance = null, int threads = 0)
+            Volume first, Volume second, IEnumerable<LabelPair> pairs = null, double? tolerance = null, int threads = 0,
+            IProgress<SegmentProgress> progress = null, CancellationToken cancellation = default(CancellationToken))
         {
             if (first == null || second == null)
             {
@@ -119,6 +123,7 @@ namespace Voxseg
             Library.Check();
             ComparisonListHandle list;
             ErrorHandle error;
+            using (var watch = new Watch(progress, cancellation))
             using (var call = new NativeCall())
             {
                 vxs_volume rawFirst, rawSecond;
@@ -142,7 +147,11 @@ namespace Voxseg
                     options.pairs = (vxs_label_pair*)call.Pin(raw.ToArray());
                     options.pair_count = (ulong)raw.Count;
                 }
-                VoxsegException.Check(NativeMethods.vxs_compare(&rawFirst, &rawSecond, &options, out list, out error), error);
+                options.progress = watch.Receiver;
+                options.user_data = watch.UserData;
+                options.cancel = watch.Cancel(call);
+                var status = NativeMethods.vxs_compare(&rawFirst, &rawSecond, &options, out list, out error);
+                watch.Check(status, error);
             }
             using (list)
             {

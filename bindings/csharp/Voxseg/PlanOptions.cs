@@ -66,7 +66,7 @@ namespace Voxseg
 
         /// <summary>
         /// Bytes of memory that a run may need, beside your buffers. A larger need is refused before anything is computed.
-        /// 0 (default): what the machine has.
+        /// 0 (default): what the process may still take, which counts in any case.
         /// </summary>
         public long MemoryBudget { get; set; }
 

@@ -79,6 +79,8 @@ class Inputs(unittest.TestCase):
     def test_one_value_everywhere(self) -> None:
         same = np.broadcast_to(np.int16(40), SMALL)
         np.testing.assert_array_equal(segment(same), segment(np.full(SMALL, 40, np.int16)))
+        slices = np.broadcast_to(ct()[:1], SMALL)
+        np.testing.assert_array_equal(segment(slices), segment(slices.copy()))
         one = segment(np.int16([[[40]]]))
         self.assertEqual(one.shape, (1, 1, 1))
 

@@ -46,6 +46,23 @@ class Compared(unittest.TestCase):
             pairs = voxseg.match_labels(model(), model(), by)
             self.assertTrue(pairs and all(a == b and a in values for a, b in pairs), by)
 
+    def test_progress_and_cancelling(self) -> None:
+        fractions: list[float] = []
+        voxseg.compare(
+            expected(), expected(), tolerance=1.0, spacing=SPACING, progress=lambda now: fractions.append(now.fraction)
+        )
+        self.assertEqual((fractions, fractions[-1]), (sorted(fractions), 1))
+        flag = voxseg.Cancel()
+        flag.request()
+        with self.assertRaises(voxseg.Cancelled):
+            voxseg.compare(expected(), expected(), spacing=SPACING, cancel=flag)
+
+        def fails(_: voxseg.Progress) -> bool:
+            raise ZeroDivisionError
+
+        with self.assertRaises(ZeroDivisionError):
+            voxseg.compare(expected(), expected(), spacing=SPACING, progress=fails)
+
     def test_refused(self) -> None:
         labels = expected()
         with self.assertRaises(ValueError):

@@ -8,6 +8,7 @@ use voxseg::labels::{
     CompareOptions, Comparison, Label, Pair, compare as compare_labels, labels_on_grid, pairs_by_name,
     pairs_by_terms, summary,
 };
+use voxseg::progress::Run;
 
 use crate::counts::thousands;
 use crate::failure::{Failure, Outcome};
@@ -128,7 +129,7 @@ pub fn compare(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     }
     let tolerance = arguments.surface.then_some(arguments.tolerance);
     let options = CompareOptions { pairs, tolerance, threads: threads() };
-    let mut comparisons = compare_labels(&a.volume()?, &b.volume()?, &options)?;
+    let mut comparisons = compare_labels(&a.volume()?, &b.volume()?, &options, &mut Run::default())?;
     comparisons.retain(|one| one.voxels != [0; 2]);
     table(out, &comparisons, &names[0], arguments)
 }

@@ -9,6 +9,8 @@ use super::product::{Panels, Product, multiply};
 use super::program::{Activated, Block, BufferId, Context, Label, Load, Plain, Step};
 use super::simd::{Kernel, LANES, Simd, dispatch};
 use super::statistics::{Gather, Partials};
+use crate::buffer;
+use crate::error::Result;
 
 /// Floats of a task's copy of the image, unless a single row needs more: half of a second-level cache.
 const COPY: usize = 100_000;
@@ -111,7 +113,7 @@ impl Direct {
         bias: Memory,
         residual: Vec<Block>,
         label: Label,
-    ) -> Self {
+    ) -> Result<Self> {
         let count: [usize; 3] = std::array::from_fn(|axis| output_size[axis] / reach.out_step[axis]);
         let mut direct = Direct {
             input,
@@ -144,21 +146,20 @@ impl Direct {
         }
         let panels = kinds.first().map_or(1, |kind| kind.panels.len());
         direct.panel_groups = TASKS.div_ceil(direct.spatial_tasks()).min(panels);
-        direct.classes =
-            kinds.into_iter().map(|kind| Class { taps: direct.offsets(&kind.taps), kind }).collect();
-        direct
+        let classes = kinds.into_iter().map(|kind| Ok(Class { taps: direct.offsets(&kind.taps)?, kind }));
+        direct.classes = classes.collect::<Result<_>>()?;
+        Ok(direct)
     }
 
     /// Where the terms of a result are in the copy: all kernel positions of a block of channels, then the next block's,
     /// as oneDNN sums them.
-    fn offsets(&self, taps: &[[usize; 3]]) -> Vec<usize> {
+    fn offsets(&self, taps: &[[usize; 3]]) -> Result<Vec<usize>> {
         let ([planes, rows, columns], depth) = (self.copy_size(), self.input.depth());
-        (0..self.input.blocks())
-            .flat_map(|block| {
-                let block = block * planes * rows * columns;
-                taps.iter().map(move |&[z, y, x]| (block + (z * rows + y) * columns + x) * depth)
-            })
-            .collect()
+        let offsets = (0..self.input.blocks()).flat_map(|block| {
+            let block = block * planes * rows * columns;
+            taps.iter().map(move |&[z, y, x]| (block + (z * rows + y) * columns + x) * depth)
+        });
+        buffer::collect("a network", offsets)
     }
 
     /// Floats of a task's copy.
@@ -197,12 +198,13 @@ impl Direct {
     }
 
     /// Makes a task of each plane and writes to a buffer of so many planes, round and round.
-    pub(super) fn write_round(&mut self, ring: usize) {
+    pub(super) fn write_round(&mut self, ring: usize) -> Result<()> {
         self.rows[0] = 1;
         self.ring = ring;
         for index in 0..self.classes.len() {
-            self.classes[index].taps = self.offsets(&self.classes[index].kind.taps);
+            self.classes[index].taps = self.offsets(&self.classes[index].kind.taps)?;
         }
+        Ok(())
     }
 
     /// Tasks of each plane.
@@ -477,7 +479,9 @@ impl Step for Direct {
     }
 
     fn weight_bytes(&self) -> u64 {
-        self.bias.bytes() + self.classes.iter().map(|class| class.kind.panels.bytes()).sum::<u64>()
+        let places = |class: &Class| size_of_val(&*class.taps) + size_of_val(&*class.kind.taps);
+        let of_class = |class: &Class| class.kind.panels.bytes() + places(class) as u64;
+        self.bias.bytes() + self.classes.iter().map(of_class).sum::<u64>()
     }
 
     fn run(&self, _: usize, task: usize, context: &Context) {

@@ -3,7 +3,8 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
-use crate::error::{Error, Result};
+use crate::buffer;
+use crate::error::Result;
 
 /// Bytes of a cache line, and of a block's channels at one voxel.
 pub(super) const LINE: usize = 64;
@@ -31,19 +32,29 @@ impl Memory {
         let layout = Layout::from_size_align(bytes.saturating_add(LINE), PLAIN).ok();
         // SAFETY: the layout isn't empty.
         let allocation = layout.and_then(|layout| NonNull::new(unsafe { alloc_zeroed(layout) }));
+        #[cfg(test)]
+        let allocation = allocation.filter(|_| buffer::scarce::allowed());
         match (allocation, layout) {
             (Some(allocation), Some(layout)) => {
                 let ahead = allocation.align_offset(LINE);
                 // SAFETY: the allocation is a line larger than the floats.
                 let start = unsafe { allocation.add(ahead) }.cast::<f32>();
-                crate::ffi::prefer_huge_pages(start.as_ptr().cast(), bytes);
+                crate::platform::prefer_huge_pages(start.as_ptr().cast(), bytes);
                 Ok(Memory { allocation, layout, start, floats: floats.max(1) })
             }
-            _ => Err(Error::Runtime {
-                action: "allocate memory for a network".into(),
-                reason: format!("the system has no {bytes} bytes left"),
-            }),
+            _ => Err(buffer::missing::<f32>("a network", floats)),
         }
+    }
+
+    /// Memory that isn't there: only its size is known. Its pointer must not be used.
+    pub(super) fn planned(floats: usize) -> Self {
+        let (allocation, layout) = (NonNull::dangling(), Layout::new::<()>());
+        Memory { allocation, layout, start: NonNull::dangling(), floats: floats.max(1) }
+    }
+
+    /// Whether only its size is known.
+    pub(super) fn is_planned(&self) -> bool {
+        self.layout.size() == 0
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -54,7 +65,11 @@ impl Memory {
         self.start.as_ptr()
     }
 
+    /// Its floats; none where it is only planned.
     pub(super) fn slice_mut(&mut self) -> &mut [f32] {
+        if self.is_planned() {
+            return &mut [];
+        }
         // SAFETY: the memory is initialised and of this size, and `&mut self` has it alone.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.floats) }
     }
@@ -62,7 +77,9 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: it was allocated with this layout.
-        unsafe { dealloc(self.allocation.as_ptr(), self.layout) }
+        if !self.is_planned() {
+            // SAFETY: it was allocated with this layout.
+            unsafe { dealloc(self.allocation.as_ptr(), self.layout) }
+        }
     }
 }

@@ -69,6 +69,9 @@ struct Settings {
     large: usize,
 }
 
+/// Each has memory of its own.
+const MOST_THREADS: usize = 1024;
+
 /// As measured: smaller tensors cost more in waiting threads than they save.
 const LARGE: usize = 6 << 20;
 
@@ -85,7 +88,7 @@ impl CpuEngine {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for an operator that this engine lacks (attention), or instructions that the machine
-    /// lacks.
+    /// lacks; as [`Network::sizes`].
     pub fn new(
         network: &Arc<Network>,
         tile: [usize; 3],
@@ -106,8 +109,24 @@ impl CpuEngine {
         options: CpuOptions,
         workspace: &Workspace,
     ) -> Result<Self> {
-        let settings = Settings { mode: options.mode, threads, large: LARGE };
+        let settings = Settings { mode: options.mode, threads: threads.min(MOST_THREADS), large: LARGE };
         Self::with(network, tile, options, settings, workspace)
+    }
+
+    /// What [`CpuEngine::sharing`] would need while it runs, weights in its own forms included; nothing is allocated for it.
+    ///
+    /// # Errors
+    /// As [`CpuEngine::new`].
+    pub(super) fn planned_bytes(
+        network: &Arc<Network>,
+        tile: [usize; 3],
+        threads: usize,
+        options: CpuOptions,
+        workspace: &Workspace,
+    ) -> Result<u64> {
+        let settings = Settings { mode: options.mode, threads, large: LARGE };
+        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, workspace, true)?;
+        Ok(program.working_bytes() + program.weight_bytes())
     }
 
     fn with(
@@ -117,7 +136,7 @@ impl CpuEngine {
         settings: Settings,
         workspace: &Workspace,
     ) -> Result<Self> {
-        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, workspace)?;
+        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, workspace, false)?;
         let voxels = tile.iter().product::<usize>();
         let ends = [network.input_channels() * voxels, network.output_channels() * voxels];
         Ok(CpuEngine { program, mode: options.mode, ends })
@@ -168,5 +187,9 @@ impl Engine for CpuEngine {
 
     fn loaded_bytes(&self) -> u64 {
         self.program.weight_bytes()
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.program.weight_bytes() + self.program.held_bytes()
     }
 }

@@ -6,6 +6,7 @@
 
 use super::memory::Memory;
 use super::simd::{LANES, Simd};
+use crate::buffer;
 use crate::error::Result;
 
 /// c[column, block, lane] = Σ over taps and depth of a[tap + column · a_step + depth] · b[tap, depth, block, lane], and
@@ -123,21 +124,27 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    /// `fill(out, values)` gives the weights of an output channel, one for each term of its sum.
+    /// In memory that is there or only planned. `fill(out, values)` gives the weights of an output channel, one for each
+    /// term of its sum.
     pub(super) fn new(
         out: usize,
         terms: usize,
         panel_blocks: usize,
+        memory: impl Fn(usize) -> Result<Memory>,
         mut fill: impl FnMut(usize, &mut [f32]),
     ) -> Result<Self> {
         let blocks = out.div_ceil(LANES);
-        let mut memory = Memory::zeroed(blocks * LANES * terms)?;
+        let mut memory = memory(blocks * LANES * terms)?;
+        let planned = memory.is_planned();
         let values = memory.slice_mut();
-        let mut of_channel = vec![0.0; terms];
+        let mut of_channel = buffer::zeroed("a network", if planned { 0 } else { terms })?;
         let mut starts = Vec::new();
         for first in (0..blocks).step_by(panel_blocks) {
             let start = first * LANES * terms;
             starts.push((first, start));
+            if planned {
+                continue;
+            }
             let width = panel_blocks.min(blocks - first) * LANES;
             for lane in 0..width.min(out - first * LANES) {
                 fill(first * LANES + lane, &mut of_channel);

@@ -339,6 +339,11 @@ impl Program {
         self.tables.bytes() + self.growth
     }
 
+    /// The part of them that is there now.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.tables.bytes() + if self.workspace.is_there() { self.growth } else { 0 }
+    }
+
     /// Bytes of weights in the forms that the steps have them.
     pub(super) fn weight_bytes(&self) -> u64 {
         self.steps.iter().map(|step| step.weight_bytes()).sum()
@@ -348,7 +353,7 @@ impl Program {
     fn shared(&mut self, reserved: &mut Reserved, input: &[f32], output: &mut [f32]) -> Result<Shared> {
         let [arena, scratch] = reserved.pointers()?;
         let tables = self.tables.pointer();
-        crate::ffi::prefer_huge_pages(output.as_mut_ptr().cast(), size_of_val(output));
+        crate::platform::prefer_huge_pages(output.as_mut_ptr().cast(), size_of_val(output));
         Ok(Shared { arena, scratch, tables, input: input.as_ptr(), output: output.as_mut_ptr() })
     }
 

@@ -37,6 +37,11 @@ impl Workspace {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the memory is there, or whoever has it runs.
+    pub(super) fn is_there(&self) -> bool {
+        self.0.try_lock().map_or(true, |reserved| reserved.memory.is_some())
+    }
+
     /// Gives the memory back until the next run.
     pub(super) fn trim(&self) {
         self.lock().memory = None;

@@ -112,7 +112,7 @@ pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Resu
         Box::new(StandIn { machine: machine.clone(), fold, batch: case.batch, sizes })
     };
     let restorer = restorer::<S>(case, classes).map_err(words)?;
-    let labelling = restorer.labelling(case.recipe.back == Back::Probabilities);
+    let labelling = restorer.labelling(case.recipe.back == Back::Probabilities).map_err(words)?;
     // Once for scores, and once for labels.
     for labelling in [None, Some(labelling.as_ref().ok_or("labels that need all scores")?)] {
         let job = Job {
@@ -132,6 +132,7 @@ pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Resu
         let mut resident = Resident::new(Memory::new(machine, &job, true)?, &mut engines, job);
         let (mut labels, mut near_ties) = (Vec::new(), 0);
         for (row, expected) in case.tiles.rows().zip(&expected.planes) {
+            let row = row.map_err(words)?;
             resident.enter(&row).map_err(words)?;
             for fold in 0..case.folds {
                 for starts in row.tiles.chunks(case.batch) {
@@ -175,13 +176,15 @@ fn restorer<'a, S: Score>(case: &Case<'a>, classes: usize) -> crate::error::Resu
 fn on_host<S: Score>(case: &Case) -> crate::error::Result<Expected<S>> {
     let (channels, classes) = (case.image.dim().0, case.image.dim().0 + 1);
     let patch = case.tiles.patch().iter().product::<usize>();
-    let mut sums: Vec<Blend<S>> =
-        (0..case.folds).map(|_| Blend::new(classes, case.tiles, case.window, 1)).collect();
-    let mut mirrored = Mirrored::new(case.tiles.patch(), case.mirror, classes * patch);
+    let window = Arc::new(case.window.to_owned());
+    let blend = |_| Blend::new(classes, case.tiles, &window, 1);
+    let mut sums = (0..case.folds).map(blend).collect::<crate::error::Result<Vec<Blend<S>>>>()?;
+    let mut mirrored = Mirrored::new(case.tiles.patch(), case.mirror, classes * patch)?;
     let mut input = vec![0.0; channels * patch];
     let mut restorer = restorer::<S>(case, classes)?;
     let mut all = Vec::new();
     for row in case.tiles.rows() {
+        let row = row?;
         for (fold, sums) in sums.iter_mut().enumerate() {
             for &start in &row.tiles {
                 cut(case.image.view(), case.tiles, start, case.fill, &mut input);
@@ -189,13 +192,13 @@ fn on_host<S: Score>(case: &Case) -> crate::error::Result<Expected<S>> {
                     stand_in(fold, input, output);
                     Ok(())
                 });
-                sums.add(start, scores?);
+                sums.add(start, scores?)?;
             }
         }
         let mut planes = average(&mut sums, row.finished)?;
         all.push(planes.clone());
         if case.recipe.back == Back::Probabilities {
-            activate(&mut planes, &case.recipe.decision, 1);
+            activate(&mut planes, &case.recipe.decision, 1)?;
         }
         restorer.push(planes, &[], &mut |_, _, _| {}, &Run::default())?;
     }

@@ -6,6 +6,7 @@ use std::ffi::c_void;
 use super::driver::Result;
 use super::machine::{Averaged, Decided, Kernel, Placed};
 use super::memory::{Memory, SLAB};
+use crate::buffer;
 use crate::engine::{Engine, Job};
 use crate::error::Error;
 use crate::recipe::Fill;
@@ -160,7 +161,8 @@ impl<'a> Resident<'a> {
         let extent = self.memory.extent;
         let count = self.count(end);
         self.average(end, count, 0)?;
-        let mut bytes = vec![0; extent.classes * count * extent.plane() * extent.width()];
+        let size = extent.classes * count * extent.plane() * extent.width();
+        let mut bytes = buffer::zeroed("planes of scores", size)?;
         let machine = &self.memory.machine;
         machine.download(self.memory.means.address, &mut bytes).map_err(failed("take finished planes"))?;
         Ok(bytes)
@@ -230,7 +232,7 @@ impl<'a> Resident<'a> {
         }
         let [_, rows, columns] = labelling.to;
         let mut ready = labelling.ready(self.labelled, end);
-        let mut labels = Vec::with_capacity(ready * rows * columns);
+        let mut labels = buffer::with_room("planes of labels", ready * rows * columns)?;
         while ready > 0 {
             check()?;
             let planes = ready.min(SLAB);
@@ -286,7 +288,8 @@ impl<'a> Resident<'a> {
         let voxels = planes * labelling.to[1] * labelling.to[2];
         let of_slab = arguments![scores, between, weights, regions, labels, how, counter];
         self.memory.machine.launch(kernel, voxels, of_slab)?;
-        let mut bytes = vec![0; voxels * size_of::<u16>()];
+        let size = voxels * size_of::<u16>();
+        let mut bytes = buffer::zeroed("planes of labels", size).map_err(|error| error.to_string())?;
         self.memory.machine.download(labels, &mut bytes)?;
         out.extend(bytes.as_chunks().0.iter().map(|&two| u16::from_ne_bytes(two)));
         Ok(())

@@ -8,6 +8,7 @@ use ort::session::builder::LoadCanceler;
 use super::device::Target;
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
+use crate::threads;
 
 /// How often somebody looks whether compiling is to stop.
 const PERIOD: Duration = Duration::from_millis(50);
@@ -26,7 +27,8 @@ pub(super) fn watched<T>(
     let (started, cancel) = (Instant::now(), target.cancel);
     let (done, ended) = channel::<()>();
     let outcome = std::thread::scope(|scope| {
-        scope.spawn(move || {
+        // Without this thread the compiling goes on to its end.
+        threads::spawn(scope, move || {
             while ended.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
                 if cancel.requested() {
                     // A failure leaves the compiling to go on to its end.

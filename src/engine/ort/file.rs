@@ -95,4 +95,8 @@ impl Engine for FileEngine {
     fn workspace_bytes(&self) -> u64 {
         self.workspace
     }
+
+    fn held_bytes(&self) -> u64 {
+        self.workspace
+    }
 }

@@ -28,6 +28,7 @@ pub(super) use file::FileEngine;
 
 use super::cuda::{GpuMachine, Machine, Memory};
 use super::{Device, DeviceOptions, Engine, Job, Provider};
+use crate::buffer;
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
 use crate::network::Network;
@@ -67,6 +68,8 @@ pub(super) struct OrtEngine {
     narrowed: bool,
     /// Bytes of activations and of weights that the network doesn't hold.
     workspace: u64,
+    /// Whether it ran, so that these are there.
+    ran: bool,
     /// Bytes of the device's memory.
     device_bytes: u64,
     /// The device for what is done around the network; NVIDIA's only.
@@ -141,8 +144,8 @@ impl Compiled {
     fn shrink(&mut self, arena: &str) -> Result<()> {
         let mut options = RunOptions::new().map_err(failed("set up a run"))?;
         options.set("memory.enable_memory_arena_shrinkage", arena).map_err(failed("shrink its memory"))?;
-        let input = vec![0.0_f32; self.input.iter().product()];
-        let mut output = vec![0.0_f32; self.output.iter().product()];
+        let input = buffer::zeroed::<f32>("an empty tile", self.input.iter().product())?;
+        let mut output = buffer::zeroed::<f32>("an empty tile", self.output.iter().product())?;
         let input = TensorRef::from_array_view((self.input, &input[..])).map_err(failed("take a tile"))?;
         let output = TensorRefMut::from_array_view_mut((self.output, &mut output[..]));
         let output = output.map_err(failed("take a buffer"))?;
@@ -236,6 +239,7 @@ impl OrtEngine {
             batch,
             narrowed: false,
             workspace: activations + derived,
+            ran: false,
             device_bytes: on_device + derived,
             machine,
         };
@@ -340,6 +344,7 @@ fn explain(target: &Target, network: &Arc<Network>, tile: [usize; 3], batch: usi
 
 impl Engine for OrtEngine {
     fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
+        self.ran = true;
         self.compiled.run(input, output)?;
         if self.precision == Precision::F16 && !output.iter().all(|score| score.is_finite()) {
             log::write(Level::Info, || "scores overflow half precision: the tile runs in single".into());
@@ -356,12 +361,17 @@ impl Engine for OrtEngine {
         if self.device.is_beside_the_host() { 0 } else { self.workspace }
     }
 
+    fn held_bytes(&self) -> u64 {
+        if self.ran { self.workspace_bytes() } else { 0 }
+    }
+
     fn device_bytes(&self) -> u64 {
         if self.device.is_beside_the_host() { self.device_bytes } else { 0 }
     }
 
     fn trim(&mut self) -> Result<()> {
         self.single = None;
+        self.ran = false;
         let arena = match self.device {
             Device::Gpu(Provider::Cuda, index) => format!("gpu:{index}"),
             // The others' arenas aren't ONNX Runtime's.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::{Image, assert_near, blocks, indices, oblique, position};
 use crate::labels::{CompareOptions, Comparison, Pair, SurfaceDistances, compare, summary, surfels};
+use crate::progress::Run;
 use crate::volume::Geometry;
 
 fn options(tolerance: f64) -> CompareOptions {
@@ -9,7 +10,7 @@ fn options(tolerance: f64) -> CompareOptions {
 }
 
 fn compared(first: &Image, second: &Image, tolerance: f64) -> Vec<Comparison> {
-    compare(&first.volume(), &second.volume(), &options(tolerance)).unwrap()
+    compare(&first.volume(), &second.volume(), &options(tolerance), &mut Run::default()).unwrap()
 }
 
 /// Centres in millimetres and areas of a label's surface elements, from the definition.
@@ -106,7 +107,7 @@ proptest! {
         let (a, b) = (blocks(&grid, seed), blocks(&grid, !seed));
         let expected = compared(&a, &b, 1.0);
         let single = CompareOptions { threads: 1, ..options(1.0) };
-        prop_assert_eq!(&compare(&a.volume(), &b.volume(), &single).unwrap(), &expected);
+        prop_assert_eq!(&compare(&a.volume(), &b.volume(), &single, &mut Run::default()).unwrap(), &expected);
         prop_assert_eq!(&compared(&a, &b.turned(), 1.0), &expected);
         for (found, expected) in compared(&a.turned(), &b, 1.0).iter().zip(&expected) {
             prop_assert_eq!((found.voxels, found.both), (expected.voxels, expected.both));
@@ -193,7 +194,13 @@ fn absent_labels_have_defined_numbers() {
     let none = Image::labels(&grid, |_| 0);
     assert_eq!(compared(&none, &none, 1.0), []);
     let pairs = Some(vec![Pair { first: 5, second: 5 }]);
-    let found = compare(&some.volume(), &some.volume(), &CompareOptions { pairs, ..options(1.0) }).unwrap();
+    let found = compare(
+        &some.volume(),
+        &some.volume(),
+        &CompareOptions { pairs, ..options(1.0) },
+        &mut Run::default(),
+    )
+    .unwrap();
     assert_eq!((found[0].dice(), found[0].surface), (None, None));
     for (first, second, voxels) in [(&some, &none, [1, 0]), (&none, &some, [0, 1])] {
         let found = compared(first, second, 1.0);
@@ -229,7 +236,7 @@ fn pairs_are_compared_in_their_order() {
     let second = Image::labels(&grid, |[i, _, _]| [7, 7, 9, 0][i]);
     let pairs = vec![Pair { first: 2, second: 9 }, Pair { first: 1, second: 7 }];
     let some = CompareOptions { pairs: Some(pairs.clone()), tolerance: None, threads: 1 };
-    let found = compare(&first.volume(), &second.volume(), &some).unwrap();
+    let found = compare(&first.volume(), &second.volume(), &some, &mut Run::default()).unwrap();
     assert_eq!(found.iter().map(|one| one.pair).collect::<Vec<_>>(), pairs);
     assert_eq!(found.iter().map(|one| one.dice().unwrap()).collect::<Vec<_>>(), [4.0 / 6.0, 1.0]);
     let summary = summary(&found);
@@ -245,7 +252,7 @@ fn errors_name_the_argument() {
     negative.bytes[..2].copy_from_slice(&(-3_i16).to_ne_bytes());
     let float = Image::intensities(&grid, |_| 1.0);
     let error = |first: &Image, second: &Image, options: &CompareOptions| {
-        compare(&first.volume(), &second.volume(), options).unwrap_err().to_string()
+        compare(&first.volume(), &second.volume(), options, &mut Run::default()).unwrap_err().to_string()
     };
     assert!(error(&good, &float, &options(1.0)).contains("second.dtype"));
     let text = error(&negative, &good, &options(1.0));

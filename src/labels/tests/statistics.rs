@@ -72,7 +72,7 @@ proptest! {
     fn surfaces_are_those_of_comparisons(shape in prop::array::uniform3(1_usize..20), seed: u64) {
         let labels = blocks(&oblique(shape, [0.7, 1.1, 2.5], [0.0; 3]), seed);
         let options = CompareOptions { pairs: None, tolerance: Some(1.0), threads: 1 };
-        let compared = compare(&labels.volume(), &labels.volume(), &options).unwrap();
+        let compared = compare(&labels.volume(), &labels.volume(), &options, &mut Run::default()).unwrap();
         for (one, compared) in statistics(&labels.volume(), None, 2, &mut Run::default()).unwrap().iter().zip(compared) {
             prop_assert_eq!(one.label, compared.pair.first);
             assert_near(one.surface_area, compared.surface.unwrap().areas[0], "area");

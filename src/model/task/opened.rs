@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Crop, Rule, Task, TaskModel, TaskOptions, TaskResampling};
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::labels::Label;
 use crate::model::{Model, ModelOptions, describe_label, hexadecimal};
 use crate::nifti::Reader;
@@ -63,6 +64,7 @@ impl Task {
     /// [`Error::NotAModel`] for a model that is missing, with the licence under which it is published; what is wrong
     /// with a model's files; [`Error::InvalidArgument`] for options that don't suit the task.
     pub fn open(&self, weights: &Path, options: &TaskOptions) -> Result<OpenedTask> {
+        let _ours = Ours::enter();
         if let Some(volume) = options.remove_small.filter(|volume| !(volume.is_finite() && *volume >= 0.0)) {
             return Err(Error::argument("options.remove_small", volume, "a volume in cubic millimetres"));
         }

@@ -3,8 +3,7 @@
 use ndarray::{ArrayView2, ArrayView4, Axis};
 
 use super::pad::Window;
-use crate::parallel;
-use crate::{Error, Result};
+use crate::{Error, Result, buffer, parallel};
 
 /// The box of all intensities above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +21,9 @@ impl CropForeground {
     /// The box in an image `[channel, axis 0, axis 1, axis 2]`.
     ///
     /// # Errors
-    /// [`Error::VolumeMismatch`] when no intensity is above zero.
+    /// [`Error::VolumeMismatch`] when no intensity is above zero, [`Error::OutOfMemory`].
     pub fn window(&self, image: ArrayView4<f32>, threads: usize) -> Result<Window> {
-        let Some([start, end]) = positive_box(image, threads) else {
+        let Some([start, end]) = positive_box(image, threads)? else {
             return Err(Error::VolumeMismatch {
                 expected: "an intensity above zero, to crop to the foreground".into(),
                 found: "none".into(),
@@ -48,16 +47,20 @@ impl CropForeground {
 }
 
 /// First and last voxel (half-open) along each axis with an intensity above zero.
-fn positive_box(image: ArrayView4<f32>, threads: usize) -> Option<[[usize; 3]; 2]> {
+fn positive_box(image: ArrayView4<f32>, threads: usize) -> Result<Option<[[usize; 3]; 2]>> {
     let depth = image.dim().1;
-    let mut found: Vec<Option<[[usize; 2]; 2]>> = vec![None; depth];
+    let mut found: Vec<Option<[[usize; 2]; 2]>> = buffer::filled("measuring an image", depth, None)?;
     parallel::for_each(threads, found.iter_mut().zip(image.axis_iter(Axis(1))), |(found, slice)| {
         *found = slice.outer_iter().filter_map(rectangle).reduce(union);
     });
-    let first = found.iter().position(Option::is_some)?;
-    let last = found.iter().rposition(Option::is_some)?;
-    let [[top, left], [bottom, right]] = found.into_iter().flatten().reduce(union)?;
-    Some([[first, top, left], [last + 1, bottom, right]])
+    let (first, last) = (found.iter().position(Option::is_some), found.iter().rposition(Option::is_some));
+    let around = found.into_iter().flatten().reduce(union);
+    Ok(match (first, last, around) {
+        (Some(first), Some(last), Some([[top, left], [bottom, right]])) => {
+            Some([[first, top, left], [last + 1, bottom, right]])
+        }
+        _ => None,
+    })
 }
 
 fn rectangle(slice: ArrayView2<f32>) -> Option<[[usize; 2]; 2]> {

@@ -71,7 +71,8 @@ impl MonaiIntensity {
     /// doesn't depend on their number.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when there is another number of subtrahends or divisors than needed.
+    /// [`Error::InvalidArgument`] when there is another number of subtrahends or divisors than needed,
+    /// [`Error::OutOfMemory`].
     pub fn apply(&self, mut image: ArrayViewMut4<f32>, threads: usize) -> Result<()> {
         if image.is_empty() {
             return Ok(());
@@ -79,7 +80,7 @@ impl MonaiIntensity {
         match self {
             MonaiIntensity::ScaleRange { from, to, clip } => scale_range(image, *from, *to, *clip, threads),
             MonaiIntensity::Scale { to, channel_wise } => {
-                each_part(image, *channel_wise, |_, part| scale(part, *to, threads));
+                each_part(image, *channel_wise, |_, part| scale(part, *to, threads))?;
             }
             MonaiIntensity::Normalize { nonzero, channel_wise, subtrahend, divisor } => {
                 let parts = if *channel_wise { image.dim().0 } else { 1 };
@@ -95,14 +96,14 @@ impl MonaiIntensity {
                 }
                 let number = |given: &Option<Vec<f64>>, part: usize| given.as_ref().map(|given| given[part]);
                 each_part(image, *channel_wise, |index, part| {
-                    normalize(part, *nonzero, number(subtrahend, index), number(divisor, index), threads);
-                });
+                    normalize(part, *nonzero, number(subtrahend, index), number(divisor, index), threads)
+                })?;
             }
             MonaiIntensity::Sigmoid => map(image, threads, sigmoid),
             MonaiIntensity::SoftClip => map(image, threads, |value| 3.0 * tanh(value / 3.0)),
             MonaiIntensity::ScaleByDeviation => {
-                let [low, _] = range(image.view(), threads);
-                let deviation = Moments::of(image.view(), false, threads).sample_deviation() as f32;
+                let [low, _] = range(image.view(), threads)?;
+                let deviation = Moments::of(image.view(), false, threads)?.sample_deviation() as f32;
                 map(image.view_mut(), threads, |value| (value - low) / deviation);
             }
         }
@@ -138,14 +139,15 @@ fn scale_range(
     });
 }
 
-fn scale(part: ArrayViewMut4<f32>, to: [Option<f64>; 2], threads: usize) {
+fn scale(part: ArrayViewMut4<f32>, to: [Option<f64>; 2], threads: usize) -> Result<()> {
     if to == [None; 2] {
-        return;
+        return Ok(());
     }
-    let [low, high] = range(part.view(), threads);
+    let [low, high] = range(part.view(), threads)?;
     if low == high {
         let bottom = to[0].map_or(1.0, |bottom| bottom as f32);
-        return map(part, threads, |value| value * bottom);
+        map(part, threads, |value| value * bottom);
+        return Ok(());
     }
     let width = high - low;
     match to {
@@ -155,6 +157,7 @@ fn scale(part: ArrayViewMut4<f32>, to: [Option<f64>; 2], threads: usize) {
         }
         _ => map(part, threads, |value| (value - low) / width),
     }
+    Ok(())
 }
 
 fn normalize(
@@ -163,13 +166,13 @@ fn normalize(
     mean: Option<f64>,
     deviation: Option<f64>,
     threads: usize,
-) {
+) -> Result<()> {
     let (mean, deviation) = match (mean, deviation) {
         (Some(mean), Some(deviation)) => (mean, deviation),
         _ => {
-            let moments = Moments::of(part.view(), nonzero, threads);
+            let moments = Moments::of(part.view(), nonzero, threads)?;
             if moments.count == 0 {
-                return;
+                return Ok(());
             }
             (mean.unwrap_or(moments.mean), deviation.unwrap_or_else(|| moments.population_deviation()))
         }
@@ -180,18 +183,20 @@ fn normalize(
         true => map(part, threads, |value| if value == 0.0 { value } else { (value - mean) / deviation }),
         false => map(part, threads, |value| (value - mean) / deviation),
     }
+    Ok(())
 }
 
 /// Calls with each channel, or with all of them at once.
 fn each_part(
     mut image: ArrayViewMut4<f32>,
     channel_wise: bool,
-    mut change: impl FnMut(usize, ArrayViewMut4<f32>),
-) {
+    mut change: impl FnMut(usize, ArrayViewMut4<f32>) -> Result<()>,
+) -> Result<()> {
     if !channel_wise {
         return change(0, image);
     }
-    image.axis_chunks_iter_mut(Axis(0), 1).enumerate().for_each(|(index, channel)| change(index, channel));
+    let mut channels = image.axis_chunks_iter_mut(Axis(0), 1).enumerate();
+    channels.try_for_each(|(index, channel)| change(index, channel))
 }
 
 fn map(mut image: ArrayViewMut4<f32>, threads: usize, change: impl Fn(f32) -> f32 + Sync) {

@@ -3,7 +3,9 @@
 //! Arrays are `[channel, axis 0, axis 1, axis 2]`, grids along the array's axes.
 
 pub mod foreground;
+pub mod grid;
 pub mod intensity;
+mod matrix;
 pub mod pad;
 pub mod resample;
 pub mod resize;
@@ -13,8 +15,9 @@ pub mod spacing;
 mod statistics;
 
 pub use foreground::CropForeground;
+pub use grid::Grid;
 pub use intensity::MonaiIntensity;
 pub use pad::{Padding, SpatialPad, Window};
 pub use resample::{resample_linear, resample_nearest};
 pub use sampling::{AxisTaps, Outside, Sampling};
-pub use spacing::Spacing;
+pub use spacing::{Back, Spaced, Spacing};

@@ -3,7 +3,8 @@
 
 use ndarray::{Array3, ArrayView3, Axis, Zip, s};
 
-use crate::parallel;
+use crate::error::Result;
+use crate::{buffer, parallel};
 
 /// A half-open box of voxels that may reach beyond the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,36 +69,42 @@ impl Window {
     }
 
     /// Cuts the box out of an image, padded where it reaches beyond.
-    pub fn cut(&self, image: ArrayView3<f32>, padding: Padding, threads: usize) -> Array3<f32> {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn cut(&self, image: ArrayView3<f32>, padding: Padding, threads: usize) -> Result<Array3<f32>> {
         let value = if let Padding::Constant(value) = padding { value } else { 0.0 };
         let [[z, to_z], [y, to_y], [x, to_x]] = self.common(image.dim().into());
-        let mut out = Array3::from_elem(self.shape(), value);
+        let mut out = buffer::array("a part of an image", self.shape(), value)?;
         let source = image.slice(s![z, y, x]);
         let inside = [to_z, to_y, to_x];
         let target = out.slice_mut(s![inside[0].clone(), inside[1].clone(), inside[2].clone()]);
         copy(source, target, threads);
         if source.is_empty() || matches!(padding, Padding::Constant(_)) {
-            return out;
+            return Ok(out);
         }
         // Axis by axis, each over what the axes before have filled.
         for (axis, inside) in inside.iter().enumerate() {
-            extend(&mut out, axis, inside.clone(), padding);
+            extend(&mut out, axis, inside.clone(), padding)?;
         }
-        out
+        Ok(out)
     }
 
     /// Puts the box back into an image of that shape; voxels outside of it become `outside`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn restore<T: Copy + Send + Sync>(
         &self,
         cut: ArrayView3<T>,
         image: [usize; 3],
         outside: T,
         threads: usize,
-    ) -> Array3<T> {
+    ) -> Result<Array3<T>> {
         let [[z, from_z], [y, from_y], [x, from_x]] = self.common(image);
-        let mut out = Array3::from_elem(image, outside);
+        let mut out = buffer::array("the whole of an image", image, outside)?;
         copy(cut.slice(s![from_z, from_y, from_x]), out.slice_mut(s![z, y, x]), threads);
-        out
+        Ok(out)
     }
 }
 
@@ -106,27 +113,36 @@ fn copy<T: Copy + Send + Sync>(source: ArrayView3<T>, mut target: ndarray::Array
     parallel::for_each(threads, planes, |(mut target, source)| target.assign(&source));
 }
 
+/// What its memory is for, in errors.
+const BORDER: &str = "the border of an image";
+
 /// Fills what lies before and after `inside` along one axis.
-fn extend(image: &mut Array3<f32>, axis: usize, inside: std::ops::Range<usize>, padding: Padding) {
+fn extend(
+    image: &mut Array3<f32>,
+    axis: usize,
+    inside: std::ops::Range<usize>,
+    padding: Padding,
+) -> Result<()> {
     let axis = Axis(axis);
     let length = image.len_of(axis);
     let (low, high) = match padding {
         Padding::Minimum => {
-            let mut least = image.index_axis(axis, inside.start).to_owned();
+            let mut least = buffer::copy(BORDER, &image.index_axis(axis, inside.start))?;
             for at in inside.clone() {
                 Zip::from(&mut least).and(image.index_axis(axis, at)).for_each(|least, &value| {
                     *least = if value < *least || value.is_nan() { value } else { *least };
                 });
             }
-            (least.clone(), least)
+            (buffer::copy(BORDER, &least)?, least)
         }
         _ => (
-            image.index_axis(axis, inside.start).to_owned(),
-            image.index_axis(axis, inside.end - 1).to_owned(),
+            buffer::copy(BORDER, &image.index_axis(axis, inside.start))?,
+            buffer::copy(BORDER, &image.index_axis(axis, inside.end - 1))?,
         ),
     };
     (0..inside.start).for_each(|at| image.index_axis_mut(axis, at).assign(&low));
     (inside.end..length).for_each(|at| image.index_axis_mut(axis, at).assign(&high));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -141,7 +157,7 @@ mod tests {
     fn padding_equals_numpy() {
         // numpy.pad(image[0], ((1, 0), (1, 2)), mode)
         let window = Window { start: [0, -1, -1], end: [1, 2, 5] };
-        let cut = |padding| window.cut(image().view(), padding, 2).into_raw_vec_and_offset().0;
+        let cut = |padding| window.cut(image().view(), padding, 2).unwrap().into_raw_vec_and_offset().0;
         let minimum = [1., 1., 2., 3., 1., 1., 2., 4., 2., 3., 2., 2., 1., 1., 5., 6., 1., 1.];
         assert_eq!(cut(Padding::Minimum), minimum);
         let edge = [4., 4., 2., 3., 3., 3., 4., 4., 2., 3., 3., 3., 1., 1., 5., 6., 6., 6.];
@@ -153,14 +169,17 @@ mod tests {
     #[test]
     fn a_cut_goes_back() {
         let window = Window { start: [-1, 1, 0], end: [1, 3, 2] };
-        let cut = window.cut(image().view(), Padding::Edge, 1);
+        let cut = window.cut(image().view(), Padding::Edge, 1).unwrap();
         assert_eq!(cut.dim(), (2, 2, 2));
-        let back = window.restore(cut.view(), [1, 2, 3], 9.0, 1);
+        let back = window.restore(cut.view(), [1, 2, 3], 9.0, 1).unwrap();
         assert_eq!(back.into_raw_vec_and_offset().0, [9., 9., 9., 1., 5., 9.]);
         let beyond = Window { start: [3; 3], end: [4; 3] };
-        assert_eq!(beyond.cut(image().view(), Padding::Minimum, 1), Array3::<f32>::zeros((1, 1, 1)));
+        assert_eq!(beyond.cut(image().view(), Padding::Minimum, 1).unwrap(), Array3::<f32>::zeros((1, 1, 1)));
         let whole = Window::whole([1, 2, 3]);
-        assert_eq!((whole.shape(), whole.cut(image().view(), Padding::Edge, 1)), ([1, 2, 3], image()));
+        assert_eq!(
+            (whole.shape(), whole.cut(image().view(), Padding::Edge, 1).unwrap()),
+            ([1, 2, 3], image())
+        );
     }
 
     #[test]

@@ -3,10 +3,14 @@
 use ndarray::{Array3, ArrayView3, Axis};
 
 use super::sampling::{AxisTaps, Real};
-use crate::parallel;
+use crate::error::Result;
+use crate::{buffer, parallel};
 
 /// Resamples an image between its taps, in single or double precision, summed in the order of PyTorch's
 /// `grid_sample` and rounded once.
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 ///
 /// # Panics
 /// When the taps aren't for this image's shape.
@@ -15,7 +19,7 @@ pub fn resample_linear(
     taps: &[AxisTaps; 3],
     single: bool,
     threads: usize,
-) -> Array3<f32> {
+) -> Result<Array3<f32>> {
     let run = if single { linear::<f32> } else { linear::<f64> };
     run(image, taps, threads)
 }
@@ -28,20 +32,26 @@ struct Line<R> {
     values: [Vec<R>; 2],
 }
 
-fn linear<R: Real>(image: ArrayView3<f32>, taps: &[AxisTaps; 3], threads: usize) -> Array3<f32> {
-    let image = image.as_standard_layout();
+/// What its memory is for, in errors.
+const IMAGE: &str = "a resampled image";
+
+fn linear<R: Real>(image: ArrayView3<f32>, taps: &[AxisTaps; 3], threads: usize) -> Result<Array3<f32>> {
+    let image = buffer::row_major(IMAGE, image)?;
     let [planes, rows, columns] = taps;
     let side = |side: usize| columns.weights.iter().map(move |weights| R::of(weights[side]));
-    let across: [Vec<R>; 2] = [side(0).collect(), side(1).collect()];
+    let across: [Vec<R>; 2] = [buffer::collect(IMAGE, side(0))?, buffer::collect(IMAGE, side(1))?];
     let tap = |taps: &AxisTaps, index: usize, side: usize| {
         (taps.between[index][side], R::of(taps.weights[index][side]))
     };
-    let mut out = Array3::zeros(taps.each_ref().map(|taps| taps.between.len()));
-    parallel::for_each(threads, out.axis_iter_mut(Axis(0)).enumerate(), |(plane, mut out)| {
+    let mut out: Array3<f32> = buffer::zeros(IMAGE, taps.each_ref().map(|taps| taps.between.len()))?;
+    parallel::try_for_each(threads, out.axis_iter_mut(Axis(0)).enumerate(), |(plane, mut out)| {
         // Neighbouring rows of the image have different parity, so that both stay for the next output row.
         let none = || Line { row: usize::MAX, values: [Vec::new(), Vec::new()] };
         let mut lines = [[none(), none()], [none(), none()]];
-        let mut sums = vec![R::of(0.0); columns.between.len()];
+        let mut sums = buffer::filled(IMAGE, columns.between.len(), R::of(0.0))?;
+        for values in lines.iter_mut().flatten().flat_map(|line| &mut line.values) {
+            buffer::reserve(values, IMAGE, columns.between.len())?;
+        }
         for (row, mut out) in out.outer_iter_mut().enumerate() {
             sums.fill(R::of(0.0));
             for (front, down) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
@@ -67,11 +77,15 @@ fn linear<R: Real>(image: ArrayView3<f32>, taps: &[AxisTaps; 3], threads: usize)
             }
             out.iter_mut().zip(&sums).for_each(|(value, sum)| *value = sum.wide() as f32);
         }
-    });
-    out
+        Ok(())
+    })?;
+    Ok(out)
 }
 
 /// Copies the nearest voxels; `outside` where there is none.
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 ///
 /// # Panics
 /// When the indices aren't for this array's shape.
@@ -80,9 +94,9 @@ pub fn resample_nearest<T: Copy + Send + Sync>(
     nearest: &[Vec<Option<usize>>; 3],
     outside: T,
     threads: usize,
-) -> Array3<T> {
+) -> Result<Array3<T>> {
     let [planes, rows, columns] = nearest;
-    let mut out = Array3::from_elem(nearest.each_ref().map(Vec::len), outside);
+    let mut out = buffer::array("a label map", nearest.each_ref().map(Vec::len), outside)?;
     parallel::for_each(threads, out.outer_iter_mut().zip(planes), |(mut plane, z)| {
         for (mut row, y) in plane.outer_iter_mut().zip(rows) {
             let (Some(z), Some(y)) = (*z, *y) else { continue };
@@ -94,5 +108,5 @@ pub fn resample_nearest<T: Copy + Send + Sync>(
             }
         }
     });
-    out
+    Ok(out)
 }

@@ -6,10 +6,18 @@ use std::ops::{Add, Div, Mul, Sub};
 use ndarray::{Array3, ArrayView3};
 
 use super::resample::{resample_linear, resample_nearest};
-use crate::parallel;
+use crate::error::Result;
+use crate::{buffer, parallel};
 
-/// A distance in voxels that axes at right angles may seem to be skewed by, from rounding.
+/// A distance in voxels that axes at right angles may seem to be skewed by, from rounding; no intensity feels it.
 const NEGLIGIBLE: f64 = 1e-9;
+
+/// PyTorch multiplies a grid's coordinates by twelve numbers each; from so many products on it leaves that to MKL, which
+/// fuses multiplications and additions.
+const FUSED_FROM: usize = 400;
+
+/// What its memory is for, in errors.
+const LINE: &str = "where voxels lie along an axis";
 
 /// What lies beyond the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +92,7 @@ impl Real for f64 {
 
 impl Sampling {
     /// A grid of shape `to` whose voxel o lies at index `scale · o + shift` of an image of shape `from`, both
-    /// with at least one voxel; `scale` is diagonal or an upper triangle.
+    /// with at least one voxel.
     pub fn new(
         from: [usize; 3],
         to: [usize; 3],
@@ -120,51 +128,65 @@ impl Sampling {
     }
 
     /// Linear interpolation, one axis after the other.
-    pub fn taps(&self) -> [AxisTaps; 3] {
-        [0, 1, 2]
-            .map(|axis| if self.single { self.axis_taps::<f32>(axis) } else { self.axis_taps::<f64>(axis) })
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn taps(&self) -> Result<[AxisTaps; 3]> {
+        let axis =
+            |axis| if self.single { self.axis_taps::<f32>(axis) } else { self.axis_taps::<f64>(axis) };
+        Ok([axis(0)?, axis(1)?, axis(2)?])
     }
 
     /// The nearest input of each output along each axis, halves to even; `None` outside of an image that zeros
     /// surround. As [`Sampling::taps`], it leaves out the [`Sampling::skew`].
-    pub fn nearest_taps(&self) -> [Vec<Option<usize>>; 3] {
-        [0, 1, 2].map(|axis| {
-            if self.single { self.axis_nearest::<f32>(axis) } else { self.axis_nearest::<f64>(axis) }
-        })
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn nearest_taps(&self) -> Result<[Vec<Option<usize>>; 3]> {
+        let axis =
+            |axis| if self.single { self.axis_nearest::<f32>(axis) } else { self.axis_nearest::<f64>(axis) };
+        Ok([axis(0)?, axis(1)?, axis(2)?])
     }
 
     /// Resamples an image by linear interpolation, on up to `threads` threads; the result doesn't depend on
     /// their number.
-    pub fn linear(&self, image: ArrayView3<f32>, threads: usize) -> Array3<f32> {
-        match (self.is_skewed(), self.single) {
-            (false, _) => resample_linear(image, &self.taps(), self.single, threads),
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn linear(&self, image: ArrayView3<f32>, threads: usize) -> Result<Array3<f32>> {
+        match (self.skew() > NEGLIGIBLE, self.single) {
+            (false, _) => resample_linear(image, &self.taps()?, self.single, threads),
             (true, true) => self.skewed_linear::<f32>(image, threads),
             (true, false) => self.skewed_linear::<f64>(image, threads),
         }
     }
 
     /// Resamples labels to the nearest. Voxels outside become `outside` where zeros surround the image.
+    ///
+    /// However little axes are skewed, it may decide where an output lies half-way between two inputs.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn nearest<T: Copy + Send + Sync>(
         &self,
         labels: ArrayView3<T>,
         outside: T,
         threads: usize,
-    ) -> Array3<T> {
-        match (self.is_skewed(), self.single) {
-            (false, _) => resample_nearest(labels, &self.nearest_taps(), outside, threads),
+    ) -> Result<Array3<T>> {
+        match (self.skew() > 0.0, self.single) {
+            (false, _) => resample_nearest(labels, &self.nearest_taps()?, outside, threads),
             (true, true) => self.skewed_nearest::<T, f32>(labels, outside, threads),
             (true, false) => self.skewed_nearest::<T, f64>(labels, outside, threads),
         }
     }
 
-    fn is_skewed(&self) -> bool {
-        self.skew() > NEGLIGIBLE
-    }
-
-    fn axis_taps<R: Real>(&self, axis: usize) -> AxisTaps {
-        let taps = self.line::<R>(axis).into_iter().map(|at| self.tap(axis, at));
-        let (between, weights) = taps.map(|(between, weights)| (between, weights.map(Real::wide))).unzip();
-        AxisTaps { between, weights }
+    fn axis_taps<R: Real>(&self, axis: usize) -> Result<AxisTaps> {
+        let line = self.line::<R>(axis)?;
+        let taps = || line.iter().map(|&at| self.tap(axis, at));
+        Ok(AxisTaps {
+            between: buffer::collect(LINE, taps().map(|(between, _)| between))?,
+            weights: buffer::collect(LINE, taps().map(|(_, weights)| weights.map(Real::wide)))?,
+        })
     }
 
     /// The two inputs around a coordinate, and their weights.
@@ -180,8 +202,9 @@ impl Sampling {
         (between, [weight(low, low + 1.0 - at), weight(low + 1.0, at - low)])
     }
 
-    fn axis_nearest<R: Real>(&self, axis: usize) -> Vec<Option<usize>> {
-        self.line::<R>(axis).into_iter().map(|at| self.nearest_index(axis, at)).collect()
+    fn axis_nearest<R: Real>(&self, axis: usize) -> Result<Vec<Option<usize>>> {
+        let line = self.line::<R>(axis)?;
+        buffer::collect(LINE, line.into_iter().map(|at| self.nearest_index(axis, at)))
     }
 
     #[inline]
@@ -193,10 +216,10 @@ impl Sampling {
     }
 
     /// The coordinates along an axis, as they are where the other axes don't matter.
-    fn line<R: Real>(&self, axis: usize) -> Vec<R> {
+    fn line<R: Real>(&self, axis: usize) -> Result<Vec<R>> {
         let [theta, shift] = [self.theta[axis][axis], self.theta[axis][3]].map(R::of);
-        let base = base::<R>(self.to[axis], self.align_corners);
-        base.into_iter().map(|base| self.index(axis, base * theta + shift)).collect()
+        let base = base::<R>(self.to[axis], self.align_corners)?;
+        buffer::collect(LINE, base.into_iter().map(|base| self.index(axis, base * theta + shift)))
     }
 
     /// An input index from a normalised coordinate.
@@ -211,8 +234,8 @@ impl Sampling {
         }
     }
 
-    fn skewed_linear<R: Real>(&self, image: ArrayView3<f32>, threads: usize) -> Array3<f32> {
-        let image = image.as_standard_layout();
+    fn skewed_linear<R: Real>(&self, image: ArrayView3<f32>, threads: usize) -> Result<Array3<f32>> {
+        let image = buffer::row_major("an image", image)?;
         let values = image.as_slice().unwrap_or_default();
         let [_, rows, columns] = self.from;
         self.each_skewed(0.0, threads, |at: [R; 3], out| {
@@ -234,7 +257,7 @@ impl Sampling {
         labels: ArrayView3<T>,
         outside: T,
         threads: usize,
-    ) -> Array3<T> {
+    ) -> Result<Array3<T>> {
         self.each_skewed(outside, threads, |at: [R; 3], out| {
             let near = |axis: usize| self.nearest_index(axis, at[axis]);
             if let (Some(z), Some(y), Some(x)) = (near(0), near(1), near(2)) {
@@ -249,20 +272,28 @@ impl Sampling {
         initial: T,
         threads: usize,
         set: impl Fn([R; 3], &mut T) + Sync,
-    ) -> Array3<T> {
-        let [planes, rows, columns] = self.to.map(|length| base::<R>(length, self.align_corners));
+    ) -> Result<Array3<T>> {
+        let base = |axis: usize| base::<R>(self.to[axis], self.align_corners);
+        let (planes, rows, columns) = (base(0)?, base(1)?, base(2)?);
         let theta = self.theta.map(|row| row.map(R::of));
-        let mut out = Array3::from_elem(self.to, initial);
+        let fused = self.to.iter().product::<usize>() * 12 >= FUSED_FROM;
+        let mut out = buffer::array("a resampled image", self.to, initial)?;
         parallel::for_each(threads, out.outer_iter_mut().zip(&planes), |(mut plane, &z)| {
             for (mut row, &y) in plane.outer_iter_mut().zip(&rows) {
                 for (out, &x) in row.iter_mut().zip(&columns) {
                     // The last axis first, as PyTorch orders its coordinates.
-                    let along = |theta: &[R; 4]| x * theta[2] + y * theta[1] + z * theta[0] + theta[3];
+                    let along = |theta: &[R; 4]| {
+                        if fused {
+                            z.fused(theta[0], y.fused(theta[1], x * theta[2])) + theta[3]
+                        } else {
+                            x * theta[2] + y * theta[1] + z * theta[0] + theta[3]
+                        }
+                    };
                     set([0, 1, 2].map(|axis| self.index(axis, along(&theta[axis]))), out);
                 }
             }
         });
-        out
+        Ok(out)
     }
 }
 
@@ -307,10 +338,10 @@ fn normalised<R: Real>(
 }
 
 /// `affine_grid`'s coordinates of an axis's voxels, from −1 to 1.
-fn base<R: Real>(length: usize, align_corners: bool) -> Vec<R> {
+fn base<R: Real>(length: usize, align_corners: bool) -> Result<Vec<R>> {
     let number = |index: usize| R::of(index as f64);
     if length <= 1 {
-        return vec![R::of(0.0); length];
+        return buffer::filled(LINE, length, R::of(0.0));
     }
     let step = R::of(2.0) / number(length - 1);
     let place = |index: usize| match index < length / 2 {
@@ -318,7 +349,7 @@ fn base<R: Real>(length: usize, align_corners: bool) -> Vec<R> {
         false => (R::of(0.0) - step).fused(number(length - 1 - index), R::of(1.0)),
     };
     let inside = |value: R| if align_corners { value } else { value * number(length - 1) / number(length) };
-    (0..length).map(|index| inside(place(index))).collect()
+    buffer::collect(LINE, (0..length).map(|index| inside(place(index))))
 }
 
 #[cfg(test)]
@@ -337,11 +368,11 @@ mod tests {
         let near = |a: &[[f64; 2]], b: &[[f64; 2]]| {
             a.as_flattened().iter().zip(b.as_flattened()).all(|(a, b)| (a - b).abs() < 1e-12)
         };
-        let [_, _, border] = doubled(Outside::Border).taps();
+        let [_, _, border] = doubled(Outside::Border).taps().unwrap();
         assert_eq!(border.between[0], [0, 1]);
         assert_eq!(border.between[7], [2, 2]);
         assert!(near(&border.weights[..3], &[[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]]));
-        let [_, _, zeros] = doubled(Outside::Zeros).taps();
+        let [_, _, zeros] = doubled(Outside::Zeros).taps().unwrap();
         assert!(near(
             &[zeros.weights[0], zeros.weights[6], zeros.weights[7]],
             &[[0.0, 0.5], [0.5, 0.0], [0.0, 0.0]]
@@ -351,9 +382,9 @@ mod tests {
     #[test]
     fn outside_is_told_apart() {
         let labels = Array3::from_shape_fn((2, 1, 3), |(z, _, x)| 1 + z * 3 + x);
-        let found = doubled(Outside::Zeros).nearest(labels.view(), 9, 2);
+        let found = doubled(Outside::Zeros).nearest(labels.view(), 9, 2).unwrap();
         assert_eq!(found.into_raw_vec_and_offset().0, [1, 1, 1, 2, 3, 3, 3, 9, 4, 4, 4, 5, 6, 6, 6, 9]);
-        let found = doubled(Outside::Border).nearest(labels.view(), 9, 2);
+        let found = doubled(Outside::Border).nearest(labels.view(), 9, 2).unwrap();
         assert_eq!(found.into_raw_vec_and_offset().0[7], 3);
     }
 
@@ -367,7 +398,7 @@ mod tests {
             let expected = Array3::from_shape_fn((5, 1, 5), |(z, _, x)| {
                 10 * ((z as f64 + 0.1 + 0.5 * x as f64).round() as usize).min(4) + x
             });
-            assert_eq!(sampling.nearest(labels.view(), 0, 2), expected);
+            assert_eq!(sampling.nearest(labels.view(), 0, 2).unwrap(), expected);
             assert!(sampling.skew() >= 1.0);
         }
     }
@@ -376,9 +407,10 @@ mod tests {
     fn threads_do_not_matter() {
         let image = Array3::from_shape_fn((2, 1, 3), |(z, _, x)| (z * 3 + x) as f32 * 0.37);
         let sampling = doubled(Outside::Border);
-        assert_eq!(sampling.linear(image.view(), 1), sampling.linear(image.view(), 3));
+        let linear = |image, threads| sampling.linear(image, threads).unwrap();
+        assert_eq!(linear(image.view(), 1), linear(image.view(), 3));
         let mut flipped = image.view();
         flipped.invert_axis(Axis(2));
-        assert_eq!(sampling.linear(flipped, 1), sampling.linear(flipped.to_owned().view(), 1));
+        assert_eq!(linear(flipped, 1), linear(flipped.to_owned().view(), 1));
     }
 }

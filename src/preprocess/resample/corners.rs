@@ -9,8 +9,9 @@
 use ndarray::{Array3, ArrayView3};
 
 use super::pass::{Pass, Range};
-use super::resample_by;
-use crate::parallel;
+use super::{IMAGE, resample_by};
+use crate::error::Result;
+use crate::{buffer, parallel};
 
 /// One axis: where its output samples lie between the input samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,18 +22,18 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(from: usize, to: usize) -> Self {
+    pub(crate) fn new(from: usize, to: usize) -> Result<Self> {
         Line::through(from, positions(from, to))
     }
 
     /// With output samples at these positions, which lie between the input's first and last.
-    pub(super) fn through(from: usize, positions: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn through(from: usize, positions: impl Iterator<Item = f64>) -> Result<Self> {
         let tap = |at: f64| {
             let below = at.floor();
             let first = 1.0 - (at - below);
             (below as usize, [first, 1.0 - first])
         };
-        Line { from, taps: positions.map(tap).collect() }
+        Ok(Line { from, taps: buffer::collect(IMAGE, positions.map(tap))? })
     }
 
     /// The input samples around an output sample; beyond the last one it goes on.
@@ -50,8 +51,8 @@ fn positions(from: usize, to: usize) -> impl Iterator<Item = f64> {
 }
 
 /// The input sample that is nearest to each output sample, the upper one of two.
-pub(crate) fn nearest_indices(from: usize, to: usize) -> Vec<usize> {
-    positions(from, to).map(|at| (at + 0.5).floor() as usize).collect()
+pub(crate) fn nearest_indices(from: usize, to: usize) -> Result<Vec<usize>> {
+    buffer::collect(IMAGE, positions(from, to).map(|at| (at + 0.5).floor() as usize))
 }
 
 /// The shape of a grid after a change from `spacing` to `target`; halves are rounded to even.
@@ -67,15 +68,19 @@ pub(crate) fn linear<const N: usize>(
     threads: usize,
     plane: impl Fn(usize, &mut [f32]) + Sync,
     store: impl Fn(f64) -> [u8; N] + Sync,
-) -> Vec<u8> {
+) -> Result<Vec<u8>> {
     let [planes, rows, columns] = [0, 1, 2].map(|axis| Line::new(from[axis], to[axis]));
+    let (planes, rows, columns) = (planes?, rows?, columns?);
     let size = from[1] * from[2];
-    let mut out = vec![0; to.iter().product::<usize>() * N];
+    let mut out = buffer::zeroed(IMAGE, to.iter().product::<usize>() * N)?;
     // Neighbouring planes share their inputs.
     let share = to[0].div_ceil(threads.max(1) * 4).max(1);
     let chunks = out.chunks_mut((share * to[1] * to[2] * N).max(1)).enumerate();
-    parallel::for_each(threads, chunks, |(chunk, out)| {
-        let mut held = [(usize::MAX, vec![0.0; size]), (usize::MAX, vec![0.0; size])];
+    parallel::try_for_each(threads, chunks, |(chunk, out)| {
+        let mut held = [0, 1].map(|_| (usize::MAX, Vec::new()));
+        for (_, plane) in &mut held {
+            *plane = buffer::zeroed(IMAGE, size)?;
+        }
         for (n, out) in out.chunks_exact_mut(to[1] * to[2] * N).enumerate() {
             let (wanted, weights) = planes.around(chunk * share + n);
             if held[1].0 == wanted[0] {
@@ -104,24 +109,26 @@ pub(crate) fn linear<const N: usize>(
                 }
             }
         }
-    });
-    out
+        Ok(())
+    })?;
+    Ok(out)
 }
 
 /// Cubic splines, not rounded. SciPy sums 64 products a voxel where this goes axis by axis, which differs in the last
 /// bits: whole numbers may be missed by so little that rounding towards zero loses a unit in the one and not in the
 /// other.
-pub(crate) fn cubic(image: ArrayView3<f32>, to: [usize; 3], threads: usize) -> Array3<f64> {
+pub(crate) fn cubic(image: ArrayView3<f32>, to: [usize; 3], threads: usize) -> Result<Array3<f64>> {
     let from: [usize; 3] = image.dim().into();
     let pass = |axis: usize| Pass::through(from[axis], positions(from[axis], to[axis]));
-    resample_by([pass(0), pass(1), pass(2)], image, Range::ALL, threads)
+    resample_by([pass(0)?, pass(1)?, pass(2)?], image, Range::ALL, threads)
 }
 
 /// Labels on another grid, each output voxel the nearest input voxel.
-pub(crate) fn nearest<T: Copy>(labels: ArrayView3<T>, to: [usize; 3]) -> Array3<T> {
+pub(crate) fn nearest<T: Copy>(labels: ArrayView3<T>, to: [usize; 3]) -> Result<Array3<T>> {
     let from: [usize; 3] = labels.dim().into();
     let [planes, rows, columns] = [0, 1, 2].map(|axis| nearest_indices(from[axis], to[axis]));
-    Array3::from_shape_fn(to, |(z, y, x)| labels[[planes[z], rows[y], columns[x]]])
+    let (planes, rows, columns) = (planes?, rows?, columns?);
+    buffer::from_fn("a label map", to, |z, y, x| labels[[planes[z], rows[y], columns[x]]])
 }
 
 #[cfg(test)]
@@ -130,10 +137,10 @@ mod tests {
 
     #[test]
     fn corners_stay_and_halves_go_up() {
-        assert_eq!(nearest_indices(3, 5), [0, 1, 1, 2, 2]);
-        assert_eq!(nearest_indices(5, 3), [0, 2, 4]);
-        assert_eq!(nearest_indices(4, 1), [0]);
-        assert_eq!(nearest_indices(1, 3), [0, 0, 0]);
+        assert_eq!(nearest_indices(3, 5).unwrap(), [0, 1, 1, 2, 2]);
+        assert_eq!(nearest_indices(5, 3).unwrap(), [0, 2, 4]);
+        assert_eq!(nearest_indices(4, 1).unwrap(), [0]);
+        assert_eq!(nearest_indices(1, 3).unwrap(), [0, 0, 0]);
         assert_eq!(shape([101, 70, 55], [3.0, 1.5, 4.5], [6.0, 6.0, 3.0]), [50, 18, 82]);
     }
 
@@ -147,7 +154,7 @@ mod tests {
             }
         };
         let store = |value: f64| (value as f32).to_ne_bytes();
-        let bytes = linear(reversed(from), reversed(to), threads, read, store);
+        let bytes = linear(reversed(from), reversed(to), threads, read, store).unwrap();
         let found: Vec<f32> =
             bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().unwrap())).collect();
         let at = |n: usize| {

@@ -4,13 +4,17 @@
 use ndarray::{Array3, ArrayView3, Axis, Zip};
 
 use super::{Orders, nearest, resample_as, resample_nearest, torch};
+use crate::buffer;
 use crate::error::{Error, Result};
 use crate::recipe::Resampler;
+
+/// What its memory is for, in errors.
+const LABELS: &str = "the labels of a previous stage";
 
 /// Resamples labels as a recipe says; −1 stands for voxels outside of the image.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for labels that are interpolated along a separate axis.
+/// [`Error::Unsupported`] for labels that are interpolated along a separate axis, [`Error::OutOfMemory`].
 pub fn resample_labels(
     resampler: &Resampler,
     labels: Array3<i32>,
@@ -23,21 +27,21 @@ pub fn resample_labels(
     }
     match *resampler {
         Resampler::None => Err(Error::unsupported("a previous stage on another grid than the image")),
-        Resampler::Torch { frugal, .. } => Ok(like_torch(labels.view(), to, separate, frugal, threads)),
+        Resampler::Torch { frugal, .. } => like_torch(labels.view(), to, separate, frugal, threads),
         Resampler::Spline(spline) => match separate {
-            None => Ok(by_best(labels.view(), to, spline.orders, threads)),
+            None => by_best(labels.view(), to, spline.orders, threads),
             Some(axis) if spline.orders.order_z == 0 => {
                 let mut between: [usize; 3] = labels.dim().into();
                 (0..3).filter(|&other| other != axis).for_each(|other| between[other] = to[other]);
-                let mut slices = Array3::zeros(between);
+                let mut slices: Array3<i32> = buffer::zeros(LABELS, between)?;
                 for (mut out, slice) in
                     slices.axis_chunks_iter_mut(Axis(axis), 1).zip(labels.axis_chunks_iter(Axis(axis), 1))
                 {
                     let mut shape = between;
                     shape[axis] = 1;
-                    out.assign(&by_best(slice, shape, spline.orders, threads));
+                    out.assign(&by_best(slice, shape, spline.orders, threads)?);
                 }
-                Ok(slices.select(Axis(axis), &nearest::indices(labels.len_of(Axis(axis)), to[axis])))
+                buffer::select(LABELS, &slices, axis, &nearest::indices(labels.len_of(Axis(axis)), to[axis])?)
             }
             Some(_) => Err(Error::unsupported("labels that are interpolated along a separate axis")),
         },
@@ -55,17 +59,17 @@ fn distinct(labels: ArrayView3<i32>) -> Vec<i32> {
 }
 
 /// The label with the highest interpolated indicator; among equals the nearest voxel's, else the smallest.
-fn by_best(labels: ArrayView3<i32>, to: [usize; 3], orders: Orders, threads: usize) -> Array3<i32> {
-    let nearest = resample_nearest(labels, to);
+fn by_best(labels: ArrayView3<i32>, to: [usize; 3], orders: Orders, threads: usize) -> Result<Array3<i32>> {
+    let nearest = resample_nearest(labels, to)?;
     let all = distinct(labels);
     if orders.order == 0 || all.len() == 1 {
-        return nearest;
+        return Ok(nearest);
     }
-    let mut best = Array3::<f64>::from_elem(to, f64::NEG_INFINITY);
-    let mut winner = Array3::<i32>::zeros(to);
+    let mut best = buffer::array(LABELS, to, f64::NEG_INFINITY)?;
+    let mut winner = buffer::zeros::<i32, _>(LABELS, to)?;
     for &label in &all {
-        let indicator = labels.mapv(|found| f32::from(u8::from(found == label)));
-        let score: Array3<f64> = resample_as(indicator.view(), to, orders, None, threads);
+        let indicator = buffer::map(LABELS, &labels, |found| f32::from(u8::from(found == label)))?;
+        let score: Array3<f64> = resample_as(indicator.view(), to, orders, None, threads)?;
         Zip::from(&mut best).and(&mut winner).and(&score).and(&nearest).for_each(
             |best, winner, &score, &nearest| {
                 let draws = score == *best && nearest == label;
@@ -76,7 +80,7 @@ fn by_best(labels: ArrayView3<i32>, to: [usize; 3], orders: Orders, threads: usi
             },
         );
     }
-    winner
+    Ok(winner)
 }
 
 fn like_torch(
@@ -85,33 +89,34 @@ fn like_torch(
     separate: Option<usize>,
     frugal: bool,
     threads: usize,
-) -> Array3<i32> {
+) -> Result<Array3<i32>> {
     if let Some(axis) = separate {
         let mut between = to;
         between[axis] = labels.len_of(Axis(axis));
-        let mut slices = Array3::zeros(between);
+        let mut slices: Array3<i32> = buffer::zeros(LABELS, between)?;
         for (mut out, slice) in
             slices.axis_chunks_iter_mut(Axis(axis), 1).zip(labels.axis_chunks_iter(Axis(axis), 1))
         {
             let mut shape = between;
             shape[axis] = 1;
-            out.assign(&like_torch(slice, shape, None, frugal, threads));
+            out.assign(&like_torch(slice, shape, None, frugal, threads)?);
         }
-        let taps = torch::nearest(labels.len_of(Axis(axis)), to[axis]);
-        return slices.select(Axis(axis), &taps.iter().map(|(inputs, _)| inputs[0]).collect::<Vec<_>>());
+        let taps = torch::nearest(labels.len_of(Axis(axis)), to[axis])?;
+        let inputs = buffer::collect(LABELS, taps.iter().map(|(inputs, _)| inputs[0]))?;
+        return buffer::select(LABELS, &slices, axis, &inputs);
     }
     if labels.shape() == to {
-        return labels.to_owned();
+        return buffer::copy(LABELS, &labels);
     }
     // Indicators of 1000 in half precision: over 700 a label is sure, the last such label stays; the rest go
     // to the first best. The frugal variant asks for one half and leaves 0 where none has it.
-    let mut sure = Array3::from_elem(to, false);
-    let mut best = Array3::<f32>::from_elem(to, f32::NEG_INFINITY);
-    let mut result = Array3::<i32>::zeros(to);
+    let mut sure = buffer::zeros::<bool, _>(LABELS, to)?;
+    let mut best = buffer::array(LABELS, to, f32::NEG_INFINITY)?;
+    let mut result = buffer::zeros::<i32, _>(LABELS, to)?;
     for label in distinct(labels) {
         let scale = if frugal { 1.0 } else { 1000.0 };
-        let indicator = labels.mapv(|found| if found == label { scale } else { 0.0 });
-        let score = torch::interpolate(indicator.view(), to, None, threads);
+        let indicator = buffer::map(LABELS, &labels, |found| if found == label { scale } else { 0.0 })?;
+        let score = torch::interpolate(indicator.view(), to, None, threads)?;
         Zip::from(&mut sure).and(&mut best).and(&mut result).and(&score).for_each(
             |sure, best, result, &score| {
                 if frugal {
@@ -127,7 +132,7 @@ fn like_torch(
             },
         );
     }
-    result
+    Ok(result)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use pass::{LANES, Pass, Range, Sample, Scratch};
 pub(crate) use smooth::smooth_labels;
 
 use crate::recipe::Resampler;
-use crate::{Error, Result, parallel};
+use crate::{Error, Result, buffer, parallel};
 
 /// The largest ratio of voxel sizes at which an image is still resampled in all axes at once.
 const ANISOTROPY: f64 = 3.0;
@@ -79,18 +79,24 @@ impl Orders {
     }
 }
 
+/// What its memory is for, in errors.
+const IMAGE: &str = "a resampled image";
+
 /// Resamples an image as a recipe says; [`Resampler::None`] keeps it.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
 pub fn resample_with(
     resampler: &Resampler,
     image: ArrayView3<f32>,
     new_shape: [usize; 3],
     separate: Option<usize>,
     threads: usize,
-) -> Array3<f32> {
+) -> Result<Array3<f32>> {
     match resampler {
         Resampler::Spline(spline) => resample(image, new_shape, spline.orders, separate, threads),
         Resampler::Torch { .. } => torch::interpolate(image, new_shape, separate, threads),
-        Resampler::None => image.as_standard_layout().into_owned(),
+        Resampler::None => buffer::copy(IMAGE, &image),
     }
 }
 
@@ -99,17 +105,20 @@ pub fn resample_with(
 /// Without a separate axis, results are clipped to the range of the image. With one, every slice across it is
 /// resampled in its plane and clipped to its own range, then the axis is resampled with `orders.order_z`, not
 /// clipped. `image` must have at least one voxel.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
 pub fn resample(
     image: ArrayView3<f32>,
     new_shape: [usize; 3],
     orders: Orders,
     separate: Option<usize>,
     threads: usize,
-) -> Array3<f32> {
+) -> Result<Array3<f32>> {
     let nearest = orders.order == 0 && (separate.is_none() || orders.order_z == 0);
     match image.shape() == new_shape {
-        _ if new_shape.contains(&0) => Array3::zeros(new_shape),
-        true => image.as_standard_layout().into_owned(),
+        _ if new_shape.contains(&0) => Ok(Array3::zeros(new_shape)),
+        true => buffer::copy(IMAGE, &image),
         false if nearest => resample_nearest(image, new_shape),
         false => resample_as(image, new_shape, orders, separate, threads),
     }
@@ -127,30 +136,30 @@ fn resample_as<S: Sample, D: Sample>(
     orders: Orders,
     separate: Option<usize>,
     threads: usize,
-) -> Array3<D> {
+) -> Result<Array3<D>> {
     if let Some(axis @ 1..) = separate {
         let (mut image, mut permuted) = (image, new_shape);
         image.swap_axes(0, axis);
         permuted.swap(0, axis);
-        let mut result = resample_as(image, permuted, orders, Some(0), threads);
+        let mut result = resample_as(image, permuted, orders, Some(0), threads)?;
         result.swap_axes(0, axis);
-        return result.as_standard_layout().into_owned();
+        return if result.is_standard_layout() { Ok(result) } else { buffer::copy(IMAGE, &result) };
     }
-    let image = image.as_standard_layout();
+    let image = buffer::row_major(IMAGE, image)?;
     let shape: [usize; 3] = image.dim().into();
-    let volume = Volume { planes: Planes::new(shape, new_shape, orders.order), threads };
+    let volume = Volume { planes: Planes::new(shape, new_shape, orders.order)?, threads };
     let [from, to] = [shape[0], new_shape[0]];
     if separate.is_some() {
-        let every: Vec<usize> = (0..from).collect();
+        let every = buffer::collect(IMAGE, 0..from)?;
         if orders.order_z == 0 || from == to {
-            return volume.slices(image.view(), &nearest::indices(from, to), Clip::Slice);
+            return volume.slices(image.view(), &nearest::indices(from, to)?, Clip::Slice);
         }
-        let slices: Array3<f64> = volume.slices(image.view(), &every, Clip::Slice);
-        return volume.columns(slices.view(), &Pass::new(from, to, orders.order_z), Range::ALL);
+        let slices: Array3<f64> = volume.slices(image.view(), &every, Clip::Slice)?;
+        return volume.columns(slices.view(), &Pass::new(from, to, orders.order_z)?, Range::ALL);
     }
-    let range = volume.range(image.view());
+    let range = volume.range(image.view())?;
     let Planes { down, across } = volume.planes;
-    let along = Pass::new(from, to, orders.order);
+    let along = Pass::new(from, to, orders.order)?;
     resample_by([along, down, across], image.view(), range, threads)
 }
 
@@ -160,9 +169,9 @@ fn resample_by<S: Sample, D: Sample>(
     image: ArrayView3<S>,
     range: Range,
     threads: usize,
-) -> Array3<D> {
+) -> Result<Array3<D>> {
     let ([from, to], rows, columns) = ([along.from, along.to], down.from, across.to);
-    let every: Vec<usize> = (0..from).collect();
+    let every = buffer::collect(IMAGE, 0..from)?;
     // The smaller of the two possible intermediate volumes takes less memory and less time.
     let slices_first = from * down.to * columns <= to * rows * across.from;
     let volume = Volume { planes: Planes { down, across }, threads };
@@ -171,11 +180,11 @@ fn resample_by<S: Sample, D: Sample>(
     } else if volume.planes.are_identity() {
         volume.columns(image, &along, range)
     } else if slices_first {
-        let slices: Array3<f64> = volume.slices(image, &every, Clip::Volume(Range::ALL));
+        let slices: Array3<f64> = volume.slices(image, &every, Clip::Volume(Range::ALL))?;
         volume.columns(slices.view(), &along, range)
     } else {
-        let columns: Array3<f64> = volume.columns(image, &along, Range::ALL);
-        let every: Vec<usize> = (0..to).collect();
+        let columns: Array3<f64> = volume.columns(image, &along, Range::ALL)?;
+        let every = buffer::collect(IMAGE, 0..to)?;
         volume.slices(columns.view(), &every, Clip::Volume(range))
     }
 }
@@ -196,8 +205,8 @@ struct Planes {
 }
 
 impl Planes {
-    fn new(from: [usize; 3], to: [usize; 3], order: u8) -> Planes {
-        Planes { down: Pass::new(from[1], to[1], order), across: Pass::new(from[2], to[2], order) }
+    fn new(from: [usize; 3], to: [usize; 3], order: u8) -> Result<Planes> {
+        Ok(Planes { down: Pass::new(from[1], to[1], order)?, across: Pass::new(from[2], to[2], order)? })
     }
 
     fn are_identity(&self) -> bool {
@@ -210,30 +219,30 @@ impl Planes {
         target: ArrayViewMut2<D>,
         range: Range,
         (between, scratch): &mut (Array2<f64>, Scratch),
-    ) {
+    ) -> Result<()> {
         let Planes { down, across } = self;
         if across.is_identity() {
-            down.run(source, target, range, scratch);
+            down.run(source, target, range, scratch)
         } else if down.is_identity() {
-            across.run(source.reversed_axes(), target.reversed_axes(), range, scratch);
+            across.run(source.reversed_axes(), target.reversed_axes(), range, scratch)
         } else if down.to <= down.from {
-            down.run(source, between.view_mut(), Range::ALL, scratch);
-            across.run(between.t(), target.reversed_axes(), range, scratch);
+            down.run(source, between.view_mut(), Range::ALL, scratch)?;
+            across.run(between.t(), target.reversed_axes(), range, scratch)
         } else {
-            across.run(source.reversed_axes(), between.view_mut().reversed_axes(), Range::ALL, scratch);
-            down.run(between.view(), target, range, scratch);
+            across.run(source.reversed_axes(), between.view_mut().reversed_axes(), Range::ALL, scratch)?;
+            down.run(between.view(), target, range, scratch)
         }
     }
 
     /// Memory for [`Planes::run`]. An axis that shrinks is resampled before the other one.
-    fn scratch(&self) -> (Array2<f64>, Scratch) {
+    fn scratch(&self) -> Result<(Array2<f64>, Scratch)> {
         let Planes { down, across } = self;
         let between = match (self.are_identity(), down.to <= down.from) {
             (true, _) => (0, 0),
             (_, true) => (down.to, across.from),
             (_, false) => (down.from, across.to),
         };
-        (Array2::zeros(between), Scratch::default())
+        Ok((buffer::zeros(IMAGE, between)?, Scratch::default()))
     }
 }
 
@@ -246,12 +255,18 @@ struct Volume {
 impl Volume {
     /// Output slice `i` is slice `sources[i]` of `image`, resampled in its plane. `sources` must be
     /// ascending.
-    fn slices<S: Sample, D: Sample>(&self, image: ArrayView3<S>, sources: &[usize], clip: Clip) -> Array3<D> {
-        let mut result = Array3::default((sources.len(), self.planes.down.to, self.planes.across.to));
+    fn slices<S: Sample, D: Sample>(
+        &self,
+        image: ArrayView3<S>,
+        sources: &[usize],
+        clip: Clip,
+    ) -> Result<Array3<D>> {
+        let shape = [sources.len(), self.planes.down.to, self.planes.across.to];
+        let mut result = buffer::zeros(IMAGE, shape)?;
         let share = sources.len().div_ceil(self.threads.max(1) * SHARES).max(1);
         let items = result.axis_chunks_iter_mut(Axis(0), share).zip(sources.chunks(share));
-        parallel::for_each(self.threads, items, |(mut targets, sources)| {
-            let mut scratch = self.planes.scratch();
+        parallel::try_for_each(self.threads, items, |(mut targets, sources)| {
+            let mut scratch = self.planes.scratch()?;
             for (index, &source) in sources.iter().enumerate() {
                 let (before, mut rest) = targets.view_mut().split_at(Axis(0), index);
                 let mut target = rest.index_axis_mut(Axis(0), 0);
@@ -264,32 +279,38 @@ impl Volume {
                     Clip::Slice => Range::of(source.as_slice().unwrap_or_default()),
                     Clip::Volume(range) => range,
                 };
-                self.planes.run(source, target, range, &mut scratch);
+                self.planes.run(source, target, range, &mut scratch)?;
             }
-        });
-        result
+            Ok(())
+        })?;
+        Ok(result)
     }
 
     /// Resamples along the first axis.
-    fn columns<S: Sample, D: Sample>(&self, image: ArrayView3<S>, pass: &Pass, range: Range) -> Array3<D> {
+    fn columns<S: Sample, D: Sample>(
+        &self,
+        image: ArrayView3<S>,
+        pass: &Pass,
+        range: Range,
+    ) -> Result<Array3<D>> {
         let (_, rows, columns) = image.dim();
         let width = rows * columns;
-        let mut result = Array2::default((pass.to, width));
+        let mut result = buffer::zeros(IMAGE, (pass.to, width))?;
         let share = width.div_ceil(self.threads.max(1) * SHARES).next_multiple_of(LANES);
         let source = flat(image.into_shape_with_order((pass.from, width)));
         let items = source.axis_chunks_iter(Axis(1), share).zip(result.axis_chunks_iter_mut(Axis(1), share));
-        parallel::for_each(self.threads, items, |(source, target)| {
-            pass.run(source, target, range, &mut Scratch::default());
-        });
-        flat(result.into_shape_with_order((pass.to, rows, columns)))
+        parallel::try_for_each(self.threads, items, |(source, target)| {
+            pass.run(source, target, range, &mut Scratch::default())
+        })?;
+        Ok(flat(result.into_shape_with_order((pass.to, rows, columns))))
     }
 
-    fn range<S: Sample>(&self, image: ArrayView3<S>) -> Range {
-        let mut ranges = vec![Range::ALL; image.dim().0];
+    fn range<S: Sample>(&self, image: ArrayView3<S>) -> Result<Range> {
+        let mut ranges = buffer::filled(IMAGE, image.dim().0, Range::ALL)?;
         parallel::for_each(self.threads, ranges.iter_mut().zip(image.outer_iter()), |(range, slice)| {
             *range = Range::of(slice.as_slice().unwrap_or_default());
         });
-        ranges.into_iter().reduce(Range::union).unwrap_or(Range::ALL)
+        Ok(ranges.into_iter().reduce(Range::union).unwrap_or(Range::ALL))
     }
 }
 

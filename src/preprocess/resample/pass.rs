@@ -2,7 +2,9 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::{linear, nearest, spline};
+use super::{IMAGE, linear, nearest, spline};
+use crate::error::Result;
+use crate::{buffer, platform::Plain};
 
 /// How many lines are worked on together: wide enough to fill vector registers, small enough that a block of
 /// lines stays in the first-level cache.
@@ -15,7 +17,7 @@ pub(super) const HALO: usize = 2;
 pub(super) type Row = [f64; LANES];
 
 /// A voxel type that arithmetic in `f64` starts from or ends in.
-pub(super) trait Sample: Copy + Default + Send + Sync {
+pub(super) trait Sample: Plain + Send + Sync {
     /// Widens exactly.
     fn widen(self) -> f64;
     /// Rounds to nearest, ties to even.
@@ -106,20 +108,23 @@ pub(super) struct Pass {
 
 impl Pass {
     /// A pass of spline order 0, 1 or 3.
-    pub fn new(from: usize, to: usize, order: u8) -> Pass {
+    pub fn new(from: usize, to: usize, order: u8) -> Result<Pass> {
         let kernel = match order {
             _ if from == to => Kernel::Identity,
-            0 => Kernel::Nearest(nearest::indices(from, to).into_iter().map(|i| (i + HALO, [1.0])).collect()),
-            1 => Kernel::Linear(linear::taps(from, to)),
-            _ => Kernel::Cubic(spline::taps(from, to)),
+            0 => {
+                let taps = nearest::indices(from, to)?.into_iter().map(|i| (i + HALO, [1.0]));
+                Kernel::Nearest(buffer::collect(IMAGE, taps)?)
+            }
+            1 => Kernel::Linear(linear::taps(from, to)?),
+            _ => Kernel::Cubic(spline::taps(from, to)?),
         };
-        Pass { from, to, kernel }
+        Ok(Pass { from, to, kernel })
     }
 
     /// A pass of cubic splines to samples at these coordinates.
-    pub fn through(from: usize, positions: impl Iterator<Item = f64>) -> Pass {
-        let taps = spline::taps_at(positions);
-        Pass { from, to: taps.len(), kernel: Kernel::Cubic(taps) }
+    pub fn through(from: usize, positions: impl Iterator<Item = f64>) -> Result<Pass> {
+        let taps = spline::taps_at(positions)?;
+        Ok(Pass { from, to: taps.len(), kernel: Kernel::Cubic(taps) })
     }
 
     /// Whether the axis keeps its length, in which case every order returns the samples themselves.
@@ -134,14 +139,17 @@ impl Pass {
         mut target: ArrayViewMut2<D>,
         range: Range,
         scratch: &mut Scratch,
-    ) {
+    ) -> Result<()> {
         let Scratch { line, result } = scratch;
         let width = source.ncols();
         if self.is_identity() {
             target.zip_mut_with(&source, |target, source| *target = D::narrow(range.clip(source.widen())));
-            return;
+            return Ok(());
         }
-        line.resize(self.from + 2 * HALO, [0.0; LANES]);
+        let length = self.from + 2 * HALO;
+        buffer::reserve(line, IMAGE, length.saturating_sub(line.len()))?;
+        line.resize(length, [0.0; LANES]);
+        buffer::reserve(result, IMAGE, self.to.saturating_sub(result.len()))?;
         for start in (0..width).step_by(LANES) {
             let lanes = LANES.min(width - start);
             load(&source, start, lanes, line);
@@ -156,6 +164,7 @@ impl Pass {
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -4,18 +4,19 @@
 use ndarray::{Array3, ArrayView3};
 
 use super::corners::Line;
-use crate::parallel;
+use crate::error::Result;
+use crate::{buffer, parallel};
 
 /// Labels on another grid of the same extent.
-pub(crate) fn smooth_labels(labels: ArrayView3<u16>, to: [usize; 3], threads: usize) -> Array3<u16> {
+pub(crate) fn smooth_labels(labels: ArrayView3<u16>, to: [usize; 3], threads: usize) -> Result<Array3<u16>> {
     let from: [usize; 3] = labels.dim().into();
     let line = |axis: usize| {
         let (from, to) = (from[axis], to[axis]);
         let at = move |n: usize| (n as f64 + 0.5) * from as f64 / to as f64 - 0.5;
         Line::through(from, (0..to).map(move |n| at(n).clamp(0.0, (from - 1) as f64)))
     };
-    let [planes, rows, columns] = [line(0), line(1), line(2)];
-    let mut out = Array3::zeros(to);
+    let [planes, rows, columns] = [line(0)?, line(1)?, line(2)?];
+    let mut out: Array3<u16> = buffer::zeros("a label map", to)?;
     let chunks = out.as_slice_mut().unwrap_or_default().chunks_mut((to[1] * to[2]).max(1)).enumerate();
     parallel::for_each(threads, chunks, |(z, plane)| {
         let (z, of_plane) = planes.around(z);
@@ -38,7 +39,7 @@ pub(crate) fn smooth_labels(labels: ArrayView3<u16>, to: [usize; 3], threads: us
             *label = best;
         }
     });
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -49,11 +50,11 @@ mod tests {
     fn a_corner_is_rounded_and_the_last_of_two_halves_holds() {
         let mut labels = Array3::zeros([1, 2, 2]);
         labels[[0, 0, 0]] = 3;
-        let smooth = smooth_labels(labels.view(), [1, 8, 8], 2);
+        let smooth = smooth_labels(labels.view(), [1, 8, 8], 2).unwrap();
         // Of the corner's 16 voxels the outermost has a share of less than a half.
         assert_eq!(smooth.iter().filter(|&&label| label == 3).count(), 15);
         assert_eq!(smooth[[0, 3, 3]], 0);
         let labels = Array3::from_shape_vec([1, 1, 2], vec![2, 1]).unwrap();
-        assert_eq!(smooth_labels(labels.view(), [1, 1, 3], 1).as_slice().unwrap(), [2, 2, 1]);
+        assert_eq!(smooth_labels(labels.view(), [1, 1, 3], 1).unwrap().as_slice().unwrap(), [2, 2, 1]);
     }
 }

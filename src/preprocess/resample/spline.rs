@@ -1,7 +1,9 @@
 //! Cubic B-spline interpolation as SciPy's `zoom` and `map_coordinates` do it with mode `nearest`.
 
-use super::coordinate;
 use super::pass::{HALO, LANES, Row, Taps};
+use super::{IMAGE, coordinate};
+use crate::buffer;
+use crate::error::Result;
 
 /// The pole of the cubic B-spline's inverse filter, √3 − 2.
 const POLE: f64 = -0.267_949_192_431_122_7;
@@ -39,12 +41,12 @@ pub(super) fn prefilter(line: &mut [Row]) {
 
 /// The four weights, [`GAIN`] included, of each output sample. Coordinates beyond the outermost voxel centres
 /// are not clamped: there the spline of the extended line is evaluated.
-pub(super) fn taps(from: usize, to: usize) -> Taps<4> {
+pub(super) fn taps(from: usize, to: usize) -> Result<Taps<4>> {
     taps_at((0..to).map(|index| coordinate(from, to, index)))
 }
 
 /// As [`taps`], for output samples at these coordinates.
-pub(super) fn taps_at(positions: impl Iterator<Item = f64>) -> Taps<4> {
+pub(super) fn taps_at(positions: impl Iterator<Item = f64>) -> Result<Taps<4>> {
     let tap = |at: f64| {
         let floor = at.floor();
         let (y, z) = (at - floor, 1.0 - (at - floor));
@@ -54,5 +56,5 @@ pub(super) fn taps_at(positions: impl Iterator<Item = f64>) -> Taps<4> {
         let weights = [w0, w1, w2, 1.0 - w0 - w1 - w2].map(|weight| GAIN * weight);
         ((floor + HALO as f64) as usize - 1, weights)
     };
-    positions.map(tap).collect()
+    buffer::collect(IMAGE, positions.map(tap))
 }

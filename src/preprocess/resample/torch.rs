@@ -3,36 +3,36 @@
 
 use ndarray::{Array3, ArrayView3, Axis};
 
-use crate::parallel;
+use super::IMAGE;
+use crate::error::Result;
+use crate::{buffer, parallel};
 
 /// For each output sample of an axis: two input samples and their weights.
 pub(crate) type Taps = Vec<([usize; 2], [f32; 2])>;
 
 /// Taps of linear interpolation.
-pub(crate) fn linear(from: usize, to: usize) -> Taps {
+pub(crate) fn linear(from: usize, to: usize) -> Result<Taps> {
     let scale = from as f32 / to as f32;
-    (0..to)
-        .map(|k| {
-            if from == to {
-                return ([k, k], [1.0, 0.0]);
-            }
-            let position = ((k as f32 + 0.5) * scale - 0.5).max(0.0);
-            let low = (position as usize).min(from - 1);
-            let weight = (position - low as f32).clamp(0.0, 1.0);
-            ([low, (low + 1).min(from - 1)], [1.0 - weight, weight])
-        })
-        .collect()
+    let tap = |k: usize| {
+        if from == to {
+            return ([k, k], [1.0, 0.0]);
+        }
+        let position = ((k as f32 + 0.5) * scale - 0.5).max(0.0);
+        let low = (position as usize).min(from - 1);
+        let weight = (position - low as f32).clamp(0.0, 1.0);
+        ([low, (low + 1).min(from - 1)], [1.0 - weight, weight])
+    };
+    buffer::collect(IMAGE, (0..to).map(tap))
 }
 
 /// Taps of `nearest-exact`.
-pub(crate) fn nearest(from: usize, to: usize) -> Taps {
+pub(crate) fn nearest(from: usize, to: usize) -> Result<Taps> {
     let scale = from as f32 / to as f32;
-    (0..to)
-        .map(|k| {
-            let index = (((k as f32 + 0.5) * scale) as usize).min(from - 1);
-            ([index, index], [1.0, 0.0])
-        })
-        .collect()
+    let tap = |k: usize| {
+        let index = (((k as f32 + 0.5) * scale) as usize).min(from - 1);
+        ([index, index], [1.0, 0.0])
+    };
+    buffer::collect(IMAGE, (0..to).map(tap))
 }
 
 /// Resamples an image; with a `separate` axis that one is nearest.
@@ -41,13 +41,14 @@ pub(crate) fn interpolate(
     to: [usize; 3],
     separate: Option<usize>,
     threads: usize,
-) -> Array3<f32> {
+) -> Result<Array3<f32>> {
     let from: [usize; 3] = image.dim().into();
     let [planes, rows, columns] = [0, 1, 2].map(|axis| {
         if separate == Some(axis) { nearest(from[axis], to[axis]) } else { linear(from[axis], to[axis]) }
     });
-    let image = image.as_standard_layout();
-    let mut out = Array3::zeros(to);
+    let (planes, rows, columns) = (planes?, rows?, columns?);
+    let image = buffer::row_major(IMAGE, image)?;
+    let mut out = buffer::zeros(IMAGE, to)?;
     parallel::for_each(threads, out.axis_iter_mut(Axis(0)).zip(&planes), |(mut plane, (z, weights))| {
         for (mut row, (y, down)) in plane.outer_iter_mut().zip(&rows) {
             let line = |z: usize, y: usize, x: usize| image[[z, y, x]];
@@ -59,7 +60,7 @@ pub(crate) fn interpolate(
             }
         }
     });
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -71,11 +72,11 @@ mod tests {
         // torch.nn.functional.interpolate(torch.tensor([[[0., 1., 4., 9.]]]), 8 and 2, mode="linear")
         let line = |values: &[f32]| Array3::from_shape_vec((1, 1, values.len()), values.to_vec()).unwrap();
         let source = line(&[0.0, 1.0, 4.0, 9.0]);
-        let double = interpolate(source.view(), [1, 1, 8], None, 1);
+        let double = interpolate(source.view(), [1, 1, 8], None, 1).unwrap();
         assert_eq!(double, line(&[0.0, 0.25, 0.75, 1.75, 3.25, 5.25, 7.75, 9.0]));
-        let half = interpolate(source.view(), [1, 1, 2], None, 1);
+        let half = interpolate(source.view(), [1, 1, 2], None, 1).unwrap();
         assert_eq!(half, line(&[0.5, 6.5]));
-        let nearest = interpolate(source.view(), [1, 1, 3], Some(2), 1);
+        let nearest = interpolate(source.view(), [1, 1, 3], Some(2), 1).unwrap();
         assert_eq!(nearest, line(&[0.0, 4.0, 9.0]));
     }
 }

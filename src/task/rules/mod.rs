@@ -12,6 +12,8 @@ mod vertebrae;
 use ndarray::Array3;
 
 use super::image;
+use crate::buffer;
+use crate::error::Result;
 use crate::model::task::Rule;
 use crate::restore::components;
 use crate::volume::{AxisMap, Volume};
@@ -43,40 +45,47 @@ pub(super) fn bytes_of_components(shape: [usize; 3]) -> u64 {
 }
 
 /// Applies a rule on the networks' grid of that spacing along x, y and z. `labels` are the task's values but 0.
-pub(super) fn apply(rule: &Rule, array: &mut Array3<u16>, spacing: [f64; 3], labels: &[u32]) {
+pub(super) fn apply(rule: &Rule, array: &mut Array3<u16>, spacing: [f64; 3], labels: &[u32]) -> Result<()> {
     match rule {
         Rule::KeepLargest(labels) => blobs::keep_largest(array, labels),
         Rule::RemoveSmall { labels, volume } => remove_small(array, labels, *volume, spacing),
         Rule::SeparateVertebrae { smallest } => vertebrae::separate(array, labels, *smallest, spacing),
         Rule::Dilate(distance) => vertebrae::dilate(array, *distance, spacing, [false; 3]),
         // On the volume's own grid, later.
-        Rule::RemoveOutside { .. } | Rule::ClipTo { .. } | Rule::Skin(_) => {}
+        Rule::RemoveOutside { .. } | Rule::ClipTo { .. } | Rule::Skin(_) => Ok(()),
     }
 }
 
 /// Applies a rule on the volume's own grid, with the labels that another task found there.
-pub(super) fn apply_on_volume(rule: &Rule, array: &mut Array3<u16>, beside: &Array3<u16>, volume: &Volume) {
+pub(super) fn apply_on_volume(
+    rule: &Rule,
+    array: &mut Array3<u16>,
+    beside: &Array3<u16>,
+    volume: &Volume,
+) -> Result<()> {
     let grid = volume.geometry();
-    let is_among = |labels: &[u32]| beside.mapv(|label| labels.contains(&label.into()));
+    let is_among =
+        |labels: &[u32]| buffer::map("the labels beside", beside, |label| labels.contains(&label.into()));
     match rule {
         Rule::RemoveOutside { labels, distance } => {
             let spacing = image::canonical(grid).spacing.map(|length| length as f32);
             let steps = *distance as f32 / (spacing.iter().sum::<f32>() / 3.0);
-            outside::remove_outside(array, &is_among(labels), steps as usize);
+            outside::remove_outside(array, &is_among(labels)?, steps as usize)
         }
         Rule::ClipTo { labels, distance, .. } => {
             let axes = AxisMap::closest_canonical(grid);
-            vertebrae::dilate(array, *distance, axes.apply(grid.spacing), axes.flip);
+            vertebrae::dilate(array, *distance, axes.apply(grid.spacing), axes.flip)?;
             array.zip_mut_with(beside, |label, &there| {
                 if !labels.contains(&there.into()) {
                     *label = 0;
                 }
             });
+            Ok(())
         }
-        Rule::Skin(labels) => skin::skin(array, &is_among(labels), volume),
+        Rule::Skin(labels) => skin::skin(array, &is_among(labels)?, volume),
         Rule::KeepLargest(_)
         | Rule::RemoveSmall { .. }
         | Rule::SeparateVertebrae { .. }
-        | Rule::Dilate(_) => {}
+        | Rule::Dilate(_) => Ok(()),
     }
 }

@@ -3,6 +3,8 @@
 use ndarray::Array3;
 
 use super::outside::ways;
+use crate::buffer;
+use crate::error::Result;
 use crate::restore::components::Sets;
 use crate::volume::{AxisMap, Volume};
 
@@ -16,13 +18,13 @@ const SMALL: u32 = 5;
 
 /// Label 1 for the voxels [z, y, x] of the skin around a body: the outermost of it and those beside it, where the
 /// volume's intensity is that of skin. What is outside of the volume isn't body.
-pub(super) fn skin(array: &mut Array3<u16>, body: &Array3<bool>, volume: &Volume) {
-    let grown = ways(body, true).mapv(|way| way <= GROWN);
-    let outwards = ways(&grown, false);
+pub(super) fn skin(array: &mut Array3<u16>, body: &Array3<bool>, volume: &Volume) -> Result<()> {
+    let grown = buffer::map("the body, grown", &ways(body, true)?, |way| way <= GROWN)?;
+    let outwards = ways(&grown, false)?;
     let (planes, rows, columns) = array.dim();
     let border = |n: usize, length: usize| (n + 1).min(length - n);
     let map = AxisMap::closest_canonical(volume.geometry()).transposed([2, 1, 0]);
-    let mut plane = vec![0.0; rows * columns];
+    let mut plane = buffer::zeroed("a plane of the volume", rows * columns)?;
     for z in 0..planes {
         volume.read(0, &map, [z, 0, 0], [1, rows, columns], &mut plane, 1);
         for y in 0..rows {
@@ -36,7 +38,7 @@ pub(super) fn skin(array: &mut Array3<u16>, body: &Array3<bool>, volume: &Volume
         }
     }
     let kind = |label: u16| (label > 0).then_some(0);
-    Sets::find(array.view(), kind, 1).clear(array, kind, 0, |_, voxels| voxels > SMALL);
+    Sets::find(array.view(), kind, 1)?.clear(array, kind, 0, |_, voxels| voxels > SMALL)
 }
 
 #[cfg(test)]
@@ -57,7 +59,7 @@ mod tests {
         let layout = Layout::dense(shape, DType::I16);
         let volume = Volume::new(grid, DType::I16, layout, vec![&bytes]).unwrap();
         let mut found = Array3::zeros([9, 9, 16]);
-        skin(&mut found, &body, &volume);
+        skin(&mut found, &body, &volume).unwrap();
         let line: Vec<u16> = (0..16).map(|x| found[[4, 4, x]]).collect();
         assert_eq!(line, [0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1]);
         let line: Vec<u16> = (0..9).map(|y| found[[4, y, 9]]).collect();
@@ -73,10 +75,10 @@ mod tests {
         let mut body = Array3::from_elem(shape, false);
         body[[0, 0, 0]] = true;
         let mut found = Array3::zeros(shape);
-        skin(&mut found, &body, &volume);
+        skin(&mut found, &body, &volume).unwrap();
         assert_eq!(found.sum(), 0, "four voxels are too few");
         body[[1, 1, 1]] = true;
-        skin(&mut found, &body, &volume);
+        skin(&mut found, &body, &volume).unwrap();
         assert_eq!(found.sum(), 11);
     }
 }

@@ -23,6 +23,7 @@ from ._errors import (
     InternalError,
     MemoryBudgetError,
     ModelError,
+    OutOfMemoryError,
     RunError,
 )
 from ._images import Place
@@ -52,6 +53,7 @@ __all__ = [
     "MemoryBudgetError",
     "Model",
     "ModelError",
+    "OutOfMemoryError",
     "Place",
     "Plan",
     "PlanReport",

@@ -69,10 +69,10 @@ def place_channels(raw: Any, channels: Sequence[Array]) -> None:
         if not all(on_device):
             raise ValueError("some channels lie in a device's memory and some in the host's, expected one of both")
         raw.flags |= lib.VXS_VOLUME_ON_DEVICE
-    # All strides zero mean a dense buffer to the library; only an array that repeats one voxel has them.
-    if not any(first.strides) and first.size > 1:
+    # An array that repeats voxels, as broadcasting makes them: the library wants memory for each.
+    if any(stride == 0 and count > 1 for stride, count in zip(first.strides, first.shape)):
         if any(on_device):
-            raise ValueError("an array on a device repeats one voxel, expected memory for each")
+            raise ValueError("an array on a device repeats voxels, expected memory for each")
         channels = [np.array(channel) for channel in channels]
     spans = [_span(keep(raw, channel)) for channel in channels]
     raw.channel_data = keep(raw, ffi.new("const void *[]", [ffi.cast("void *", low) for low, _, _ in spans]))

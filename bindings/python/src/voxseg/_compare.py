@@ -12,6 +12,7 @@ from ._images import ArrayGrid, image_of
 from ._model import Model
 from ._native import ffi, lib
 from ._plan import _volume
+from ._progress import Cancel, Receiver, watched
 from ._structures import initialised, keep
 
 
@@ -61,12 +62,15 @@ def compare(
     tolerance: float | None = None,
     threads: int = 0,
     spacing: Any | None = None,
+    progress: None | bool | Receiver = None,
+    cancel: Cancel | None = None,
 ) -> list[Comparison]:
     """Compares two label maps: SimpleITK or nibabel images, also on different grids, or arrays of integers on one grid,
     indexed [z, y, x], with `spacing` (x, y, z).
 
     `pairs` are the labels to compare (see `match_labels`); None compares each value but 0 that occurs with itself.
-    With a `tolerance` in millimetres surfaces are compared too, which takes longer. `threads` 0 uses all processors.
+    With a `tolerance` in millimetres surfaces are compared too, which takes longer. `threads` 0 uses all processors;
+    `progress` and `cancel` are as for `Plan.segment`.
     """
     maps = [_map(image, spacing) for image in (first, second)]
     options = initialised("vxs_compare_options")
@@ -81,7 +85,7 @@ def compare(
             raise ValueError(f"tolerance is {tolerance!r}, expected millimetres from 0")
         options.tolerance = tolerance
     place = ffi.new("vxs_comparison_list **")
-    call(lib.vxs_compare, *maps, options, place)
+    watched(lib.vxs_compare, (maps[0], maps[1]), options, place, progress, cancel)
     found = ffi.gc(place[0], lib.vxs_comparison_list_free)
     return [_comparison(found, index) for index in range(lib.vxs_comparison_list_count(found))]
 

@@ -56,12 +56,21 @@ class MemoryBudgetError(RunError, MemoryError):
     """403: the run would need more memory than its budget allows."""
 
 
+class OutOfMemoryError(RunError, MemoryError):
+    """406: memory that was asked for isn't there."""
+
+
 class InternalError(Error):
     """9xx: a defect of the library."""
 
 
 _BANDS = {1: ArgumentError, 2: ModelError, 3: DeviceError, 4: RunError}
-_SINGLE = {lib.VXS_CANCELLED: Cancelled, lib.VXS_BUSY: Busy, lib.VXS_MEMORY_BUDGET: MemoryBudgetError}
+_SINGLE = {
+    lib.VXS_CANCELLED: Cancelled,
+    lib.VXS_BUSY: Busy,
+    lib.VXS_MEMORY_BUDGET: MemoryBudgetError,
+    lib.VXS_OUT_OF_MEMORY: OutOfMemoryError,
+}
 
 
 def call(function: Callable[..., int], *arguments: Any) -> None:

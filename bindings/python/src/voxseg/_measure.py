@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 from ._buffers import place_output
 from ._compare import _map
-from ._errors import Error, call
+from ._errors import call
 from ._images import ArrayGrid, image_of
 from ._native import ffi, lib
 from ._plan import _volume
-from ._progress import Cancel, Receiver, Watch
-from ._structures import initialised, keep
+from ._progress import Cancel, Receiver, watched
+from ._structures import initialised
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def statistics(
     options.channel, options.threads = channel, threads
     place = ffi.new("vxs_statistics_list **")
     volume = ffi.NULL if image is None else _map(image, spacing)
-    _watched(lib.vxs_statistics, (_map(labels, spacing), volume), options, place, progress, cancel)
+    watched(lib.vxs_statistics, (_map(labels, spacing), volume), options, place, progress, cancel)
     found = ffi.gc(place[0], lib.vxs_statistics_list_free)
     return [_statistics(found, index) for index in range(lib.vxs_statistics_list_count(found))]
 
@@ -132,7 +132,7 @@ def dose(
     options = initialised("vxs_measure_options")
     options.threads = threads
     place = ffi.new("vxs_dose_list **")
-    _watched(lib.vxs_dose, (_map(labels, spacing), _map(dose, spacing)), options, place, progress, cancel)
+    watched(lib.vxs_dose, (_map(labels, spacing), _map(dose, spacing)), options, place, progress, cancel)
     found = ffi.gc(place[0], lib.vxs_dose_list_free)
     return [Dose(found, index) for index in range(lib.vxs_dose_list_count(found))]
 
@@ -158,28 +158,6 @@ def on_grid(
     options.threads = threads
     call(lib.vxs_labels_on_grid, _map(labels, spacing), _volume(target), out, options)
     return result
-
-
-def _watched(
-    function: Callable[..., int],
-    volumes: tuple[Any, Any],
-    options: Any,
-    place: Any,
-    progress: None | bool | Receiver,
-    cancel: Cancel | None,
-) -> None:
-    if cancel is not None:
-        options.cancel = keep(options, cancel._get())
-    watch = Watch(progress)
-    options.progress = watch.callback
-    try:
-        call(function, *volumes, options, place)
-    except Error:
-        if watch.exception is None:
-            raise
-    finally:
-        watch.close()
-    watch.rethrow()
 
 
 def _statistics(found: Any, index: int) -> Statistics:

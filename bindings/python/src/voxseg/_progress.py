@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional
 
 from . import _constants
-from ._errors import call
+from ._errors import Error, call
 from ._handle import Handle
 from ._native import ffi, lib
+from ._structures import keep
 
 
 class Progress(NamedTuple):
@@ -107,3 +108,26 @@ class _Bar:
 
     def close(self) -> None:
         self._tqdm.close()
+
+
+def watched(
+    function: Callable[..., int],
+    volumes: tuple[Any, Any],
+    options: Any,
+    place: Any,
+    progress: None | bool | Receiver,
+    cancel: Cancel | None,
+) -> None:
+    """Calls a function about two volumes that tells of its progress; what the receiver throws is raised here."""
+    if cancel is not None:
+        options.cancel = keep(options, cancel._get())
+    watch = Watch(progress)
+    options.progress = watch.callback
+    try:
+        call(function, *volumes, options, place)
+    except Error:
+        if watch.exception is None:
+            raise
+    finally:
+        watch.close()
+    watch.rethrow()

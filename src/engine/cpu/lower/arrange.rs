@@ -4,9 +4,10 @@
 use super::super::program::BufferId;
 use super::super::statistics::PARTIAL;
 use super::{Draft, Lowering};
+use crate::error::Result;
 
 impl Lowering<'_> {
-    pub(super) fn arrange(&mut self) {
+    pub(super) fn arrange(&mut self) -> Result<()> {
         for step in 0..self.drafts.len() {
             let Draft::Winograd(winograd) = &self.drafts[step] else { continue };
             if winograd.whole.is_some() {
@@ -16,7 +17,7 @@ impl Lowering<'_> {
             let result = winograd.output;
             let residual = winograd.residual.first().map(|block| block.buffer);
             for &input in &inputs {
-                self.feed(step, input);
+                self.feed(step, input)?;
             }
             let input = inputs.into_iter().find(|&input| self.over(step, input, result, residual));
             if let (Some(input), Draft::Winograd(winograd)) = (input, &mut self.drafts[step]) {
@@ -25,6 +26,7 @@ impl Lowering<'_> {
             }
             self.recount(step);
         }
+        Ok(())
     }
 
     fn is_large(&self, buffer: BufferId) -> bool {
@@ -40,7 +42,7 @@ impl Lowering<'_> {
     }
 
     /// Makes the step that writes an input a part of the step that reads it, when nothing else does.
-    fn feed(&mut self, step: usize, input: BufferId) {
+    fn feed(&mut self, step: usize, input: BufferId) -> Result<()> {
         let writer = self.writers[&input];
         let fits = match &self.drafts[writer] {
             Draft::Direct(direct) => direct.residual.is_empty() && direct.statistics.is_none(),
@@ -48,17 +50,20 @@ impl Lowering<'_> {
         };
         let taken = matches!(&self.drafts[step], Draft::Winograd(winograd) if winograd.slabs.is_some());
         if !fits || taken || self.readers[&input] != [step] || !self.is_large(input) {
-            return;
+            return Ok(());
         }
-        let Draft::Direct(feeder) = std::mem::replace(&mut self.drafts[writer], Draft::Fed) else { return };
+        let Draft::Direct(feeder) = std::mem::replace(&mut self.drafts[writer], Draft::Fed) else {
+            return Ok(());
+        };
         for block in feeder.inputs() {
             self.buffers[block.buffer].last = self.buffers[block.buffer].last.max(step);
         }
         if let Draft::Winograd(winograd) = &mut self.drafts[step] {
             let buffer = &mut self.buffers[input];
             (buffer.planes, buffer.first) = (winograd.ring(feeder.planes_at_once()), step);
-            winograd.feed(feeder);
+            winograd.feed(feeder)?;
         }
+        Ok(())
     }
 
     /// Slabs divide the tiles in their own way, so statistics have other slots.

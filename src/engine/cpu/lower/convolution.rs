@@ -8,15 +8,9 @@ use super::super::program::{Block, Label};
 use super::super::simd::LANES;
 use super::super::winograd::{self, Axis, Winograd};
 use super::{Draft, Lowering, Value, batch_norm, blocks_of, channels};
+use crate::buffer;
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeId, Op, Weight};
-
-/// A value for each lane of a tensor's blocks.
-fn lanes(values: impl ExactSizeIterator<Item = f32>) -> Result<Memory> {
-    let mut memory = Memory::zeroed(values.len().next_multiple_of(LANES))?;
-    memory.slice_mut().iter_mut().zip(values).for_each(|(lane, value)| *lane = value);
-    Ok(memory)
-}
 
 /// A convolution on its way to a step.
 struct Convolution<'a> {
@@ -56,7 +50,23 @@ impl Convolution<'_> {
     }
 }
 
+/// What its memory is for, in errors.
+const NETWORK: &str = "a network";
+
 impl Lowering<'_> {
+    /// Memory for weights, or only its size.
+    fn weights(&self) -> impl Fn(usize) -> Result<Memory> + use<> {
+        let planned = self.planned;
+        move |floats| if planned { Ok(Memory::planned(floats)) } else { Memory::zeroed(floats) }
+    }
+
+    /// A value for each lane of a tensor's blocks.
+    fn lanes(&self, values: impl ExactSizeIterator<Item = f32>) -> Result<Memory> {
+        let mut memory = self.weights()(values.len().next_multiple_of(LANES))?;
+        memory.slice_mut().iter_mut().zip(values).for_each(|(lane, value)| *lane = value);
+        Ok(memory)
+    }
+
     pub(super) fn convolution(&mut self, id: NodeId) -> Result<()> {
         let network = self.network;
         let node = &network.nodes()[id];
@@ -188,6 +198,7 @@ impl Lowering<'_> {
             (blocks, inputs.len() * LANES),
             self.isa.panel_blocks(),
             self.settings.threads,
+            self.weights(),
             |output, input, kernel| {
                 kernel.fill(0.0);
                 if let (true, Some(channel)) = (output < out, lanes_of[input]) {
@@ -214,7 +225,7 @@ impl Lowering<'_> {
             output_blocks: blocks,
             output_size: size,
             weights,
-            bias: lanes(convolution.bias.iter().copied())?,
+            bias: self.lanes(convolution.bias.iter().copied())?,
             label: convolution.label(network, &self.sizes),
             residual: convolution.residual,
             statistics: None,
@@ -246,8 +257,8 @@ impl Lowering<'_> {
         };
         let depth = input.depth();
         let (reach, kinds) = match transposed {
-            false => forward(&convolution),
-            true => backward(&convolution),
+            false => forward(&convolution)?,
+            true => backward(&convolution)?,
         };
         let kernel = convolution.kernel;
         let taps_of = kernel.iter().product::<usize>();
@@ -257,7 +268,7 @@ impl Lowering<'_> {
         for (start, taps) in kinds {
             let of_block = taps.len() * depth;
             let terms = of_block * lanes_of.len() / depth;
-            let panels = Panels::new(out, terms, panel_blocks, |output, values| {
+            let panels = Panels::new(out, terms, panel_blocks, self.weights(), |output, values| {
                 for (tap, (place, _)) in taps.iter().enumerate() {
                     let at = (place[0] * kernel[1] + place[1]) * kernel[2] + place[2];
                     for (lane, channel) in lanes_of.iter().enumerate() {
@@ -272,7 +283,8 @@ impl Lowering<'_> {
                     }
                 }
             })?;
-            finished.push(Kind { start, taps: taps.iter().map(|&(_, offset)| offset).collect(), panels });
+            let taps = buffer::collect(NETWORK, taps.iter().map(|&(_, offset)| offset))?;
+            finished.push(Kind { start, taps, panels });
         }
         // Only plain results can go straight to the caller.
         let scores = final_scores && convolution.residual.is_empty();
@@ -282,10 +294,10 @@ impl Lowering<'_> {
             reach,
             finished,
             (output, out, size),
-            lanes(convolution.bias.iter().copied())?,
+            self.lanes(convolution.bias.iter().copied())?,
             convolution.residual.clone(),
             convolution.label(network, &self.sizes),
-        );
+        )?;
         self.step(Draft::Direct(Box::new(step)), &[&reads.0, &reads.1]);
         Ok(match output {
             Output::Buffer(buffer) => Value::Blocks(blocks_of(buffer, out)),
@@ -308,19 +320,20 @@ fn places(size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
         .map(move |index| [index / (rows * columns), index / columns % rows, index % columns])
 }
 
-fn forward(convolution: &Convolution) -> (Reach, Vec<Reached>) {
+fn forward(convolution: &Convolution) -> Result<(Reach, Vec<Reached>)> {
     let reach = Reach {
         step: convolution.stride,
         first: convolution.padding.map(|padding| -(padding as isize)),
         span: convolution.kernel,
         out_step: [1; 3],
     };
-    (reach, vec![([0; 3], places(convolution.kernel).map(|place| (place, place)).collect())])
+    let taps = buffer::collect(NETWORK, places(convolution.kernel).map(|place| (place, place)))?;
+    Ok((reach, vec![([0; 3], taps)]))
 }
 
 /// Result o · stride + r of a transposed convolution takes weight k from voxel o + (r + padding − k) / stride, where
 /// that is a whole number.
-fn backward(convolution: &Convolution) -> (Reach, Vec<Reached>) {
+fn backward(convolution: &Convolution) -> Result<(Reach, Vec<Reached>)> {
     let Convolution { kernel, stride, padding, .. } = convolution;
     let offset = |axis: usize, start: usize, weight: usize| {
         let distance = (start + padding[axis]) as isize - weight as isize;
@@ -334,17 +347,15 @@ fn backward(convolution: &Convolution) -> (Reach, Vec<Reached>) {
     let first: [isize; 3] = std::array::from_fn(|axis| all(axis).min().unwrap_or(0));
     let last: [isize; 3] = std::array::from_fn(|axis| all(axis).max().unwrap_or(0));
     let span = std::array::from_fn(|axis| (last[axis] - first[axis]) as usize + 1);
-    let kinds = places(*stride)
-        .map(|start| {
-            let taps = places(*kernel).filter_map(|place| {
-                let mut at = [0; 3];
-                for axis in 0..3 {
-                    at[axis] = (offset(axis, start[axis], place[axis])? - first[axis]) as usize;
-                }
-                Some((place, at))
-            });
-            (start, taps.collect())
-        })
-        .collect();
-    (Reach { step: [1; 3], first, span, out_step: *stride }, kinds)
+    let kinds = places(*stride).map(|start| {
+        let taps = places(*kernel).filter_map(|place| {
+            let mut at = [0; 3];
+            for axis in 0..3 {
+                at[axis] = (offset(axis, start[axis], place[axis])? - first[axis]) as usize;
+            }
+            Some((place, at))
+        });
+        Ok((start, buffer::collect(NETWORK, taps)?))
+    });
+    Ok((Reach { step: [1; 3], first, span, out_step: *stride }, buffer::try_collect(NETWORK, kinds)?))
 }

@@ -19,6 +19,7 @@ use super::simd::{Isa, LANES};
 use super::statistics::{Finish, PARTIAL, Partials};
 use super::winograd::Winograd;
 use super::workspace::Workspace;
+use crate::buffer;
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeId, Op, Weight};
 
@@ -92,9 +93,12 @@ struct Lowering<'a> {
     tables: Vec<f32>,
     /// Which step fills a table.
     fillers: BTreeMap<usize, usize>,
+    /// Whether weights stay where they are, since only the program's size is asked for.
+    planned: bool,
 }
 
-/// Makes a program of a network for tiles of one size.
+/// Makes a program of a network for tiles of one size. One that is only `planned` has no weights and must not run: it knows
+/// what the other one would need.
 ///
 /// # Errors
 /// [`Error::Unsupported`] that names an operator without a step here, and a lack of memory.
@@ -104,6 +108,7 @@ pub(super) fn lower(
     isa: Isa,
     settings: &Settings,
     workspace: &Workspace,
+    planned: bool,
 ) -> Result<Program> {
     let mut users = vec![Vec::new(); network.nodes().len()];
     for (id, node) in network.nodes().iter().enumerate() {
@@ -123,12 +128,13 @@ pub(super) fn lower(
         readers: BTreeMap::new(),
         tables: Vec::new(),
         fillers: BTreeMap::new(),
+        planned,
     };
     for id in 0..network.nodes().len() {
         lowering.node(id)?;
     }
     lowering.leave()?;
-    lowering.arrange();
+    lowering.arrange()?;
     let scores = network.output_channels() * tile.iter().product::<usize>();
     let last = lowering.drafts.len() - 1;
     let steps = lowering.drafts.into_iter().filter_map(Draft::finish).collect();
@@ -325,12 +331,13 @@ impl Lowering<'_> {
     }
 
     /// A table of a block: scale and shift of each lane, and a slope of one.
-    fn table(&mut self, scale: &dyn Fn(usize) -> f32, shift: &dyn Fn(usize) -> f32, slope: f32) -> usize {
+    fn table(&mut self, scale: &dyn Fn(usize) -> f32, shift: &dyn Fn(usize) -> f32, slope: f32) -> Result<usize> {
         let start = self.tables.len();
+        buffer::grow(&mut self.tables, "a network", TABLE)?;
         self.tables.extend((0..LANES).map(scale));
         self.tables.extend((0..LANES).map(shift));
         self.tables.extend([slope; LANES]);
-        start
+        Ok(start)
     }
 
     /// Plain blocks that one step writes, in order; others are copied.
@@ -378,7 +385,7 @@ impl Lowering<'_> {
         self.buffers[partials.buffer].last = step;
         let start = self.tables.len();
         for block in &mut blocks {
-            block.table = Some(self.table(&|_| 0.0, &|_| 0.0, 1.0));
+            block.table = Some(self.table(&|_| 0.0, &|_| 0.0, 1.0)?);
         }
         let finish = Finish {
             partials,
@@ -410,7 +417,7 @@ impl Lowering<'_> {
             let of = |values: &[f64], lane: usize| {
                 all[index * LANES + lane].map_or(0.0, |channel| values[channel] as f32)
             };
-            block.table = Some(self.table(&|lane| of(factors, lane), &|lane| of(summands, lane), 1.0));
+            block.table = Some(self.table(&|lane| of(factors, lane), &|lane| of(summands, lane), 1.0)?);
         }
         Ok(Value::Blocks(blocks))
     }
@@ -437,9 +444,10 @@ impl Lowering<'_> {
         let mut copies = BTreeMap::new();
         for (index, block) in blocks.iter_mut().enumerate() {
             let table = match block.table {
-                None => self.table(&|_| 1.0, &|_| 0.0, 1.0),
+                None => self.table(&|_| 1.0, &|_| 0.0, 1.0)?,
                 Some(table) => {
                     let start = self.tables.len();
+                    buffer::grow(&mut self.tables, "a network", TABLE)?;
                     self.tables.extend_from_within(table..table + TABLE);
                     copies.insert(table, start);
                     start

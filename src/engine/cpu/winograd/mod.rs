@@ -13,6 +13,7 @@ use super::product::{Product, multiply};
 use super::program::{Activated, Block, BufferId, Context, Label, Load, Plain, Step};
 use super::simd::{Kernel, LANES, Simd, dispatch};
 use super::statistics::{Gather, Partials};
+use crate::error::Result;
 pub(super) use axis::Axis;
 pub(super) use cost::cost;
 use cost::{group, tiles};
@@ -127,11 +128,12 @@ impl Winograd {
     }
 
     /// Lets a step write one of the inputs ahead of each slab.
-    pub(super) fn feed(&mut self, mut feeder: Box<Direct>) {
+    pub(super) fn feed(&mut self, mut feeder: Box<Direct>) -> Result<()> {
         let ring = self.ring(feeder.planes_at_once());
-        feeder.write_round(ring);
+        feeder.write_round(ring)?;
         let layers = self.layers();
         self.slabs = Some(Slabs { layers, feeder: Some((feeder, ring)) });
+        Ok(())
     }
 
     /// Groups of tiles of a slab.

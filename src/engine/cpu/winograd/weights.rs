@@ -16,18 +16,21 @@ pub(in super::super) struct Weights {
 }
 
 impl Weights {
-    /// `fill(out, in, kernel)` gives the weights of a pair of lanes, row-major.
+    /// In memory that is there or only planned. `fill(out, in, kernel)` gives the weights of a pair of lanes, row-major.
     pub(in super::super) fn new(
         axes: [Axis; 3],
         (blocks, depth): (usize, usize),
         panel_blocks: usize,
         threads: usize,
+        memory: impl Fn(usize) -> Result<Memory>,
         fill: impl Fn(usize, usize, &mut [f32; 27]) + Sync,
     ) -> Result<Self> {
         let points = axes.iter().map(|axis| axis.points()).product::<usize>();
-        let mut memory = Memory::zeroed(points * depth * blocks * LANES)?;
+        let length = points * depth * blocks * LANES;
+        let mut memory = memory(length)?;
         let size = points * depth * panel_blocks * LANES;
-        let panels = memory.slice_mut()[..points * depth * blocks * LANES].chunks_mut(size).enumerate();
+        let values = memory.slice_mut().get_mut(..length).unwrap_or_default();
+        let panels = values.chunks_mut(size).enumerate();
         parallel::for_each(threads, panels, |(panel, values)| {
             let first = panel * panel_blocks;
             let width = panel_blocks.min(blocks - first) * LANES;

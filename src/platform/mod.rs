@@ -1,0 +1,93 @@
+//! What only the operating system knows or gives: where this library lies, how much memory there is, and how it is asked
+//! for. One file a system; systems without one tell nothing.
+
+#![allow(
+    unsafe_code,
+    reason = "functions of the system, and memory that it gives; each block says why it may"
+)]
+
+#[cfg(any(target_os = "linux", test))]
+mod groups;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_vendor = "apple")]
+mod macos;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+mod zeroed;
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_vendor = "apple")]
+use macos as system;
+#[cfg(unix)]
+pub(crate) use unix::library_folder;
+#[cfg(windows)]
+use windows as system;
+#[cfg(windows)]
+pub(crate) use windows::library_folder;
+
+pub(crate) use system::{peak_memory, prefer_huge_pages};
+pub(crate) use zeroed::{Plain, zeroed};
+
+/// What a limit leaves: its bytes, and how many of them are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub bytes: u64,
+    pub used: u64,
+}
+
+impl Limit {
+    pub(crate) fn left(self) -> u64 {
+        self.bytes.saturating_sub(self.used)
+    }
+}
+
+/// The bytes that this process may still take: what the narrowest of all limits leaves, those of the machine, of the groups,
+/// containers or jobs that it is in, and its own. `None` where the system doesn't tell.
+pub(crate) fn memory_left() -> Option<u64> {
+    system::limits().into_iter().map(Limit::left).min()
+}
+
+/// Asks the C library for the pages of what was freed to be given back: glibc keeps tens of megabytes of a network's weights
+/// for allocations that don't come. Other C libraries do that by themselves. `vxs_model_free` calls it; Rust programs may
+/// when they dropped a model. Any thread.
+pub fn return_freed_memory() {
+    system::return_freed_memory();
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple", windows)))]
+mod system {
+    pub(crate) fn limits() -> Vec<super::Limit> {
+        Vec::new()
+    }
+
+    pub(crate) fn peak_memory() -> u64 {
+        0
+    }
+
+    pub(crate) fn return_freed_memory() {}
+
+    pub(crate) fn prefer_huge_pages(_start: *mut u8, _bytes: usize) {}
+}
+
+#[cfg(not(any(unix, windows)))]
+pub(crate) fn library_folder() -> Option<std::path::PathBuf> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(any(target_os = "linux", target_vendor = "apple", windows))]
+    fn memory_is_known_and_less_once_it_is_used() {
+        let before = super::memory_left().expect("this system tells");
+        assert!(before > 1 << 20);
+        let held = std::hint::black_box(vec![1_u8; 256 << 20]);
+        // Others may have given memory back meanwhile, so this tells only about gross mistakes.
+        assert!(super::memory_left().unwrap() < before + (1 << 30));
+        drop(held);
+    }
+}
