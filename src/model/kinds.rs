@@ -212,3 +212,6 @@ fn list<T: AsRef<str>>(names: &[T]) -> String {
     }
     named.join(", ")
 }
+
+#[cfg(test)]
+mod tests;
