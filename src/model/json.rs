@@ -193,7 +193,7 @@ mod tests {
         let read = |text: &str| from_slice("x.json", text.as_bytes());
         let value = read(r#"{"a": NaN, "b": [1, -Infinity, Infinity], "NaN": "Infinity, \\\"NaN \\"}"#).unwrap();
         let expected =
-            json!({"a": "NaN", "b": [1, "-Infinity", "Infinity"], "NaN": "Infinity, \"NaN \\"});
+            json!({"a": "NaN", "b": [1, "-Infinity", "Infinity"], "NaN": "Infinity, \\\"NaN \\"});
         assert_eq!(value, expected);
         let json = Json::new("x.json", &value);
         let error = json.get("a").unwrap().number().unwrap_err().to_string();

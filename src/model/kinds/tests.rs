@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use super::*;
 use crate::checkpoint::tests::file_with;
 use crate::model::{Model, ModelOptions};
 

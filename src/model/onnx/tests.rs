@@ -103,7 +103,7 @@ fn tensors_are_found_wherever_they_may_be() {
         wide(25, &function),
     ];
     let model = model.concat();
-    let found = read(&files(&[("x.onnx", &model), ("d", DATA)]), "x.onnx").unwrap();
+    let found = read(&files(&[("x.onnx", &model), ("d", &DATA.repeat(4))]), "x.onnx").unwrap();
     assert_eq!(tensors(Message::Model, &found), vec![DATA[..8].to_vec(); 8 + 3 + 2 + 8 + 1]);
 }
 
