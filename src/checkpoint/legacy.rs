@@ -176,15 +176,19 @@ impl Head {
         let version = Value { arena: &version, id: root }.as_int();
         if version != Some(VERSION) {
             let found = version.map_or("none".into(), |version| version.to_string());
-            return Err(Error::unsupported(format!("{name} has version {found} of its format, not {VERSION}")));
+            return Err(Error::unsupported(format!(
+                "{name} has version {found} of its format, not {VERSION}"
+            )));
         }
         // Storages are little-endian on every machine.
         next("system")?;
         let (arena, root) = next("object")?;
         let (list, listed) = next("keys")?;
         let list = Value { arena: &list, id: listed };
-        let keys: Option<Vec<String>> =
-            list.iter().map(|key| Some(key.as_str()?.to_owned()).filter(|key| key.len() <= limits::KEY_BYTES)).collect();
+        let keys: Option<Vec<String>> = list
+            .iter()
+            .map(|key| Some(key.as_str()?.to_owned()).filter(|key| key.len() <= limits::KEY_BYTES))
+            .collect();
         let keys = keys.filter(|_| list.is_sequence());
         let keys = keys.ok_or_else(|| Error::malformed(name, "its storages' keys aren't a list of texts"))?;
         if keys.len() > limits::ENTRIES {

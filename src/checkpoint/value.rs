@@ -292,7 +292,9 @@ impl<'a> Value<'a> {
             return Ok(value.into());
         }
         if let Some(value) = self.as_float() {
-            return Ok(serde_json::Number::from_f64(value).map_or_else(|| value.to_string().into(), Json::Number));
+            return Ok(
+                serde_json::Number::from_f64(value).map_or_else(|| value.to_string().into(), Json::Number)
+            );
         }
         if let Some(text) = self.as_str() {
             return if text.len() > limits::KEY_BYTES { wrong("a long text") } else { Ok(text.into()) };

@@ -124,7 +124,8 @@ fn onnx_weights_come_from_the_models_own_folder() {
     let file = |name: &str| (name.to_owned(), std::fs::read(folder.join(name)).unwrap().into());
     let in_memory = Model::from_files(files.map(file).into(), &ModelOptions::default()).unwrap();
     assert_eq!(in_memory.identity(), model.identity());
-    let without = Model::from_files(files[..2].iter().map(|name| file(name)).collect(), &ModelOptions::default());
+    let without =
+        Model::from_files(files[..2].iter().map(|name| file(name)).collect(), &ModelOptions::default());
     assert_eq!(without.unwrap_err().status(), 202);
 }
 
@@ -146,7 +147,8 @@ const DATASET: &str = "Dataset298_TotalSegmentator_total_6mm_1559subj";
 /// B20, B22, B27.
 #[test]
 fn an_nnunet_folder_survives_what_happens_to_folders() {
-    let (Some(folder), Some(bugs)) = (reference(&format!("totalseg/weights/{DATASET}")), reference("bugs")) else {
+    let (Some(folder), Some(bugs)) = (reference(&format!("totalseg/weights/{DATASET}")), reference("bugs"))
+    else {
         return;
     };
     let identity = open(&folder).unwrap().identity().to_owned();
@@ -164,7 +166,11 @@ fn an_nnunet_folder_survives_what_happens_to_folders() {
     refused(&dataset, 202, &["fold_all has one", "`folds` (--folds all"]);
     std::fs::rename(all.join("checkpoint_final.pth"), all.join("checkpoint_best.pth")).unwrap();
     std::fs::rename(&all, &fold).unwrap();
-    refused(&dataset, 202, &["fold_0 has checkpoint_best.pth", "`checkpoint` (--checkpoint checkpoint_best.pth)"]);
+    refused(
+        &dataset,
+        202,
+        &["fold_0 has checkpoint_best.pth", "`checkpoint` (--checkpoint checkpoint_best.pth)"],
+    );
     refused(&fold, 202, &["one fold of a model of nnU-Net v2"]);
     refused(&fold.join("checkpoint_best.pth"), 202, &["above its fold"]);
 }

@@ -14,7 +14,8 @@ fn old_storage(kind: &str, key: &str, numel: i64, piece: &[u8]) -> Vec<u8> {
 
 fn old_tensor(kind: &str, key: &str, numel: i64, shape: &[i64], strides: &[i64]) -> Vec<u8> {
     let hooks = call(global("collections", "OrderedDict"), &[]);
-    let arguments = [old_storage(kind, key, numel, b"N"), int(0), ints(shape), ints(strides), b"\x89".to_vec(), hooks];
+    let arguments =
+        [old_storage(kind, key, numel, b"N"), int(0), ints(shape), ints(strides), b"\x89".to_vec(), hooks];
     call(global("torch._utils", "_rebuild_tensor_v2"), &arguments)
 }
 
@@ -72,7 +73,11 @@ fn what_is_wrong_is_named() {
     let data = floats(&[1.0, 2.0]);
     assert!(open(file(1001, one(), &[("0", 2, data.clone())])).is_ok());
     assert_error!(open(file(1000, one(), &[("0", 2, data.clone())])), Unsupported, "version 1000");
-    assert_error!(open(file(1001, one(), &[("0", 3, data.clone())])), Malformed, "3 elements, its tensors say 2");
+    assert_error!(
+        open(file(1001, one(), &[("0", 3, data.clone())])),
+        Malformed,
+        "3 elements, its tensors say 2"
+    );
     assert_error!(open(file(1001, one(), &[("0", 2, data[..7].to_vec())])), Malformed, "within storage `0`");
     let storage = ("0", 2, data.clone());
     assert_error!(open(file(1001, one(), &[storage.clone(), storage])), Malformed, "twice");
@@ -85,9 +90,17 @@ fn what_is_wrong_is_named() {
     ]);
     assert_error!(open(file(1001, two, &[("0", 2, data.clone())])), Malformed, "two types or sizes");
     let complex = dict(&[("a", old_tensor("ComplexFloatStorage", "0", 1, &[1], &[1]))]);
-    assert_error!(open(file(1001, complex, &[("0", 1, data.clone())])), Unsupported, "a type that isn't known");
+    assert_error!(
+        open(file(1001, complex, &[("0", 1, data.clone())])),
+        Unsupported,
+        "a type that isn't known"
+    );
     let piece = old_storage("FloatStorage", "0", 2, &ints(&[1, 0, 2]));
-    assert_error!(open(file(1001, dict(&[("a", piece)]), &[("0", 2, data)])), Malformed, "no tensor is in it");
+    assert_error!(
+        open(file(1001, dict(&[("a", piece)]), &[("0", 2, data)])),
+        Malformed,
+        "no tensor is in it"
+    );
     assert_error!(open(file(1001, one(), &[("0", u64::MAX, Vec::new())])), Malformed, "elements");
     let huge = dict(&[("a", old_tensor("FloatStorage", "0", i64::MAX, &[2], &[1]))]);
     assert_error!(open(file(1001, huge, &[("0", i64::MAX as u64, Vec::new())])), Malformed, "within storage");

@@ -35,7 +35,8 @@ impl Listed {
     pub(super) fn memory(files: Vec<(String, Arc<[u8]>)>) -> Self {
         let title = format!("{} files in memory", files.len());
         // The first of equal names counts.
-        let files = files.into_iter().rev().map(|(name, bytes)| (plain(&name), Content::Memory(bytes))).collect();
+        let files =
+            files.into_iter().rev().map(|(name, bytes)| (plain(&name), Content::Memory(bytes))).collect();
         Listed { title, files, archive: None }
     }
 

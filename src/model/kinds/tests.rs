@@ -15,20 +15,31 @@ fn said(names: &[&str], configuration: Option<&str>) -> String {
 fn what_was_found_is_said() {
     for (names, parts) in [
         (
-            &["work/segresnet_0/model/model.pt", "work/segresnet_0/configs/hyper_parameters.yaml", "work/dints_1/x"][..],
+            &[
+                "work/segresnet_0/model/model.pt",
+                "work/segresnet_0/configs/hyper_parameters.yaml",
+                "work/dints_1/x",
+            ][..],
             &["work folder of Auto3DSeg with dints_1, segresnet_0", "labels.csv"][..],
         ),
         (&["configs/hyper_parameters.yaml", "model/model.pt"], &["work folder of Auto3DSeg"]),
         (&["algorithm_templates/segresnet/x.py", "input.yaml"], &["work folder of Auto3DSeg"]),
         (&["plans.pkl", "fold_0/model_final_checkpoint.model"], &["nnU-Net's first version (plans.pkl)"]),
         (&["Task1/plans.pkl", "Task1/fold_0/x.model"], &["folder Task1", "first version"]),
-        (&["dataset.json", "imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz"], &["training data", "nnUNet_results"]),
+        (
+            &["dataset.json", "imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz"],
+            &["training data", "nnUNet_results"],
+        ),
         (&["nnUNetPlans.json", "gt_segmentations/a.nii.gz"], &["preprocessed training data"]),
         (&["labels.csv"], &["has labels.csv, but no model.pt"]),
         (&["model.pt"], &["has model.pt, but neither a labels.csv", "model.json"]),
         (
             &["configs/evaluate.json", "configs/other.yaml", "configs/metadata.json", "models/model.pt"],
-            &["MONAI bundle without configs/inference.json", "evaluate.json, other.yaml", "--configuration evaluate.json"],
+            &[
+                "MONAI bundle without configs/inference.json",
+                "evaluate.json, other.yaml",
+                "--configuration evaluate.json",
+            ],
         ),
         (&["configs/metadata.json", "models/model.pt"], &["only configs/metadata.json is there"]),
         (
@@ -63,9 +74,17 @@ fn a_file_by_itself_is_told_apart() {
     let tensors = [("a", vec![1])];
     let file = |key: &str, others: serde_json::Value| file_with(&tensors, key, &others);
     for (name, bytes, part) in [
-        ("checkpoint_final.pth", file("network_weights", serde_json::json!({})), "plans.json, above its fold"),
+        (
+            "checkpoint_final.pth",
+            file("network_weights", serde_json::json!({})),
+            "plans.json, above its fold",
+        ),
         ("model.pt", file("state_dict", serde_json::json!({"config": {}})), "in a folder with labels.csv"),
-        ("net.pt", file("state_dict", serde_json::json!({})), "net.pt is a file of weights alone; a net.json"),
+        (
+            "net.pt",
+            file("state_dict", serde_json::json!({})),
+            "net.pt is a file of weights alone; a net.json",
+        ),
         ("net.onnx", b"x".to_vec(), "net.onnx is a file of weights alone; a net.json"),
         ("net.safetensors", b"x".to_vec(), "a net.json beside it"),
         ("text.pt", b"hello".to_vec(), "starts with `hello`"),

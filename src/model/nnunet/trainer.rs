@@ -90,8 +90,11 @@ mod tests {
         };
         let others = json!({"trainer_name": trainer, "init_args": {"configuration": "3d_fullres"}});
         let checkpoint = file_with(tensors, "network_weights", &others).into();
-        let files =
-            vec![file("plans.json"), file("dataset.json"), ("fold_0/checkpoint_final.pth".into(), checkpoint)];
+        let files = vec![
+            file("plans.json"),
+            file("dataset.json"),
+            ("fold_0/checkpoint_final.pth".into(), checkpoint),
+        ];
         Model::from_files(files, &ModelOptions::default()).unwrap_err()
     }
 
@@ -112,7 +115,10 @@ mod tests {
         }
         // Nobody knows the trainer, but its tensors.
         let error = refused("MyTrainer", &[("stem.weight", vec![1])]);
-        assert!(error.to_string().contains("trainer MyTrainer: its network is one that the plans don't"), "{error}");
+        assert!(
+            error.to_string().contains("trainer MyTrainer: its network is one that the plans don't"),
+            "{error}"
+        );
         // Weights of the plans' network that lack one are damaged.
         assert_eq!(refused("nnUNetTrainer", &usual).status(), 206);
     }

@@ -114,11 +114,16 @@ fn an_empty_list_is_named() {
     };
     argument("argmax", "true");
     argument("nearest_interp", "false");
-    for (transform, name) in [("Activationsd", "softmax"), ("Activationsd", "sigmoid"), ("AsDiscreted", "threshold")] {
+    for (transform, name) in
+        [("Activationsd", "softmax"), ("Activationsd", "sigmoid"), ("AsDiscreted", "threshold")]
+    {
         let end = format!(r#"{{"_target_": "{transform}", "keys": "pred", "{name}": []}}"#);
         let changed = CONFIG.replace(r#"{"_target_": "AsDiscreted", "keys": "pred", "argmax": true}"#, &end);
         let error = open(&[("x.safetensors", &weights(1.0)), ("x.json", changed.as_bytes())]).unwrap_err();
-        assert!(error.status() == 203 && error.to_string().contains(&format!("::{name}` is a list of 0")), "{error}");
+        assert!(
+            error.status() == 203 && error.to_string().contains(&format!("::{name}` is a list of 0")),
+            "{error}"
+        );
     }
 }
 
@@ -130,11 +135,18 @@ fn numbers_of_python_are_read_where_nothing_needs_them() {
     let model = open(&[("x.safetensors", file), ("x.json", unused.as_bytes())]).unwrap();
     assert_eq!(model.identity(), identity);
     let metadata = br#"{"name": "x", "loss": NaN}"#;
-    let bundle = [("configs/inference.json", usual), ("models/model.safetensors", file), ("configs/metadata.json", metadata)];
+    let bundle = [
+        ("configs/inference.json", usual),
+        ("models/model.safetensors", file),
+        ("configs/metadata.json", metadata),
+    ];
     assert_eq!(open(&bundle).unwrap().identity(), identity);
     // In the place of a number, or of one that has a default, it is an error.
     for needed in [CONFIG.replace("-57", "NaN"), CONFIG.replace("0.7", "NaN")] {
-        refused(&[("x.safetensors", file), ("x.json", needed.as_bytes())], "is text \"NaN\", expected a number");
+        refused(
+            &[("x.safetensors", file), ("x.json", needed.as_bytes())],
+            "is text \"NaN\", expected a number",
+        );
     }
 }
 
@@ -143,7 +155,10 @@ fn two_dimensional_networks_are_refused() {
     let flat = CONFIG.replace(r#""spatial_dims": 3"#, r#""spatial_dims": 2"#);
     let part = "UNet with spatial_dims 2 for tiles of [16, 16, 8]";
     refused(&[("x.safetensors", &weights(1.0)), ("x.json", flat.as_bytes())], part);
-    refused(&[("configs/inference.json", flat.as_bytes()), ("models/model.safetensors", &weights(1.0))], part);
+    refused(
+        &[("configs/inference.json", flat.as_bytes()), ("models/model.safetensors", &weights(1.0))],
+        part,
+    );
 }
 
 #[test]
@@ -151,7 +166,10 @@ fn what_is_in_the_place_of_a_bundles_weights_is_said() {
     let config = ("configs/inference.json", CONFIG.as_bytes());
     refused(&[config], "no models/model.pt, where its config says that the weights are");
     refused(&[config, ("models/model.ts", b"x")], "model.ts is a TorchScript archive");
-    refused(&[config, ("models/best.pt", b"x"), ("models/model.ts", b"x")], "there is best.pt, model.ts: name it");
+    refused(
+        &[config, ("models/best.pt", b"x"), ("models/model.ts", b"x")],
+        "there is best.pt, model.ts: name it",
+    );
     refused(&[config, ("large_files.yml", b"x")], "large_files.yml says where it is to be downloaded from");
 }
 
@@ -160,7 +178,10 @@ fn all_classes_that_overlap_become_labels() {
     let sigmoid = r#"{"_target_": "Activationsd", "keys": "pred", "sigmoid": true},
         {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5}"#;
     let config = CONFIG.replace(r#"{"_target_": "AsDiscreted", "keys": "pred", "argmax": true}"#, sigmoid);
-    let config = config.replace(r#"{"_target_": "Invertd", "keys": "pred", "transform": "@preprocessing", "nearest_interp": false},"#, "");
+    let config = config.replace(
+        r#"{"_target_": "Invertd", "keys": "pred", "transform": "@preprocessing", "nearest_interp": false},"#,
+        "",
+    );
     let labels: serde_json::Map<_, _> = (0..100).map(|n| (n.to_string(), format!("l{n}").into())).collect();
     let config = config.replace(r#"{"0": "background", "1": "spleen"}"#, &json!(labels).to_string());
     let model = open(&[("x.onnx", b""), ("x.json", config.as_bytes())]).unwrap();
@@ -169,8 +190,19 @@ fn all_classes_that_overlap_become_labels() {
 }
 
 /// Tensors of MONAI's UNet with two residual units a level, of these channels.
-fn unet(name: &str, (inputs, outputs): (usize, usize), channels: &[usize], tensors: &mut Vec<(String, Vec<usize>)>) {
-    fn conv(name: String, shape: [usize; 2], bias: usize, size: usize, tensors: &mut Vec<(String, Vec<usize>)>) {
+fn unet(
+    name: &str,
+    (inputs, outputs): (usize, usize),
+    channels: &[usize],
+    tensors: &mut Vec<(String, Vec<usize>)>,
+) {
+    fn conv(
+        name: String,
+        shape: [usize; 2],
+        bias: usize,
+        size: usize,
+        tensors: &mut Vec<(String, Vec<usize>)>,
+    ) {
         tensors.push((format!("{name}.weight"), [&shape[..], &[size; 3]].concat()));
         tensors.push((format!("{name}.bias"), vec![bias]));
     }
@@ -223,7 +255,10 @@ fn the_documented_description_opens() {
     assert_eq!(model.recipe().back, Back::Labels);
     // Another list than the preprocessing is no inverse of it.
     let other = config.replace("\"@preprocessing\"", "[\"@preprocessing::0\", \"@preprocessing::2\"]");
-    refused(&[("spleen.pt", &file), ("spleen.json", other.as_bytes())], "`@preprocessing`, the preprocessing as a whole");
+    refused(
+        &[("spleen.pt", &file), ("spleen.json", other.as_bytes())],
+        "`@preprocessing`, the preprocessing as a whole",
+    );
 }
 
 /// MONAI Label keeps a network's weights alone in a file.
