@@ -43,6 +43,8 @@ struct ModelOptions {
     std::string configuration{};
     /** VXS_FOREGROUND_CROP_*, for Auto3DSeg models. */
     std::int32_t foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
+    /** VXS_AUTO3DSEG_*, for Auto3DSeg models. */
+    std::int32_t auto3dseg_script = VXS_AUTO3DSEG_FROM_MODEL;
 };
 
 /** How to run a task. */
@@ -211,6 +213,7 @@ private:
     static vxs_model_options c_options(const ModelOptions &options) {
         auto raw = detail::filled(&vxs_model_options_init);
         raw.foreground_crop = options.foreground_crop;
+        raw.auto3dseg_script = options.auto3dseg_script;
         if (!options.folds.empty()) {
             raw.folds = options.folds.data();
             raw.fold_count = options.folds.size();

@@ -12,9 +12,6 @@ use zip::{CompressionMethod, ZipArchive};
 use super::limits;
 use crate::error::{Error, Result};
 
-/// How a file of torch before 1.6 starts: protocol 2, then the magic number as a LONG1.
-const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
-
 /// A zip archive. Of one written by `torch.save`, entries are addressed below its one root folder.
 pub(crate) struct Archive {
     name: String,
@@ -204,8 +201,10 @@ fn sniff(name: &str, head: &[u8]) -> Result<()> {
     let resave = "load it with a current torch and save it again with torch.save";
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         Ok(())
-    } else if head.starts_with(LEGACY_MAGIC) {
-        Err(Error::unsupported(format!("{name} has the legacy format of torch before 1.6; {resave}")))
+    } else if head.starts_with(b"version https://git-lfs.github.com/") {
+        let reason =
+            format!("{name} is a pointer of Git LFS and not the file itself; `git lfs pull` fetches it");
+        Err(Error::NotAModel { reason })
     } else if head.get(257..262) == Some(b"ustar") {
         Err(Error::unsupported(format!(
             "{name} is a tar archive, the format of torch before 0.1.10; {resave}"

@@ -1,6 +1,7 @@
 //! Tensors and values, by name, out of PyTorch checkpoints that nobody has to trust.
 //!
-//! A checkpoint is a zip archive with one pickle, `data.pkl`, and one entry for each storage. A pickle is a
+//! A checkpoint is a zip archive with one pickle, `data.pkl`, and one entry for each storage; before PyTorch 1.6 it was
+//! one file with both, one after another (`legacy`). A pickle is a
 //! program that may call any Python function; here it runs on a machine that knows data only. Names of
 //! classes and functions either have a fixed meaning (tensors, ordered dictionaries, NumPy numbers) or become
 //! opaque values, which fail where somebody needs them to be something else. So any checkpoint loads, and
@@ -11,7 +12,9 @@
 //! before memory is taken: [`Error::Refused`] is a limit exceeded, [`Error::Malformed`] is damage.
 
 mod archive;
+mod container;
 mod globals;
+mod legacy;
 mod limits;
 mod pickle;
 mod safetensors;
@@ -25,13 +28,15 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 pub(crate) use archive::Archive;
+use container::Container;
+use legacy::Legacy;
 pub use safetensors::SafeTensors;
 pub use tensor::{DType, Tensor};
 pub use value::Value;
 
 /// An open checkpoint.
 pub struct Checkpoint {
-    archive: Archive,
+    archive: Container,
     arena: value::Arena,
     root: value::Id,
     big_endian: bool,
@@ -40,12 +45,22 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Opens a file: reads its directory and its pickle.
     pub fn open(path: &Path) -> Result<Self> {
-        Archive::open(path).and_then(Self::new)
+        match Legacy::open(path)? {
+            Some(opened) => Ok(Self::legacy(opened)),
+            None => Archive::open(path).and_then(Self::new),
+        }
     }
 
     /// Opens a file that is in memory; `name` stands for it in error texts.
     pub fn from_bytes(name: &str, bytes: Arc<[u8]>) -> Result<Self> {
-        Archive::from_bytes(name, bytes).and_then(Self::new)
+        match Legacy::from_bytes(name, &bytes)? {
+            Some(opened) => Ok(Self::legacy(opened)),
+            None => Archive::from_bytes(name, bytes).and_then(Self::new),
+        }
+    }
+
+    fn legacy((file, arena, root): legacy::Opened) -> Self {
+        Self { archive: Container::Legacy(file), arena, root, big_endian: false }
     }
 
     fn new(archive: Archive) -> Result<Self> {
@@ -60,7 +75,7 @@ impl Checkpoint {
         };
         let pickle = archive.read("data.pkl", limits::PICKLE_BYTES)?;
         let (arena, root) = pickle::load(&archive.label("data.pkl"), &pickle)?;
-        Ok(Self { archive, arena, root, big_endian })
+        Ok(Self { archive: Container::Zip(archive), arena, root, big_endian })
     }
 
     /// The file's name for error texts.

@@ -8,6 +8,11 @@ use crate::error::{Error, Result};
 
 /// Unpickles `bytes`; `label` names them in errors.
 pub(super) fn load(label: &str, bytes: &[u8]) -> Result<(Arena, Id)> {
+    load_first(label, bytes).map(|(arena, root, _)| (arena, root))
+}
+
+/// Unpickles what `bytes` start with, and says how many of them that took.
+pub(super) fn load_first(label: &str, bytes: &[u8]) -> Result<(Arena, Id, usize)> {
     let mut machine = Machine {
         bytes,
         at: 0,
@@ -21,7 +26,7 @@ pub(super) fn load(label: &str, bytes: &[u8]) -> Result<(Arena, Id)> {
         let start = machine.at;
         match machine.step() {
             Ok(None) => {}
-            Ok(Some(root)) => return Ok((machine.arena, root)),
+            Ok(Some(root)) => return Ok((machine.arena, root, machine.at)),
             Err(fault) => {
                 let opcode =
                     bytes.get(start).map_or(String::new(), |opcode| format!(", opcode 0x{opcode:02x}"));

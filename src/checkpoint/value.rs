@@ -260,8 +260,8 @@ impl<'a> Value<'a> {
         self.arena.sequence(self.id).unwrap_or_default().iter().map(move |id| self.at(*id))
     }
 
-    /// Numbers, texts, lists and dictionaries as JSON, as configurations are made of; numbers that aren't finite
-    /// become null.
+    /// Numbers, texts, lists and dictionaries as JSON, as configurations are made of. Numbers that aren't finite, and
+    /// members of dictionaries that aren't plain, become texts that say so: what they would have been isn't guessed.
     ///
     /// # Errors
     /// [`crate::Error::Malformed`] for anything else, too much of it, or a nesting that is too deep.
@@ -292,7 +292,9 @@ impl<'a> Value<'a> {
             return Ok(value.into());
         }
         if let Some(value) = self.as_float() {
-            return Ok(serde_json::Number::from_f64(value).map_or(Json::Null, Json::Number));
+            return Ok(
+                serde_json::Number::from_f64(value).map_or_else(|| value.to_string().into(), Json::Number)
+            );
         }
         if let Some(text) = self.as_str() {
             return if text.len() > limits::KEY_BYTES { wrong("a long text") } else { Ok(text.into()) };
@@ -307,8 +309,8 @@ impl<'a> Value<'a> {
                     return wrong(&format!("a key that is {}", key.describe()));
                 };
                 // Training may leave anything in a configuration; only what is asked for must be plain.
-                let value = value.json(file, depth - 1, left).unwrap_or(Json::Null);
-                map.insert(key.to_owned(), value);
+                let plain = value.json(file, depth - 1, left);
+                map.insert(key.to_owned(), plain.unwrap_or_else(|_| value.describe().into()));
             }
             return Ok(Json::Object(map));
         }

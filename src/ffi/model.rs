@@ -11,7 +11,7 @@ use super::error::{c_string, vxs_error, vxs_status};
 use super::nifti::{self, vxs_reader};
 use crate::error::{Error, Result};
 use crate::labels::Term;
-use crate::model::{Fold, ForegroundCrop, Model, ModelOptions};
+use crate::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
 use crate::task::AnyModel;
 
 /// In `vxs_model_options.folds`: the folder `fold_all`.
@@ -23,6 +23,16 @@ pub const VXS_FOLD_ALL: u32 = u32::MAX;
 pub const VXS_FOREGROUND_CROP_AS_PUBLISHED: i32 = 0;
 /// Turn the foreground's box with the image.
 pub const VXS_FOREGROUND_CROP_CORRECTED: i32 = 1;
+
+/// Auto3DSeg models: BraTS' way for a network of four images and three regions that overlap, else the general one.
+pub const VXS_AUTO3DSEG_FROM_MODEL: i32 = 0;
+/// The general way of SlicerMONAIAuto3DSeg's script: each image is normalised as it comes.
+pub const VXS_AUTO3DSEG_GENERAL: i32 = 1;
+/// The script's way for paths with "brats": images are normalised when they have the network's spacing, and regions
+/// become BraTS' labels.
+pub const VXS_AUTO3DSEG_BRATS: i32 = 2;
+/// The script's way for paths with "whole-head": the two largest components of each label are kept.
+pub const VXS_AUTO3DSEG_WHOLE_HEAD: i32 = 3;
 
 /// What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes.
 pub type vxs_term_role = i32;
@@ -75,11 +85,16 @@ pub struct vxs_model_options {
     /// the name's end ("3d_fullres"). Of a bundle: its config file ("inference_segresnet.yaml"). NULL (default):
     /// the only one, and a bundle's `inference`.
     pub configuration: *const c_char,
+    /// For Auto3DSeg models: `VXS_AUTO3DSEG_FROM_MODEL` by default. The published script tells models apart by words in
+    /// their path, which isn't looked at here.
+    pub auto3dseg_script: i32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
 unsafe impl Growable for vxs_model_options {
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = std::mem::offset_of!(Self, auto3dseg_script);
 
     fn defaults() -> Self {
         let struct_size = size_of::<Self>() as u32;
@@ -90,6 +105,8 @@ unsafe impl Growable for vxs_model_options {
             fold_count: 0,
             checkpoint: null(),
             configuration: null(),
+            auto3dseg_script: VXS_AUTO3DSEG_FROM_MODEL,
+            reserved: 0,
         }
     }
 }
@@ -196,6 +213,18 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
                 return Err(Error::argument("options.foreground_crop", other, expected));
             }
         };
+        let auto3dseg_script = match options.auto3dseg_script {
+            VXS_AUTO3DSEG_FROM_MODEL => Auto3dsegScript::FromModel,
+            VXS_AUTO3DSEG_GENERAL => Auto3dsegScript::General,
+            VXS_AUTO3DSEG_BRATS => Auto3dsegScript::Brats,
+            VXS_AUTO3DSEG_WHOLE_HEAD => Auto3dsegScript::WholeHead,
+            other => {
+                return Err(Error::argument("options.auto3dseg_script", other, "one of VXS_AUTO3DSEG_*"));
+            }
+        };
+        if options.reserved != 0 {
+            return Err(Error::argument("options.reserved", options.reserved, "0"));
+        }
         let fold = |&fold: &u32| if fold == VXS_FOLD_ALL { Fold::All } else { Fold::Number(fold) };
         let folds = if options.folds.is_null() {
             None
@@ -203,7 +232,7 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
             let folds = array(options.folds, options.fold_count, "options.folds")?;
             Some(folds.iter().map(fold).collect())
         };
-        let mut filled = ModelOptions { folds, foreground_crop, ..ModelOptions::default() };
+        let mut filled = ModelOptions { folds, foreground_crop, auto3dseg_script, ..ModelOptions::default() };
         if !options.checkpoint.is_null() {
             filled.checkpoint = text(options.checkpoint, "options.checkpoint")?.into();
         }

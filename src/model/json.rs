@@ -18,7 +18,45 @@ pub(super) fn parse(files: &Files, name: &str) -> Result<Value> {
     let Some(bytes) = files.read(name)? else {
         return Err(Error::NotAModel { reason: format!("{} has no {name}", files.title()) });
     };
-    serde_json::from_slice(&bytes).map_err(|error| Error::malformed(name, error.to_string()))
+    from_slice(name, &bytes)
+}
+
+/// Parses JSON as Python reads and writes it, with the numbers that JSON doesn't have: `NaN`, `Infinity` and
+/// `-Infinity` become texts, which are wrong wherever a number is needed, and go unnoticed where nothing is.
+pub(super) fn from_slice(name: &str, bytes: &[u8]) -> Result<Value> {
+    let parsed = serde_json::from_slice(bytes);
+    // Nearly all files have none.
+    let parsed = parsed.or_else(|error| match quoted(bytes) {
+        Some(bytes) => serde_json::from_slice(&bytes),
+        None => Err(error),
+    });
+    parsed.map_err(|error| Error::malformed(name, error.to_string()))
+}
+
+/// The file with its numbers that aren't finite as texts; `None` where it has none.
+fn quoted(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let (mut copied, mut at, mut within_text) = (0, 0, false);
+    while let Some(&byte) = bytes.get(at) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let word = [&b"NaN"[..], b"Infinity", b"-Infinity"].into_iter().find(|word| rest.starts_with(word));
+        match (byte, word) {
+            (b'"', _) => within_text = !within_text,
+            // What is escaped doesn't end the text.
+            (b'\\', _) if within_text => at += 1,
+            (_, Some(word)) if !within_text => {
+                out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
+                out.extend([&b"\""[..], word, b"\""].concat());
+                at += word.len();
+                copied = at;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+    (copied > 0).then_some(out)
 }
 
 /// The start of a text that may be too long to quote.
@@ -29,6 +67,19 @@ pub(super) fn shorten(text: &str) -> String {
     }
     let cut = (0..=LONGEST).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
     format!("{}…", &text[..cut])
+}
+
+/// What Python's `int` makes of a text: digits with a sign, single underscores between them, and space around.
+pub(super) fn python_int(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let groups = || digits.split('_');
+    let right = groups().all(|group| !group.is_empty() && group.bytes().all(|digit| digit.is_ascii_digit()));
+    let value: i64 = right.then(|| groups().collect::<String>())?.parse().ok()?;
+    Some(if negative { -value } else { value })
 }
 
 impl<'a> Json<'a> {
@@ -104,6 +155,20 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// A whole number as Python's `int` takes it: a number, or a text with one. Not true and false, which it takes
+    /// too, nor numbers with a fraction, which it cuts off.
+    pub(super) fn integer(&self) -> Result<i64> {
+        let value = match self.value {
+            Value::Number(number) => {
+                let whole = |number: &f64| number.fract() == 0.0 && number.abs() <= (1_i64 << 53) as f64;
+                number.as_i64().or_else(|| number.as_f64().filter(whole).map(|number| number as i64))
+            }
+            Value::String(text) => python_int(text),
+            _ => None,
+        };
+        value.ok_or_else(|| self.wrong("a whole number"))
+    }
+
     /// One value for each of the three axes; `fill` stands for axis 0 of two-dimensional configurations.
     pub(super) fn axes<T: Copy>(&self, fill: T, read: impl Fn(&Json<'a>) -> Result<T>) -> Result<[T; 3]> {
         if !self.is_list() {
@@ -113,6 +178,51 @@ impl<'a> Json<'a> {
             [a, b, c] => Ok([a, b, c]),
             [b, c] => Ok([fill, b, c]),
             _ => Err(self.wrong("two or three values")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_of_python_that_json_lacks_are_texts() {
+        let read = |text: &str| from_slice("x.json", text.as_bytes());
+        let value =
+            read(r#"{"a": NaN, "b": [1, -Infinity, Infinity], "NaN": "Infinity, \\\"NaN \\"}"#).unwrap();
+        let expected = json!({"a": "NaN", "b": [1, "-Infinity", "Infinity"], "NaN": "Infinity, \\\"NaN \\"});
+        assert_eq!(value, expected);
+        let json = Json::new("x.json", &value);
+        let error = json.get("a").unwrap().number().unwrap_err().to_string();
+        assert_eq!(error, "malformed x.json: `a` is \"NaN\", expected a number");
+        for wrong in
+            ["{\"a\": nan}", "{\"a\": NaNN}", "{\"a\": -NaN}", "{\"a\": \"NaN}", "[Infinity", "{\"a\": \"\\"]
+        {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_those_of_pythons_int() {
+        let read = |value: Value| Json::new("x.json", &value).integer().ok();
+        for (value, expected) in [
+            (json!(3), 3),
+            (json!(3.0), 3),
+            (json!(-0.0), 0),
+            (json!("1"), 1),
+            (json!(" +2\n"), 2),
+            (json!("-07"), -7),
+            (json!("1_000"), 1000),
+        ] {
+            assert_eq!(read(value.clone()), Some(expected), "{value}");
+        }
+        let nonsense = ["", "1.0", "one", "0x1", "1__0", "_1", "1_", "+-1", "1 2", "NaN"];
+        let others = [json!(true), json!(1.5), json!(null), json!([1]), json!({}), json!(1e300)];
+        for value in nonsense.map(Value::from).into_iter().chain(others) {
+            assert_eq!(read(value.clone()), None, "{value}");
         }
     }
 }

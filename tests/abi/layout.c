@@ -122,6 +122,8 @@
     F(vxs_model_options, fold_count)                                                                         \
     F(vxs_model_options, checkpoint)                                                                         \
     F(vxs_model_options, configuration)                                                                      \
+    F(vxs_model_options, auto3dseg_script)                                                                   \
+    F(vxs_model_options, reserved)                                                                           \
     S(vxs_plan_options)                                                                                      \
     F(vxs_plan_options, struct_size)                                                                         \
     F(vxs_plan_options, device)                                                                              \

@@ -23,10 +23,14 @@ namespace Voxseg
         /// <summary>For Auto3DSeg models.</summary>
         public ForegroundCrop ForegroundCrop { get; set; } = ForegroundCrop.AsPublished;
 
+        /// <summary>For Auto3DSeg models.</summary>
+        public Auto3dsegScript Auto3dsegScript { get; set; } = Auto3dsegScript.FromModel;
+
         internal unsafe void Fill(vxs_model_options* raw, NativeCall call)
         {
             VoxsegException.Check(NativeMethods.vxs_model_options_init(raw, (ulong)sizeof(vxs_model_options)));
             raw->foreground_crop = (int)ForegroundCrop;
+            raw->auto3dseg_script = (int)Auto3dsegScript;
             if (Folds != null && Folds.Count > 0)
             {
                 var folds = new List<uint>(Folds).ToArray();

@@ -22,22 +22,29 @@ pub(in crate::model) struct Listed {
 enum Content {
     Memory(Arc<[u8]>),
     /// The archive's entry of this name.
-    Entry,
+    Entry(String),
+}
+
+/// A file's name as names are compared here. Tools for Windows separate folders by `\`, against zip's own rule.
+fn plain(name: &str) -> String {
+    let name = name.replace('\\', "/");
+    name.strip_prefix("./").map_or_else(|| name.clone(), str::to_owned)
 }
 
 impl Listed {
     pub(super) fn memory(files: Vec<(String, Arc<[u8]>)>) -> Self {
         let title = format!("{} files in memory", files.len());
         // The first of equal names counts.
-        let files = files.into_iter().rev().map(|(name, bytes)| (name, Content::Memory(bytes))).collect();
+        let files =
+            files.into_iter().rev().map(|(name, bytes)| (plain(&name), Content::Memory(bytes))).collect();
         Listed { title, files, archive: None }
     }
 
     /// A zip archive; its number of entries, their compression and its directory are bounded as a checkpoint's.
     pub(super) fn zip(path: &Path) -> Result<Self> {
         let archive = Archive::open_any(path, LARGEST_ENTRY)?;
-        let names = archive.names().into_iter().filter(|name| !name.ends_with('/'));
-        let files = names.map(|name| (name, Content::Entry)).collect();
+        let entries = archive.names().into_iter().map(|name| (plain(&name), Content::Entry(name)));
+        let files = entries.filter(|(name, _)| !name.ends_with('/')).collect();
         Ok(Listed { title: path.display().to_string(), files, archive: Some(archive) })
     }
 
@@ -59,7 +66,7 @@ impl Listed {
     pub(super) fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         match (self.files.get(name), &self.archive) {
             (Some(Content::Memory(bytes)), _) => Ok(Some(bytes.to_vec())),
-            (Some(Content::Entry), Some(archive)) => archive.read(name, limit).map(Some),
+            (Some(Content::Entry(entry)), Some(archive)) => archive.read(entry, limit).map(Some),
             _ => Ok(None),
         }
     }
@@ -68,7 +75,7 @@ impl Listed {
     pub(super) fn bytes(&self, name: &str) -> Result<Arc<[u8]>> {
         match (self.files.get(name), &self.archive) {
             (Some(Content::Memory(bytes)), _) => Ok(bytes.clone()),
-            (Some(Content::Entry), Some(archive)) => Ok(archive.read(name, LARGEST_ENTRY)?.into()),
+            (Some(Content::Entry(entry)), Some(archive)) => Ok(archive.read(entry, LARGEST_ENTRY)?.into()),
             _ => Err(Error::NotAModel { reason: format!("{name} is not among the files") }),
         }
     }
@@ -76,8 +83,8 @@ impl Listed {
     pub(super) fn checkpoint(&self, name: &str) -> Result<Checkpoint> {
         match (self.files.get(name), &self.archive) {
             (Some(Content::Memory(bytes)), _) => Checkpoint::from_bytes(name, bytes.clone()),
-            (Some(Content::Entry), Some(archive)) => {
-                let bytes = archive.read(name, LARGEST_ENTRY)?;
+            (Some(Content::Entry(entry)), Some(archive)) => {
+                let bytes = archive.read(entry, LARGEST_ENTRY)?;
                 Checkpoint::from_bytes(&archive.label(name), bytes.into())
             }
             _ => Err(Error::NotAModel { reason: format!("{name} is not among the files") }),

@@ -167,8 +167,7 @@ impl Task {
     /// # Errors
     /// [`Error::Malformed`], which names the entry.
     pub fn from_json(json: &[u8], file: &str) -> Result<Self> {
-        let value =
-            serde_json::from_slice(json).map_err(|error| Error::malformed(file, error.to_string()))?;
+        let value = super::json::from_slice(file, json)?;
         read::task(None, &super::json::Json::new(file, &value), &|name| catalogue::find(name))
     }
 

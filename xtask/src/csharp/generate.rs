@@ -22,6 +22,7 @@ const ENUMERATIONS: [(&str, &str, &str); 20] = [
     ("VXS_MEMORY_STEP_", "MemoryStep", "What the memory of a device wasn't enough for."),
     ("VXS_RESAMPLING_", "Resampling", "How a task brings the volume to its networks' grid."),
     ("VXS_FOREGROUND_CROP_", "ForegroundCrop", "How Auto3DSeg models find the foreground."),
+    ("VXS_AUTO3DSEG_", "Auto3dsegScript", "Which way of the published script Auto3DSeg models go."),
     ("VXS_STAGE_", "Stage", "What a run is at."),
     ("VXS_MAP_", "MapKind", "What a map tells of each voxel."),
     ("VXS_MATCH_", "LabelMatch", "How labels of two models are matched."),

@@ -41,15 +41,17 @@ class Model(Handle):
         folds: Sequence[int] | str | None = None,
         checkpoint: str | None = None,
         configuration: str | None = None,
+        auto3dseg: str | None = None,
     ) -> Model:
         """Opens a model's folder or archive. Nothing in its files is ever executed.
 
         `folds` are the trained folds to average, by number, or "all" for the folder fold_all; None takes every
         numbered fold that is there. `checkpoint` is the weights' file name in each of them. `configuration` chooses
-        among several models in one place, such as "3d_fullres".
+        among several models in one place, such as "3d_fullres". `auto3dseg` is the way of the published script that an
+        Auto3DSeg model goes: "general", "brats" or "whole-head"; None tells it by the network.
         """
         encoded = utf8(path, "path")
-        options = _options(folds, checkpoint, configuration)
+        options = _options(folds, checkpoint, configuration, auto3dseg)
         return cls(_made(lambda place: call(lib.vxs_model_open, encoded, options, place)))
 
     @classmethod
@@ -60,13 +62,14 @@ class Model(Handle):
         folds: Sequence[int] | str | None = None,
         checkpoint: str | None = None,
         configuration: str | None = None,
+        auto3dseg: str | None = None,
     ) -> Model:
         """As `Model.open`, for files in memory: contents (bytes or another buffer) by path in the model's folder."""
         names = [ffi.new("char[]", utf8(name, "file name")) for name in files]
         contents = [ffi.from_buffer(content) for content in files.values()]
         raw = ffi.new("vxs_model_file[]", [(n, c, len(c)) for n, c in zip(names, contents)])
         keep(raw, (names, contents))
-        options = _options(folds, checkpoint, configuration)
+        options = _options(folds, checkpoint, configuration, auto3dseg)
         return cls(_made(lambda place: call(lib.vxs_model_open_memory, raw, len(names), options, place)))
 
     @classmethod
@@ -184,8 +187,21 @@ def _made(make: Any) -> Any:
     return place[0]
 
 
-def _options(folds: Sequence[int] | str | None, checkpoint: str | None, configuration: str | None) -> Any:
+_AUTO3DSEG = {
+    "general": lib.VXS_AUTO3DSEG_GENERAL,
+    "brats": lib.VXS_AUTO3DSEG_BRATS,
+    "whole-head": lib.VXS_AUTO3DSEG_WHOLE_HEAD,
+}
+
+
+def _options(
+    folds: Sequence[int] | str | None, checkpoint: str | None, configuration: str | None, auto3dseg: str | None
+) -> Any:
     raw = initialised("vxs_model_options")
+    if auto3dseg is not None:
+        if auto3dseg not in _AUTO3DSEG:
+            raise ValueError(f"auto3dseg is {auto3dseg!r}, expected one of {', '.join(_AUTO3DSEG)}")
+        raw.auto3dseg_script = _AUTO3DSEG[auto3dseg]
     if folds is not None:
         if isinstance(folds, str) and folds != "all":
             raise ValueError(f"folds is {folds!r}, expected numbers or 'all'")

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Raw};
 
 use crate::error::{Error, Result};
-use crate::model::files::Files;
-use crate::model::json::shorten;
+use crate::model::files::{Files, inside};
+use crate::model::json::{self, shorten};
 use resolve::Resolver;
 
 pub(super) use value::{Component, Value};
@@ -117,7 +117,7 @@ pub(super) fn parse(files: &Files, name: &str) -> Result<Raw> {
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     if name.to_ascii_lowercase().ends_with(".json") {
-        return serde_json::from_slice(bytes).map_err(|error| Error::malformed(name, error.to_string()));
+        return json::from_slice(name, bytes);
     }
     let text = std::str::from_utf8(bytes).map_err(|error| Error::malformed(name, error.to_string()))?;
     yaml::parse(text).map_err(|reason| Error::malformed(name, reason))
@@ -178,13 +178,6 @@ fn macro_files(raw: &Raw, names: &mut Vec<String>) {
         Raw::Object(members) => members.values().for_each(|member| macro_files(member, names)),
         _ => {}
     }
-}
-
-/// A path as the bundle's files are called; none for one that leads elsewhere.
-pub(super) fn inside(path: &str) -> Option<String> {
-    let elsewhere = path.starts_with('/') || path.contains(['\\', ':', '\0']);
-    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    (!elsewhere && !parts.is_empty() && !parts.contains(&"..")).then(|| parts.join("/"))
 }
 
 fn objects(raw: &Raw, keys: &mut Vec<String>, class: &str, limit: usize, ids: &mut Vec<String>) {

@@ -64,7 +64,7 @@ fn sizes_and_depths_of_files_are_bounded() {
     refused("a.json", &"[".repeat(100_000), "recursion limit");
     refused("a.yaml", &"[".repeat(100_000), "");
     refused("a.yaml", &"? ".repeat(100_000), "");
-    refused("a.json", "{\"a\": NaN}", "expected value");
+    refused("a.json", "{\"a\": nan}", "expected ident");
     refused("a.yaml", "\u{0}", "");
     let deep = format!("{{\"{}\": 1}}", vec!["a"; 70].join("::"));
     refused("a.json", &deep, "70 parts");
