@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::task::TaskResampling;
 use crate::preprocess::crop::Box3;
 use crate::preprocess::resample::{corners, smooth_labels};
-use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
+use crate::volume::{AxisMap, DType, Geometry, LOWEST, Layout, Volume};
 
 /// An image along the patient's axes: x to the right, y to the front, z to the head.
 pub(super) struct Image<'a> {
@@ -98,7 +98,11 @@ impl<'a> Image<'a> {
                 Some(DType::I16) => {
                     (DType::I16, linear(&seen, grid.shape, threads, |v| (v as i16).to_ne_bytes()))
                 }
-                _ => (DType::I32, linear(&seen, grid.shape, threads, |v| (v as i32).to_ne_bytes())),
+                _ => {
+                    // A part is rounded before it is interpolated, all else after.
+                    let read = if part.is_none() { seen.clone().without_lowest() } else { seen.clone() };
+                    (DType::I32, linear(&read, grid.shape, threads, |v| rounded(v).to_ne_bytes()))
+                }
             }),
         };
         let made = made.map(|(dtype, bytes)| Made { grid, dtype, bytes });
@@ -162,5 +166,10 @@ fn cubic(volume: &Volume, to: [usize; 3], threads: usize) -> Vec<u8> {
     volume.read(0, &axes, [0; 3], from, &mut values, threads);
     let image = ArrayView3::from_shape(from, &values).unwrap_or_else(|_| unreachable!("made for this shape"));
     let resampled = corners::cubic(image, reversed(to), threads);
-    resampled.iter().flat_map(|value| (value.trunc() as i32).to_ne_bytes()).collect()
+    resampled.iter().flat_map(|&value| rounded(value).to_ne_bytes()).collect()
+}
+
+/// Towards zero, as NumPy does it on x86-64: what no 32-bit integer holds, NaN too, becomes the lowest.
+fn rounded(value: f64) -> i32 {
+    if value > f64::from(i32::MIN) - 1.0 && value < f64::from(i32::MAX) + 1.0 { value as i32 } else { LOWEST }
 }
