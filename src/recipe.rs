@@ -354,7 +354,9 @@ impl Recipe {
                 _ => None,
             });
             let mut rules = self.steps.iter().filter_map(|step| match step {
-                Step::Intensity { channel: only, rule } => only.is_none_or(|only| only == channel).then_some(rule),
+                Step::Intensity { channel: only, rule } => {
+                    only.is_none_or(|only| only == channel).then_some(rule)
+                }
                 _ => None,
             });
             match (normalized, rules.next(), rules.next()) {

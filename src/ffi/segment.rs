@@ -354,9 +354,12 @@ pub unsafe extern "C" fn vxs_segment(
                 MemoryStep::HostBlends => VXS_MEMORY_STEP_HOST_BLENDS,
             },
             non_finite_voxels: found.non_finite.map_or(0, |voxels| voxels.count),
-            first_non_finite: found.non_finite.map_or([0; 4], |NonFiniteVoxels { channel, voxel, .. }| {
-                [channel, voxel[0], voxel[1], voxel[2]].map(|index| index as u64)
-            }),
+            first_non_finite: found.non_finite.map_or(
+                [0; 4],
+                |NonFiniteVoxels { channel, voxel, .. }| {
+                    [channel, voxel[0], voxel[1], voxel[2]].map(|index| index as u64)
+                },
+            ),
             warnings: found.warnings.iter().map(bit).fold(0, |bits, bit| bits | bit),
             ..vxs_run_report::defaults()
         };

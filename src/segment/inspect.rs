@@ -115,10 +115,17 @@ mod tests {
     fn refused_before_anything_is_computed() {
         let (result, labels, runs) = segment(&values(), &mut Run::default());
         let error = result.unwrap_err();
-        assert!(matches!(error, Error::VoxelsNotFinite { count: 2, channel: 0, voxel: [4, 2, 1] }), "{error}");
+        assert!(
+            matches!(error, Error::VoxelsNotFinite { count: 2, channel: 0, voxel: [4, 2, 1] }),
+            "{error}"
+        );
         assert_eq!((error.status(), runs), (107, 0));
         assert!(labels.iter().all(|&label| label == CANARY));
-        assert!(error.to_string().contains("2 voxels are NaN or infinite, the first in channel 0 at voxel [4, 2, 1]"));
+        assert!(
+            error
+                .to_string()
+                .contains("2 voxels are NaN or infinite, the first in channel 0 at voxel [4, 2, 1]")
+        );
         let details = error.details();
         assert!(details.contains(&("found", "2".into())) && details.contains(&("voxel", "4 2 1".into())));
     }
@@ -131,8 +138,10 @@ mod tests {
             let voxels = NonFiniteVoxels { count: 2, channel: 0, voxel: [4, 2, 1] };
             assert_eq!(report.non_finite, Some(voxels));
             assert_eq!(report.warnings, [Warning::NonFiniteReplaced { voxels, substitute }]);
-            let replaced: Vec<f32> =
-                values().into_iter().map(|value| if value.is_finite() { value } else { substitute }).collect();
+            let replaced: Vec<f32> = values()
+                .into_iter()
+                .map(|value| if value.is_finite() { value } else { substitute })
+                .collect();
             let (plain, expected, _) = segment(&replaced, &mut Run::default());
             assert_eq!((labels, plain.unwrap().non_finite), (expected, None));
         }

@@ -70,19 +70,18 @@ pub(super) fn unusual(volume: &Volume, channel: usize, expected: IntensityRange)
     let is_ct = expected.lower < 0.0;
     let filling = if is_ct { values.partition_point(|&value| value < FILLING) } else { 0 };
     let inside = if filling == values.len() { &values[..] } else { &values[filling..] };
-    let span = highest - inside[0];
-    let least = (expected.upper - expected.lower) * LEAST_SHARE;
-    if span < if is_ct { least.max(LEAST_SPAN) } else { least } {
-        return unusual(UnusualKind::Narrow, inside);
-    }
     if is_ct && quantile(inside, 0.005) >= AIR && quantile(inside, 0.99) >= TISSUE {
         return unusual(UnusualKind::NoIntercept, inside);
     }
+    if quantile(&values, 0.995) < expected.lower || quantile(inside, 0.005) > expected.upper {
+        return unusual(UnusualKind::Outside, &values);
+    }
+    let least = (expected.upper - expected.lower) * LEAST_SHARE;
+    if highest - inside[0] < if is_ct { least.max(LEAST_SPAN) } else { least } {
+        return unusual(UnusualKind::Narrow, inside);
+    }
     if is_ct && quantile(inside, 0.005) >= 0.0 {
         return unusual(UnusualKind::NoneNegative, inside);
-    }
-    if quantile(inside, 0.995) < expected.lower || quantile(inside, 0.005) > expected.upper {
-        return unusual(UnusualKind::Outside, inside);
     }
     None
 }
@@ -148,7 +147,10 @@ impl fmt::Display for Unusual {
                 write!(formatter, "none is below 0, they look scaled or shifted, the model needs {units}")
             }
             UnusualKind::NoIntercept => {
-                write!(formatter, "they look like Hounsfield units without the intercept, which is -1024 as a rule")
+                write!(
+                    formatter,
+                    "they look like Hounsfield units without the intercept, which is -1024 as a rule"
+                )
             }
             UnusualKind::Outside => write!(formatter, "they look shifted or scaled, the model needs {units}"),
         }
@@ -243,7 +245,9 @@ mod tests {
         for (name, image, expected) in cases() {
             assert_eq!(image.unusual(expected), None, "{name}");
             // Liver, spleen and a vessel model; the whole body.
-            for expected in [window(-17.0, 201.0), window(-57.0, 164.0), window(5.0, 420.0), window(-1024.0, 3071.0)] {
+            for expected in
+                [window(-17.0, 201.0), window(-57.0, 164.0), window(5.0, 420.0), window(-1024.0, 3071.0)]
+            {
                 assert_eq!(image.unusual(expected), None, "{name} {expected:?}");
             }
             // What scanners don't see, and a mask.
@@ -313,7 +317,10 @@ mod tests {
     #[test]
     fn flat_and_sparse_volumes() {
         let expected = IntensityRange { lower: -992.0, upper: 730.0 };
-        let flat = Image { shape: [700, 700, 3], values: (0..1_470_000).map(|n| (n % 1500) as f32 - 1000.0).collect() };
+        let flat = Image {
+            shape: [700, 700, 3],
+            values: (0..1_470_000).map(|n| (n % 1500) as f32 - 1000.0).collect(),
+        };
         assert_eq!(flat.unusual(expected), None);
         // One voxel that isn't looked at.
         let mut sparse = Image { shape: [99, 99, 99], values: vec![-1000.0; 99 * 99 * 99] };

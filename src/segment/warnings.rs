@@ -32,7 +32,8 @@ impl fmt::Display for Warning {
         match self {
             Warning::NonFiniteReplaced { voxels, substitute } => {
                 let NonFiniteVoxels { count, channel, voxel } = voxels;
-                let (are, taken) = if *count == 1 { ("voxel is", "it is") } else { ("voxels are", "they are") };
+                let (are, taken) =
+                    if *count == 1 { ("voxel is", "it is") } else { ("voxels are", "they are") };
                 write!(
                     formatter,
                     "{count} {are} NaN or infinite, the first in channel {channel} at voxel {voxel:?}; {taken} read as \

@@ -161,7 +161,8 @@ mod tests {
                 for threads in [1, 2, 5] {
                     let found = volume(DType::F32, layout, vec![&channel]).non_finite(threads);
                     assert_eq!(found, Some(NonFiniteVoxels { count: 3, channel: 0, voxel: [0, 2, 1] }));
-                    let found = volume(DType::F32, layout, vec![&clean, &channel, &channel]).non_finite(threads);
+                    let found =
+                        volume(DType::F32, layout, vec![&clean, &channel, &channel]).non_finite(threads);
                     assert_eq!(found, Some(NonFiniteVoxels { count: 6, channel: 1, voxel: [0, 2, 1] }));
                     assert_eq!(volume(DType::F32, layout, vec![&clean; 3]).non_finite(threads), None);
                 }
