@@ -109,8 +109,8 @@ pub unsafe extern "C" fn vxs_error_message(error: *const vxs_error) -> *const c_
 }
 
 /// One detail of the error: keys are "argument", "found", "expected", "file", "tensor", "path", "reason",
-/// "needed", "budget", "channel" and "voxel", each present where it applies. UTF-8, lives as long as the error; NULL when absent.
-/// Any thread.
+/// "needed", "budget", "channel" and "voxel", each present where it applies. UTF-8, lives as long as the
+/// error; NULL when absent. Any thread.
 ///
 /// # Safety
 /// `error` is NULL or was returned by this library and not freed; `key` is NULL or a NUL-terminated string.
