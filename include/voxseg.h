@@ -129,6 +129,11 @@
 #define VXS_VOLUME_MISMATCH 106
 
 /**
+ * Voxels are NaN or infinite. Nothing was computed.
+ */
+#define VXS_VOXELS_NOT_FINITE 107
+
+/**
  * A file of the model couldn't be read.
  */
 #define VXS_CANNOT_READ 201
@@ -499,6 +504,34 @@
  * The host cut and blended tiles, since the device had no room for that beside the network.
  */
 #define VXS_MEMORY_STEP_HOST_BLENDS 2
+
+/**
+ * Voxels that are NaN or infinite are an error, `VXS_VOXELS_NOT_FINITE`, before anything is computed.
+ */
+#define VXS_NON_FINITE_ERROR 0
+
+/**
+ * They are read as 0, as ITK reads such files, and so nnU-Net's readers that use SimpleITK.
+ */
+#define VXS_NON_FINITE_ZERO 1
+
+/**
+ * They are read as the lowest 32-bit integer, -2147483648, which every clipping of intensities brings to its lower bound:
+ * air, for a CT model. A task that resamples the whole volume lets them take part and gives the lowest integer to all that
+ * they touch, as TotalSegmentator 2.18 does with NumPy on x86-64.
+ */
+#define VXS_NON_FINITE_LOWEST 2
+
+/**
+ * Voxels that are NaN or infinite were read as the run's options want it.
+ */
+#define VXS_WARNING_NON_FINITE_REPLACED 1
+
+/**
+ * A channel's intensities can't be in the units that the model was trained with: a CT scaled to 0 to 1 or to 0 to 255,
+ * Hounsfield units without their intercept, a volume that is the same everywhere.
+ */
+#define VXS_WARNING_UNUSUAL_INTENSITIES 2
 
 /**
  * Bring the volume to the networks' grid by linear interpolation, rounded towards zero, and the labels back to the
@@ -1354,6 +1387,11 @@ typedef struct vxs_plan_report {
 } vxs_plan_report;
 
 /**
+ * What happens to voxels that are NaN or infinite: one of `VXS_NON_FINITE_*`.
+ */
+typedef int32_t vxs_non_finite;
+
+/**
  * How to run. Fill it by `vxs_run_options_init` first.
  */
 typedef struct vxs_run_options {
@@ -1389,6 +1427,14 @@ typedef struct vxs_run_options {
      * Receives the record of a run that succeeds, to be freed with `vxs_record_free`; NULL (default): none is made.
      */
     struct vxs_record **record;
+    /**
+     * `VXS_NON_FINITE_ERROR` by default.
+     */
+    vxs_non_finite non_finite;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved_2;
 } vxs_run_options;
 
 /**
@@ -1456,6 +1502,18 @@ typedef struct vxs_run_report {
      * What the device's memory wasn't enough for: one of `VXS_MEMORY_STEP_*`.
      */
     int32_t memory_step;
+    /**
+     * Voxels of all channels that are NaN or infinite and were read as `vxs_run_options.non_finite` says.
+     */
+    uint64_t non_finite_voxels;
+    /**
+     * The first of them: channel, and index along each axis of the volume. Zeros where there are none.
+     */
+    uint64_t first_non_finite[4];
+    /**
+     * What may make the labels wrong: the bits of `VXS_WARNING_*`. The log has a sentence for each, and so has the record.
+     */
+    uint64_t warnings;
 } vxs_run_report;
 
 /**
@@ -1860,8 +1918,8 @@ VXS_API const char *vxs_error_message(const struct vxs_error *error);
 
 /**
  * One detail of the error: keys are "argument", "found", "expected", "file", "tensor", "path", "reason",
- * "needed" and "budget", each present where it applies. UTF-8, lives as long as the error; NULL when absent.
- * Any thread.
+ * "needed", "budget", "channel" and "voxel", each present where it applies. UTF-8, lives as long as the
+ * error; NULL when absent. Any thread.
  *
  * The caller guarantees:
  * `error` is NULL or was returned by this library and not freed; `key` is NULL or a NUL-terminated string.

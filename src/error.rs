@@ -64,6 +64,20 @@ pub enum Error {
         found: String,
     },
 
+    /// Voxels are NaN or infinite. Nothing was computed.
+    #[error(
+        "{count} voxels are NaN or infinite, the first in channel {channel} at voxel {voxel:?}; expected finite \
+         intensities, or the option non_finite, which gives such voxels a value"
+    )]
+    VoxelsNotFinite {
+        /// How many, of all channels together.
+        count: u64,
+        /// The first channel that has some.
+        channel: usize,
+        /// The first of them there, along the volume's axes.
+        voxel: [usize; 3],
+    },
+
     /// A file of the model couldn't be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -240,6 +254,7 @@ status_table! {
     104 Geometry c"volume geometry",
     105 BufferTooSmall c"buffer too small",
     106 VolumeMismatch c"volume mismatch",
+    107 VoxelsNotFinite c"voxels not finite",
     201 Read c"cannot read",
     202 NotAModel c"not a model",
     203 Malformed c"malformed model",
@@ -286,6 +301,11 @@ impl Error {
             Error::VolumeMismatch { expected, found } => {
                 vec![owned("found", found), owned("expected", expected)]
             }
+            Error::VoxelsNotFinite { count, channel, voxel: [x, y, z] } => vec![
+                owned("found", count),
+                owned("channel", channel),
+                owned("voxel", &format!("{x} {y} {z}")),
+            ],
             Error::Read { path, source } => {
                 vec![owned("path", &path.display()), owned("reason", source)]
             }

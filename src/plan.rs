@@ -7,6 +7,7 @@ pub(crate) use memory::check_budget;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use half::f16;
 use ndarray::Array3;
@@ -21,9 +22,9 @@ use crate::log::{self, Level};
 use crate::model::Model;
 use crate::network::Network;
 use crate::progress::{Cancel, Run};
-use crate::recipe::{Placement, Recipe, Sums, Tiling, Weights};
+use crate::recipe::{IntensityRange, Placement, Recipe, Sums, Tiling, Weights};
 use crate::restore::MapBuffer;
-use crate::segment::{MemoryStep, RunReport, segment};
+use crate::segment::{MemoryStep, RunReport, inspect, segment};
 use crate::tiling::{TileGrid, sliding, window};
 use crate::volume::{Geometry, Volume};
 
@@ -281,8 +282,9 @@ impl Plan {
     /// labels are untouched, maps are untouched or all zero, and the plan can be used again.
     ///
     /// # Errors
-    /// 1xx when volume or labels don't suit the model, [`Error::MemoryBudget`], [`Error::Cancelled`],
-    /// [`Error::NotFinite`], or the engine's failure.
+    /// 1xx when volume or labels don't suit the model ([`Error::VoxelsNotFinite`] unless the run has
+    /// [`Run::with_non_finite`]), [`Error::MemoryBudget`], [`Error::Cancelled`], [`Error::NotFinite`], or the engine's
+    /// failure.
     pub fn segment(
         &mut self,
         volume: &Volume,
@@ -291,18 +293,47 @@ impl Plan {
         run: &mut Run,
     ) -> Result<RunReport> {
         let _ours = Ours::enter();
+        let started = Instant::now();
+        self.check(volume, labels, maps)?;
+        let inspected = inspect(volume, &self.channels, &self.expected_intensities(), self.threads, run)?;
+        let looked = started.elapsed().as_secs_f64();
+        let mut report = self.segment_inspected(&inspected.volume, labels, maps, run)?;
+        report.preprocess_seconds += looked;
+        report.total_seconds += looked;
+        Ok(inspected.told_in(report))
+    }
+
+    /// The intensities that each channel should have, where the model tells.
+    pub(crate) fn expected_intensities(&self) -> Vec<Option<IntensityRange>> {
+        self.recipe.expected_intensities(self.channels.len())
+    }
+
+    /// Refuses what can't be segmented, before anything is computed.
+    fn check(&self, volume: &Volume, labels: &LabelBuffer, maps: &[MapBuffer]) -> Result<()> {
         if volume.channels() != self.channels.len() {
             let count = |n: usize| if n == 1 { "1 channel".into() } else { format!("{n} channels") };
             let expected = format!("{} ({})", count(self.channels.len()), self.channels.join(", "));
             return Err(Error::VolumeMismatch { expected, found: count(volume.channels()) });
         }
         labels.check(volume.geometry(), self.largest_label)?;
-        for map in &*maps {
+        for map in maps {
             map.check(volume.geometry(), &self.recipe.decision, self.classes)?;
         }
         let slabs = self.map_bytes(volume.geometry(), maps.len());
         let needed = self.report(volume.geometry())?.host_peak_bytes + slabs;
-        check_budget(self.memory_budget, needed, self.held_bytes())?;
+        check_budget(self.memory_budget, needed, self.held_bytes())
+    }
+
+    /// As [`Plan::segment`], of a volume that was looked at before.
+    pub(crate) fn segment_inspected(
+        &mut self,
+        volume: &Volume,
+        labels: &mut LabelBuffer,
+        maps: &mut [MapBuffer],
+        run: &mut Run,
+    ) -> Result<RunReport> {
+        let _ours = Ours::enter();
+        self.check(volume, labels, maps)?;
         let result = segment(self, volume, labels, maps, run);
         if result.is_err() {
             maps.iter_mut().for_each(MapBuffer::clear);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 use crate::floating_point::as_host;
+use crate::volume::NonFinite;
 
 /// A flag that stops a run within one tile. Clones share the flag; any thread may set it.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +65,7 @@ type Receiver<'a> = Box<dyn FnMut(&Progress) -> bool + 'a>;
 pub struct Run<'a> {
     cancel: Cancel,
     receiver: Option<Receiver<'a>>,
+    non_finite: NonFinite,
     fraction: f64,
     /// The share of the whole that the present part of the run has: from, to.
     part: (f64, f64),
@@ -71,7 +73,8 @@ pub struct Run<'a> {
 
 impl Default for Run<'_> {
     fn default() -> Self {
-        Run { cancel: Cancel::new(), receiver: None, fraction: 0.0, part: (0.0, 1.0) }
+        let non_finite = NonFinite::default();
+        Run { cancel: Cancel::new(), receiver: None, non_finite, fraction: 0.0, part: (0.0, 1.0) }
     }
 }
 
@@ -90,6 +93,17 @@ impl<'a> Run<'a> {
     pub fn with_progress(mut self, receiver: impl FnMut(&Progress) -> bool + 'a) -> Self {
         self.receiver = Some(Box::new(receiver));
         self
+    }
+
+    /// Voxels that are NaN or infinite are this; without it they are an error.
+    #[must_use]
+    pub fn with_non_finite(self, non_finite: NonFinite) -> Self {
+        Run { non_finite, ..self }
+    }
+
+    /// What voxels are that are NaN or infinite.
+    pub(crate) fn non_finite(&self) -> NonFinite {
+        self.non_finite
     }
 
     /// Runs a part that has the share from `from` to `to` of the present part; what follows has the rest.

@@ -272,6 +272,15 @@ pub struct Region {
     pub label: u16,
 }
 
+/// Intensities of one channel that a model was trained with: nearly all of them, of what it looks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IntensityRange {
+    /// The lowest.
+    pub lower: f32,
+    /// The highest.
+    pub upper: f32,
+}
+
 impl Recipe {
     /// nnU-Net's conventions, no steps, the highest score.
     #[cfg(test)]
@@ -346,6 +355,34 @@ impl Recipe {
             _ => None,
         });
         spacing.unwrap_or([None; 3])
+    }
+
+    /// The intensities that each of so many channels should have, where the recipe tells: those that nnU-Net's plans and
+    /// MONAI's transforms clip to. `None` for channels that are brought to a scale of their own.
+    pub fn expected_intensities(&self, channels: usize) -> Vec<Option<IntensityRange>> {
+        use MonaiIntensity::{ScaleRange, Sigmoid};
+        let range = |channel: usize| {
+            let normalized = self.steps.iter().find_map(|step| match step {
+                Step::Normalize(rules) => rules.get(channel),
+                _ => None,
+            });
+            let mut rules = self.steps.iter().filter_map(|step| match step {
+                Step::Intensity { channel: only, rule } => {
+                    only.is_none_or(|only| only == channel).then_some(rule)
+                }
+                _ => None,
+            });
+            match (normalized, rules.next(), rules.next()) {
+                (Some(&Normalization::Ct { lower, upper, .. }), ..) => Some(IntensityRange { lower, upper }),
+                (None, Some(&ScaleRange { from: [lower, upper], clip: true, .. }), _)
+                | (None, Some(&ScaleRange { from: [lower, upper], .. }), Some(Sigmoid)) => {
+                    Some(IntensityRange { lower: lower as f32, upper: upper as f32 })
+                }
+                _ => None,
+            }
+        };
+        let proper = |range: &IntensityRange| range.lower < range.upper;
+        (0..channels).map(|channel| range(channel).filter(proper)).collect()
     }
 
     /// The resampling step, if there is one.

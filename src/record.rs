@@ -81,7 +81,13 @@ pub fn record(
             "restore_seconds": run.restore_seconds,
             "total_seconds": run.total_seconds,
             "process_peak_bytes": run.process_peak_bytes,
+            "non_finite_voxels": run.non_finite.map_or(0, |voxels| voxels.count),
+            "first_non_finite": run.non_finite.map(|voxels| json!({
+                "channel": voxels.channel,
+                "voxel": voxels.voxel,
+            })),
         },
+        "warnings": run.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "output": { "labels_sha256": crate::model::hexadecimal(hash) },
     }))
 }

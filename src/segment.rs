@@ -2,6 +2,9 @@
 
 pub(crate) mod ahead;
 mod infer;
+mod inspect;
+mod intensities;
+mod warnings;
 
 use std::time::Instant;
 
@@ -19,17 +22,20 @@ use crate::recipe::{Back, Cleanup, Decision, Recipe, Sums};
 use crate::restore::components::keep_largest;
 use crate::restore::{Field, Map, MapBuffer, NEAR_TIE_MARK, Restored, Restorer, activate, back};
 use crate::tiling::Score;
-use crate::volume::{DType, Layout, Volume};
+use crate::volume::{DType, Layout, NonFiniteVoxels, Volume};
 pub use infer::MemoryStep;
 pub(crate) use infer::RELEASED_AT_ONCE;
 use infer::{Planes, infer};
+pub(crate) use inspect::{Inspected, inspect};
+pub use intensities::{Unusual, UnusualKind};
+pub use warnings::Warning;
 
 /// What their memory is for, in errors.
 const LABELS: &str = "labels";
 const MAP: &str = "a map on the network's grid";
 
 /// What a run did.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunReport {
     /// Tiles that the network computed, folds included.
     pub tiles: usize,
@@ -58,6 +64,10 @@ pub struct RunReport {
     pub total_seconds: f64,
     /// Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't tell.
     pub process_peak_bytes: u64,
+    /// Voxels of the volume that aren't finite, which were read as [`Run::with_non_finite`] asks for.
+    pub non_finite: Option<NonFiniteVoxels>,
+    /// What may make the labels wrong.
+    pub warnings: Vec<Warning>,
 }
 
 pub(crate) fn segment(
@@ -285,7 +295,7 @@ fn previous_labels(stage: &mut Plan, volume: &Volume, run: &mut Run) -> Result<V
     let layout = Layout::dense(grid.shape, DType::U16);
     let mut bytes = buffer::zeroed(LABELS, grid.voxels() * DType::U16.size())?;
     let mut labels = LabelBuffer::new(grid, DType::U16, layout, &mut bytes)?;
-    run.part(0.0, 0.3, |run| stage.segment(volume, &mut labels, &mut [], run))?;
+    run.part(0.0, 0.3, |run| stage.segment_inspected(volume, &mut labels, &mut [], run))?;
     Ok(bytes)
 }
 

@@ -63,11 +63,11 @@ fn c_and_rust_agree() {
             device_peak_bytes, weight_bytes, device_index, tile_batch,
         }
         vxs_progress { struct_size, stage, fraction, tiles_done, tiles }
-        vxs_run_options { struct_size, reserved, progress, user_data, cancel, maps, map_count, record }
+        vxs_run_options { struct_size, reserved, progress, user_data, cancel, maps, map_count, record, non_finite, reserved_2 }
         vxs_run_report {
             struct_size, reserved, tiles, voxels, near_ties, preprocess_seconds, network_seconds,
             blend_seconds, restore_seconds, total_seconds, process_peak_bytes,
-            tiles_in_single, tiles_on_device, tile_batch, memory_step,
+            tiles_in_single, tiles_on_device, tile_batch, memory_step, non_finite_voxels, first_non_finite, warnings,
         }
         vxs_task_options {
             struct_size, resampling, subset, subset_count, robust_crop, split, remove_small,

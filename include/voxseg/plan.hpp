@@ -34,6 +34,8 @@ struct RunOptions {
     std::vector<MapView> maps{};
     /** Receives the record of a run that succeeds, as JSON; nullptr for none. */
     std::string *record = nullptr;
+    /** What happens to voxels that are NaN or infinite: VXS_NON_FINITE_*. */
+    vxs_non_finite non_finite = VXS_NON_FINITE_ERROR;
 };
 
 /** How to make a plan: a vxs_plan_options with its defaults. Set its fields. */
@@ -95,6 +97,7 @@ public:
         }
         raw.maps = maps.data();
         raw.map_count = maps.size();
+        raw.non_finite = options.non_finite;
         vxs_record *record = nullptr;
         raw.record = options.record ? &record : nullptr;
         auto report = detail::filled(&vxs_run_report_init);

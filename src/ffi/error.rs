@@ -25,6 +25,8 @@ pub const VXS_GEOMETRY: i32 = 104;
 pub const VXS_BUFFER_TOO_SMALL: i32 = 105;
 /// The volume isn't one that this model segments.
 pub const VXS_VOLUME_MISMATCH: i32 = 106;
+/// Voxels are NaN or infinite. Nothing was computed.
+pub const VXS_VOXELS_NOT_FINITE: i32 = 107;
 /// A file of the model couldn't be read.
 pub const VXS_CANNOT_READ: i32 = 201;
 /// The path or file set is not a model.
@@ -109,8 +111,8 @@ pub unsafe extern "C" fn vxs_error_message(error: *const vxs_error) -> *const c_
 }
 
 /// One detail of the error: keys are "argument", "found", "expected", "file", "tensor", "path", "reason",
-/// "needed" and "budget", each present where it applies. UTF-8, lives as long as the error; NULL when absent.
-/// Any thread.
+/// "needed", "budget", "channel" and "voxel", each present where it applies. UTF-8, lives as long as the
+/// error; NULL when absent. Any thread.
 ///
 /// # Safety
 /// `error` is NULL or was returned by this library and not freed; `key` is NULL or a NUL-terminated string.

@@ -14,7 +14,8 @@ use super::record::vxs_record;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
 use crate::progress::{Cancel, Progress, Run, Stage};
-use crate::segment::MemoryStep;
+use crate::segment::{MemoryStep, Warning};
+use crate::volume::{NonFinite, NonFiniteVoxels};
 
 /// What a run is at: one of `VXS_STAGE_*`.
 pub type vxs_stage = i32;
@@ -35,6 +36,24 @@ pub const VXS_MEMORY_STEP_NONE: i32 = 0;
 pub const VXS_MEMORY_STEP_ONE_TILE: i32 = 1;
 /// The host cut and blended tiles, since the device had no room for that beside the network.
 pub const VXS_MEMORY_STEP_HOST_BLENDS: i32 = 2;
+
+/// What happens to voxels that are NaN or infinite: one of `VXS_NON_FINITE_*`.
+pub type vxs_non_finite = i32;
+
+/// Voxels that are NaN or infinite are an error, `VXS_VOXELS_NOT_FINITE`, before anything is computed.
+pub const VXS_NON_FINITE_ERROR: i32 = 0;
+/// They are read as 0, as ITK reads such files, and so nnU-Net's readers that use SimpleITK.
+pub const VXS_NON_FINITE_ZERO: i32 = 1;
+/// They are read as the lowest 32-bit integer, -2147483648, which every clipping of intensities brings to its lower bound:
+/// air, for a CT model. A task that resamples the whole volume lets them take part and gives the lowest integer to all that
+/// they touch, as TotalSegmentator 2.18 does with NumPy on x86-64.
+pub const VXS_NON_FINITE_LOWEST: i32 = 2;
+
+/// Voxels that are NaN or infinite were read as the run's options want it.
+pub const VXS_WARNING_NON_FINITE_REPLACED: u64 = 1;
+/// A channel's intensities can't be in the units that the model was trained with: a CT scaled to 0 to 1 or to 0 to 255,
+/// Hounsfield units without their intercept, a volume that is the same everywhere.
+pub const VXS_WARNING_UNUSUAL_INTENSITIES: u64 = 2;
 
 /// How far a run is. May grow at its end.
 #[repr(C)]
@@ -78,6 +97,10 @@ pub struct vxs_run_options {
     pub map_count: u64,
     /// Receives the record of a run that succeeds, to be freed with `vxs_record_free`; NULL (default): none is made.
     pub record: *mut *mut vxs_record,
+    /// `VXS_NON_FINITE_ERROR` by default.
+    pub non_finite: vxs_non_finite,
+    /// Must be 0.
+    pub reserved_2: u32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero
@@ -95,6 +118,8 @@ unsafe impl Growable for vxs_run_options {
             maps: std::ptr::null(),
             map_count: 0,
             record: std::ptr::null_mut(),
+            non_finite: VXS_NON_FINITE_ERROR,
+            reserved_2: 0,
         }
     }
 }
@@ -134,6 +159,12 @@ pub struct vxs_run_report {
     pub tile_batch: u32,
     /// What the device's memory wasn't enough for: one of `VXS_MEMORY_STEP_*`.
     pub memory_step: i32,
+    /// Voxels of all channels that are NaN or infinite and were read as `vxs_run_options.non_finite` says.
+    pub non_finite_voxels: u64,
+    /// The first of them: channel, and index along each axis of the volume. Zeros where there are none.
+    pub first_non_finite: [u64; 4],
+    /// What may make the labels wrong: the bits of `VXS_WARNING_*`. The log has a sentence for each, and so has the record.
+    pub warnings: u64,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
@@ -157,6 +188,9 @@ unsafe impl Growable for vxs_run_report {
             tiles_on_device: 0,
             tile_batch: 0,
             memory_step: VXS_MEMORY_STEP_NONE,
+            non_finite_voxels: 0,
+            first_non_finite: [0; 4],
+            warnings: 0,
         }
     }
 }
@@ -179,6 +213,23 @@ pub unsafe extern "C" fn vxs_run_options_init(options: *mut vxs_run_options, siz
 pub unsafe extern "C" fn vxs_run_report_init(report: *mut vxs_run_report, size: u64) -> vxs_status {
     // SAFETY: passed on.
     unsafe { boundary(std::ptr::null_mut(), || init(report, size, "report")) }
+}
+
+fn non_finite(value: vxs_non_finite) -> crate::Result<NonFinite> {
+    match value {
+        VXS_NON_FINITE_ERROR => Ok(NonFinite::Refuse),
+        VXS_NON_FINITE_ZERO => Ok(NonFinite::Zero),
+        VXS_NON_FINITE_LOWEST => Ok(NonFinite::Lowest),
+        other => Err(Error::argument("options.non_finite", other, "one of VXS_NON_FINITE_*")),
+    }
+}
+
+/// The bit of a warning.
+fn bit(warning: &Warning) -> u64 {
+    match warning {
+        Warning::NonFiniteReplaced { .. } => VXS_WARNING_NON_FINITE_REPLACED,
+        Warning::UnusualIntensities { .. } => VXS_WARNING_UNUSUAL_INTENSITIES,
+    }
 }
 
 fn progress_of(progress: &Progress) -> vxs_progress {
@@ -254,6 +305,10 @@ pub unsafe extern "C" fn vxs_segment(
         if options.reserved != 0 {
             return Err(Error::argument("options.reserved", options.reserved, "0"));
         }
+        if options.reserved_2 != 0 {
+            return Err(Error::argument("options.reserved_2", options.reserved_2, "0"));
+        }
+        let non_finite = non_finite(options.non_finite)?;
         // SAFETY: by the caller's guarantee.
         let mut maps = unsafe { map::borrow(options.maps, options.map_count, volume.geometry()) }?;
         if !report.is_null() {
@@ -261,7 +316,8 @@ pub unsafe extern "C" fn vxs_segment(
             unsafe { super::args::read(report.cast_const(), "report") }?;
         }
         // SAFETY: by the caller's guarantee.
-        let mut run = unsafe { run(options.cancel, options.progress, options.user_data) };
+        let run = unsafe { run(options.cancel, options.progress, options.user_data) };
+        let mut run = run.with_non_finite(non_finite);
         let outcome = guard(|| plan.segment(&volume, &mut labels, &mut maps, &mut run));
         let found = outcome.unwrap_or_else(|payload| {
             let _ = handle.poisoned.set(());
@@ -296,6 +352,14 @@ pub unsafe extern "C" fn vxs_segment(
                 MemoryStep::OneTile => VXS_MEMORY_STEP_ONE_TILE,
                 MemoryStep::HostBlends => VXS_MEMORY_STEP_HOST_BLENDS,
             },
+            non_finite_voxels: found.non_finite.map_or(0, |voxels| voxels.count),
+            first_non_finite: found.non_finite.map_or(
+                [0; 4],
+                |NonFiniteVoxels { channel, voxel, .. }| {
+                    [channel, voxel[0], voxel[1], voxel[2]].map(|index| index as u64)
+                },
+            ),
+            warnings: found.warnings.iter().map(bit).fold(0, |bits, bit| bits | bit),
             ..vxs_run_report::defaults()
         };
         // SAFETY: by the caller's guarantee; checked above.

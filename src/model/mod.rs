@@ -263,6 +263,11 @@ impl Model {
         &self.about.name
     }
 
+    /// What kind of files it came from, for example "nnU-Net v2".
+    pub fn format(&self) -> &'static str {
+        self.about.format
+    }
+
     /// SHA-256 over weights and recipe in hexadecimal: equal exactly for models that compute the same.
     pub fn identity(&self) -> &str {
         &self.about.identity

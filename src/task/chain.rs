@@ -193,7 +193,7 @@ fn one(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) 
     let grid = volume.geometry();
     let mut bytes = buffer::zeroed(LABELS, grid.voxels())?;
     let mut labels = LabelBuffer::new(grid, DType::U8, Layout::dense(grid.shape, DType::U8), &mut bytes)?;
-    let found = plan.segment(volume, &mut labels, &mut [], run)?;
+    let found = plan.segment_inspected(volume, &mut labels, &mut [], run)?;
     report.tiles += found.tiles;
     report.tiles_in_single += found.tiles_in_single;
     report.tiles_on_device += found.tiles_on_device;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::task::TaskResampling;
 use crate::preprocess::crop::Box3;
 use crate::preprocess::resample::{corners, smooth_labels};
-use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
+use crate::volume::{AxisMap, DType, Geometry, LOWEST, Layout, Volume};
 
 /// What its memory is for, in errors.
 const IMAGE: &str = "a task's image";
@@ -102,7 +102,11 @@ impl<'a> Image<'a> {
                 Some(DType::I16) => {
                     (DType::I16, linear(&seen, grid.shape, threads, |v| (v as i16).to_ne_bytes())?)
                 }
-                _ => (DType::I32, linear(&seen, grid.shape, threads, |v| (v as i32).to_ne_bytes())?),
+                _ => {
+                    // A part is rounded before it is interpolated, all else after.
+                    let read = if part.is_none() { seen.clone().without_lowest() } else { seen.clone() };
+                    (DType::I32, linear(&read, grid.shape, threads, |v| rounded(v).to_ne_bytes())?)
+                }
             }),
         };
         let made = made.map(|(dtype, bytes)| Made { grid, dtype, bytes });
@@ -167,6 +171,11 @@ fn cubic(volume: &Volume, to: [usize; 3], threads: usize) -> Result<Vec<u8>> {
     let image = ArrayView3::from_shape(from, &values).unwrap_or_else(|_| unreachable!("made for this shape"));
     let resampled = corners::cubic(image, reversed(to), threads)?;
     let mut bytes = buffer::with_room(IMAGE, resampled.len().saturating_mul(size_of::<i32>()))?;
-    bytes.extend(resampled.iter().flat_map(|value| (value.trunc() as i32).to_ne_bytes()));
+    bytes.extend(resampled.iter().flat_map(|&value| rounded(value).to_ne_bytes()));
     Ok(bytes)
+}
+
+/// Towards zero, as NumPy does it on x86-64: what no 32-bit integer holds, NaN too, becomes the lowest.
+fn rounded(value: f64) -> i32 {
+    if value > f64::from(i32::MIN) - 1.0 && value < f64::from(i32::MAX) + 1.0 { value as i32 } else { LOWEST }
 }

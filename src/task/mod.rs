@@ -25,7 +25,7 @@ use crate::labels::LabelBuffer;
 use crate::model::task::{OpenedTask, TaskResampling};
 use crate::plan::PlanOptions;
 use crate::progress::Run;
-use crate::segment::RunReport;
+use crate::segment::{Inspected, RunReport, inspect};
 use crate::volume::{AxisMap, Geometry, Volume};
 use slots::Slot;
 
@@ -109,7 +109,10 @@ impl TaskPlan {
         let needed = self.report(volume.geometry())?.host_peak_bytes;
         let there = self.slots.iter().map(Slot::held_bytes).sum();
         crate::plan::check_budget(self.memory_budget, needed, there)?;
+        let inspected = self.inspect(volume, run)?;
+        let volume = &inspected.volume;
         let mut report = RunReport { voxels: volume.geometry().voxels(), ..RunReport::default() };
+        report.preprocess_seconds = started.elapsed().as_secs_f64();
         let map = AxisMap::closest_canonical(volume.geometry()).transposed([2, 1, 0]);
         let mut found = run.part(0.0, 1.0 - REST, |run| self.links(volume, run, &mut report))?;
         let ending = Instant::now();
@@ -119,7 +122,14 @@ impl TaskPlan {
         report.restore_seconds += ending.elapsed().as_secs_f64();
         report.total_seconds = started.elapsed().as_secs_f64();
         report.process_peak_bytes = crate::platform::peak_memory();
-        Ok(report)
+        Ok(inspected.told_in(report))
+    }
+
+    /// Looks at a volume, for the first of the models that find the task's labels.
+    fn inspect<'a>(&self, volume: &Volume<'a>, run: &Run) -> Result<Inspected<'a>> {
+        let slot = self.ranges().nth(self.main_link()).and_then(|slots| self.slots.get(slots.start));
+        let expected = slot.map(|slot| slot.plan.expected_intensities()).unwrap_or_default();
+        inspect(volume, self.task.channels(), &expected, self.threads, run)
     }
 
     /// Gives labels the values that the caller wants, and 0 to those that it doesn't want.

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{AxisMap, DType, Element, Geometry};
+use super::{AxisMap, DType, Element, Geometry, LOWEST};
 use crate::error::{Error, Result};
 use crate::parallel;
 
@@ -91,6 +91,8 @@ pub struct Volume<'a> {
     swapped: bool,
     slope: f64,
     intercept: f64,
+    /// What intensities that aren't finite are read as.
+    substitute: Option<f32>,
 }
 
 impl<'a> Volume<'a> {
@@ -107,7 +109,8 @@ impl<'a> Volume<'a> {
         for channel in &channels {
             layout.check(geometry.shape, dtype.size(), channel.len(), ["volume.data", "volume.strides"])?;
         }
-        Ok(Volume { geometry, dtype, layout, channels, swapped: false, slope: 1.0, intercept: 0.0 })
+        let (slope, intercept) = (1.0, 0.0);
+        Ok(Volume { geometry, dtype, layout, channels, swapped: false, slope, intercept, substitute: None })
     }
 
     /// Intensity = stored value · slope + intercept.
@@ -166,6 +169,30 @@ impl<'a> Volume<'a> {
         self
     }
 
+    /// The same voxels, those whose intensity isn't finite read as this; `None`: as they are.
+    pub(crate) fn with_substitute(mut self, substitute: Option<f32>) -> Self {
+        self.substitute = substitute;
+        self
+    }
+
+    /// The same voxels; those that would be read as the lowest integer ([`super::NonFinite::Lowest`]) as they are.
+    pub(crate) fn without_lowest(self) -> Self {
+        let substitute = self.substitute.filter(|&substitute| substitute != LOWEST as f32);
+        self.with_substitute(substitute)
+    }
+
+    /// Every so many voxels along each axis.
+    pub(crate) fn every(&self, steps: [usize; 3]) -> Self {
+        let mut thinned = self.clone();
+        thinned.layout.offset = self.layout.position(steps.map(|step| (step - 1) / 2));
+        for (axis, &step) in steps.iter().enumerate() {
+            let count = &mut thinned.geometry.shape[axis];
+            *count = (*count - (step - 1) / 2).div_ceil(step);
+            thinned.layout.strides[axis] *= step as isize;
+        }
+        thinned
+    }
+
     /// Its grid.
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
@@ -179,6 +206,29 @@ impl<'a> Volume<'a> {
     /// The type of its stored voxels.
     pub fn dtype(&self) -> DType {
         self.dtype
+    }
+
+    /// Whether an intensity may not be finite: integers always are, unless their scaling leaves single precision.
+    pub(crate) fn may_be_non_finite(&self) -> bool {
+        let largest = match self.dtype {
+            DType::F16 | DType::F32 | DType::F64 => return true,
+            DType::I8 | DType::U8 => f64::from(u8::MAX),
+            DType::I16 | DType::U16 => f64::from(u16::MAX),
+            DType::I32 | DType::U32 => f64::from(u32::MAX),
+        };
+        !((largest * self.slope.abs() + self.intercept.abs()) as f32).is_finite()
+    }
+
+    /// The bytes of a channel, and how they become intensities.
+    pub(super) fn stored_channel(&self, channel: usize) -> (&'a [u8], Decode) {
+        let scale = (!self.is_unscaled()).then_some((self.slope, self.intercept));
+        (self.channels[channel], Decode { swapped: self.swapped, scale, substitute: self.substitute })
+    }
+
+    /// A walk over all voxels as an array along `map`, and the array's shape.
+    pub(super) fn walk(&self, map: &AxisMap) -> (Walk, [usize; 3]) {
+        let shape = map.apply(self.geometry.shape);
+        (Walk::new(&self.layout, self.geometry.shape, map, [0; 3], shape), shape)
     }
 
     /// Whether stored values are intensities.
@@ -245,10 +295,8 @@ impl<'a> Volume<'a> {
             DType::F64 => read::<f64>,
         };
         let walk = Walk::new(&self.layout, self.geometry.shape, map, start, shape);
-        let scale = (self.slope != 1.0 || self.intercept != 0.0).then_some((self.slope, self.intercept));
-        let bytes = self.channels[channel];
+        let (bytes, decode) = self.stored_channel(channel);
         let planes = out.chunks_exact_mut((shape[1] * shape[2]).max(1)).enumerate();
-        let decode = Decode { swapped: self.swapped, scale };
         parallel::for_each(threads, planes, |(z, plane)| read(bytes, &walk, z, decode, plane));
     }
 }
@@ -256,7 +304,7 @@ impl<'a> Volume<'a> {
 /// Byte positions of an array's voxels in a buffer.
 pub(crate) struct Walk {
     start: isize,
-    strides: [isize; 3],
+    pub(super) strides: [isize; 3],
     row: usize,
 }
 
@@ -289,10 +337,28 @@ impl Walk {
 
 /// How stored voxels become intensities.
 #[derive(Clone, Copy)]
-struct Decode {
+pub(super) struct Decode {
     swapped: bool,
     /// Slope and intercept.
     scale: Option<(f64, f64)>,
+    /// What intensities that aren't finite become.
+    substitute: Option<f32>,
+}
+
+impl Decode {
+    /// The intensity of a stored voxel.
+    #[inline]
+    pub(super) fn intensity<T: Element>(self, stored: &[u8]) -> f32 {
+        let stored = if self.swapped { T::from_swapped(stored) } else { T::from_bytes(stored) };
+        let value = match self.scale {
+            None => stored.to_f32(),
+            Some((slope, intercept)) => (stored.to_f64() * slope + intercept) as f32,
+        };
+        match self.substitute {
+            Some(substitute) if !value.is_finite() => substitute,
+            _ => value,
+        }
+    }
 }
 
 fn read_labels<T: Element>(bytes: &[u8], walk: &Walk, shape: [usize; 3], swapped: bool, out: &mut [u32]) {
@@ -329,11 +395,7 @@ fn each_stored<T: Element, V>(
 fn read<T: Element>(bytes: &[u8], walk: &Walk, z: usize, decode: Decode, plane: &mut [f32]) {
     for (y, row) in plane.chunks_exact_mut(walk.row.max(1)).enumerate() {
         each_stored::<T, f32>(bytes, walk, [z, y], row, |value, stored| {
-            let stored = if decode.swapped { T::from_swapped(stored) } else { T::from_bytes(stored) };
-            *value = match decode.scale {
-                None => stored.to_f32(),
-                Some((slope, intercept)) => (stored.to_f64() * slope + intercept) as f32,
-            };
+            *value = decode.intensity::<T>(stored);
         });
     }
 }

@@ -173,6 +173,8 @@
     F(vxs_run_options, maps)                                                                                 \
     F(vxs_run_options, map_count)                                                                            \
     F(vxs_run_options, record)                                                                               \
+    F(vxs_run_options, non_finite)                                                                           \
+    F(vxs_run_options, reserved_2)                                                                           \
     S(vxs_run_report)                                                                                        \
     F(vxs_run_report, struct_size)                                                                           \
     F(vxs_run_report, reserved)                                                                              \
@@ -189,6 +191,9 @@
     F(vxs_run_report, tiles_on_device)                                                                       \
     F(vxs_run_report, tile_batch)                                                                            \
     F(vxs_run_report, memory_step)                                                                           \
+    F(vxs_run_report, non_finite_voxels)                                                                     \
+    F(vxs_run_report, first_non_finite)                                                                      \
+    F(vxs_run_report, warnings)                                                                              \
     S(vxs_task_options)                                                                                      \
     F(vxs_task_options, struct_size)                                                                         \
     F(vxs_task_options, resampling)                                                                          \

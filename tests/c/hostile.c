@@ -499,6 +499,64 @@ static void wrong_volumes(void) {
     still_right();
 }
 
+/* ----------------------------------------------------------------------------------- no numbers */
+
+static void no_numbers(void) {
+    vxs_error *error = NULL;
+    float *voxels = malloc(small.count * sizeof *voxels);
+    vxs_volume volume = volume_of(&small);
+    const vxs_labels labels = labels_of(canary, small.count);
+    vxs_run_options options;
+    vxs_run_report report;
+    CHECK(voxels && vxs_run_options_init(&options, sizeof options) == VXS_OK);
+    CHECK(options.non_finite == VXS_NON_FINITE_ERROR && options.reserved_2 == 0);
+    for (size_t i = 0; i < small.count; i++) {
+        voxels[i] = small.voxels[i];
+    }
+    volume.dtype = VXS_DTYPE_F32;
+    volume.data = voxels;
+    volume.data_size = small.count * sizeof *voxels;
+    const float kinds[] = {NAN, INFINITY, -INFINITY};
+    const size_t x = small.shape[0], y = small.shape[1];
+    for (size_t i = 0; i < 3; i++) {
+        voxels[(2 * y + 3) * x + 4 + i] = kinds[i];
+    }
+    NOT_SEGMENTED(VXS_VOXELS_NOT_FINITE, &volume, &labels);
+    CHECK(vxs_segment(plan, &volume, &labels, &options, NULL, &error) == VXS_VOXELS_NOT_FINITE);
+    CHECK(strcmp(vxs_error_detail(error, "found"), "3") == 0);
+    CHECK(strcmp(vxs_error_detail(error, "channel"), "0") == 0);
+    CHECK(strcmp(vxs_error_detail(error, "voxel"), "4 3 2") == 0);
+    vxs_error_free(error);
+    error = NULL;
+    const int32_t wrong[] = {-1, 3, INT32_MAX};
+    for (size_t i = 0; i < 3; i++) {
+        options.non_finite = wrong[i];
+        FAILS(VXS_INVALID_ARGUMENT, vxs_segment(plan, &volume, &labels, &options, NULL, &error));
+    }
+    options.non_finite = VXS_NON_FINITE_ZERO;
+    options.reserved_2 = 1;
+    FAILS(VXS_INVALID_ARGUMENT, vxs_segment(plan, &volume, &labels, &options, NULL, &error));
+    options.reserved_2 = 0;
+    for (int32_t how = VXS_NON_FINITE_ZERO; how <= VXS_NON_FINITE_LOWEST; how++) {
+        options.non_finite = how;
+        CHECK(vxs_run_report_init(&report, sizeof report) == VXS_OK);
+        OK(vxs_segment(plan, &volume, &labels, &options, &report, &error));
+        CHECK(report.non_finite_voxels == 3 && (report.warnings & VXS_WARNING_NON_FINITE_REPLACED));
+        CHECK(report.first_non_finite[0] == 0 && report.first_non_finite[1] == 4);
+        CHECK(report.first_non_finite[2] == 3 && report.first_non_finite[3] == 2);
+    }
+    /* Scaled to 0 to 1. */
+    for (size_t i = 0; i < small.count; i++) {
+        voxels[i] = ((float)small.voxels[i] + 1024.f) / 4095.f;
+    }
+    options.non_finite = VXS_NON_FINITE_ERROR;
+    CHECK(vxs_run_report_init(&report, sizeof report) == VXS_OK);
+    OK(vxs_segment(plan, &volume, &labels, &options, &report, &error));
+    CHECK(report.warnings == VXS_WARNING_UNUSUAL_INTENSITIES && report.non_finite_voxels == 0);
+    free(voxels);
+    still_right();
+}
+
 /* ----------------------------------------------------------------------------------- wrong labels */
 
 static void wrong_labels(void) {
@@ -1076,6 +1134,7 @@ int main(int argc, char **argv) {
     comparisons();
     ensembles();
     wrong_volumes();
+    no_numbers();
     wrong_labels();
     other_layouts();
     wrong_models();

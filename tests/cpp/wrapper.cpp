@@ -179,6 +179,20 @@ void run(const arguments &given) {
     CHECK(error.detail("expected") == std::to_string(voxels.size()));
     CHECK(labels == again);
 
+    // Voxels that are no numbers: an error, or what the options say.
+    std::vector<float> holes(halves);
+    holes[5] = std::numeric_limits<float>::quiet_NaN();
+    const auto with_holes = voxseg::VolumeView(holes, shape).with_spacing(spacing);
+    const auto refused = throws(VXS_VOXELS_NOT_FINITE, [&] { plan.segment(with_holes, again); });
+    CHECK(refused.detail("found") == "1" && refused.detail("voxel") == "5 0 0");
+    CHECK(labels == again);
+    voxseg::RunOptions as_air;
+    as_air.non_finite = VXS_NON_FINITE_LOWEST;
+    const vxs_run_report mended = plan.segment(with_holes, again, as_air);
+    CHECK(mended.non_finite_voxels == 1 && mended.first_non_finite[1] == 5);
+    CHECK((mended.warnings & VXS_WARNING_NON_FINITE_REPLACED) != 0);
+    plan.segment(volume, again);
+
     // Maps beside the labels, and a model twice, which says what it says alone.
     std::vector<float> probability(again.size()), entropy(again.size());
     std::vector<std::uint8_t> margin(again.size());

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "the counts are what this test is for")]
 
 mod image;
+mod non_finite;
 mod onnx;
 mod probes;
 mod tasks;

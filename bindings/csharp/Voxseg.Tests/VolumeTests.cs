@@ -49,6 +49,43 @@ namespace Voxseg.Tests
         }
 
         [Fact]
+        public void VoxelsThatAreNoNumbers()
+        {
+            var ct = Fixture.Ct(Shape);
+            var voxels = new float[ct.Length];
+            Array.Copy(ct, voxels, ct.Length);
+            var row = (int)Shape[0];
+            voxels[3 + 2 * row] = float.NaN;
+            voxels[4 + 2 * row] = float.NegativeInfinity;
+            var volume = Fixture.Volume(Shape, voxels);
+            var error = Assert.Throws<InputException>(() => Fixture.Plan.Segment(volume));
+            Assert.Equal(Status.VoxelsNotFinite, error.Status);
+            Assert.Equal("2", error.Details["found"]);
+            Assert.Equal("0", error.Details["channel"]);
+            Assert.Equal("3 2 0", error.Details["voxel"]);
+            foreach (var how in new[] { NonFinite.Zero, NonFinite.Lowest })
+            {
+                var report = Fixture.Plan.Segment(volume, options: new SegmentOptions { NonFinite = how }).Report;
+                Assert.Equal(2L, report.NonFiniteVoxels);
+                Assert.Equal(new long[] { 0, 3, 2, 0 }, report.FirstNonFinite);
+                Assert.Equal(RunWarnings.NonFiniteReplaced, report.Warnings & RunWarnings.NonFiniteReplaced);
+            }
+        }
+
+        [Fact]
+        public void IntensitiesOfOtherUnits()
+        {
+            var voxels = new float[Fixture.Ct(Shape).Length];
+            for (var i = 0; i < voxels.Length; i++)
+            {
+                voxels[i] = i / (float)voxels.Length;
+            }
+            var report = Fixture.Plan.Segment(Fixture.Volume(Shape, voxels)).Report;
+            Assert.Equal(RunWarnings.UnusualIntensities, report.Warnings);
+            Assert.True(report.FirstNonFinite == null && report.NonFiniteVoxels == 0);
+        }
+
+        [Fact]
         public void ArrayWithThreeIndices()
         {
             var ct = new short[Shape[2], Shape[1], Shape[0]];

@@ -158,6 +158,29 @@ namespace Voxseg
         HostBlends = 2,
     }
 
+    /// <summary>What happens to voxels that are NaN or infinite.</summary>
+    public enum NonFinite
+    {
+        /// <summary>Voxels that are NaN or infinite are an error, <c>VXS_VOXELS_NOT_FINITE</c>, before anything is computed.</summary>
+        Error = 0,
+        /// <summary>They are read as 0, as ITK reads such files, and so nnU-Net's readers that use SimpleITK.</summary>
+        Zero = 1,
+        /// <summary>They are read as the lowest 32-bit integer, -2147483648, which every clipping of intensities brings to its lower bound: air, for a CT model. A task that resamples the whole volume lets them take part and gives the lowest integer to all that they touch, as TotalSegmentator 2.18 does with NumPy on x86-64.</summary>
+        Lowest = 2,
+    }
+
+    /// <summary>What may make the labels of a run wrong.</summary>
+    [System.Flags]
+    public enum RunWarnings
+    {
+        /// <summary>None.</summary>
+        None = 0,
+        /// <summary>Voxels that are NaN or infinite were read as the run's options want it.</summary>
+        NonFiniteReplaced = 1,
+        /// <summary>A channel's intensities can't be in the units that the model was trained with: a CT scaled to 0 to 1 or to 0 to 255, Hounsfield units without their intercept, a volume that is the same everywhere.</summary>
+        UnusualIntensities = 2,
+    }
+
     /// <summary>How a task brings the volume to its networks' grid.</summary>
     public enum Resampling
     {
@@ -269,6 +292,8 @@ namespace Voxseg
         BufferTooSmall = 105,
         /// <summary>The volume isn't one that this model segments.</summary>
         VolumeMismatch = 106,
+        /// <summary>Voxels are NaN or infinite. Nothing was computed.</summary>
+        VoxelsNotFinite = 107,
         /// <summary>A file of the model couldn't be read.</summary>
         CannotRead = 201,
         /// <summary>The path or file set is not a model.</summary>

@@ -228,6 +228,8 @@ namespace Voxseg
         public vxs_map** maps;
         public ulong map_count;
         public IntPtr* record;
+        public int non_finite;
+        public uint reserved_2;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -248,6 +250,9 @@ namespace Voxseg
         public ulong tiles_on_device;
         public uint tile_batch;
         public int memory_step;
+        public ulong non_finite_voxels;
+        public fixed ulong first_non_finite[4];
+        public ulong warnings;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -526,6 +531,7 @@ namespace Voxseg
         public const int VXS_GEOMETRY = 104;
         public const int VXS_BUFFER_TOO_SMALL = 105;
         public const int VXS_VOLUME_MISMATCH = 106;
+        public const int VXS_VOXELS_NOT_FINITE = 107;
         public const int VXS_CANNOT_READ = 201;
         public const int VXS_NOT_A_MODEL = 202;
         public const int VXS_MALFORMED_MODEL = 203;
@@ -598,6 +604,11 @@ namespace Voxseg
         public const int VXS_MEMORY_STEP_NONE = 0;
         public const int VXS_MEMORY_STEP_ONE_TILE = 1;
         public const int VXS_MEMORY_STEP_HOST_BLENDS = 2;
+        public const int VXS_NON_FINITE_ERROR = 0;
+        public const int VXS_NON_FINITE_ZERO = 1;
+        public const int VXS_NON_FINITE_LOWEST = 2;
+        public const int VXS_WARNING_NON_FINITE_REPLACED = 1;
+        public const int VXS_WARNING_UNUSUAL_INTENSITIES = 2;
         public const int VXS_RESAMPLING_LINEAR = 0;
         public const int VXS_RESAMPLING_CUBIC = 1;
         public const int VXS_RESAMPLING_NETWORK = 2;

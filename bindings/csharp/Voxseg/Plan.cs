@@ -94,7 +94,10 @@ namespace Voxseg
         /// <param name="options">Your own buffer for the labels, and maps; null for neither.</param>
         /// <returns>The labels, on the volume's own grid, or that of <see cref="LabelGrid"/>.</returns>
         /// <exception cref="OperationCanceledException">It was cancelled. Nothing was written.</exception>
-        /// <exception cref="InputException">The volume can't be segmented by this model.</exception>
+        /// <exception cref="InputException">
+        /// The volume can't be segmented by this model, or has voxels that are NaN or infinite and
+        /// <see cref="SegmentOptions.NonFinite"/> doesn't say what they are.
+        /// </exception>
         /// <exception cref="MemoryBudgetException">It would need more memory than it may.</exception>
         /// <exception cref="PlanBusyException">The plan is running.</exception>
         public LabelMap Segment(
@@ -127,6 +130,7 @@ namespace Voxseg
                 run.cancel = watch.Cancel(call);
                 var record = IntPtr.Zero;
                 run.record = options.Record ? &record : null;
+                run.non_finite = (int)options.NonFinite;
                 vxs_labels rawLabels;
                 outputs.Fill(&rawLabels, &run, call);
                 vxs_run_report report;

@@ -1,3 +1,5 @@
+using System.Collections.Generic;
+
 namespace Voxseg
 {
     /// <summary>What a run did.</summary>
@@ -18,6 +20,14 @@ namespace Voxseg
             RestoreSeconds = raw->restore_seconds;
             TotalSeconds = raw->total_seconds;
             ProcessPeakBytes = (long)raw->process_peak_bytes;
+            NonFiniteVoxels = (long)raw->non_finite_voxels;
+            var first = new long[4];
+            for (var i = 0; i < first.Length; i++)
+            {
+                first[i] = (long)raw->first_non_finite[i];
+            }
+            FirstNonFinite = NonFiniteVoxels > 0 ? first : null;
+            Warnings = (RunWarnings)raw->warnings;
         }
 
         /// <summary>Tiles that the network computed, folds included.</summary>
@@ -61,5 +71,16 @@ namespace Voxseg
 
         /// <summary>Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't tell.</summary>
         public long ProcessPeakBytes { get; }
+
+        /// <summary>
+        /// Voxels of all channels that are NaN or infinite and were read as <see cref="SegmentOptions.NonFinite"/> says.
+        /// </summary>
+        public long NonFiniteVoxels { get; }
+
+        /// <summary>The first of them: channel, and index along each axis of the volume; null where there are none.</summary>
+        public IReadOnlyList<long> FirstNonFinite { get; }
+
+        /// <summary>What may make the labels wrong. <see cref="Log"/> gets a sentence for each, and so has the record.</summary>
+        public RunWarnings Warnings { get; }
     }
 }

@@ -15,6 +15,9 @@ namespace Voxseg
         /// <summary>Maps to fill beside the labels.</summary>
         public IList<VoxelMap> Maps { get; } = new List<VoxelMap>();
 
+        /// <summary>What happens to voxels that are NaN or infinite; an error by default.</summary>
+        public NonFinite NonFinite { get; set; } = NonFinite.Error;
+
         /// <summary>Whether <see cref="LabelMap.Record"/> is wanted.</summary>
         public bool Record { get; set; }
     }

@@ -10,7 +10,8 @@ namespace Voxseg
     public class VoxsegException : Exception
     {
         private static readonly string[] Keys =
-            { "argument", "found", "expected", "file", "tensor", "path", "reason", "needed", "budget" };
+            { "argument", "found", "expected", "file", "tensor", "path", "reason", "needed", "budget",
+              "channel", "voxel" };
 
         internal VoxsegException(Status status, string message, IReadOnlyDictionary<string, string> details)
             : base(message)
@@ -24,7 +25,7 @@ namespace Voxseg
 
         /// <summary>
         /// The parts of the message, each where it applies: argument, found, expected, file, tensor, path, reason,
-        /// needed, budget.
+        /// needed, budget, channel, voxel.
         /// </summary>
         public IReadOnlyDictionary<string, string> Details { get; }
 

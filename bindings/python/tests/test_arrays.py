@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+import warnings
 from itertools import permutations
 from typing import Any
 
@@ -148,6 +149,38 @@ class Inputs(unittest.TestCase):
         bounds = np.lib.array_utils.byte_bounds if hasattr(np.lib, "array_utils") else np.byte_bounds
         self.assertEqual((start, start + raw.data_size), bounds(array))
         self.assertEqual(start + raw.offset, array.__array_interface__["data"][0])
+
+
+class Intensities(unittest.TestCase):
+    def test_voxels_that_are_no_numbers(self) -> None:
+        array = ct().astype(">f4")
+        array[3, 2, 1], array[9, 11, 15] = np.nan, -np.inf
+        with self.assertRaises(voxseg.ArgumentError) as caught:
+            segment(array)
+        error = caught.exception
+        self.assertEqual((error.status, error.details), (107, {"found": "2", "channel": "0", "voxel": "1 2 3"}))
+        for how, value in (("zero", 0), ("lowest", -(2**31))):
+            result = plan().segment(array, SPACING, non_finite=how, record=True)
+            clean = np.where(np.isfinite(array), array, np.float32(value))
+            np.testing.assert_array_equal(result.labels, segment(clean))
+            report = result.report
+            self.assertEqual((report.non_finite_voxels, report.first_non_finite), (2, (0, 1, 2, 3)))
+            self.assertIn("non-finite-replaced", report.warnings)
+            assert result.record is not None
+            self.assertIn("2 voxels are NaN or infinite", result.record["warnings"][0])
+        with self.assertRaisesRegex(ValueError, "non_finite is 'nan', expected one of 'error', 'zero', 'lowest'"):
+            segment(array, non_finite="nan")
+
+    def test_other_units(self) -> None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            usual = plan().segment(ct() - 100, SPACING).report
+            self.assertEqual((usual.warnings, usual.non_finite_voxels, usual.first_non_finite), ((), 0, None))
+            self.assertEqual(caught, [])
+            scaled = plan().segment(ct().astype(np.float32) / 4095, SPACING).report
+        self.assertEqual(scaled.warnings, ("unusual-intensities",))
+        self.assertEqual([warning.filename for warning in caught], [__file__])
+        self.assertIn("units that the model was trained with", str(caught[0].message))
 
 
 class Outputs(unittest.TestCase):

@@ -6,6 +6,7 @@ use voxseg::engine::Device;
 use voxseg::engine::cpu::Isa;
 use voxseg::model::{Auto3dsegScript, Fold};
 use voxseg::plan::Precision;
+use voxseg::volume::NonFinite;
 
 /// "4GiB", "500MB" or plain bytes.
 pub fn bytes(text: &str) -> Result<u64, String> {
@@ -91,6 +92,16 @@ pub fn precision(text: &str) -> Result<Precision, String> {
     }
 }
 
+/// What happens to voxels that are NaN or infinite.
+pub fn non_finite(text: &str) -> Result<NonFinite, String> {
+    match text {
+        "error" => Ok(NonFinite::Refuse),
+        "zero" => Ok(NonFinite::Zero),
+        "lowest" => Ok(NonFinite::Lowest),
+        _ => Err(format!("`{text}` is nothing that voxels can be; write error, zero or lowest")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +138,11 @@ mod tests {
     fn precisions_have_names() {
         assert_eq!(precision("f16"), Ok(Precision::F16));
         assert!(precision("f64").is_err());
+    }
+
+    #[test]
+    fn voxels_that_are_no_numbers() {
+        assert_eq!(non_finite("lowest"), Ok(NonFinite::Lowest));
+        assert!(non_finite("nan").is_err());
     }
 }

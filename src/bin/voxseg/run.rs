@@ -15,7 +15,7 @@ use voxseg::record::record;
 use voxseg::restore::{Map, MapBuffer};
 use voxseg::segment::RunReport;
 use voxseg::task::AnyModel;
-use voxseg::volume::{DType, Layout};
+use voxseg::volume::{DType, Layout, NonFinite};
 
 use crate::counts::{self, Count, count, size, thousands};
 use crate::failure::{Failure, Outcome};
@@ -101,7 +101,10 @@ pub struct Arguments {
     /// Write the entropy of the probabilities in nats
     #[arg(long, value_name = "FILE")]
     entropy: Option<PathBuf>,
-    /// Print nothing but errors
+    /// What voxels are that are NaN or infinite: error, zero or lowest [default: as the model's own reader]
+    #[arg(long, value_name = "VALUE", value_parser = options::non_finite)]
+    non_finite: Option<NonFinite>,
+    /// Print nothing but errors and warnings
     #[arg(long)]
     quiet: bool,
 }
@@ -170,6 +173,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         ..PlanOptions::default()
     };
     let mut plan = model.plan(&options)?;
+    let non_finite = arguments.non_finite.unwrap_or_else(|| non_finite_of(&model));
     let (name, identity) = (model.name().to_owned(), model.describe());
     let labels_of = model.labels().to_vec();
     // The plan has weights of its own.
@@ -202,9 +206,15 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         bar.show(progress);
         true
     };
-    let result = plan.segment(&volume, &mut buffer, &mut maps, &mut Run::default().with_progress(watch));
+    let mut run = Run::default().with_progress(watch).with_non_finite(non_finite);
+    let result = plan.segment(&volume, &mut buffer, &mut maps, &mut run);
+    drop(run);
     bar.clear();
     let result = result?;
+    for warning in &result.warnings {
+        // A terminal that went away is no reason to lose the labels.
+        let _ = writeln!(std::io::stderr(), "voxseg: warning: {warning}");
+    }
     let record = match &arguments.report {
         Some(_) => record(&identity, &plan, &volume, &buffer, &result)?,
         None => serde_json::Value::Null,
@@ -239,6 +249,15 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         summary(out, &counts, &planned, &result, &times)?;
     }
     Ok(())
+}
+
+/// What the reader that a model was made with takes voxels for that are NaN or infinite.
+fn non_finite_of(model: &AnyModel) -> NonFinite {
+    match model {
+        AnyModel::Task(_) => NonFinite::Lowest,
+        AnyModel::Model(model) if model.format() == "nnU-Net v2" => NonFinite::Zero,
+        AnyModel::Model(_) => NonFinite::Refuse,
+    }
 }
 
 fn summary(

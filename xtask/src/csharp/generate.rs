@@ -7,7 +7,7 @@ use super::header::{Constant, Header, Signature, Type, Variable};
 use crate::Result;
 
 /// Groups of constants that are an enumeration of the binding: prefix, name, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 20] = [
+const ENUMERATIONS: [(&str, &str, &str); 23] = [
     ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
     ("VXS_DEVICE_", "Device", "What runs the network."),
     ("VXS_READER_", "Reader", "The software whose reading of a NIfTI header counts."),
@@ -20,6 +20,8 @@ const ENUMERATIONS: [(&str, &str, &str); 20] = [
     ("VXS_BLENDING_", "Blending", "How overlapping tiles weigh."),
     ("VXS_POSTPROCESS_", "Postprocess", "What is done to the labels that the network gives."),
     ("VXS_MEMORY_STEP_", "MemoryStep", "What the memory of a device wasn't enough for."),
+    ("VXS_NON_FINITE_", "NonFinite", "What happens to voxels that are NaN or infinite."),
+    ("VXS_WARNING_", "RunWarnings", "What may make the labels of a run wrong."),
     ("VXS_RESAMPLING_", "Resampling", "How a task brings the volume to its networks' grid."),
     ("VXS_FOREGROUND_CROP_", "ForegroundCrop", "How Auto3DSeg models find the foreground."),
     ("VXS_AUTO3DSEG_", "Auto3dsegScript", "Which way of the published script Auto3DSeg models go."),
@@ -34,6 +36,9 @@ const ENUMERATIONS: [(&str, &str, &str); 20] = [
         "What went wrong: 1xx arguments, 2xx model, 3xx device, 4xx run, 9xx a defect of the library.",
     ),
 ];
+
+/// Those of them whose members are bits.
+const FLAGS: [&str; 1] = ["RunWarnings"];
 
 const HEADING: &str =
     "// Generated from include/voxseg.h by `cargo xtask bless`; a test proves that it is fresh.\n";
@@ -89,7 +94,11 @@ pub fn enumerations(header: &Header) -> String {
         if index > 0 {
             out.push('\n');
         }
-        let _ = write!(out, "    /// <summary>{about}</summary>\n    public enum {name}\n    {{\n");
+        let flags = if FLAGS.contains(&name) { "    [System.Flags]\n" } else { "" };
+        let _ = write!(out, "    /// <summary>{about}</summary>\n{flags}    public enum {name}\n    {{\n");
+        if FLAGS.contains(&name) {
+            out += "        /// <summary>None.</summary>\n        None = 0,\n";
+        }
         let members = header.constants.iter().enumerate().filter(|(place, it)| {
             it.name.starts_with(prefix) && statuses.contains(place) == (name == "Status")
         });

@@ -23,6 +23,13 @@ def number(group: str, name: str) -> int:
     return known[name]
 
 
+def flags(group: str, bits: int) -> tuple[str, ...]:
+    """The names of the bits that are set, in the order of their values."""
+    known = {value: name for name, value in names(group).items()}
+    values = (1 << place for place in range(bits.bit_length()) if bits >> place & 1)
+    return tuple(known.get(value, str(value)) for value in values)
+
+
 def name(group: str, value: int) -> str:
     """The name of a constant; its digits when this version of the binding doesn't know it."""
     return next((name for name, known in names(group).items() if known == value), str(value))

@@ -7,7 +7,7 @@ from typing import Any, Callable
 from ._native import ffi, lib
 from ._text import text
 
-_KEYS = ("argument", "found", "expected", "file", "tensor", "path", "reason", "needed", "budget")
+_KEYS = ("argument", "found", "expected", "file", "tensor", "path", "reason", "needed", "budget", "channel", "voxel")
 _ADVICE = {lib.VXS_RUNTIME_MISSING: "`pip install voxseg[onnxruntime]` brings it"}
 
 
@@ -17,7 +17,8 @@ class Error(Exception):
     status: int
     """The number that voxseg.h calls VXS_*; it never changes its meaning."""
     details: dict[str, str]
-    """The parts of the message by key: argument, found, expected, file, tensor, path, reason, needed, budget."""
+    """The parts of the message by key: argument, found, expected, file, tensor, path, reason, needed, budget,
+    channel, voxel."""
 
     def __init__(self, message: str, status: int, details: dict[str, str]) -> None:
         super().__init__(message, status, details)

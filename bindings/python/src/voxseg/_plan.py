@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,10 @@ from ._segmentation import RunReport, Segmentation
 from ._structures import initialised, keep
 from ._text import text, utf8
 
+_UNUSUAL = (
+    "the image's intensities can't be in the units that the model was trained with: scaled, or without their intercept? "
+    "record=True tells more"
+)
 _FLOAT32 = np.dtype(np.float32)
 
 
@@ -190,6 +195,7 @@ class Plan(Handle):
         margin: bool = False,
         entropy: bool = False,
         record: bool = False,
+        non_finite: str = "error",
     ) -> Segmentation:
         """Segments an image on its own grid. Blocks; other Python threads run on.
 
@@ -210,6 +216,10 @@ class Plan(Handle):
         to write the labels into, in the order of the image's axes; on any failure it is untouched. `probabilities`
         are labels by value or name. `record` asks for what is needed to prove later which software and weights made the
         labels.
+
+        `non_finite` says what voxels are that are NaN or infinite: "error" counts and places them, "zero" (as ITK reads
+        them), or "lowest" (the lowest integer: air, for a CT model). Intensities that can't be in the units that the model
+        was trained with, as a CT scaled to 0…1, give a Python warning, and one in the report.
         """
         found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates, scaling), self._reader)
         raw = _volume(found)
@@ -222,6 +232,7 @@ class Plan(Handle):
         entropy_map = outputs.map(lib.VXS_MAP_ENTROPY, _FLOAT32) if entropy else None
 
         options, report = initialised("vxs_run_options"), initialised("vxs_run_report")
+        options.non_finite = _constants.number("NON_FINITE", non_finite)
         pointers = ffi.new("vxs_map *[]", keep(options, outputs.maps))
         options.maps, options.map_count = keep(options, pointers), len(outputs.maps)
         if cancel is not None:
@@ -241,7 +252,10 @@ class Plan(Handle):
         made = ffi.gc(place[0], lib.vxs_record_free)
         watch.rethrow()
         about = json.loads(text(lib.vxs_record_json(made))) if record else None
-        return Segmentation(labels, maps, margin_map, entropy_map, RunReport.of(report), about)
+        told = RunReport.of(report)
+        if "unusual-intensities" in told.warnings:
+            warnings.warn(_UNUSUAL, stacklevel=2)
+        return Segmentation(labels, maps, margin_map, entropy_map, told, about)
 
     def label_grid(
         self,

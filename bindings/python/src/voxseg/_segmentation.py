@@ -38,12 +38,21 @@ class RunReport:
     """Seconds from the call to its return."""
     process_peak_bytes: int
     """Most memory that the whole process ever had resident; 0 where the system doesn't tell."""
+    non_finite_voxels: int
+    """Voxels of all channels that are NaN or infinite and were read as `non_finite` says."""
+    first_non_finite: tuple[int, int, int, int] | None
+    """The first of them: channel, x, y, z; None where there are none."""
+    warnings: tuple[str, ...]
+    """What may make the labels wrong: "non-finite-replaced", "unusual-intensities"; a sentence for each in the record."""
 
     @classmethod
     def of(cls, raw: Any) -> RunReport:
         """From a vxs_run_report."""
         values = {field.name: getattr(raw, field.name) for field in fields(cls)}
-        return cls(**{**values, "memory_step": _constants.name("MEMORY_STEP", raw.memory_step)})
+        values["memory_step"] = _constants.name("MEMORY_STEP", raw.memory_step)
+        values["first_non_finite"] = tuple(raw.first_non_finite) if raw.non_finite_voxels else None
+        values["warnings"] = _constants.flags("WARNING", raw.warnings)
+        return cls(**values)
 
 
 @dataclass(frozen=True)
