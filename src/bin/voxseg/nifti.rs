@@ -1,13 +1,16 @@
 //! NIfTI-1 files (.nii, .nii.gz). Voxels keep the order and type that the file has; geometry is read as ITK
 //! reads it.
 
+use std::io::{Read, Write};
 use std::path::Path;
 
 use nifti::{NiftiHeader, NiftiType};
 use voxseg::volume::{DType, Geometry};
 
-use crate::gzip;
+use crate::failure::{Failure, Outcome};
 use crate::image_file::{ImageFile, narrowed, swap_bytes};
+use crate::output::Outputs;
+use crate::{gzip, source};
 
 /// Size of the header.
 const SIZE: usize = 348;
@@ -100,9 +103,30 @@ impl Header {
     }
 }
 
-/// Reads a file.
+/// Reads a file, decompressed when it is a gzip file whatever its name.
 pub fn read(path: &Path) -> Result<ImageFile, String> {
-    decode(gzip::read(path).map_err(|error| error.to_string())?)
+    let mut file = source::open(path)?;
+    let compressed = gzip::is_next(&mut file).map_err(source::words)?;
+    let most = source::most(&file, compressed);
+    decode(if compressed { needed(gzip::Reader::new(file), most) } else { needed(file, most) }?)
+}
+
+/// The header and what it asks for.
+fn needed(mut from: impl Read, most: u64) -> Result<Vec<u8>, String> {
+    let mut file = Vec::new();
+    source::append(&mut from, &mut file, DATA, most)?;
+    let rest = end_of_voxels(&file).saturating_sub(file.len());
+    source::append(&mut from, &mut file, rest, most)?;
+    source::finish(from)?;
+    Ok(file)
+}
+
+/// Where the voxels end by the header; `decode` says what is wrong with headers that make no sense.
+fn end_of_voxels(file: &[u8]) -> usize {
+    let Ok(header) = NiftiHeader::from_reader(file) else { return 0 };
+    let sizes = header.dim().unwrap_or_default().iter().map(|&count| usize::from(count.max(1)));
+    let size = sizes.fold(header.data_type().map_or(1, NiftiType::size_of), usize::saturating_mul);
+    size.saturating_add(header.vox_offset.max(0.0) as usize)
 }
 
 fn decode(mut file: Vec<u8>) -> Result<ImageFile, String> {
@@ -264,12 +288,9 @@ fn quaternion(direction: &[[f64; 3]; 3]) -> ([f64; 3], f64) {
 }
 
 /// Writes a file. Equal images give equal files.
-pub fn write(image: &ImageFile, path: &Path, compressed: bool) -> Result<(), String> {
-    let mut file = encode(image)?;
-    if compressed {
-        file = gzip::compress(&file).map_err(|error| error.to_string())?;
-    }
-    std::fs::write(path, file).map_err(|error| error.to_string())
+pub fn write(image: &ImageFile, outputs: &mut Outputs, path: &Path, compressed: bool) -> Outcome<()> {
+    let file = encode(image).map_err(|reason| Failure::write(path, reason))?;
+    outputs.write(path, |out| if compressed { gzip::write(out, &file) } else { out.write_all(&file) })
 }
 
 fn encode(image: &ImageFile) -> Result<Vec<u8>, String> {
