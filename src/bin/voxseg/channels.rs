@@ -124,7 +124,9 @@ fn on_grid(
         return Ok(other);
     }
     let reason = match same_shape {
-        true => format!("{difference}; its voxels lie up to {distance:.3} voxels away, at most {TOLERANCE} is taken"),
+        true => format!(
+            "{difference}; its voxels lie up to {distance:.3} voxels away, at most {TOLERANCE} is taken"
+        ),
         false => difference,
     };
     let help = "--resample-channels brings it there";
@@ -135,7 +137,8 @@ fn on_grid(
 /// corner is the farthest.
 fn distance(first: &Geometry, other: &Geometry) -> f64 {
     let last = other.shape.map(|count| count.saturating_sub(1) as f64);
-    let corners = (0..8).map(|corner| std::array::from_fn(|axis| if corner >> axis & 1 == 1 { last[axis] } else { 0.0 }));
+    let corners = (0..8)
+        .map(|corner| std::array::from_fn(|axis| if corner >> axis & 1 == 1 { last[axis] } else { 0.0 }));
     let apart = corners.map(|corner: [f64; 3]| {
         let place = index(first, &position(other, corner));
         (0..3).map(|axis| (place[axis] - corner[axis]).abs()).fold(0.0, f64::max)
@@ -198,11 +201,10 @@ mod tests {
         // Spacings are 0.78125, 1.5 and 2.75 mm.
         let rounded = moved(&|grid| grid.origin[2] += 1e-4).unwrap();
         assert!(rounded.warnings.is_empty());
-        let near: [&dyn Fn(&mut Geometry); 3] = [
-            &|grid| grid.origin[0] += 0.3,
-            &|grid| grid.spacing[2] = 2.8,
-            &|grid| grid.direction = [[0.0, 0.601, 0.799_249], [-1.0, 0.0, 0.0], [0.0, 0.799_249, -0.601]],
-        ];
+        let near: [&dyn Fn(&mut Geometry); 3] =
+            [&|grid| grid.origin[0] += 0.3, &|grid| grid.spacing[2] = 2.8, &|grid| {
+                grid.direction = [[0.0, 0.601, 0.799_249], [-1.0, 0.0, 0.0], [0.0, 0.799_249, -0.601]]
+            }];
         for change in near {
             let Channels { image, warnings, notes } = moved(change).unwrap();
             assert_eq!(image.geometry, example(DType::U8).geometry);

@@ -89,7 +89,10 @@ pub fn open_output(outputs: &mut Outputs, path: &Path) -> Outcome<()> {
         Some(Format::Nifti { .. }) => outputs.open(path),
         Some(Format::MetaImage) if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("mhd")) => {
             if !metaimage::can_name(path) {
-                return Err(Failure::write(path, "a .mhd file can't name a file of voxels that is called so"));
+                return Err(Failure::write(
+                    path,
+                    "a .mhd file can't name a file of voxels that is called so",
+                ));
             }
             outputs.open(&metaimage::raw_path(path))?;
             outputs.open(path)

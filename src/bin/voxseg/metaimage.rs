@@ -165,7 +165,9 @@ pub fn read(path: &Path) -> Result<ImageFile, String> {
     let (geometry, volumes) = header.grid()?;
     let interleaved = header.numbers::<usize>(&["ElementNumberOfChannels"], 1)?.map_or(1, |count| count[0]);
     if interleaved == 0 || interleaved > 1 && volumes > 1 {
-        return Err(format!("ElementNumberOfChannels = {interleaved} of {volumes} volumes are not supported"));
+        return Err(format!(
+            "ElementNumberOfChannels = {interleaved} of {volumes} volumes are not supported"
+        ));
     }
     let name = header.get(&["ElementType"])?.ok_or("ElementType is missing")?;
     let kind = TYPES.iter().find(|(known, _)| *known == name).map(|&(_, kind)| kind);
@@ -308,6 +310,99 @@ mod tests {
         assert_eq!(image.geometry.spacing, [1.0, 2.0, 3.0]);
     }
 
+    /// A header of the voxels 1 to 8 with more lines than the usual ones, and what comes after it.
+    fn read_local(lines: &str, data: &[u8]) -> Result<ImageFile, String> {
+        let folder = Folder::new("metaimage-lines");
+        let path = folder.file("image.mha");
+        let usual = "ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\nElementType = MET_SHORT\n";
+        let header = format!("{usual}{lines}\nElementDataFile = LOCAL\n");
+        std::fs::write(&path, [header.as_bytes(), data].concat()).unwrap();
+        read(&path)
+    }
+
+    fn voxels() -> Vec<u8> {
+        (1..9_i16).flat_map(i16::to_le_bytes).collect()
+    }
+
+    fn zlib(contents: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(contents).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// What SimpleITK 2.5.7 reads from the same files, where it reads them right.
+    #[test]
+    fn voxels_are_never_misread() {
+        let big: Vec<u8> = (1..9_i16).flat_map(i16::to_be_bytes).collect();
+        let mut gzip = Vec::new();
+        crate::gzip::write(&mut gzip, &voxels()).unwrap();
+        let compressed = "BinaryData = True\nCompressedData = True";
+        let cases: [(&str, Vec<u8>); 12] = [
+            ("BinaryData = True", [voxels(), b"rest".to_vec()].concat()),
+            ("BinaryData = False", b"1 2 3 4\n5 6 7 8\n".to_vec()),
+            ("BinaryData = F", b"1 2 3 4 5 6 7 8 9".to_vec()),
+            (&format!("{compressed}\nCompressedDataSize = 19"), zlib(&voxels())),
+            (compressed, zlib(&voxels())),
+            (compressed, zlib(&[voxels(), b"rest".to_vec()].concat())),
+            (compressed, gzip),
+            (&format!("{compressed}\nBinaryDataByteOrderMSB = True"), zlib(&big)),
+            ("ElementByteOrderMSB = True", big),
+            ("HeaderSize = -1", [b"abc".to_vec(), voxels()].concat()),
+            ("HeaderSize = 113", [b"abc".to_vec(), voxels()].concat()),
+            ("BinaryDataByteOrderMSB: False", voxels()),
+        ];
+        for (lines, data) in cases {
+            let image = read_local(lines, &data).unwrap_or_else(|reason| panic!("{lines}: {reason}"));
+            let values: Vec<f64> = image.values().collect();
+            assert_eq!(values, (1..9).map(f64::from).collect::<Vec<_>>(), "{lines}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let reason = |lines: &str| read_local(lines, &voxels()).unwrap_err();
+        assert!(reason("BinaryDataByteOrderMSB = False\nElementByteOrderMSB = True").contains("contradict"));
+        assert!(reason("Offset = 1 2 3\nOrigin = 1 2 4").contains("contradict"));
+        assert!(reason("BinaryData = False\nCompressedData = True").contains("contradict"));
+        assert!(reason("BinaryData = maybe").contains("True or False"));
+        assert!(reason("ObjectType = Tube").contains("Tube"));
+        assert!(reason("ElementType = MET_LONG").contains("MET_LONG"));
+        assert!(reason("NDims = 2\nDimSize = 4 2").contains("2 dimensions"));
+        assert!(reason("NDims = 4").contains("4 numbers"));
+        assert!(reason("HeaderSize = 4").contains("HeaderSize = 4"));
+        assert!(reason("HeaderSize = -2").contains("HeaderSize = -2"));
+        assert!(reason("HeaderSize = -1\nCompressedData = True").contains("HeaderSize = -1"));
+        assert!(reason("BinaryData = False").contains("is no number"));
+        assert!(reason("CompressedData = True").contains("damaged"));
+        assert!(reason("ElementNumberOfChannels = 2").contains("truncated"));
+    }
+
+    #[test]
+    fn grids_as_itk_reads_them() {
+        let grid = |lines: &str| read_local(lines, &voxels()).unwrap().geometry;
+        assert_eq!(grid("ElementSize = 2 3 4").spacing, [2.0, 3.0, 4.0]);
+        assert_eq!(grid("ElementSize = 2 3 4\nElementSpacing = 5 6 7").spacing, [5.0, 6.0, 7.0]);
+        assert_eq!(grid("Position = 2 3 4").origin, [2.0, 3.0, 4.0]);
+        let turned = grid("Orientation = 0 1 0 0 0 1 1 0 0").direction;
+        assert_eq!(turned, [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
+        let flipped = grid("ElementSpacing = -1 2 3");
+        assert_eq!((flipped.spacing, flipped.direction[0][0]), ([1.0, 2.0, 3.0], -1.0));
+    }
+
+    #[test]
+    fn series_and_interleaved_channels() {
+        let series = "NDims = 4\nDimSize = 2 2 1 2\nElementSpacing = 5 6 7 8\nOffset = 1 2 3 4\n\
+                      TransformMatrix = 0 1 0 0 1 0 0 0 0 0 1 0 0 0 0 1";
+        let image = read_local(series, &voxels()).unwrap();
+        assert_eq!((image.channels, image.geometry.shape), (2, [2, 2, 1]));
+        assert_eq!((image.geometry.spacing, image.geometry.origin), ([5.0, 6.0, 7.0], [1.0, 2.0, 3.0]));
+        assert_eq!(image.geometry.direction, [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]);
+        assert_eq!(image.values().collect::<Vec<_>>(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        let image = read_local("DimSize = 2 2 1\nElementNumberOfChannels = 2", &voxels()).unwrap();
+        assert_eq!(image.channels, 2);
+        assert_eq!(image.values().collect::<Vec<_>>(), [1.0, 3.0, 5.0, 7.0, 2.0, 4.0, 6.0, 8.0]);
+    }
+
     #[test]
     fn orientation_letters() {
         assert_eq!(orientation(&[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), "RAI");
@@ -323,12 +418,17 @@ mod tests {
             ImageFile::read(&path).unwrap_err().to_string()
         };
         assert!(reason("nonsense").contains("no MetaImage header"));
-        assert!(reason("DimSize = 2 2\nElementDataFile = a.raw\n").contains("3 numbers"));
+        assert!(reason("DimSize = 2 2\nElementDataFile = a.raw\n").contains("2 dimensions"));
         let head = "DimSize = 2 2 2\nElementType = MET_SHORT\n";
         assert!(reason(&format!("{head}ElementDataFile = missing.raw\n")).contains("missing.raw"));
         assert!(reason(&format!("{head}ElementDataFile = LOCAL\nab")).contains("truncated"));
-        assert!(
-            reason(&format!("{head}CompressedData = True\nElementDataFile = LOCAL\n")).contains("compressed")
-        );
+        for several in ["LIST", "LIST 2D\na.raw", "a%d.raw 1 2 1"] {
+            assert!(reason(&format!("{head}ElementDataFile = {several}\n")).contains("several files"));
+        }
+        #[cfg(unix)]
+        for device in ["/dev/zero", "../../../../../../dev/zero"] {
+            let failure = reason(&format!("{head}ElementDataFile = {device}\n"));
+            assert!(failure.contains(device) || failure.contains("No such file"), "{failure}");
+        }
     }
 }

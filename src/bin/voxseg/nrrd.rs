@@ -31,10 +31,7 @@ const TYPES: [(Kind, &[&str]); 10] = [
             "int64_t",
         ],
     ),
-    (
-        Kind::U64,
-        &["ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"],
-    ),
+    (Kind::U64, &["ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"]),
     (Kind::Own(DType::F32), &["float"]),
     (Kind::Own(DType::F64), &["double"]),
 ];
@@ -87,7 +84,8 @@ impl Header {
 
     fn kind(&self) -> Result<Kind, String> {
         let name = self.required("type")?;
-        let known = TYPES.iter().find(|(_, names)| names.iter().any(|known| known.eq_ignore_ascii_case(&name)));
+        let known =
+            TYPES.iter().find(|(_, names)| names.iter().any(|known| known.eq_ignore_ascii_case(&name)));
         known.map(|&(kind, _)| kind).ok_or_else(|| format!("voxels of type {name} are not supported"))
     }
 
@@ -183,12 +181,15 @@ impl Axes {
         let by_step = |axis: usize| self.steps.as_ref().is_some_and(|steps| steps[axis] == "none");
         let by_kind =
             |axis: usize| self.kinds.as_ref().is_some_and(|kinds| !DOMAIN.contains(&kinds[axis].as_str()));
-        let found: Vec<usize> = (0..self.sizes.len()).filter(|&axis| by_step(axis) || by_kind(axis)).collect();
+        let found: Vec<usize> =
+            (0..self.sizes.len()).filter(|&axis| by_step(axis) || by_kind(axis)).collect();
         match (self.sizes.len(), found.as_slice()) {
             (3, []) => Ok(None),
             (4, []) if self.steps.is_none() => Ok(Some(3)),
             (4, &[axis]) => Ok(Some(axis)),
-            (count, _) => Err(format!("{} of {count} axes are in space, expected three", count - found.len())),
+            (count, _) => {
+                Err(format!("{} of {count} axes are in space, expected three", count - found.len()))
+            }
         }
     }
 
@@ -248,7 +249,8 @@ pub fn read(path: &Path) -> Result<ImageFile, String> {
         geometry.origin = vector(&origin)?;
     }
     to_lps(&mut geometry, &header.text(&["space"]).unwrap_or_default());
-    let count = axes.sizes.iter().try_fold(1, |count: usize, &n| count.checked_mul(n)).ok_or("impossible size")?;
+    let count =
+        axes.sizes.iter().try_fold(1, |count: usize, &n| count.checked_mul(n)).ok_or("impossible size")?;
     let big_endian = header.is_big_endian(kind, coding)?;
     let mut storage = Storage { kind, count, coding, skip: 0, big_endian };
 
@@ -268,7 +270,8 @@ pub fn read(path: &Path) -> Result<ImageFile, String> {
     let (channels, bytes) = match channel_axis {
         None => (1, bytes),
         Some(axis) => {
-            let (inner, outer) = (axes.sizes[..axis].iter().product(), axes.sizes[axis + 1..].iter().product());
+            let (inner, outer) =
+                (axes.sizes[..axis].iter().product(), axes.sizes[axis + 1..].iter().product());
             (axes.sizes[axis], voxels::planar(bytes, dtype.size(), [inner, axes.sizes[axis], outer]))
         }
     };
@@ -345,14 +348,22 @@ mod tests {
     #[test]
     fn spaces_are_brought_to_lps() {
         let cases = [
-            ("left-posterior-superior", [1.0, 2.0, 3.0], [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]]),
+            (
+                "left-posterior-superior",
+                [1.0, 2.0, 3.0],
+                [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]],
+            ),
             ("LPS", [1.0, 2.0, 3.0], [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]]),
             (
                 "right-anterior-superior",
                 [-1.0, -2.0, 3.0],
                 [[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]],
             ),
-            ("left-anterior-superior", [1.0, -2.0, 3.0], [[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]]),
+            (
+                "left-anterior-superior",
+                [1.0, -2.0, 3.0],
+                [[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]],
+            ),
             ("scanner-xyz", [1.0, 2.0, 3.0], [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]]),
         ];
         for (space, origin, direction) in cases {
@@ -406,7 +417,8 @@ mod tests {
             ("2 2 1 2", "", "", &planar),
         ];
         for (sizes, steps, kinds, expected) in cases {
-            let fields = [&four[..], &[("sizes", sizes), ("space directions", steps), ("kinds", kinds)]].concat();
+            let fields =
+                [&four[..], &[("sizes", sizes), ("space directions", steps), ("kinds", kinds)]].concat();
             let image = read_bytes([file(&fields), voxels()].concat()).unwrap();
             assert_eq!((image.geometry.shape, image.channels), ([2, 2, 1], 2));
             assert_eq!(&values(&image), expected, "{fields:?}");

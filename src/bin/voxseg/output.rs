@@ -255,7 +255,10 @@ mod tests {
             outputs
         };
         drop(open());
-        assert_eq!((names(&folder), std::fs::read_to_string(&old).unwrap()), (vec!["old".into()], "before".into()));
+        assert_eq!(
+            (names(&folder), std::fs::read_to_string(&old).unwrap()),
+            (vec!["old".into()], "before".into())
+        );
         let mut outputs = open();
         assert!(outputs.write(&folder.file("third"), |_| Ok(())).is_err());
         outputs.commit().unwrap();
@@ -274,7 +277,10 @@ mod tests {
         let failure = outputs.write(&path, |file| file.write_all(b"half").and(Err(full()))).unwrap_err();
         assert!(failure.to_string().contains("labels.nii"), "{failure}");
         drop(outputs);
-        assert_eq!((names(&folder), std::fs::read_to_string(&path).unwrap()), (vec!["labels.nii".into()], "before".into()));
+        assert_eq!(
+            (names(&folder), std::fs::read_to_string(&path).unwrap()),
+            (vec!["labels.nii".into()], "before".into())
+        );
     }
 
     /// A disk that is full says so when bytes leave the buffer, which may be at the end.

@@ -69,4 +69,32 @@ mod tests {
             assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()), "{a} {b}");
         }
     }
+
+    /// What SimpleITK 2.5.7's `Resample` gives for the same images.
+    #[test]
+    fn matches_itk_on_a_turned_grid() {
+        let geometry = Geometry {
+            spacing: [1.0, 2.0, 3.0],
+            origin: [5.0, -7.0, 2.0],
+            ..Geometry::with_shape([3, 2, 2])
+        };
+        let bytes = (0..12_u8).map(|n| n * n + 1).collect();
+        let pattern = example(DType::U8);
+        let image = ImageFile { geometry, bytes, ..pattern };
+        let grid = Geometry {
+            shape: [4, 3, 2],
+            spacing: [0.75, 1.25, 2.5],
+            origin: [4.7, -7.5, 2.25],
+            direction: [[0.8, -0.6, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]],
+        };
+        let expected = [
+            4.0, 4.6, 9.28, 16.925, 0.0, 9.7, 13.33, 20.7625, 0.0, 0.0, 0.0, 16.0, 34.0, 37.6, 54.28, 74.675,
+            0.0, 53.95, 65.83, 86.0125, 0.0, 0.0, 0.0, 76.0,
+        ];
+        let found: Vec<f64> = resampled(&image, &grid).values().collect();
+        assert_eq!(found.len(), expected.len());
+        for (n, (found, expected)) in found.iter().zip(expected).enumerate() {
+            assert!((found - expected).abs() < 1e-4, "{n}: {found} {expected}");
+        }
+    }
 }

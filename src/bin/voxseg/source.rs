@@ -75,7 +75,9 @@ pub fn line(from: &mut impl BufRead) -> Result<Option<Vec<u8>>, String> {
 pub fn words(error: std::io::Error) -> String {
     match error.kind() {
         ErrorKind::UnexpectedEof => "truncated: the compressed data end too early".into(),
-        ErrorKind::InvalidInput | ErrorKind::InvalidData => format!("the compressed data are damaged: {error}"),
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+            format!("the compressed data are damaged: {error}")
+        }
         _ => error.to_string(),
     }
 }

@@ -186,7 +186,10 @@ mod tests {
         }
         let floats = numbers("1.5 nan -inf 1e-3", Kind::Own(DType::F32), 4).unwrap();
         let floats: Vec<f32> = floats.as_chunks().0.iter().map(|&word| f32::from_ne_bytes(word)).collect();
-        assert_eq!((floats[0], floats[1].is_nan(), floats[2], floats[3]), (1.5, true, f32::NEG_INFINITY, 1e-3));
+        assert_eq!(
+            (floats[0], floats[1].is_nan(), floats[2], floats[3]),
+            (1.5, true, f32::NEG_INFINITY, 1e-3)
+        );
         assert_eq!(numbers("18446744073709551615", Kind::U64, 1).unwrap(), [255; 8]);
     }
 
