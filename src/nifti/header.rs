@@ -145,7 +145,7 @@ impl Bytes<'_> {
 
 impl Header {
     /// The size of the header that begins with these bytes, `None` for what is no NIfTI file.
-    fn size_of(first: [u8; 4]) -> Option<usize> {
+    pub fn size_of(first: [u8; 4]) -> Option<usize> {
         let size = i32::from_ne_bytes(first);
         [size, size.swap_bytes()].into_iter().find_map(|size| match size {
             348 => Some(SIZE_1),

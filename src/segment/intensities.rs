@@ -161,10 +161,9 @@ impl fmt::Display for Unusual {
 mod tests {
     use std::path::Path;
 
-    use nifti::{IntoNdArray, NiftiObject, ReaderOptions};
-
     use super::*;
     use crate::model::{Model, ModelOptions};
+    use crate::nifti::Reader;
     use crate::reference;
     use crate::volume::{DType, Geometry, Layout};
 
@@ -176,10 +175,11 @@ mod tests {
 
     impl Image {
         fn read(path: &Path) -> Self {
-            let volume = ReaderOptions::new().read_file(path).unwrap().into_volume();
-            let array = volume.into_ndarray::<f32>().unwrap();
-            let shape = [array.shape()[0], array.shape()[1], array.shape()[2]];
-            Image { shape, values: array.t().iter().take(shape.iter().product()).copied().collect() }
+            let (header, bytes) = reference::nifti(path);
+            let reading = header.read(Reader::Itk).unwrap();
+            let value = |stored: f64| (stored * reading.slope + reading.intercept) as f32;
+            let values = reference::values(header.stored, &bytes).into_iter().map(value).collect();
+            Image { shape: header.shape, values }
         }
 
         fn unusual(&self, expected: IntensityRange) -> Option<Unusual> {

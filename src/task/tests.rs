@@ -5,27 +5,17 @@ use super::chain::{OVERLAP, kept};
 use super::image::Image;
 use super::part::{along, around};
 use crate::model::task::TaskResampling;
+use crate::nifti::Reader;
 use crate::preprocess::crop::Box3;
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 
 /// An image of the reference data: its grid and its voxels as bytes of i16.
 fn reference(name: &str) -> Option<(Geometry, Vec<u8>)> {
-    use nifti::{IntoNdArray, NiftiObject, ReaderOptions};
     let path = crate::reference::path(&format!("totalseg/images/{name}.nii.gz"))?;
-    let object = ReaderOptions::new().read_file(path).unwrap();
-    let header = object.header().clone();
-    let array = object.into_volume().into_ndarray::<f32>().unwrap();
-    let mut geometry = Geometry::with_shape([array.shape()[0], array.shape()[1], array.shape()[2]]);
-    let rows = [header.srow_x, header.srow_y, header.srow_z];
-    for axis in 0..3 {
-        geometry.spacing[axis] = f64::from(header.pixdim[axis + 1]);
-        for (direction, row) in geometry.direction.iter_mut().zip(&rows) {
-            direction[axis] = f64::from(row[axis]) / geometry.spacing[axis];
-        }
-    }
-    geometry.origin = rows.map(|row| f64::from(row[3]));
-    let bytes = array.t().iter().flat_map(|&value| (value as i16).to_ne_bytes()).collect();
-    Some((geometry.ras_to_lps(), bytes))
+    let (header, bytes) = crate::reference::nifti(&path);
+    assert_eq!(header.dtype(), Some(DType::I16), "{name}");
+    let geometry = header.read(Reader::Nibabel).unwrap().geometry;
+    Some((geometry, bytes))
 }
 
 /// SHA-256 of an image as the logs of the reference runs have it: f32, along the patient's axes, z fastest.

@@ -62,7 +62,13 @@ fn labels(path: &Path) -> Vec<i64> {
 }
 
 /// The tool on an image of the folder, with more arguments; its labels, or what it said, and what it printed on stderr.
-fn run(folder: &Path, image: &Path, model: &str, more: &[&str], scratch: &Path) -> (Result<Vec<i64>, String>, String) {
+fn run(
+    folder: &Path,
+    image: &Path,
+    model: &str,
+    more: &[&str],
+    scratch: &Path,
+) -> (Result<Vec<i64>, String>, String) {
     let out = scratch.join("labels.nii");
     let mut tool = Command::new(env!("CARGO_BIN_EXE_voxseg"));
     tool.arg("run").arg("--image").arg(image).arg("--out").arg(&out).arg("--quiet").args(more);
@@ -81,7 +87,9 @@ fn run(folder: &Path, image: &Path, model: &str, more: &[&str], scratch: &Path) 
             }
             tool.arg("--model").arg(copy)
         }
-        "bundle_spleen_unet" => tool.arg("--model").arg(folder.join("monai/public/bundle_spleen_unet/bundle")),
+        "bundle_spleen_unet" => {
+            tool.arg("--model").arg(folder.join("monai/public/bundle_spleen_unet/bundle"))
+        }
         task => tool.arg("--task").arg(task).arg("--weights").arg(folder.join("totalseg/weights")),
     };
     let output = tool.output().unwrap();
@@ -130,7 +138,12 @@ fn headers_as_simpleitk_reads_them() {
             ("plain.nii.gz", "nnunet_901", "plain", ""),
             ("slope2_inter_nan.nii.gz", "nnunet_901", "slope2_inter_nan", "scl_inter"),
             ("slope0_inter_m1024.nii.gz", "nnunet_901", "slope0_inter_m1024", "scl_slope is 0"),
-            ("qform_ras_sform_lps_code2.nii.gz", "nnunet_901_reorient", "qform_ras_sform_lps_code2", "the qform counts"),
+            (
+                "qform_ras_sform_lps_code2.nii.gz",
+                "nnunet_901_reorient",
+                "qform_ras_sform_lps_code2",
+                "the qform counts",
+            ),
             ("units_micron.nii.gz", "nnunet_901", "units_micron", "micrometres"),
             ("sheared_sform_good_qform.nii.gz", "nnunet_901", "sheared_sform_good_qform", ""),
             ("zero_sform_good_qform.nii.gz", "nnunet_901", "zero_sform_good_qform", ""),
@@ -152,7 +165,12 @@ fn headers_as_nibabel_reads_them() {
             ("pixdim_1_sform_mm.nii.gz", "total_fastest", "pixdim_1_sform_mm", "3×3×3 mm count"),
             ("pixdim_mm_sform_unit.nii.gz", "total_fastest", "pixdim_mm_sform_unit", "1×1×1 mm count"),
             ("no_form_codes.nii.gz", "total_fastest", "no_form_codes", "neither qform nor sform"),
-            ("sheared_a_tenth_of_a_degree.nii.gz", "total_fastest", "sheared_a_tenth_of_a_degree", "right angles"),
+            (
+                "sheared_a_tenth_of_a_degree.nii.gz",
+                "total_fastest",
+                "sheared_a_tenth_of_a_degree",
+                "right angles",
+            ),
             ("pixdim_0_sform_mm.nii.gz", "total_fastest", "pixdim_0_sform_mm", ""),
             ("three_time_points.nii.gz", "total_fastest", "three_time_points", ""),
         ],
@@ -167,7 +185,12 @@ fn headers_as_monai_reads_them() {
             ("plain.nii.gz", "bundle_spleen_unet", "plain", ""),
             ("no_form_codes.nii.gz", "bundle_spleen_unet", "no_form_codes", "neither qform nor sform"),
             ("pixdim_1_sform_mm_lps.nii.gz", "bundle_spleen_unet", "pixdim_1_sform_mm_lps", ""),
-            ("sheared_a_tenth_of_a_degree.nii.gz", "bundle_spleen_unet", "sheared_a_tenth_of_a_degree", "right angles"),
+            (
+                "sheared_a_tenth_of_a_degree.nii.gz",
+                "bundle_spleen_unet",
+                "sheared_a_tenth_of_a_degree",
+                "right angles",
+            ),
         ],
     );
 }

@@ -1,14 +1,16 @@
 //! An image as files hold it: voxels of their own type in the machine's byte order, axis 0 the fastest, on a
 //! grid in the library's coordinates (LPS).
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use half::f16;
 use voxseg::nifti::Reader;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 
 use crate::failure::{Failure, Outcome};
-use crate::{metaimage, nifti};
+use crate::output::Outputs;
+use crate::{metaimage, nifti, nrrd, source};
 
 /// One image, or several channels on one grid.
 #[derive(Clone, Debug)]
@@ -39,43 +41,80 @@ enum Format {
     /// Only read.
     NiftiPair,
     MetaImage,
+    Nrrd,
 }
 
 impl Format {
     fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-        match name {
-            _ if name.ends_with(".nii.gz") => Some(Format::Nifti { compressed: true }),
-            _ if name.ends_with(".nii") => Some(Format::Nifti { compressed: false }),
-            _ if [".hdr", ".img", ".hdr.gz", ".img.gz"].iter().any(|end| name.ends_with(end)) => {
-                Some(Format::NiftiPair)
-            }
-            _ if name.ends_with(".mhd") || name.ends_with(".mha") => Some(Format::MetaImage),
-            _ => None,
-        }
+        const ENDS: [(&[u8], Format); 10] = [
+            (b".nii.gz", Format::Nifti { compressed: true }),
+            (b".nii", Format::Nifti { compressed: false }),
+            (b".hdr", Format::NiftiPair),
+            (b".img", Format::NiftiPair),
+            (b".hdr.gz", Format::NiftiPair),
+            (b".img.gz", Format::NiftiPair),
+            (b".mhd", Format::MetaImage),
+            (b".mha", Format::MetaImage),
+            (b".nrrd", Format::Nrrd),
+            (b".nhdr", Format::Nrrd),
+        ];
+        let name = path.file_name()?.as_encoded_bytes().to_ascii_lowercase();
+        ENDS.into_iter().find(|(end, _)| name.ends_with(end)).map(|(_, format)| format)
     }
 }
 
-/// Refuses names of results that can't be written, before work is spent on them.
-pub fn check_name(path: &Path) -> Outcome<()> {
-    let good = match Format::of(path) {
-        Some(Format::Nifti { .. }) => true,
-        Some(Format::MetaImage) => path.extension().is_some_and(|end| end.eq_ignore_ascii_case("mhd")),
-        Some(Format::NiftiPair) | None => false,
+const READ_ENDS: &str = "the name must end with .nii, .nii.gz, .hdr, .img, .mhd, .mha, .nrrd or .nhdr";
+const WRITE_ENDS: &str = "the name must end with .nii, .nii.gz or .mhd";
+
+/// The name of a file from the bytes of it in another file.
+pub fn file_name(bytes: &[u8]) -> Result<OsString, String> {
+    #[cfg(unix)]
+    let name = Ok(std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec()));
+    #[cfg(not(unix))]
+    let name = String::from_utf8(bytes.to_vec()).map(Into::into).map_err(|error| error.to_string());
+    name
+}
+
+/// Refuses what is no file of a format that is read, before work is spent on others.
+pub fn check_readable(path: &Path) -> Outcome<()> {
+    let checked = match Format::of(path) {
+        Some(_) => source::open(path).map(drop),
+        None => Err(READ_ENDS.into()),
     };
-    if !good {
-        return Err(Failure::write(path, "the name must end with .nii, .nii.gz or .mhd"));
-    }
-    check_folder(path)
+    checked.map_err(|reason| Failure::image(path, reason))
 }
 
-/// Refuses results in folders that don't exist.
-pub fn check_folder(path: &Path) -> Outcome<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            Err(Failure::write(path, "its folder doesn't exist"))
+/// Whether a file is a NIfTI file, by its name.
+pub fn is_nifti(path: &Path) -> bool {
+    matches!(Format::of(path), Some(Format::Nifti { .. } | Format::NiftiPair))
+}
+
+/// The files that an image is made of.
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    let beside = match Format::of(path) {
+        Some(Format::MetaImage) => metaimage::data_file(path),
+        Some(Format::Nrrd) => nrrd::data_file(path),
+        Some(Format::NiftiPair) => nifti::data_file(path),
+        _ => None,
+    };
+    std::iter::once(path.into()).chain(beside).collect()
+}
+
+/// Opens what an image will be written to: a file whose name ends with .nii, .nii.gz or .mhd (with a .raw beside it).
+pub fn open_output(outputs: &mut Outputs, path: &Path) -> Outcome<()> {
+    match Format::of(path) {
+        Some(Format::Nifti { .. }) => outputs.open(path),
+        Some(Format::MetaImage) if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("mhd")) => {
+            if !metaimage::can_name(path) {
+                return Err(Failure::write(
+                    path,
+                    "a .mhd file can't name a file of voxels that is called so",
+                ));
+            }
+            outputs.open(&metaimage::raw_path(path))?;
+            outputs.open(path)
         }
-        _ => Ok(()),
+        _ => Err(Failure::write(path, WRITE_ENDS)),
     }
 }
 
@@ -85,26 +124,26 @@ impl ImageFile {
         Self::read_as(path, Reader::Itk)
     }
 
-    /// Reads a file whose name ends with .nii, .nii.gz, .hdr, .img, .mhd or .mha; NIfTI headers as `reader` does.
+    /// Reads a file of any of the formats; headers of NIfTI files as `reader` does.
     pub fn read_as(path: &Path, reader: Reader) -> Outcome<Self> {
         let image = match Format::of(path) {
             Some(Format::Nifti { .. } | Format::NiftiPair) => nifti::read(path, reader),
             Some(Format::MetaImage) => metaimage::read(path),
-            None => Err("the name must end with .nii, .nii.gz, .hdr, .img, .mhd or .mha".into()),
+            Some(Format::Nrrd) => nrrd::read(path),
+            None => Err(READ_ENDS.into()),
         };
         let image = image.map_err(|reason| Failure::image(path, reason))?;
         image.geometry.check().map_err(|error| Failure::image(path, error))?;
         Ok(image)
     }
 
-    /// Writes a file whose name ends with .nii, .nii.gz or .mhd (with a .raw beside it).
-    pub fn write(&self, path: &Path) -> Outcome<()> {
-        check_name(path)?;
-        let written = match Format::of(path) {
-            Some(Format::Nifti { compressed }) => nifti::write(self, path, compressed),
-            _ => metaimage::write(self, path),
-        };
-        written.map_err(|reason| Failure::write(path, reason))
+    /// Writes to what [`open_output`] opened.
+    pub fn write_to(&self, outputs: &mut Outputs, path: &Path) -> Outcome<()> {
+        match Format::of(path) {
+            Some(Format::Nifti { compressed }) => nifti::write(self, outputs, path, compressed),
+            Some(Format::MetaImage) => metaimage::write(self, outputs, path),
+            _ => Err(Failure::write(path, WRITE_ENDS)),
+        }
     }
 
     /// An image of one channel on this grid, without scaling.
@@ -117,6 +156,13 @@ impl ImageFile {
     pub fn on_grid(&self, grid: &Geometry) -> Self {
         let header = self.header.clone().filter(|_| *grid == self.geometry);
         ImageFile { geometry: grid.clone(), header, bytes: Vec::new(), note: None, ..*self }
+    }
+
+    /// One channel as an image of its own.
+    pub fn only(mut self, channel: usize) -> Self {
+        self.bytes = self.channel(channel).to_vec();
+        self.channels = 1;
+        self
     }
 
     /// The voxels of a channel.
@@ -242,9 +288,17 @@ pub fn narrowed(values: &[i128]) -> (DType, Vec<u8>) {
 
 #[cfg(test)]
 pub mod tests {
-    use std::path::PathBuf;
-
     use super::*;
+
+    impl ImageFile {
+        /// Writes one file.
+        pub fn write(&self, path: &Path) -> Outcome<()> {
+            let mut outputs = Outputs::default();
+            open_output(&mut outputs, path)?;
+            self.write_to(&mut outputs, path)?;
+            outputs.commit()
+        }
+    }
 
     /// A folder for one test, gone after it.
     pub struct Folder(PathBuf);
@@ -294,12 +348,108 @@ pub mod tests {
 
     #[test]
     fn names() {
-        for good in ["a.nii", "a.1.5mm.NII.GZ", "./y.mhd"] {
-            assert!(check_name(Path::new(good)).is_ok(), "{good}");
+        let folder = Folder::new("names");
+        let open = |name: &str| open_output(&mut Outputs::default(), &folder.file(name));
+        for good in ["a.nii", "a.1.5mm.NII.GZ", "./y.mhd", "100%.nii"] {
+            assert!(open(good).is_ok(), "{good}");
         }
-        for bad in ["a.mha", "a.gz", "a", "a.png", "no/such/folder/a.nii"] {
-            assert!(check_name(Path::new(bad)).is_err(), "{bad}");
+        let several = ["100%.mhd", "LIST.mhd", " a.mhd", "a\n.mhd"];
+        for bad in ["a.mha", "a.gz", "a", "a.png", "a.nrrd", "no/such/folder/a.nii"].iter().chain(&several) {
+            assert!(open(bad).is_err(), "{bad}");
         }
+        assert!(check_readable(Path::new("a.png")).unwrap_err().to_string().contains("must end"));
+    }
+
+    /// File names are bytes on Linux.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_of_any_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = Folder::new("bytes");
+        for end in [&b".nii.gz"[..], b".mhd"] {
+            let name = [b"l\xe4bel", end].concat();
+            let path = folder.file("").join(std::ffi::OsStr::from_bytes(&name));
+            example(DType::I16).write(&path).unwrap();
+            assert_eq!(ImageFile::read(&path).unwrap().bytes, example(DType::I16).bytes);
+        }
+        let raw = folder.file("").join(std::ffi::OsStr::from_bytes(b"l\xe4bel.raw"));
+        assert!(raw.exists());
+        let header = folder.file("").join(std::ffi::OsStr::from_bytes(b"l\xe4bel.mhd"));
+        assert_eq!(files(&header), [header, raw]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_devices_are_refused_at_once() {
+        let folder = Folder::new("pipes");
+        for name in ["a.nii", "a.nii.gz", "a.mhd", "a.mha", "a.nrrd"] {
+            let pipe = folder.file(name);
+            assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+            let failure = ImageFile::read(&pipe).unwrap_err().to_string();
+            assert!(failure.contains("a pipe or a device"), "{failure}");
+            std::fs::remove_file(&pipe).unwrap();
+            std::os::unix::fs::symlink("/dev/zero", &pipe).unwrap();
+            assert!(ImageFile::read(&pipe).is_err());
+            std::fs::remove_file(&pipe).unwrap();
+            std::fs::create_dir(&pipe).unwrap();
+            assert!(ImageFile::read(&pipe).unwrap_err().to_string().contains("is a folder"));
+        }
+    }
+
+    /// A small file that holds a gigabyte of zeros after its voxels.
+    #[test]
+    fn no_more_is_inflated_than_the_header_asks_for() {
+        let folder = Folder::new("bomb");
+        let path = folder.file("bomb.nii.gz");
+        let plain = folder.file("image.nii");
+        example(DType::I16).write(&plain).unwrap();
+        let mut file = std::fs::File::create(&path).unwrap();
+        crate::gzip::write(&mut file, &std::fs::read(&plain).unwrap()).unwrap();
+        let mut zeros = Vec::new();
+        crate::gzip::write(&mut zeros, &vec![0; 1 << 24]).unwrap();
+        (0..64).for_each(|_| std::io::Write::write_all(&mut file, &zeros).unwrap());
+        // What comes after the voxels isn't looked at, so its damage isn't seen.
+        std::io::Write::write_all(&mut file, &[0x1f, 0x8b, 8, 0xff, 0xff]).unwrap();
+        assert_eq!(ImageFile::read(&path).unwrap().bytes, example(DType::I16).bytes);
+    }
+
+    #[test]
+    fn a_truncated_or_damaged_gzip_file_is_named_so() {
+        let folder = Folder::new("truncated");
+        let path = folder.file("image.nii.gz");
+        example(DType::I16).write(&path).unwrap();
+        let file = std::fs::read(&path).unwrap();
+        let reason = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            ImageFile::read(&path).unwrap_err().to_string()
+        };
+        for length in [12, file.len() / 2, file.len() - 9, file.len() - 1] {
+            assert!(reason(&file[..length]).contains("end too early"), "{length}");
+        }
+        let mut damaged = file.clone();
+        damaged[file.len() - 8] ^= 1;
+        assert!(reason(&damaged).contains("damaged"));
+    }
+
+    /// Files after public bug reports that hold the voxels of another one in other ways.
+    #[test]
+    fn formats_of_the_reference_hold_the_same_voxels() {
+        let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
+        let folder = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into).join("bugs/images");
+        if !folder.is_dir() {
+            eprintln!("skipped: the reference data has no bugs/images here");
+            return;
+        }
+        let read = |name: &str| ImageFile::read(&folder.join(name)).unwrap();
+        let binary = read("small_binary.mha");
+        for name in ["small_text.mha", "small_compressed.mha", "small.nrrd"] {
+            let other = read(name);
+            assert_eq!(other.geometry, binary.geometry, "{name}");
+            assert_eq!((other.dtype, other.channels, &other.bytes), (DType::I16, 1, &binary.bytes), "{name}");
+        }
+        let (plain, series) = (read("plain.nii.gz"), read("three_time_points.nii.gz"));
+        assert_eq!(series.channels, 3);
+        assert_eq!(series.only(0).bytes, plain.bytes);
     }
 
     #[test]

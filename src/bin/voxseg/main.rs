@@ -1,5 +1,6 @@
 //! The command-line tool: models and images as files, everything else by the library.
 
+mod channels;
 mod compare;
 mod convert;
 mod counts;
@@ -10,13 +11,19 @@ mod image_file;
 mod info;
 mod metaimage;
 mod nifti;
+mod nrrd;
 mod options;
+mod output;
 mod picture;
 mod progress;
 mod report;
+mod resample;
 mod run;
+mod source;
 mod statistics;
+mod stop;
 mod tasks;
+mod voxels;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -27,7 +34,11 @@ use clap::{Parser, Subcommand};
 use failure::{CALLER, Outcome};
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 arguments or image files, 2 the model, 3 the runtime or device, \
-4 the run, 9 a defect of voxseg.";
+4 the run, 9 a defect of voxseg, 130 stopped by a signal.";
+/// How files are read and written, for every command that does.
+const FILES: &str = "Images are read from NIfTI (.nii, .nii.gz), MetaImage (.mhd, .mha) and NRRD (.nrrd, .nhdr) \
+files. Results are written beside their places and come there when all of them are complete: on a failure nothing \
+changes. A file that is read is never written.";
 
 /// Segments 3-D medical images with published models.
 #[derive(Debug, Parser)]
@@ -42,12 +53,14 @@ enum Command {
     /// Describe a model
     Info(info::Arguments),
     /// Segment an image
+    #[command(after_help = FILES)]
     Run(Box<run::Arguments>),
     /// Write an image in another format: .nii, .nii.gz, .mhd
+    #[command(after_help = FILES)]
     Convert {
-        /// The image
+        /// The image (.nii, .nii.gz, .mhd, .mha, .nrrd, .nhdr)
         from: PathBuf,
-        /// Where it goes
+        /// Where it goes (.nii, .nii.gz, .mhd)
         to: PathBuf,
     },
     /// Draw labels over an image: three planes through the largest structure, with a legend
@@ -86,6 +99,7 @@ fn main() -> ExitCode {
             return if answer.use_stderr() { ExitCode::from(CALLER) } else { ExitCode::SUCCESS };
         }
     };
+    stop::watch();
     match dispatch(&tool.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -1,16 +1,21 @@
 //! NIfTI files: reading .nii, .nii.gz and pairs of .hdr and .img, writing NIfTI-1. Voxels keep the order and type that the
 //! file has; the library reads the header.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use voxseg::nifti::{self, Reader, Reading, Stored};
 use voxseg::volume::{DType, Geometry};
 
-use crate::gzip;
+use crate::failure::{Failure, Outcome};
 use crate::image_file::{ImageFile, narrowed, swap_bytes};
+use crate::output::Outputs;
+use crate::{gzip, source};
 
 /// Size of the header.
 const SIZE: usize = 348;
+/// Size of a NIfTI-2 header.
+const LARGE_SIZE: usize = 540;
 /// Where voxels start in files that this tool writes: after the header and four bytes that say "no
 /// extension".
 const DATA: usize = 352;
@@ -111,68 +116,86 @@ impl Header {
 
 /// Reads a file, its header as `reader` does. Of a pair (.hdr and .img) the path of either will do.
 pub fn read(path: &Path, reader: Reader) -> Result<ImageFile, String> {
-    let bytes = |path: &Path| gzip::read(path).map_err(|error| format!("{}: {error}", path.display()));
-    match ending(path).as_deref() {
-        Some("hdr") => decode(bytes(path)?, Some(bytes(&partner(path, "img"))?), reader),
-        Some("img") => decode(bytes(&partner(path, "hdr"))?, Some(bytes(path)?), reader),
-        _ => decode(gzip::read(path).map_err(|error| error.to_string())?, None, reader),
-    }
-}
-
-/// The path before the ending that says it is compressed, if it has one.
-fn uncompressed(path: &Path) -> PathBuf {
-    let compressed = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gz"));
-    if compressed { path.with_extension("") } else { path.to_path_buf() }
-}
-
-/// What a name ends with, in small letters and without `.gz`.
-fn ending(path: &Path) -> Option<String> {
-    uncompressed(path).extension()?.to_str().map(str::to_ascii_lowercase)
-}
-
-/// The other file of a pair, with the ending in capitals where this one's is.
-fn partner(path: &Path, ending: &str) -> PathBuf {
-    let plain = uncompressed(path);
-    let capitals = plain.extension().is_some_and(|end| end.to_ascii_uppercase() == end);
-    let other = plain.with_extension(if capitals { ending.to_ascii_uppercase() } else { ending.to_owned() });
-    match path.extension().filter(|_| plain != path) {
-        None => other,
-        Some(compression) => {
-            let mut name = other.into_os_string();
-            name.push(".");
-            name.push(compression);
-            name.into()
+    match partner(path) {
+        None => decode(Source::open(path)?, None, reader),
+        Some((header, voxels)) => {
+            let open =
+                |path: &Path| Source::open(path).map_err(|reason| format!("{}: {reason}", path.display()));
+            decode(open(&header)?, Some(open(&voxels)?), reader)
         }
     }
 }
 
-/// An image out of a header with the voxels behind it, or out of a header and the file of its voxels.
-fn decode(mut file: Vec<u8>, voxels: Option<Vec<u8>>, reader: Reader) -> Result<ImageFile, String> {
-    let header = nifti::Header::parse(&file).map_err(|error| error.to_string())?;
-    let reading = header.read(reader).map_err(|error| error.to_string())?;
-    let like = Header::of(&file, header.swapped);
-    match voxels {
-        Some(voxels) if !header.single_file => file = voxels,
-        None if header.single_file => {}
-        _ => return Err("header and voxels are in one file or in two, and the header says the other".into()),
+/// The other file that an image is in.
+pub fn data_file(path: &Path) -> Option<PathBuf> {
+    partner(path).map(|(header, voxels)| if header == path { voxels } else { header })
+}
+
+/// The files of a pair, of which one is given: endings in capitals stay so.
+fn partner(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let compressed = path.extension().filter(|end| end.eq_ignore_ascii_case("gz"));
+    let plain = compressed.map_or_else(|| path.to_path_buf(), |_| path.with_extension(""));
+    let ending = plain.extension()?.to_str()?;
+    let other = |other: &str| {
+        let capitals = ending.chars().all(|letter| letter.is_ascii_uppercase());
+        let mut name = plain.with_extension(if capitals { other.to_ascii_uppercase() } else { other.into() });
+        if let Some(compression) = compressed {
+            let mut long = name.into_os_string();
+            long.push(".");
+            long.push(compression);
+            name = long.into();
+        }
+        name
+    };
+    match ending.to_ascii_lowercase().as_str() {
+        "hdr" => Some((path.into(), other("img"))),
+        "img" => Some((other("hdr"), path.into())),
+        _ => None,
     }
+}
+
+/// What is read, and how much it can be at most.
+struct Source<'a> {
+    from: Box<dyn Read + 'a>,
+    most: u64,
+}
+
+impl Source<'_> {
+    /// A file, decompressed when it is a gzip file whatever its name.
+    fn open(path: &Path) -> Result<Self, String> {
+        let mut file = source::open(path)?;
+        let compressed = gzip::is_next(&mut file).map_err(source::words)?;
+        let most = source::most(&file, compressed);
+        Ok(Source { from: if compressed { Box::new(gzip::Reader::new(file)) } else { Box::new(file) }, most })
+    }
+}
+
+/// An image out of a header with the voxels behind it, or out of a header and the file of its voxels.
+fn decode(mut head: Source, voxels: Option<Source>, reader: Reader) -> Result<ImageFile, String> {
+    let mut raw = Vec::new();
+    source::append(&mut head.from, &mut raw, SIZE, head.most)?;
+    if raw.first_chunk().is_some_and(|&size| nifti::Header::size_of(size) == Some(LARGE_SIZE)) {
+        source::append(&mut head.from, &mut raw, LARGE_SIZE - SIZE, head.most)?;
+    }
+    let header = nifti::Header::parse(&raw).map_err(|error| error.to_string())?;
+    let Reading { geometry, slope, intercept, note } =
+        header.read(reader).map_err(|error| error.to_string())?;
+    let (mut from, before) = match voxels {
+        Some(voxels) if !header.single_file => (voxels, 0),
+        None if header.single_file => (head, raw.len() as u64),
+        _ => return Err("header and voxels are in one file or in two, and the header says the other".into()),
+    };
     let width = header.stored.size();
     let voxels = header.shape.iter().try_fold(header.volumes, |count, &n| count.checked_mul(n));
     let needed = voxels.and_then(|count| count.checked_mul(width)).ok_or("impossible size")?;
-    let start = usize::try_from(header.data_offset).unwrap_or(usize::MAX);
-    if start > file.len() {
-        return Err(format!("voxels start at byte {start} of {}", file.len()));
-    }
-    file.drain(..start);
-    if file.len() < needed {
-        return Err(format!("truncated: {} bytes of voxels instead of {needed}", file.len()));
-    }
-    file.truncate(needed);
+    let skipped = header.data_offset.saturating_sub(before);
+    std::io::copy(&mut from.from.by_ref().take(skipped), &mut std::io::sink()).map_err(source::words)?;
+    let mut bytes = source::exactly(from.from, needed, from.most)?;
     if header.swapped {
-        swap_bytes(&mut file, width);
+        swap_bytes(&mut bytes, width);
     }
-    let (dtype, bytes) = typed(header.stored, file);
-    let Reading { geometry, slope, intercept, note } = reading;
+    let (dtype, bytes) = typed(header.stored, bytes);
+    let like = Header::of(&raw, header.swapped);
     Ok(ImageFile { geometry, dtype, channels: header.volumes, bytes, slope, intercept, header: like, note })
 }
 
@@ -217,12 +240,9 @@ fn quaternion(direction: &[[f64; 3]; 3]) -> ([f64; 3], f64) {
 }
 
 /// Writes a file. Equal images give equal files.
-pub fn write(image: &ImageFile, path: &Path, compressed: bool) -> Result<(), String> {
-    let mut file = encode(image)?;
-    if compressed {
-        file = gzip::compress(&file).map_err(|error| error.to_string())?;
-    }
-    std::fs::write(path, file).map_err(|error| error.to_string())
+pub fn write(image: &ImageFile, outputs: &mut Outputs, path: &Path, compressed: bool) -> Outcome<()> {
+    let file = encode(image).map_err(|reason| Failure::write(path, reason))?;
+    outputs.write(path, |out| if compressed { gzip::write(out, &file) } else { out.write_all(&file) })
 }
 
 fn encode(image: &ImageFile) -> Result<Vec<u8>, String> {

@@ -3,6 +3,11 @@
 use super::*;
 use crate::image_file::tests::{Folder, STORED, example};
 
+fn decoded(file: Vec<u8>) -> Result<ImageFile, String> {
+    let most = file.len() as u64;
+    decode(Source { from: Box::new(std::io::Cursor::new(file)), most }, None, Reader::Itk)
+}
+
 fn same_grid(a: &Geometry, b: &Geometry) {
     assert_eq!(a.shape, b.shape);
     let numbers = |g: &Geometry| [&g.spacing[..], &g.origin, g.direction.as_flattened()].concat();
@@ -40,7 +45,7 @@ fn foreign(image: &ImageFile) -> Vec<u8> {
 fn the_other_byte_order_of_each_type() {
     for dtype in STORED {
         let image = example(dtype);
-        let back = decode(foreign(&image), None, Reader::Itk).unwrap();
+        let back = decoded(foreign(&image)).unwrap();
         assert_eq!((back.dtype, &back.bytes), (dtype, &image.bytes));
         same_grid(&back.geometry, &image.geometry);
         assert_eq!(encode(&back).unwrap(), encode(&image).unwrap());
@@ -61,7 +66,7 @@ fn a_big_endian_header_made_by_hand() {
         .for_each(|&(at, value)| file[at..at + 4].copy_from_slice(&value.to_be_bytes()));
     file[344..348].copy_from_slice(b"n+1\0");
     file.extend([0x01, 0x02, 0xff, 0xfe]);
-    let image = decode(file, None, Reader::Itk).unwrap();
+    let image = decoded(file).unwrap();
     assert_eq!((image.geometry.shape, image.geometry.spacing), ([2, 1, 1], [2.0, 3.0, 4.0]));
     assert_eq!(image.geometry.origin, [-7.0, 0.0, -1.0]);
     assert_eq!(image.geometry.direction, [[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]);
@@ -76,7 +81,7 @@ fn qform_alone_says_the_same_as_sform() {
         let mut file = encode(&image).unwrap();
         file[field::SFORM_CODE..][..2].fill(0);
         file[field::SROW..][..48].fill(0xff);
-        same_grid(&decode(file, None, Reader::Itk).unwrap().geometry, &image.geometry);
+        same_grid(&decoded(file).unwrap().geometry, &image.geometry);
     }
 }
 
@@ -90,7 +95,7 @@ fn qforms_of_all_axis_orders() {
             image.geometry.direction = std::array::from_fn(|row| unit(order[row], sign(row)));
             let mut file = encode(&image).unwrap();
             file[field::SFORM_CODE..][..2].fill(0);
-            same_grid(&decode(file, None, Reader::Itk).unwrap().geometry, &image.geometry);
+            same_grid(&decoded(file).unwrap().geometry, &image.geometry);
         }
     }
 }
@@ -99,18 +104,18 @@ fn qforms_of_all_axis_orders() {
 fn spacing_is_pixdim() {
     let mut file = encode(&example(DType::U8)).unwrap();
     file[field::PIXDIM + 4..][..4].copy_from_slice(&(-0.9_f32).to_ne_bytes());
-    let geometry = decode(file, None, Reader::Itk).unwrap().geometry;
+    let geometry = decoded(file).unwrap().geometry;
     assert_eq!(geometry.spacing[0], f64::from(0.9_f32));
     assert!(geometry.check().is_ok());
 }
 
 #[test]
 fn labels_look_like_the_image() {
-    let mut image = decode(foreign(&example(DType::I16)), None, Reader::Itk).unwrap();
+    let mut image = decoded(foreign(&example(DType::I16))).unwrap();
     (image.slope, image.intercept) = (2.0, -5.0);
     let mut labels = image.sibling(DType::U8, vec![1; 60]);
     labels.header.as_mut().unwrap().describe("voxseg");
-    let back = decode(encode(&labels).unwrap(), None, Reader::Itk).unwrap();
+    let back = decoded(encode(&labels).unwrap()).unwrap();
     assert_eq!((back.slope, back.intercept, back.dtype), (1.0, 0.0, DType::U8));
     assert_eq!(back.geometry, image.geometry);
     let (Header(a), Header(b)) = (back.header.unwrap(), image.header.unwrap());
@@ -124,7 +129,7 @@ fn channels_are_the_fourth_dimension() {
     let mut image = example(DType::I16);
     image.channels = 2;
     image.bytes = image.bytes.repeat(2);
-    let back = decode(encode(&image).unwrap(), None, Reader::Itk).unwrap();
+    let back = decoded(encode(&image).unwrap()).unwrap();
     assert_eq!((back.channels, back.channel(1)), (2, example(DType::I16).bytes.as_slice()));
 }
 
@@ -133,7 +138,7 @@ fn what_is_not_read_says_why() {
     let patched = |at: usize, bytes: &[u8]| {
         let mut file = encode(&example(DType::I16)).unwrap();
         file[at..at + bytes.len()].copy_from_slice(bytes);
-        decode(file, None, Reader::Itk).unwrap_err()
+        decoded(file).unwrap_err()
     };
     assert!(patched(0, &540_i32.to_ne_bytes()).contains("magic"));
     assert!(patched(field::MAGIC, b"ni1").contains("one file or in two"));
@@ -142,7 +147,7 @@ fn what_is_not_read_says_why() {
     assert!(patched(field::DIM + 4, &0_i16.to_ne_bytes()).contains("dim[2] is 0"));
     assert!(patched(field::DATATYPE, &128_i16.to_ne_bytes()).contains("RGB"));
     assert!(patched(field::VOX_OFFSET, &f32::NAN.to_ne_bytes()).contains("vox_offset"));
-    assert!(decode(vec![0; 40], None, Reader::Itk).unwrap_err().contains("no NIfTI file"));
+    assert!(decoded(vec![0; 40]).unwrap_err().contains("no NIfTI file"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Values of options that need more than a number or a name.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use voxseg::engine::Device;
@@ -7,6 +8,8 @@ use voxseg::engine::cpu::Isa;
 use voxseg::model::{Auto3dsegScript, Fold};
 use voxseg::plan::Precision;
 use voxseg::volume::NonFinite;
+
+use crate::image_file::file_name;
 
 /// "4GiB", "500MB" or plain bytes.
 pub fn bytes(text: &str) -> Result<u64, String> {
@@ -55,12 +58,14 @@ pub fn auto3dseg(text: &str) -> Result<Auto3dsegScript, String> {
     }
 }
 
-/// "5=liver.nii.gz": a label and the file for its probability.
-pub fn probability(text: &str) -> Result<(u16, PathBuf), String> {
-    let wrong = || format!("`{text}` is no label and file; write it as 5=liver.nii.gz");
-    let (label, path) = text.split_once('=').ok_or_else(wrong)?;
-    let label = label.trim().parse().map_err(|_| wrong())?;
-    if path.is_empty() { Err(wrong()) } else { Ok((label, path.into())) }
+/// "5=liver.nii.gz": a label and the file for its probability, whose name may have any bytes.
+pub fn probability(text: OsString) -> Result<(u16, PathBuf), String> {
+    let wrong = || format!("`{}` is no label and file; write it as 5=liver.nii.gz", text.display());
+    let bytes = text.as_encoded_bytes();
+    let split = bytes.iter().position(|&byte| byte == b'=').ok_or_else(wrong)?;
+    let label = std::str::from_utf8(&bytes[..split]).ok().and_then(|label| label.trim().parse().ok());
+    let path = file_name(&bytes[split + 1..]).map_err(|_| wrong())?;
+    if path.is_empty() { Err(wrong()) } else { Ok((label.ok_or_else(wrong)?, path.into())) }
 }
 
 /// As many threads as the machine runs at once.
@@ -128,6 +133,7 @@ mod tests {
 
     #[test]
     fn probabilities() {
+        let probability = |text: &str| probability(text.into());
         assert_eq!(probability("5=a=b.nii"), Ok((5, "a=b.nii".into())));
         for wrong in ["", "5", "=a.nii", "x=a.nii", "70000=a.nii", "5="] {
             assert!(probability(wrong).is_err(), "{wrong}");

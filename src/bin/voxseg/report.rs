@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::counts::Count;
 
-/// All that is known after a run.
-pub fn report(mut record: Value, counts: &[Count]) -> Value {
+/// All that is known after a run; `before` are warnings about the files.
+pub fn report(mut record: Value, counts: &[Count], before: &[String]) -> Value {
     let label = |count: &Count| {
         json!({
             "value": count.label.value,
@@ -14,6 +14,9 @@ pub fn report(mut record: Value, counts: &[Count]) -> Value {
             "milliliters": count.milliliters,
         })
     };
+    if let Some(warnings) = record.pointer_mut("/warnings").and_then(Value::as_array_mut) {
+        warnings.splice(0..0, before.iter().map(|warning| json!(warning)));
+    }
     record["labels"] = counts.iter().map(label).collect();
     record
 }

@@ -1,9 +1,10 @@
 //! `voxseg run`: an image and a model in, labels out.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use voxseg::engine::cpu::{CpuOptions, Isa, Mode};
 use voxseg::engine::{Device, DeviceOptions};
 use voxseg::labels::{LabelBuffer, labels_on_grid};
@@ -17,12 +18,15 @@ use voxseg::segment::RunReport;
 use voxseg::task::AnyModel;
 use voxseg::volume::{DType, Layout, NonFinite};
 
+use crate::channels::{self, Channels, Wanted};
 use crate::counts::{self, Count, count, size, thousands};
 use crate::failure::{Failure, Outcome};
-use crate::image_file::{ImageFile, check_folder, check_name};
+use crate::image_file::{check_readable, files, is_nifti, open_output};
 use crate::info::Weights;
+use crate::output::Outputs;
 use crate::picture::{self, Caption};
 use crate::progress::Bar;
+use crate::stop::Cancellable;
 use crate::tasks::TaskArguments;
 use crate::{options, report};
 
@@ -34,9 +38,16 @@ pub struct Arguments {
     model: Vec<PathBuf>,
     #[command(flatten)]
     task: TaskArguments,
-    /// The image (.nii, .nii.gz, .mhd); once for each of the model's channels, in its order
+    /// The image (.nii, .nii.gz, .mhd, .mha, .nrrd, .nhdr); once for each of the model's channels, in its order. All
+    /// are on the first one's grid: within half a voxel with a warning, farther off is an error
     #[arg(long, value_name = "FILE", required = true)]
     image: Vec<PathBuf>,
+    /// Which volume of a series to segment, from 0; tasks take the first one with a warning, for models it must be said
+    #[arg(long, value_name = "N")]
+    volume: Option<usize>,
+    /// Bring channels on another grid to the first one's by linear interpolation, 0 outside of them
+    #[arg(long)]
+    resample_channels: bool,
     /// Where the labels go (.nii, .nii.gz, .mhd)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -84,7 +95,7 @@ pub struct Arguments {
     /// Memory that the run may need, for example 4GiB; a run that needs more isn't started
     #[arg(long, value_name = "SIZE", value_parser = options::bytes)]
     memory_budget: Option<u64>,
-    /// Write a report as JSON
+    /// Write a report as JSON (.json)
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Draw the labels over the image (.png)
@@ -93,7 +104,7 @@ pub struct Arguments {
     #[command(flatten)]
     caption: Caption,
     /// Write the probability of a label (.nii, .nii.gz, .mhd); once for each that is wanted
-    #[arg(long, value_name = "LABEL=FILE", value_parser = options::probability)]
+    #[arg(long, value_name = "LABEL=FILE", value_parser = OsStringValueParser::new().try_map(options::probability))]
     probability: Vec<(u16, PathBuf)>,
     /// Write by how many thousandths the highest probability is over the second highest, at most 255
     #[arg(long, value_name = "FILE")]
@@ -104,7 +115,7 @@ pub struct Arguments {
     /// What voxels are that are NaN or infinite: error, zero or lowest [default: as the model's own reader]
     #[arg(long, value_name = "VALUE", value_parser = options::non_finite)]
     non_finite: Option<NonFinite>,
-    /// Print nothing but errors and warnings
+    /// Print nothing but warnings and errors
     #[arg(long)]
     quiet: bool,
 }
@@ -118,6 +129,25 @@ impl Arguments {
         let entropy = self.entropy.iter().map(|path| (Map::Entropy, DType::F32, path));
         probabilities.chain(margin).chain(entropy).map(|(map, dtype, path)| (map, dtype, &**path)).collect()
     }
+
+    /// Opens all that will be written, after a look at what will be read.
+    fn outputs(&self) -> Outcome<Outputs> {
+        self.image.iter().try_for_each(|path| check_readable(path))?;
+        let models = || self.model.iter().map(PathBuf::as_path).chain(self.task.paths());
+        let images = self.image.iter().flat_map(|path| files(path));
+        let inputs = images.chain(models().map(PathBuf::from));
+        let mut outputs = Outputs::new(inputs).with_models(models().filter(|path| path.is_dir()));
+        open_output(&mut outputs, &self.out)?;
+        self.maps().iter().try_for_each(|(_, _, path)| open_output(&mut outputs, path))?;
+        if let Some(path) = &self.report {
+            if !path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json")) {
+                return Err(Failure::write(path, "the name must end with .json"));
+            }
+            outputs.open_beside_models(path)?;
+        }
+        self.picture.iter().try_for_each(|path| picture::open_output(&mut outputs, path))?;
+        Ok(outputs)
+    }
 }
 
 /// Seconds that the tool itself spends, beside those of the run.
@@ -130,10 +160,8 @@ struct Times {
 
 /// Segments an image.
 pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
-    check_name(&arguments.out)?;
+    let mut outputs = arguments.outputs()?;
     let wanted = arguments.maps();
-    wanted.iter().try_for_each(|(_, _, path)| check_name(path))?;
-    arguments.report.iter().chain(&arguments.picture).try_for_each(|path| check_folder(path))?;
     let mut clock = Instant::now();
     let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
     let model = match arguments.task.open()? {
@@ -145,9 +173,19 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         }
     };
     let opened = lap();
-    let image = read_channels(&arguments.image, model.reader())?;
-    if let Some(note) = &image.note {
-        eprintln!("voxseg: warning: {note}");
+    let Channels { image, warnings, notes } = channels::read(
+        &arguments.image,
+        &Wanted {
+            channels: model.channels().len(),
+            volume: arguments.volume,
+            first_of_series: model.model().is_none(),
+            resample: arguments.resample_channels,
+            reader: model.reader(),
+        },
+    )?;
+    for warning in &warnings {
+        // Nothing can be done about a terminal that is closed.
+        let _ = writeln!(io::stderr(), "voxseg: warning: {warning}");
     }
     let read = lap();
     let options = PlanOptions {
@@ -173,7 +211,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         ..PlanOptions::default()
     };
     let mut plan = model.plan(&options)?;
-    let non_finite = arguments.non_finite.unwrap_or_else(|| non_finite_of(&model));
+    let non_finite = arguments.non_finite.unwrap_or_else(|| non_finite_of(&model, &arguments.image[0]));
     let (name, identity) = (model.name().to_owned(), model.describe());
     let labels_of = model.labels().to_vec();
     // The plan has weights of its own.
@@ -206,14 +244,16 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         bar.show(progress);
         true
     };
-    let mut run = Run::default().with_progress(watch).with_non_finite(non_finite);
+    let stoppable = Cancellable::new();
+    let run = Run::new(stoppable.cancel()).with_non_finite(non_finite);
+    let mut run = run.with_progress(watch);
     let result = plan.segment(&volume, &mut buffer, &mut maps, &mut run);
     drop(run);
     bar.clear();
     let result = result?;
+    drop(stoppable);
     for warning in &result.warnings {
-        // A terminal that went away is no reason to lose the labels.
-        let _ = writeln!(std::io::stderr(), "voxseg: warning: {warning}");
+        let _ = writeln!(io::stderr(), "voxseg: warning: {warning}");
     }
     let record = match &arguments.report {
         Some(_) => record(&identity, &plan, &volume, &buffer, &result)?,
@@ -225,16 +265,15 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     if let Some(header) = &mut labels.header {
         header.describe(concat!("voxseg ", env!("CARGO_PKG_VERSION")));
     }
-    labels.write(&arguments.out)?;
+    labels.write_to(&mut outputs, &arguments.out)?;
     for ((_, dtype, path), bytes) in wanted.iter().zip(map_bytes) {
-        image.sibling(*dtype, bytes).write(path)?;
+        image.sibling(*dtype, bytes).write_to(&mut outputs, path)?;
     }
-    times.write = lap();
     let values = labels.labels(&arguments.out)?;
     let counts = count(&values, &labels_of, grid.voxel_volume());
     if let Some(path) = &arguments.report {
-        let report = report::report(record, &counts);
-        std::fs::write(path, format!("{report:#}\n")).map_err(|error| Failure::write(path, error))?;
+        let report = report::report(record, &counts, &warnings);
+        outputs.write(path, |file| writeln!(file, "{report:#}"))?;
     }
     if let Some(path) = &arguments.picture {
         let shown = if grid == image.geometry {
@@ -243,20 +282,24 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
             let bytes = labels_on_grid(&labels.volume()?, &image.geometry, planned.threads)?;
             image.sibling(dtype, bytes).labels(path)?
         };
-        picture::write(path, &image, &shown, &counts, &name, &arguments.caption)?;
+        let canvas = picture::draw(&image, &shown, &counts, &name, &arguments.caption);
+        outputs.write(path, |file| canvas.write(file))?;
     }
+    outputs.commit()?;
+    times.write = lap();
     if !arguments.quiet {
         summary(out, &counts, &planned, &result, &times)?;
+        notes.iter().try_for_each(|note| writeln!(out, "{:<14}{note}", "channels"))?;
     }
     Ok(())
 }
 
-/// What the reader that a model was made with takes voxels for that are NaN or infinite.
-fn non_finite_of(model: &AnyModel) -> NonFinite {
-    match model {
-        AnyModel::Task(_) => NonFinite::Lowest,
-        AnyModel::Model(model) if model.format() == "nnU-Net v2" => NonFinite::Zero,
-        AnyModel::Model(_) => NonFinite::Refuse,
+/// What the reader that a model was made with takes voxels for that are NaN or infinite. ITK mends NIfTI files only.
+fn non_finite_of(model: &AnyModel, image: &Path) -> NonFinite {
+    match (model, model.reader()) {
+        (AnyModel::Task(_), _) => NonFinite::Lowest,
+        (AnyModel::Model(_), Reader::Itk) if is_nifti(image) => NonFinite::Zero,
+        _ => NonFinite::Refuse,
     }
 }
 
@@ -296,74 +339,4 @@ fn summary(
         writeln!(out, "{:<14}{peak} (run planned with {planned})", "peak memory")?;
     }
     Ok(())
-}
-
-/// The image of one file, or one channel from each of several.
-fn read_channels(paths: &[PathBuf], reader: Reader) -> Outcome<ImageFile> {
-    let Some((first, rest)) = paths.split_first() else {
-        return Err(voxseg::Error::argument("--image", "nothing", "a file").into());
-    };
-    let mut image = ImageFile::read_as(first, reader)?;
-    if rest.is_empty() {
-        return Ok(image);
-    }
-    let mut others = Vec::new();
-    for path in rest {
-        let other = ImageFile::read_as(path, reader)?;
-        if let Some(difference) = other.grid_difference(&image) {
-            return Err(Failure::image(
-                path,
-                format!("not on the grid of {}: {difference}", first.display()),
-            ));
-        }
-        others.push(other);
-    }
-    for (path, image) in paths.iter().zip(std::iter::once(&image).chain(&others)) {
-        one_channel(path, image)?;
-    }
-    // A volume has one type and one scaling; channels that differ in them meet as floats.
-    let kind = |image: &ImageFile| (image.dtype, image.slope, image.intercept);
-    if others.iter().any(|other| kind(other) != kind(&image)) {
-        image = image.to_f32();
-        others = others.iter().map(ImageFile::to_f32).collect();
-    }
-    for other in others {
-        image.bytes.extend(other.bytes);
-        image.channels += 1;
-    }
-    Ok(image)
-}
-
-fn one_channel(path: &Path, image: &ImageFile) -> Outcome<()> {
-    match image.channels {
-        1 => Ok(()),
-        count => Err(Failure::image(path, format!("{count} channels, but several files give one each"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::image_file::tests::{Folder, example};
-
-    #[test]
-    fn channels_of_several_files() {
-        let folder = Folder::new("channels");
-        let (a, b) = (folder.file("a.nii"), folder.file("b.nii.gz"));
-        example(DType::I16).write(&a).unwrap();
-        example(DType::I16).write(&b).unwrap();
-        let image = read_channels(&[a.clone(), b.clone()], Reader::Itk).unwrap();
-        assert_eq!((image.channels, image.dtype, image.channel(1)), (2, DType::I16, image.channel(0)));
-
-        example(DType::U8).write(&b).unwrap();
-        let image = read_channels(&[a.clone(), b.clone()], Reader::Itk).unwrap();
-        assert_eq!((image.channels, image.dtype), (2, DType::F32));
-        assert_eq!(image.values().nth(60), example(DType::U8).values().next());
-
-        let mut moved = example(DType::U8);
-        moved.geometry.origin[2] += 0.01;
-        moved.write(&b).unwrap();
-        let failure = read_channels(&[a, b], Reader::Itk).unwrap_err().to_string();
-        assert!(failure.contains("b.nii.gz") && failure.contains("origin"), "{failure}");
-    }
 }

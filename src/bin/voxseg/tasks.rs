@@ -49,6 +49,11 @@ pub struct TaskArguments {
 }
 
 impl TaskArguments {
+    /// The file and the folder that are read.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.task.iter().map(Path::new).chain(self.weights.as_deref())
+    }
+
     /// The task, if one is asked for.
     pub fn open(&self) -> voxseg::Result<Option<OpenedTask>> {
         let (Some(task), Some(weights)) = (&self.task, &self.weights) else { return Ok(None) };
@@ -72,7 +77,7 @@ const FIRST: &str = "total_v1";
 
 /// The labels of a model, of a task by its name or file, or of a table (.csv).
 pub fn labels_of(model: &Path) -> Outcome<Vec<Label>> {
-    let name = model.to_str().unwrap_or_default();
+    let name = &*model.to_string_lossy();
     if name == FIRST {
         return Ok(Task::named("total")?.labels_in_first_order().unwrap_or_default().to_vec());
     }

@@ -1,7 +1,6 @@
 //! A surface to draw on: antialiased shapes and text in plain RGB.
 
-use std::io::BufWriter;
-use std::path::Path;
+use std::io::Write;
 
 use super::font;
 
@@ -150,15 +149,14 @@ impl Canvas {
         self.pixels.as_flattened().iter().map(|value| value.round().clamp(0.0, 255.0) as u8).collect()
     }
 
-    /// Writes a PNG file.
-    pub fn write(&self, path: &Path) -> Result<(), String> {
-        let file = std::fs::File::create(path).map_err(|error| error.to_string())?;
-        let mut encoder = png::Encoder::new(BufWriter::new(file), self.width as u32, self.height as u32);
+    /// Writes it as PNG.
+    pub fn write(&self, out: impl Write) -> std::io::Result<()> {
+        let mut encoder = png::Encoder::new(out, self.width as u32, self.height as u32);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_compression(png::Compression::High);
-        let mut writer = encoder.write_header().map_err(|error| error.to_string())?;
-        writer.write_image_data(&self.to_rgb()).map_err(|error| error.to_string())?;
-        writer.finish().map_err(|error| error.to_string())
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&self.to_rgb())?;
+        Ok(writer.finish()?)
     }
 }
 

@@ -13,7 +13,8 @@ use voxseg::model::{Model, ModelOptions};
 
 use crate::counts::{Count, count, thousands};
 use crate::failure::{Failure, Outcome};
-use crate::image_file::ImageFile;
+use crate::image_file::{self, ImageFile, check_readable};
+use crate::output::Outputs;
 use canvas::{Align, Canvas, Color, Style, shortened};
 use legend::Legend;
 use panel::Panel;
@@ -67,8 +68,20 @@ const NARROWEST: f64 = 900.0;
 /// Where the panels begin.
 const PANELS_TOP: f64 = 146.0;
 
+/// Opens what a picture will be written to.
+pub fn open_output(outputs: &mut Outputs, path: &Path) -> Outcome<()> {
+    match path.extension() {
+        Some(end) if end.eq_ignore_ascii_case("png") => outputs.open(path),
+        _ => Err(Failure::write(path, "the name must end with .png")),
+    }
+}
+
 /// Draws labels from files.
 pub fn picture(arguments: &Arguments) -> Outcome<()> {
+    let files = [&arguments.image, &arguments.labels];
+    files.iter().try_for_each(|path| check_readable(path))?;
+    let mut outputs = Outputs::new(files.iter().flat_map(|path| image_file::files(path)));
+    open_output(&mut outputs, &arguments.out)?;
     let image = ImageFile::read(&arguments.image)?;
     let labels = ImageFile::read(&arguments.labels)?;
     if let Some(difference) = labels.grid_difference(&image) {
@@ -77,24 +90,14 @@ pub fn picture(arguments: &Arguments) -> Outcome<()> {
     let model = Model::open(&arguments.model, &ModelOptions::default())?;
     let values = labels.labels(&arguments.labels)?;
     let counts = count(&values, model.labels(), image.geometry.voxel_volume());
-    write(&arguments.out, &image, &values, &counts, model.name(), &arguments.caption)
+    let canvas = draw(&image, &values, &counts, model.name(), &arguments.caption);
+    outputs.write(&arguments.out, |out| canvas.write(out))?;
+    outputs.commit()
 }
 
-/// Draws labels over an image into a PNG file.
-pub fn write(
-    path: &Path,
-    image: &ImageFile,
-    labels: &[u32],
-    counts: &[Count],
-    name: &str,
-    caption: &Caption,
-) -> Outcome<()> {
-    let title = caption.title.as_deref().unwrap_or(name);
-    let canvas = draw(image, labels, counts, title, caption.note.as_deref());
-    canvas.write(path).map_err(|reason| Failure::write(path, reason))
-}
-
-fn draw(image: &ImageFile, labels: &[u32], counts: &[Count], title: &str, note: Option<&str>) -> Canvas {
+/// Draws labels over an image.
+pub fn draw(image: &ImageFile, labels: &[u32], counts: &[Count], name: &str, caption: &Caption) -> Canvas {
+    let (title, note) = (caption.title.as_deref().unwrap_or(name), caption.note.as_deref());
     let largest = counts.iter().max_by_key(|count| count.voxels).map(|count| count.label.value);
     let frames = View::ALL.map(|view| Frame::new(view, &image.geometry));
     let planes = frames.each_ref().map(|frame| frame.fullest(|index| Some(labels[index]) == largest));
@@ -203,13 +206,14 @@ mod tests {
         let inside = |n: usize| (8..22).contains(&(n % 30)) && (5..15).contains(&(n / 30 % 20));
         let labels: Vec<u32> = (0..6000).map(|n| if inside(n) { 1 + (n / 3000) as u32 } else { 0 }).collect();
         let counts = count(&labels, &[], 20.0);
-        let canvas = draw(&image, &labels, &counts, "A title", Some("a note"));
+        let caption = Caption { title: Some("A title".into()), note: Some("a note".into()) };
+        let canvas = draw(&image, &labels, &counts, "a name", &caption);
         assert_eq!(canvas.size()[0], (720.0 + 648.0 + 432.0 + 2.0 * GAP + 2.0 * MARGIN) as usize);
         let pixels = canvas.to_rgb();
         let colored = pixels.chunks_exact(3).filter(|pixel| pixel[0].abs_diff(pixel[2]) > 60).count();
         assert!(colored > 50_000, "{colored}");
-        assert_eq!(pixels, draw(&image, &labels, &counts, "A title", Some("a note")).to_rgb());
-        assert_ne!(pixels, draw(&image, &labels, &counts, "Another", None).to_rgb());
+        assert_eq!(pixels, draw(&image, &labels, &counts, "a name", &caption).to_rgb());
+        assert_ne!(pixels, draw(&image, &labels, &counts, "a name", &Caption::default()).to_rgb());
     }
 
     #[test]
@@ -225,7 +229,7 @@ mod tests {
             header: None,
             note: None,
         };
-        let canvas = draw(&image, &[0; 600], &[], &"long ".repeat(100), None);
+        let canvas = draw(&image, &[0; 600], &[], &"long ".repeat(100), &Caption::default());
         assert!(canvas.size()[0] as f64 >= NARROWEST);
     }
 }
