@@ -136,13 +136,8 @@ impl Header {
         let mut notes = Vec::new();
         let near = |a: f64, b: f64| (a - b).abs() <= 1e-3 * a.abs().max(b.abs());
         let pixdim = self.pixdim.map(f64::abs);
-        let columns = match chosen {
-            Chosen::Sform => Some(self.sform_lengths()),
-            _ => None,
-        };
-        if let Some(columns) = columns
-            && (0..3).any(|axis| !near(columns[axis], pixdim[axis]))
-        {
+        let columns = self.sform_lengths();
+        if self.sform_code > 0 && (0..3).any(|axis| !near(columns[axis], pixdim[axis])) {
             notes.push(format!(
                 "pixdim says {} mm, the sform {} mm; {} mm count",
                 listed(pixdim),

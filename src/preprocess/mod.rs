@@ -10,7 +10,7 @@ use ndarray::{Array3, Array4, Axis, s};
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::progress::{Run, Stage};
-use crate::recipe::{BoxSource, Recipe, Step};
+use crate::recipe::{self, BoxSource, Recipe, Step};
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 use crop::{Box3, nonzero_box, nonzero_mask};
 use monai::{Back, Grid, Padding, Spacing, Window};
@@ -173,7 +173,31 @@ pub fn preprocess(
     }
     run.checkpoint(Stage::Preprocess, 1, 1)?;
     find_back(&mut way, grid, spaced)?;
+    if matches!(recipe.back, recipe::Back::Scores | recipe::Back::Probabilities) {
+        refuse_skew(&way)?;
+    }
     Ok(Prepared { image, way })
+}
+
+/// How far a shear may move voxels, in voxels, where scores are brought back: axis by axis, which leaves it out.
+const LARGEST_SKEW: f64 = 0.02;
+
+/// Refuses a sheared grid where the way back would leave its shear out.
+fn refuse_skew(way: &Way) -> Result<()> {
+    let skews = way.changes.iter().filter_map(|change| match change {
+        Change::Spaced(Some(back)) => Some(back.linear.skew()),
+        _ => None,
+    });
+    let skew = skews.fold(0.0, f64::max);
+    if skew <= LARGEST_SKEW {
+        return Ok(());
+    }
+    let reason = format!(
+        "the axes are {:.3} degrees away from right angles, which moves voxels by up to {skew:.2} voxels; this model's \
+         scores are brought back axis by axis, which needs right angles; resample the image onto a grid with right angles",
+        way.grid.shear()
+    );
+    Err(Error::Geometry { reason })
 }
 
 /// Finds the way back through changes of spacing, with the grid before each, from the last image's grid: as MONAI

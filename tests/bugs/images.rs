@@ -72,11 +72,12 @@ fn run(
     let out = scratch.join("labels.nii");
     let mut tool = Command::new(env!("CARGO_BIN_EXE_voxseg"));
     tool.arg("run").arg("--image").arg(image).arg("--out").arg(&out).arg("--quiet").args(more);
-    let nnunet = folder.join("nnunet/public/Dataset901_TorsoCT/nnUNetTrainer__nnUNetPlans__3d_fullres");
+    let nnunet =
+        folder.join("nnunet/public/Dataset901_TorsoCT/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres");
     match model {
         "nnunet_901" => tool.arg("--model").arg(nnunet),
         "nnunet_901_reorient" => {
-            let copy = scratch.join("nnUNetTrainer__nnUNetPlans__3d_fullres");
+            let copy = scratch.join("nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres");
             let plans = std::fs::read_to_string(nnunet.join("plans.json")).unwrap();
             assert!(plans.contains("\"SimpleITKIO\""), "the model has another reader");
             std::fs::create_dir_all(copy.join("fold_0")).unwrap();
@@ -185,12 +186,6 @@ fn headers_as_monai_reads_them() {
             ("plain.nii.gz", "bundle_spleen_unet", "plain", ""),
             ("no_form_codes.nii.gz", "bundle_spleen_unet", "no_form_codes", "neither qform nor sform"),
             ("pixdim_1_sform_mm_lps.nii.gz", "bundle_spleen_unet", "pixdim_1_sform_mm_lps", ""),
-            (
-                "sheared_a_tenth_of_a_degree.nii.gz",
-                "bundle_spleen_unet",
-                "sheared_a_tenth_of_a_degree",
-                "right angles",
-            ),
         ],
     );
 }
@@ -212,11 +207,19 @@ fn voxels_that_are_not_numbers() {
 }
 
 #[test]
-fn a_shear_of_15_degrees_is_refused_with_advice() {
+fn shears_are_refused_with_advice() {
     let Some(folder) = reference() else { return };
     let scratch = Scratch::new("shear");
-    for model in ["nnunet_901", "total_fastest", "bundle_spleen_unet"] {
-        let image = folder.join("bugs/images/sheared_sform_only.nii.gz");
+    let cases = [
+        ("sheared_sform_only", "nnunet_901"),
+        ("sheared_sform_only", "total_fastest"),
+        ("sheared_sform_only", "bundle_spleen_unet"),
+        // ITK's tolerance is smaller than this one, and scores are brought back axis by axis.
+        ("sheared_a_tenth_of_a_degree", "nnunet_901"),
+        ("sheared_a_tenth_of_a_degree", "bundle_spleen_unet"),
+    ];
+    for (image, model) in cases {
+        let image = folder.join(format!("bugs/images/{image}.nii.gz"));
         let (found, said) = run(&folder, &image, model, &[], &scratch.0);
         assert!(found.is_err(), "{model}");
         assert!(said.contains("degrees") && said.contains("esample"), "{model}: {said}");
