@@ -78,7 +78,10 @@ fn what_grows_is_asked_for_in_a_way_that_can_fail() {
                 .skip(1)
                 .any(|rest| rest.split(']').next().is_some_and(|inside| grows(inside)));
             let way = repeated || WAYS.iter().any(|way| line.contains(way));
-            if way && !line.trim_start().starts_with("//") && !ALLOWED.iter().any(|allowed| line.contains(allowed)) {
+            if way
+                && !line.trim_start().starts_with("//")
+                && !ALLOWED.iter().any(|allowed| line.contains(allowed))
+            {
                 found.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
             }
         }

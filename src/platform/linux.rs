@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_limit_of_the_process_is_seen() {
         // Only looked at: lowering it here would meet the other tests.
-        let limit = own_limit(libc::RLIMIT_NOFILE as u32, 3);
+        let limit = own_limit(libc::RLIMIT_NOFILE, 3);
         assert!(limit.is_none_or(|limit| limit.bytes > 3 && limit.left() == limit.bytes - 3));
     }
 }

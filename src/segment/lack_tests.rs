@@ -34,10 +34,7 @@ fn nnunet(order: u8) -> Recipe {
 fn monai(back: Back) -> Recipe {
     let pad = SpatialPad { shape: [10; 3], end: false };
     let mut recipe = Recipe {
-        steps: vec![
-            Step::Space(Spacing::new([1.5; 3])),
-            Step::Pad { pad, padding: Padding::Edge },
-        ],
+        steps: vec![Step::Space(Spacing::new([1.5; 3])), Step::Pad { pad, padding: Padding::Edge }],
         back,
         ..Recipe::for_tests([4, 4, 4])
     };

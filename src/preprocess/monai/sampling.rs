@@ -132,8 +132,7 @@ impl Sampling {
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn taps(&self) -> Result<[AxisTaps; 3]> {
-        let axis =
-            |axis| if self.single { self.axis_taps::<f32>(axis) } else { self.axis_taps::<f64>(axis) };
+        let axis = |axis| if self.single { self.axis_taps::<f32>(axis) } else { self.axis_taps::<f64>(axis) };
         Ok([axis(0)?, axis(1)?, axis(2)?])
     }
 

@@ -331,7 +331,12 @@ impl Lowering<'_> {
     }
 
     /// A table of a block: scale and shift of each lane, and a slope of one.
-    fn table(&mut self, scale: &dyn Fn(usize) -> f32, shift: &dyn Fn(usize) -> f32, slope: f32) -> Result<usize> {
+    fn table(
+        &mut self,
+        scale: &dyn Fn(usize) -> f32,
+        shift: &dyn Fn(usize) -> f32,
+        slope: f32,
+    ) -> Result<usize> {
         let start = self.tables.len();
         buffer::grow(&mut self.tables, "a network", TABLE)?;
         self.tables.extend((0..LANES).map(scale));
