@@ -28,8 +28,8 @@ pub(super) fn check(id: usize, node: &Node, channels: &[usize]) -> Result<()> {
 
 /// Refuses results that no memory holds; `around` is what an operator may add along each axis while it computes.
 pub(super) fn fits(tile: [usize; 3], channels: usize, size: [usize; 3], around: [usize; 3]) -> Result<()> {
-    let padded = size.iter().zip(around).map(|(size, around)| size.saturating_add(around));
-    let numbers = padded.fold(Some(channels.max(16)), |product, size| product?.checked_mul(size));
+    let mut padded = size.iter().zip(around).map(|(size, around)| size.saturating_add(around));
+    let numbers = padded.try_fold(channels.max(16), usize::checked_mul);
     match numbers {
         Some(numbers) if numbers <= MOST_NUMBERS => Ok(()),
         _ => Err(Error::unsupported(format!(
@@ -134,7 +134,7 @@ fn weights(op: &Op, inputs: &[usize], channels: usize) -> std::result::Result<()
             each(&[scale, shift], channels)
         }
         Op::GroupNorm { groups, scale, shift, .. } => {
-            if *groups == 0 || channels % groups != 0 {
+            if *groups == 0 || !channels.is_multiple_of(*groups) {
                 return wrong(
                     format!("{groups} groups"),
                     format!("a number that divides {channels} channels"),
@@ -150,7 +150,7 @@ fn weights(op: &Op, inputs: &[usize], channels: usize) -> std::result::Result<()
         Op::WindowAttention { bias, heads, window, .. } => {
             let places = window.iter().try_fold(1_usize, |product, size| product.checked_mul(2 * size - 1));
             let all = places.and_then(|places| places.checked_mul(*heads));
-            if *heads == 0 || inputs[0] % 3 != 0 || channels % heads != 0 {
+            if *heads == 0 || !inputs[0].is_multiple_of(3) || !channels.is_multiple_of(*heads) {
                 let expected = format!("a number that divides a third of {} channels", inputs[0]);
                 return wrong(format!("{heads} heads"), expected);
             }

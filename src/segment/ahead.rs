@@ -204,6 +204,16 @@ mod tests {
     }
 
     #[test]
+    fn without_a_further_thread_one_tile_follows_the_other() {
+        let together = run(true, 7, usize::MAX, usize::MAX);
+        let alone = threads::scarce::with(0, || run(true, 7, usize::MAX, usize::MAX));
+        assert!(together.1.is_ok() && alone.1.is_ok());
+        assert_eq!(together.0, alone.0);
+        let (_, outcome) = threads::scarce::with(0, || run(true, 5, 2, usize::MAX));
+        assert!(matches!(outcome, Err(Error::Cancelled)));
+    }
+
+    #[test]
     fn the_first_error_ends_the_run() {
         for overlapped in [false, true] {
             let (blended, outcome) = run(overlapped, 5, usize::MAX, 3);

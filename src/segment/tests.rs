@@ -427,6 +427,20 @@ fn volumes_and_buffers_that_do_not_suit_are_refused() {
     assert_eq!(LabelBuffer::new(&grid, DType::U8, dense, &mut bytes[..63]).unwrap_err().status(), 105);
     let shared = Layout { offset: 0, strides: [1, 1, 16] };
     assert_eq!(LabelBuffer::new(&grid, DType::U8, shared, &mut bytes).unwrap_err().status(), 101);
+    // What is only read needs bytes of its own for each voxel too.
+    let eight = [1; 8];
+    for (shape, strides) in [
+        ([1 << 45, 1, 1], [0, 0, 1]),
+        ([1, 1 << 34, 8], [0, 0, 1]),
+        ([2, 2, 2], [1, 1, 4]),
+        ([2, 2, 2], [0; 3]),
+    ] {
+        let layout = Layout { offset: 0, strides };
+        let result = Volume::new(Geometry::with_shape(shape), DType::U8, layout, vec![&eight]);
+        assert_eq!(result.unwrap_err().status(), 101);
+    }
+    let turned = Layout { offset: 3, strides: [-1, 99, 4] };
+    assert!(Volume::new(Geometry::with_shape([4, 1, 2]), DType::U8, turned, vec![&eight]).is_ok());
     let mut labels =
         LabelBuffer::new(&Geometry::with_shape([4, 4, 3]), DType::U8, dense, &mut bytes).unwrap();
     let result = plan(false).segment(&view(&stored, shape), &mut labels, &mut [], &mut Run::default());

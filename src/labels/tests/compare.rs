@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{Image, assert_near, blocks, indices, oblique, position};
 use crate::labels::{CompareOptions, Comparison, Pair, SurfaceDistances, compare, summary, surfels};
-use crate::progress::Run;
+use crate::progress::{Cancel, Run, Stage};
 use crate::volume::Geometry;
 
 fn options(tolerance: f64) -> CompareOptions {
@@ -260,4 +260,35 @@ fn errors_name_the_argument() {
     assert!(error(&good, &good, &options(-1.0)).contains("tolerance"));
     let pairs = Some(vec![Pair { first: 0, second: 1 }]);
     assert!(error(&good, &good, &CompareOptions { pairs, ..options(1.0) }).contains("pairs"));
+}
+
+#[test]
+fn progress_comes_and_cancelling_works_at_any_time() {
+    let labels = blocks(&Geometry::with_shape([20, 15, 90]), 3);
+    let volume = labels.volume();
+    for tolerance in [None, Some(1.0)] {
+        let options = CompareOptions { pairs: None, tolerance, threads: 2 };
+        let mut seen = Vec::new();
+        let mut run = Run::default().with_progress(|progress| {
+            seen.push(progress.fraction);
+            progress.stage == Stage::Measure
+        });
+        assert!(compare(&volume, &volume, &options, &mut run).is_ok());
+        drop(run);
+        assert!(seen.len() > 3 && seen.is_sorted() && seen.last() == Some(&1.0), "{seen:?}");
+        for at in 0..seen.len() {
+            let (mut reports, cancel) = (0, Cancel::new());
+            let flag = cancel.clone();
+            let mut run = Run::new(cancel).with_progress(|_| {
+                if reports == at {
+                    flag.request();
+                }
+                reports += 1;
+                true
+            });
+            let outcome = compare(&volume, &volume, &options, &mut run);
+            // The last report comes when nothing is left to stop.
+            assert_eq!(outcome.is_err(), at + 1 < seen.len(), "{at} of {}", seen.len());
+        }
+    }
 }
