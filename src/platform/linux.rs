@@ -19,8 +19,7 @@ pub(super) fn limits() -> Vec<Limit> {
     let of = |key: &str| kibibytes(&status, key).unwrap_or(0);
     let machine = text("/proc/meminfo").and_then(|text| kibibytes(&text, "MemTotal"));
     let machine = machine.map(|bytes| Limit { bytes, used: of("VmRSS") });
-    let own =
-        [own_limit(libc::RLIMIT_AS as u32, of("VmSize")), own_limit(libc::RLIMIT_DATA as u32, of("VmData"))];
+    let own = [own_limit(libc::RLIMIT_AS, of("VmSize")), own_limit(libc::RLIMIT_DATA, of("VmData"))];
     let mut limits = groups::limits(&text);
     limits.extend(machine.into_iter().chain(own.into_iter().flatten()));
     limits
