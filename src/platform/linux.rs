@@ -19,8 +19,7 @@ pub(super) fn limits() -> Vec<Limit> {
     let of = |key: &str| kibibytes(&status, key).unwrap_or(0);
     let machine = text("/proc/meminfo").and_then(|text| kibibytes(&text, "MemTotal"));
     let machine = machine.map(|bytes| Limit { bytes, used: of("VmRSS") });
-    let own =
-        [own_limit(libc::RLIMIT_AS as u32, of("VmSize")), own_limit(libc::RLIMIT_DATA as u32, of("VmData"))];
+    let own = [own_limit(libc::RLIMIT_AS, of("VmSize")), own_limit(libc::RLIMIT_DATA, of("VmData"))];
     let mut limits = groups::limits(&text);
     limits.extend(machine.into_iter().chain(own.into_iter().flatten()));
     limits
@@ -67,7 +66,7 @@ mod tests {
     #[test]
     fn a_limit_of_the_process_is_seen() {
         // Only looked at: lowering it here would meet the other tests.
-        let limit = own_limit(libc::RLIMIT_NOFILE as u32, 3);
+        let limit = own_limit(libc::RLIMIT_NOFILE, 3);
         assert!(limit.is_none_or(|limit| limit.bytes > 3 && limit.left() == limit.bytes - 3));
     }
 }

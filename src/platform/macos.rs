@@ -30,7 +30,7 @@ fn own() -> Option<[u64; 2]> {
 pub(super) fn limits() -> Vec<Limit> {
     let [resident, virtual_size] = own().unwrap_or([0; 2]);
     let machine = machine().map(|bytes| Limit { bytes, used: resident });
-    let own = own_limit(libc::RLIMIT_AS as u32, virtual_size);
+    let own = own_limit(libc::RLIMIT_AS, virtual_size);
     machine.into_iter().chain(own).collect()
 }
 

@@ -24,12 +24,18 @@ pub(crate) fn library_folder() -> Option<PathBuf> {
     std::path::absolute(file).ok()?.parent().map(Into::into)
 }
 
+/// The number of a limit, as the C library has it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+type Resource = std::ffi::c_int;
+
 /// A limit of the process's own (`RLIMIT_AS`, `RLIMIT_DATA`), of which so much is used; `None` where there is none.
-#[allow(clippy::unnecessary_cast, reason = "the resource's type differs between C libraries")]
-pub(super) fn own_limit(resource: u32, used: u64) -> Option<Limit> {
+#[allow(clippy::unnecessary_cast, reason = "sizes have 32 bits on some systems")]
+pub(super) fn own_limit(resource: Resource, used: u64) -> Option<Limit> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is writable.
-    let failed = unsafe { libc::getrlimit(resource as _, &raw mut limit) };
+    let failed = unsafe { libc::getrlimit(resource, &raw mut limit) };
     (failed == 0 && limit.rlim_cur != libc::RLIM_INFINITY)
         .then_some(Limit { bytes: limit.rlim_cur as u64, used })
 }
