@@ -273,7 +273,7 @@ impl Header {
             angle = angle.max(cosine.clamp(-1.0, 1.0).acos().to_degrees());
         }
         // Quaternions of single precision are good for some hundredths of a degree.
-        if !(angle <= 0.2) {
+        if angle > 0.2 {
             return Some(format!("differ by {angle:.1} degrees"));
         }
         let distance = (0..3).map(|row| (self.qoffset[row] - self.srow[row][3]).powi(2)).sum::<f64>().sqrt();

@@ -103,10 +103,10 @@ impl<'a> Fixed<'a> {
     /// The first axis to the left, the volume's middle at the origin.
     fn base(&self) -> Affine {
         let mut affine = [[0.0; 4]; 3];
-        for axis in 0..3 {
+        for (axis, row) in affine.iter_mut().enumerate() {
             let step = if axis == 0 { -self.pixdim[axis] } else { self.pixdim[axis] };
-            affine[axis][axis] = step;
-            affine[axis][3] = -step * ((self.header.shape[axis] as f64 - 1.0) / 2.0);
+            row[axis] = step;
+            row[3] = -step * ((self.header.shape[axis] as f64 - 1.0) / 2.0);
         }
         affine
     }

@@ -261,12 +261,12 @@ mod tests {
         let matrix = [[0.3, -2.0, 0.9], [1.4, 0.2, -0.7], [0.1, 0.5, 2.5]];
         let (u, s) = left(matrix).unwrap();
         assert!(s[0] >= s[1] && s[1] >= s[2] && s[2] > 0.0, "{s:?}");
-        for a in 0..3 {
+        for (a, value) in s.into_iter().enumerate() {
             for b in 0..3 {
                 // UᵀM has rows as long as the singular values, at right angles.
                 let row = |n: usize| [0, 1, 2].map(|j| (0..3).map(|i| u[i][n] * matrix[i][j]).sum::<f32>());
                 let product: f32 = row(a).iter().zip(row(b)).map(|(x, y)| x * y).sum();
-                let expected = if a == b { s[a] * s[a] } else { 0.0 };
+                let expected = if a == b { value * value } else { 0.0 };
                 assert!((product - expected).abs() < 1e-5, "{a} {b}: {product} {expected}");
             }
         }
