@@ -77,6 +77,6 @@ mod tests {
         let error = fetch(&**machine, std::ptr::null(), 100, "volume.data").unwrap_err();
         assert!(matches!(error, Error::NullPointer { argument: "volume.data" }));
         let error = fetch(&**machine, pointer, u64::MAX, "labels.data").unwrap_err();
-        assert!(matches!(&error, Error::InvalidArgument { .. }), "{error}");
+        assert!(matches!(&error, Error::OutOfMemory { .. }), "{error}");
     }
 }
