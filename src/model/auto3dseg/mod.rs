@@ -119,8 +119,8 @@ fn hint(script: Script, place: &str, options: &ModelOptions) {
     if let (Auto3dsegScript::FromModel, Some((word, _, value))) = (options.auto3dseg_script, other) {
         log::write(Level::Warning, || {
             format!(
-                "the path {place} has \"{word}\" in it, by which SlicerMONAIAuto3DSeg's script tells models apart; here \
-                 names change nothing: if this is its {word} model, open it with auto3dseg_script (--auto3dseg {value})"
+                "the path {place} has \"{word}\" in it, by which SlicerMONAIAuto3DSeg's script tells models apart; \
+                 here names change nothing: its {word} model needs the option auto3dseg_script (--auto3dseg {value})"
             )
         });
     }

@@ -44,9 +44,9 @@ pub(super) fn recipe(
     };
     let resample = Resample {
         spacing: json.get("spacing")?.axes(None, positive)?,
-        image: resampler(&json, "resampling_fn_data", 3)?,
-        scores: resampler(&json, "resampling_fn_probabilities", 1)?,
-        labels: resampler(&json, "resampling_fn_seg", 1)?,
+        image: resampler(&json, "resampling_fn_data")?,
+        scores: resampler(&json, "resampling_fn_probabilities")?,
+        labels: resampler(&json, "resampling_fn_seg")?,
     };
     let patch = json.get("patch_size")?;
     let sizes = patch.axes(1, Json::count)?;
@@ -81,10 +81,12 @@ pub(super) fn recipe(
     })
 }
 
-fn resampler(configuration: &Json, key: &str, order: u8) -> Result<Resampler> {
-    let name = configuration.find(key).map_or(Ok("resample_data_or_seg_to_shape"), |name| name.text())?;
-    let arguments = configuration.find(&format!("{key}_kwargs"));
-    let argument = |key: &str| arguments.as_ref().and_then(|arguments| arguments.find(key));
+/// A function and its arguments; those that are left out have the function's own defaults.
+fn resampler(configuration: &Json, key: &str) -> Result<Resampler> {
+    let name = configuration.get(key)?.text()?;
+    let arguments = configuration.get(&format!("{key}_kwargs"))?;
+    arguments.members()?;
+    let argument = |key: &str| arguments.find(key);
     let separate = argument("force_separate_z").map(|force| force.boolean()).transpose()?;
     let threshold =
         argument("separate_z_anisotropy_threshold").map(|threshold| threshold.number()).transpose()?;
@@ -94,8 +96,11 @@ fn resampler(configuration: &Json, key: &str, order: u8) -> Result<Resampler> {
     match name {
         "resample_data_or_seg_to_shape" => {
             let small = |json: Json| Ok(json.count()?.min(255) as u8);
-            let order = argument("order").map_or(Ok(order), small)?;
+            let order = argument("order").map_or(Ok(3), small)?;
             let order_z = argument("order_z").map_or(Ok(0), small)?;
+            // Null leaves it to the spacing; left out, it is false.
+            let given = arguments.value().get("force_separate_z").is_some();
+            let separate = if given { separate } else { Some(false) };
             Ok(Resampler::Spline(Spline::new(order, order_z, separate)?))
         }
         "resample_torch_fornnunet" => {
@@ -148,4 +153,34 @@ fn normalizations(plans: &Json, configuration: &Json, channels: usize) -> Result
         })
     };
     names.iter().zip(&masked).enumerate().map(scheme).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(arguments: Value) -> Result<Resampler> {
+        let plans = json!({"f": "resample_data_or_seg_to_shape", "f_kwargs": arguments});
+        resampler(&Json::new("plans.json", &plans), "f")
+    }
+
+    #[test]
+    fn what_is_left_out_has_the_functions_own_default() {
+        let spline =
+            |order, order_z, separate| Resampler::Spline(Spline::new(order, order_z, separate).unwrap());
+        assert_eq!(read(json!({})).unwrap(), spline(3, 0, Some(false)));
+        let usual = json!({"is_seg": false, "order": 1, "order_z": 0, "force_separate_z": null});
+        assert_eq!(read(usual).unwrap(), spline(1, 0, None));
+        assert_eq!(read(json!({"order_z": 1, "force_separate_z": true})).unwrap(), spline(3, 1, Some(true)));
+    }
+
+    #[test]
+    fn a_missing_function_is_an_error_as_in_nnunet() {
+        for lacking in [json!({"f_kwargs": {}}), json!({"f": "resample_data_or_seg_to_shape"})] {
+            let error = resampler(&Json::new("plans.json", &lacking), "f").unwrap_err();
+            assert!(error.status() == 203 && error.to_string().contains("is missing"), "{error}");
+        }
+    }
 }
