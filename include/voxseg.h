@@ -516,9 +516,9 @@
 #define VXS_NON_FINITE_ZERO 1
 
 /**
- * They are read as the lowest 32-bit integer, -2147483648, which every clipping of intensities brings to its lower bound:
- * air, for a CT model. A task that resamples the whole volume lets them take part and gives the lowest integer to all that
- * they touch, as TotalSegmentator 2.18 does with NumPy on x86-64.
+ * They are read as the lowest 32-bit integer, -2147483648, which every clipping of intensities brings to its lower
+ * bound: air, for a CT model. A task that resamples the whole volume lets them take part and gives the lowest integer
+ * to all that they touch, as TotalSegmentator 2.18 does with NumPy on x86-64.
  */
 #define VXS_NON_FINITE_LOWEST 2
 
@@ -1511,7 +1511,8 @@ typedef struct vxs_run_report {
      */
     uint64_t first_non_finite[4];
     /**
-     * What may make the labels wrong: the bits of `VXS_WARNING_*`. The log has a sentence for each, and so has the record.
+     * What may make the labels wrong: the bits of `VXS_WARNING_*`. The log has a sentence for each, and so has the
+     * record.
      */
     uint64_t warnings;
 } vxs_run_report;

@@ -66,8 +66,9 @@ pub enum Error {
 
     /// Voxels are NaN or infinite. Nothing was computed.
     #[error(
-        "{count} voxels are NaN or infinite, the first in channel {channel} at voxel {voxel:?}; expected finite \
-         intensities, or the option non_finite, which gives such voxels a value"
+        "{count} {} NaN or infinite, the first in channel {channel} at voxel {voxel:?}; expected finite \
+         intensities, or the option non_finite, which gives such voxels a value",
+        if *count == 1 { "voxel is" } else { "voxels are" }
     )]
     VoxelsNotFinite {
         /// How many, of all channels together.

@@ -357,8 +357,8 @@ impl Recipe {
         spacing.unwrap_or([None; 3])
     }
 
-    /// The intensities that each of so many channels should have, where the recipe tells: those that nnU-Net's plans and
-    /// MONAI's transforms clip to. `None` for channels that are brought to a scale of their own.
+    /// The intensities that each of so many channels should have, where the recipe tells: those that nnU-Net's plans
+    /// and MONAI's transforms clip to. `None` for channels that are brought to a scale of their own.
     pub fn expected_intensities(&self, channels: usize) -> Vec<Option<IntensityRange>> {
         use MonaiIntensity::{ScaleRange, Sigmoid};
         let range = |channel: usize| {

@@ -44,9 +44,9 @@ pub type vxs_non_finite = i32;
 pub const VXS_NON_FINITE_ERROR: i32 = 0;
 /// They are read as 0, as ITK reads such files, and so nnU-Net's readers that use SimpleITK.
 pub const VXS_NON_FINITE_ZERO: i32 = 1;
-/// They are read as the lowest 32-bit integer, -2147483648, which every clipping of intensities brings to its lower bound:
-/// air, for a CT model. A task that resamples the whole volume lets them take part and gives the lowest integer to all that
-/// they touch, as TotalSegmentator 2.18 does with NumPy on x86-64.
+/// They are read as the lowest 32-bit integer, -2147483648, which every clipping of intensities brings to its lower
+/// bound: air, for a CT model. A task that resamples the whole volume lets them take part and gives the lowest integer
+/// to all that they touch, as TotalSegmentator 2.18 does with NumPy on x86-64.
 pub const VXS_NON_FINITE_LOWEST: i32 = 2;
 
 /// Voxels that are NaN or infinite were read as the run's options want it.
@@ -163,7 +163,8 @@ pub struct vxs_run_report {
     pub non_finite_voxels: u64,
     /// The first of them: channel, and index along each axis of the volume. Zeros where there are none.
     pub first_non_finite: [u64; 4],
-    /// What may make the labels wrong: the bits of `VXS_WARNING_*`. The log has a sentence for each, and so has the record.
+    /// What may make the labels wrong: the bits of `VXS_WARNING_*`. The log has a sentence for each, and so has the
+    /// record.
     pub warnings: u64,
 }
 

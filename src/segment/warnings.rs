@@ -32,12 +32,12 @@ impl fmt::Display for Warning {
         match self {
             Warning::NonFiniteReplaced { voxels, substitute } => {
                 let NonFiniteVoxels { count, channel, voxel } = voxels;
-                let (are, taken) =
+                let (are, they) =
                     if *count == 1 { ("voxel is", "it is") } else { ("voxels are", "they are") };
+                let value = f64::from(*substitute);
                 write!(
                     formatter,
-                    "{count} {are} NaN or infinite, the first in channel {channel} at voxel {voxel:?}; {taken} read as \
-                     {substitute}"
+                    "{count} {are} NaN or infinite, the first in channel {channel} at voxel {voxel:?}; {they} read as {value}"
                 )
             }
             Warning::UnusualIntensities { channel, name, found } => {
