@@ -8,6 +8,7 @@ mod image;
 mod onnx;
 mod probes;
 mod tasks;
+mod ties;
 mod transforms;
 
 use std::path::{Path, PathBuf};

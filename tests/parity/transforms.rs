@@ -5,7 +5,8 @@ use std::path::Path;
 use ndarray::{Array3, Array4, ArrayD, Axis, Ix3, Ix4};
 use serde_json::Value;
 use voxseg::preprocess::monai::{
-    CropForeground, Grid, MonaiIntensity, Outside, Padding, Sampling, Spaced, Spacing, SpatialPad, Window, resize,
+    CropForeground, Grid, MonaiIntensity, Outside, Padding, Sampling, Spaced, Spacing, SpatialPad, Window,
+    resize,
 };
 use voxseg::restore::LargestComponents;
 use voxseg::tiling::sliding::{importance, starts};

@@ -87,8 +87,10 @@ mod tests {
 
     #[test]
     fn single_precision_of_a_file_comes_back() {
-        let file = [[1.1, -0.1, 0.03], [0.2, 1.7, -0.11], [-0.05, 0.09, 2.5]].map(|row| row.map(|v: f64| f64::from(v as f32)));
-        let mut geometry = Geometry { shape: [4, 5, 6], origin: [0.1, -7.3, 1e3], ..Geometry::with_shape([1; 3]) };
+        let file = [[1.1, -0.1, 0.03], [0.2, 1.7, -0.11], [-0.05, 0.09, 2.5]]
+            .map(|row| row.map(|v: f64| f64::from(v as f32)));
+        let mut geometry =
+            Geometry { shape: [4, 5, 6], origin: [0.1, -7.3, 1e3], ..Geometry::with_shape([1; 3]) };
         for axis in 0..3 {
             let length = (0..3).map(|row| file[row][axis].powi(2)).sum::<f64>().sqrt();
             geometry.spacing[axis] = length;

@@ -30,7 +30,8 @@ pub(super) fn identity<const N: usize>() -> [[f64; N]; N] {
 pub(super) fn cholesky<const N: usize>(matrix: &[[f64; N]; N]) -> Option<[[f64; N]; N]> {
     let mut lower = [[0.0_f64; N]; N];
     for column in 0..N {
-        let known = |row: usize| (0..column).fold(0.0, |sum, at| lower[row][at].mul_add(lower[column][at], sum));
+        let known =
+            |row: usize| (0..column).fold(0.0, |sum, at| lower[row][at].mul_add(lower[column][at], sum));
         let left: [f64; N] = from_fn(|row| if row < column { 0.0 } else { matrix[row][column] - known(row) });
         if left[column].is_nan() || left[column] <= 0.0 {
             return None;

@@ -118,7 +118,7 @@ impl Spacing {
         Ok(Spaced { grid, sampling: Some(sampling) })
     }
 
-    /// The way back from the grid that [`Spacing::forward`] made of an image; `None` where it leaves the image as it is.
+    /// The way back from the grid that [`Spacing::forward`] made of an image; `None` where it changes nothing.
     ///
     /// # Errors
     /// As [`Spacing::forward`].
@@ -223,7 +223,8 @@ mod tests {
         // monai.transforms.Spacing on MetaTensors of spacing 1, MONAI 1.6.1, as in the other tests here
         let image = line(&[0.0, 1.0, 4.0, 9.0, 16.0, 25.0]);
         let geometry = grid([1, 1, 6], [1.0; 3]);
-        let resampled = |rule: Spacing| rule.forward(&geometry).unwrap().sampling.unwrap().linear(image.view(), 1);
+        let resampled =
+            |rule: Spacing| rule.forward(&geometry).unwrap().sampling.unwrap().linear(image.view(), 1);
         let coarse = Spacing::new([1.0, 1.0, 1.5]);
         let noise = 5.960_464_5e-8;
         for (single, align_corners, first) in
