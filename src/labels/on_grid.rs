@@ -10,7 +10,8 @@ use crate::parallel;
 use crate::volume::{Geometry, Volume};
 
 /// The labels of a map on another grid, in patient space: each voxel of `grid` gets the label of the voxel that its
-/// centre lies in, 0 outside. They have the map's type and byte order, and lie densely, axis 0 the fastest.
+/// centre lies in, 0 outside. A centre half-way between two voxels lies in the one with the higher index. Labels have
+/// the map's type and byte order, and lie densely, axis 0 the fastest.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a volume that isn't a label map or a grid that no memory holds,

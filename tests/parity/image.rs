@@ -1,4 +1,4 @@
-//! Reading the reference data's NIfTI files, as SimpleITK reads them.
+//! Reading the reference data's NIfTI files.
 
 use std::io::Read;
 use std::path::Path;
@@ -15,7 +15,13 @@ pub struct Image {
 }
 
 impl Image {
+    /// As SimpleITK reads it.
     pub fn read(path: &Path) -> Image {
+        Self::read_as(path, Reader::Itk)
+    }
+
+    /// As a model's reader reads it.
+    pub fn read_as(path: &Path, reader: Reader) -> Image {
         let file = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut contents = Vec::new();
         if file.starts_with(&[0x1f, 0x8b]) {
@@ -24,7 +30,7 @@ impl Image {
             contents = file;
         }
         let header = Header::parse(&contents).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let Reading { geometry, slope, intercept, .. } = header.read(Reader::Itk).unwrap();
+        let Reading { geometry, slope, intercept, .. } = header.read(reader).unwrap();
         let size = geometry.voxels() * header.stored.size();
         let stored = &contents[header.data_offset as usize..][..size];
         assert!(!header.swapped, "{}", path.display());

@@ -9,6 +9,7 @@ mod non_finite;
 mod onnx;
 mod probes;
 mod tasks;
+mod ties;
 mod transforms;
 
 use std::path::{Path, PathBuf};
@@ -99,8 +100,8 @@ fn segment(folder: &Path, case: &Value, threads: usize, mode: Mode) -> Found {
     };
     let model = Model::ensemble(&members).unwrap();
     let mut plan = Plan::new(&model, &options).unwrap();
-    let images: Vec<Image> =
-        case["images"].as_array().unwrap().iter().map(|path| Image::read(&folder.join(text(path)))).collect();
+    let read = |path: &Value| Image::read_as(&folder.join(text(path)), model.reader());
+    let images: Vec<Image> = case["images"].as_array().unwrap().iter().map(read).collect();
     let grid = images[0].geometry.clone();
     let channels = images.iter().map(|image| image.bytes.as_slice()).collect();
     let volume =

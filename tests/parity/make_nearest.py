@@ -50,8 +50,8 @@ def monai():
     if kind == "turned": turn = Rotation.random(rng=random).as_matrix()
     if kind in ("tilted", "sheared"): turn = Rotation.from_rotvec(np.radians(random.choice([0, 0, 4, -5, 9, -6, 0.5], 3))).as_matrix() @ turn
     affine = np.eye(4)
+    if kind == "sheared": turn = turn @ (np.eye(3) + np.triu(random.uniform(-4e-4, 4e-4, (3, 3)), 1))
     affine[:3, :3] = turn * random.choice([-1, 1], 3) * own
-    if kind == "sheared": affine[:3, :3] = affine[:3, :3] @ (np.eye(3) + np.triu(random.uniform(-4e-4, 4e-4, (3, 3)), 1))
     affine[:3, 3] = random.uniform(-200, 200, 3)
     if random.random() < 0.8: affine = affine.astype(np.float32).astype(float)
     # What people hand over is a spacing and a direction.
@@ -72,6 +72,7 @@ def monai():
     steps = Compose(steps)
     data = steps({"image": MetaTensor(values[None], affine=torch.tensor(affine))})
     out = data["image"].shape[1:]
+    if 0 in out: raise ValueError("nothing is left")
     data["pred"] = MetaTensor(torch.arange(1, 1 + int(np.prod(out)), dtype=torch.float32).reshape(1, *out), meta=data["image"].meta)
     back = Invertd("pred", steps, "image", nearest_interp=True)(data)["pred"][0]
     return {**case, "out": list(out), "back": digest(back.numpy())}

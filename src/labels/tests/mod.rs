@@ -1,5 +1,6 @@
 mod compare;
 mod dose;
+mod on_grid;
 mod statistics;
 
 use crate::volume::{DType, Geometry, Layout, Volume};

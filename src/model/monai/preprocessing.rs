@@ -185,21 +185,29 @@ impl<'a> Reader<'a> {
                 return Err(self.unsupported(&format!("with {name}")));
             }
         }
-        // Missing axes of a list keep their spacing.
-        let lengths = |argument: &Argument<'a>| -> Result<[Option<f64>; 3]> {
+        // One number stands for a list of it alone.
+        let lengths = |argument: &Argument<'a>| -> Result<Vec<Option<f64>>> {
             if !argument.is_list() {
-                return Ok([Some(argument.number()?); 3]);
+                return Ok(vec![Some(argument.number()?)]);
             }
             let list = argument.list()?;
-            let mut lengths = [None; 3];
-            if list.len() > 3 {
+            if list.is_empty() || list.len() > 3 {
                 return Err(argument.wrong("up to three lengths in mm"));
             }
-            for (length, argument) in lengths.iter_mut().zip(&list) {
-                *length = if *argument.value() == Value::None { None } else { Some(argument.number()?) };
-            }
-            Ok(lengths)
+            let length = |argument: &Argument<'a>| match argument.value() {
+                Value::None => Ok(None),
+                _ => argument.number().map(Some),
+            };
+            list.iter().map(length).collect()
         };
+        let every = |lengths: Vec<Option<f64>>, missing: Option<f64>| {
+            [0, 1, 2].map(|axis| lengths.get(axis).copied().unwrap_or(missing))
+        };
+        // The last length stands for missing axes; bounds are of the axes that they name.
+        let pixdim = lengths(&arguments.get("pixdim")?)?;
+        let last = pixdim.last().copied().flatten();
+        let bounds =
+            |name: &str| arguments.get_or(name, [None; 3], |bounds| Ok(every(lengths(bounds)?, None)));
         let mode = self.own_text(&arguments, "mode", "bilinear")?;
         if mode != "bilinear" {
             return Err(self.unsupported(&format!("with mode {mode} for the image, expected bilinear")));
@@ -222,11 +230,10 @@ impl<'a> Reader<'a> {
                 }
             }
         };
-        let none = [None; 3];
         let spacing = Spacing {
-            pixdim: lengths(&arguments.get("pixdim")?)?,
-            min_pixdim: arguments.get_or("min_pixdim", none, lengths)?,
-            max_pixdim: arguments.get_or("max_pixdim", none, lengths)?,
+            pixdim: every(pixdim, last),
+            min_pixdim: bounds("min_pixdim")?,
+            max_pixdim: bounds("max_pixdim")?,
             align_corners: match arguments.find("align_corners") {
                 Some(argument) => self.own(&argument)?.boolean()?,
                 None => false,

@@ -12,8 +12,8 @@ use crate::{buffer, parallel};
 /// A distance in voxels that axes at right angles may seem to be skewed by, from rounding; no intensity feels it.
 const NEGLIGIBLE: f64 = 1e-9;
 
-/// PyTorch multiplies a grid's coordinates by twelve numbers each; from so many products on it leaves that to MKL, which
-/// fuses multiplications and additions.
+/// PyTorch multiplies a grid's coordinates by twelve numbers each; from so many products on it leaves that to MKL,
+/// which fuses multiplications and additions.
 const FUSED_FROM: usize = 400;
 
 /// What its memory is for, in errors.

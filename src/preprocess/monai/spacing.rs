@@ -118,7 +118,7 @@ impl Spacing {
         Ok(Spaced { grid, sampling: Some(sampling) })
     }
 
-    /// The way back from the grid that [`Spacing::forward`] made of an image; `None` where it leaves the image as it is.
+    /// The way back from the grid that [`Spacing::forward`] made of an image; `None` where it changes nothing.
     ///
     /// # Errors
     /// As [`Spacing::forward`].

@@ -3,9 +3,10 @@
 
 use ndarray::{Array3, ArrayView3, Axis, Zip};
 
-use super::{Orders, nearest, resample_as, resample_nearest, torch};
+use super::{Orders, coordinate, nearest, resample_as, resample_nearest, torch};
 use crate::buffer;
 use crate::error::{Error, Result};
+use crate::parallel;
 use crate::recipe::Resampler;
 
 /// What its memory is for, in errors.
@@ -65,6 +66,9 @@ fn by_best(labels: ArrayView3<i32>, to: [usize; 3], orders: Orders, threads: usi
     if orders.order == 0 || all.len() == 1 {
         return Ok(nearest);
     }
+    if orders.order == 1 {
+        return Ok(by_best_of_eight(labels, nearest, threads));
+    }
     let mut best = buffer::array(LABELS, to, f64::NEG_INFINITY)?;
     let mut winner = buffer::zeros::<i32, _>(LABELS, to)?;
     for &label in &all {
@@ -81,6 +85,53 @@ fn by_best(labels: ArrayView3<i32>, to: [usize; 3], orders: Orders, threads: usi
         );
     }
     Ok(winner)
+}
+
+/// The same for linear interpolation. Labels draw where their weights add up to the same number, to the last bit, so
+/// that sums have SciPy's order here: the first axis slowest, weights multiplied from the first axis on, and samples
+/// beyond the outermost voxel centres between that voxel and itself.
+fn by_best_of_eight(labels: ArrayView3<i32>, mut nearest: Array3<i32>, threads: usize) -> Array3<i32> {
+    let (from, to): ([usize; 3], [usize; 3]) = (labels.dim().into(), nearest.dim().into());
+    let [planes, rows, columns] = [0, 1, 2].map(|axis| -> Vec<[(usize, f64); 2]> {
+        let tap = |index| {
+            let at = coordinate(from[axis], to[axis], index);
+            let last = (from[axis] - 1) as f64;
+            let first = 1.0 - (at - at.floor());
+            [
+                (at.floor().clamp(0.0, last) as usize, first),
+                ((at.floor() + 1.0).clamp(0.0, last) as usize, 1.0 - first),
+            ]
+        };
+        (0..to[axis]).map(tap).collect()
+    });
+    parallel::for_each(threads, nearest.outer_iter_mut().zip(&planes), |(mut plane, along)| {
+        for ((y, x), winner) in plane.indexed_iter_mut() {
+            let mut sums = [(0, 0.0); 8];
+            let mut count = 0;
+            for (z, front) in along {
+                for (y, down) in &rows[y] {
+                    for (x, across) in &columns[x] {
+                        let (label, weight) = (labels[[*z, *y, *x]], front * down * across);
+                        match sums[..count].iter_mut().find(|(known, _)| *known == label) {
+                            Some((_, sum)) => *sum += weight,
+                            None => {
+                                sums[count] = (label, weight);
+                                count += 1;
+                            }
+                        }
+                    }
+                }
+            }
+            // An indicator's results are clipped to its range.
+            let found = || sums[..count].iter().map(|&(label, sum)| (label, sum.min(1.0)));
+            let best = found().fold(0.0, |best, (_, sum)| sum.max(best));
+            let drawn = || found().filter(|&(_, sum)| sum == best).map(|(label, _)| label);
+            if !drawn().any(|label| label == *winner) {
+                *winner = drawn().min().unwrap_or(*winner);
+            }
+        }
+    });
+    nearest
 }
 
 fn like_torch(

@@ -25,11 +25,13 @@ pub(crate) fn linear(from: usize, to: usize) -> Result<Taps> {
     buffer::collect(IMAGE, (0..to).map(tap))
 }
 
-/// Taps of `nearest-exact`.
+/// Taps of `nearest-exact`. PyTorch adds a half to what it has fused with its subtraction, which saves a few samples that
+/// the product alone would round below a whole number.
 pub(crate) fn nearest(from: usize, to: usize) -> Result<Taps> {
     let scale = from as f32 / to as f32;
     let tap = |k: usize| {
-        let index = (((k as f32 + 0.5) * scale) as usize).min(from - 1);
+        let position = (k as f32 + 0.5).mul_add(scale, -0.5).max(0.0);
+        let index = ((position + 0.5) as usize).min(from - 1);
         ([index, index], [1.0, 0.0])
     };
     buffer::collect(IMAGE, (0..to).map(tap))
