@@ -160,7 +160,10 @@ impl ImageFile {
 
     /// One channel as an image of its own.
     pub fn only(mut self, channel: usize) -> Self {
-        self.bytes = self.channel(channel).to_vec();
+        let size = self.geometry.voxels() * self.dtype.size();
+        self.bytes.truncate((channel + 1) * size);
+        self.bytes.drain(..channel * size);
+        self.bytes.shrink_to_fit();
         self.channels = 1;
         self
     }

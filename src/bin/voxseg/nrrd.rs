@@ -455,7 +455,7 @@ mod tests {
         assert!(reason(&[("sizes", "")], &all).contains("sizes"));
         assert!(reason(&[("sizes", "2 2")], &all).contains("dimension"));
         assert!(reason(&[("dimension", "2"), ("sizes", "4 2")], &all).contains("2 dimensions"));
-        assert!(reason(&[("sizes", "9 9 9999999999999999")], &all).contains("impossible"));
+        assert!(reason(&[("sizes", "9 9 9999999999999999999")], &all).contains("impossible"));
         assert!(reason(&[("axis mins", "1 2 3")], &all).contains("axis mins"));
         assert!(reason(&[("data file", "a%d.raw 1 2 1")], &all).contains("several files"));
         assert!(reason(&[("data file", "/dev/zero")], &all).contains("expected a file"));
