@@ -197,6 +197,15 @@ pub enum Error {
         count: usize,
     },
 
+    /// Memory that was asked for isn't there.
+    #[error("out of memory: {what} needs {bytes} bytes")]
+    OutOfMemory {
+        /// What it was for.
+        what: String,
+        /// How much was asked for.
+        bytes: u64,
+    },
+
     /// A defect in this library.
     #[error("internal error: {message}")]
     Panic {
@@ -248,6 +257,7 @@ status_table! {
     403 MemoryBudget c"memory budget",
     404 Inference c"inference failed",
     405 NotFinite c"not finite",
+    406 OutOfMemory c"out of memory",
     901 Panic c"internal error",
     902 Poisoned c"poisoned handle",
 }
@@ -299,6 +309,7 @@ impl Error {
                 vec![owned("budget", budget), owned("needed", needed)]
             }
             Error::NotFinite { count } => vec![owned("found", count)],
+            Error::OutOfMemory { what, bytes } => vec![owned("found", what), owned("needed", bytes)],
             Error::Panic { message } => vec![owned("reason", message)],
             Error::Cancelled | Error::Busy | Error::Poisoned => Vec::new(),
         }

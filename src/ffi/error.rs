@@ -59,6 +59,8 @@ pub const VXS_MEMORY_BUDGET: i32 = 403;
 pub const VXS_INFERENCE_FAILED: i32 = 404;
 /// The class scores are not finite in half precision.
 pub const VXS_NOT_FINITE: i32 = 405;
+/// Memory that was asked for isn't there.
+pub const VXS_OUT_OF_MEMORY: i32 = 406;
 /// A defect in this library; the message says where.
 pub const VXS_INTERNAL_ERROR: i32 = 901;
 /// The handle met an internal error earlier and can only be freed.

@@ -1,6 +1,7 @@
 //! A published model: weights, labels and what it needs from an image.
 
 use std::ffi::{CString, c_char, c_void};
+use std::mem::offset_of;
 use std::path::Path;
 use std::ptr::null;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use super::args::{Growable, array, init, output, read_or_default, reference, tex
 use super::boundary::{boundary, getter};
 use super::error::{c_string, vxs_error, vxs_status};
 use crate::error::{Error, Result};
+use crate::file::Bytes;
 use crate::labels::Term;
 use crate::model::{Fold, ForegroundCrop, Model, ModelOptions};
 use crate::task::AnyModel;
@@ -74,11 +76,14 @@ pub struct vxs_model_options {
     /// the name's end ("3d_fullres"). Of a bundle: its config file ("inference_segresnet.yaml"). NULL (default):
     /// the only one, and a bundle's `inference`.
     pub configuration: *const c_char,
+    /// Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
+    /// 64 MiB, and 16 bytes for each byte of the files that are opened.
+    pub memory_budget: u64,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
 unsafe impl Growable for vxs_model_options {
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = offset_of!(Self, memory_budget);
 
     fn defaults() -> Self {
         let struct_size = size_of::<Self>() as u32;
@@ -89,6 +94,7 @@ unsafe impl Growable for vxs_model_options {
             fold_count: 0,
             checkpoint: null(),
             configuration: null(),
+            memory_budget: 0,
         }
     }
 }
@@ -202,7 +208,8 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
             let folds = array(options.folds, options.fold_count, "options.folds")?;
             Some(folds.iter().map(fold).collect())
         };
-        let mut filled = ModelOptions { folds, foreground_crop, ..ModelOptions::default() };
+        let memory_budget = (options.memory_budget != 0).then_some(options.memory_budget);
+        let mut filled = ModelOptions { folds, foreground_crop, memory_budget, ..ModelOptions::default() };
         if !options.checkpoint.is_null() {
             filled.checkpoint = text(options.checkpoint, "options.checkpoint")?.into();
         }
@@ -285,7 +292,8 @@ pub unsafe extern "C" fn vxs_model_open_memory(
             for file in files {
                 let name = text(file.name, "files.name")?.to_owned();
                 let bytes = array(file.data.cast::<u8>(), file.size, "files.data")?;
-                folder.push((name, Arc::<[u8]>::from(bytes)));
+                let copy = Bytes::copy(bytes, &name)?;
+                folder.push((name, copy));
             }
             *model =
                 vxs_model::into_raw(AnyModel::Model(Model::from_files(folder, &model_options(options)?)?));

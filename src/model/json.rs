@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::files::Files;
 use crate::error::{Error, Result};
+use crate::file;
 
 /// A value in a JSON file, which knows its place for error texts.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub(super) fn parse(files: &Files, name: &str) -> Result<Value> {
     let Some(bytes) = files.read(name)? else {
         return Err(Error::NotAModel { reason: format!("{} has no {name}", files.title()) });
     };
-    serde_json::from_slice(&bytes).map_err(|error| Error::malformed(name, error.to_string()))
+    file::json::parse(name, &bytes, files.budget())
 }
 
 /// The start of a text that may be too long to quote.

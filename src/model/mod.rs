@@ -15,6 +15,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::file::{Budget, Bytes};
 use crate::labels::Label;
 use crate::network::Network;
 use crate::recipe::{Back, KeepLargest, Recipe};
@@ -42,6 +43,9 @@ pub struct ModelOptions {
     pub configuration: Option<String>,
     /// How Auto3DSeg models crop to the foreground.
     pub foreground_crop: ForegroundCrop,
+    /// Bytes of memory that opening may take at one time. `None`: 64 MiB, and 16 bytes for each byte of the files that
+    /// are opened ([`Budget`]).
+    pub memory_budget: Option<u64>,
 }
 
 /// How Auto3DSeg models crop to the foreground.
@@ -62,6 +66,7 @@ impl Default for ModelOptions {
             checkpoint: "checkpoint_final.pth".into(),
             configuration: None,
             foreground_crop: ForegroundCrop::default(),
+            memory_budget: None,
         }
     }
 }
@@ -102,20 +107,22 @@ impl Model {
     /// happens around it (docs/models.md).
     ///
     /// # Errors
-    /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files.
+    /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files; [`crate::Error::Refused`] for files
+    /// that take more than [`ModelOptions::memory_budget`].
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
-        if let Some((files, weights, description)) = Files::described_at(path) {
+        let budget = Budget::new(options.memory_budget);
+        if let Some((files, weights, description)) = Files::described_at(path, &budget) {
             return monai::open_described(&files, &weights, &description);
         }
-        open(&Files::open(path)?, &path.to_string_lossy(), options)
+        open(&Files::open(path, &budget)?, &path.to_string_lossy(), options)
     }
 
     /// As [`Model::open`], for files in memory: names within the folder with `/`, and contents.
     ///
     /// # Errors
     /// As [`Model::open`].
-    pub fn from_files(files: Vec<(String, Arc<[u8]>)>, options: &ModelOptions) -> Result<Self> {
-        open(&Files::memory(files), "", options)
+    pub fn from_files(files: Vec<(String, Bytes)>, options: &ModelOptions) -> Result<Self> {
+        open(&Files::memory_within(files, &Budget::new(options.memory_budget)), "", options)
     }
 
     /// An ensemble: the members' probabilities are averaged on the volume's grid, as `nnUNetv2_ensemble` does it.
@@ -357,21 +364,26 @@ fn identity(networks: &[Network], recipe: &Recipe, previous: Option<&Model>) -> 
     let mut hash = Sha256::new();
     hash.update(previous.map_or("", Model::identity));
     hash.update(format!("{recipe:?}"));
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(CHUNK * size_of::<f32>());
     for network in networks {
         for node in network.nodes() {
             hash.update(node.op.settings());
             node.inputs.iter().for_each(|&input| hash.update((input as u64).to_le_bytes()));
         }
         for weight in network.weights() {
-            bytes.clear();
-            bytes.extend(weight.data.iter().flat_map(|value| value.to_le_bytes()));
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(&bytes);
+            hash.update((size_of_val(&*weight.data) as u64).to_le_bytes());
+            for values in weight.data.chunks(CHUNK) {
+                bytes.clear();
+                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+                hash.update(&bytes);
+            }
         }
     }
     hexadecimal(hash)
 }
+
+/// Weights that are hashed at once.
+const CHUNK: usize = 4096;
 
 pub(super) fn hexadecimal(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()

@@ -13,7 +13,7 @@ mod forms;
 mod fuzz;
 
 fn files(list: &[(&str, &[u8])]) -> Files {
-    Files::memory(list.iter().map(|(name, bytes)| ((*name).to_owned(), Arc::from(*bytes))).collect())
+    Files::memory(list.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec().into())).collect())
 }
 
 fn zoo_file(bundle: &str, name: &str) -> Option<Vec<u8>> {

@@ -13,7 +13,9 @@ mod tests;
 use std::sync::Arc;
 
 use super::Fold;
+use super::files::LARGEST_TEXT;
 use crate::error::{Error, Result};
+use crate::file::{self, Budget, json};
 use crate::labels::Label;
 
 pub(crate) use opened::{Link, LinkCrop};
@@ -153,8 +155,7 @@ impl Task {
         if !name.ends_with(".json") {
             return Self::named(name);
         }
-        let json = std::fs::read(name).map_err(|source| Error::Read { path: name.into(), source })?;
-        Self::from_json(&json, name)
+        Self::from_json(&file::read(name.as_ref(), LARGEST_TEXT)?, name)
     }
 
     /// The names of all of TotalSegmentator's tasks.
@@ -167,8 +168,9 @@ impl Task {
     /// # Errors
     /// [`Error::Malformed`], which names the entry.
     pub fn from_json(json: &[u8], file: &str) -> Result<Self> {
-        let value =
-            serde_json::from_slice(json).map_err(|error| Error::malformed(file, error.to_string()))?;
+        let budget = Budget::default();
+        budget.admit(json.len() as u64);
+        let value = json::parse(file, json, &budget)?;
         read::task(None, &super::json::Json::new(file, &value), &|name| catalogue::find(name))
     }
 

@@ -8,7 +8,7 @@ mod hostile;
 
 /// Files of a bundle, of which JSON values are written as such.
 fn files(list: &[(&str, &str)]) -> Files {
-    Files::memory(list.iter().map(|(name, text)| ((*name).to_owned(), Arc::from(text.as_bytes()))).collect())
+    Files::memory(list.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec().into())).collect())
 }
 
 fn config(root: &Raw) -> Config {
