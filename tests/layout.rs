@@ -50,7 +50,7 @@ fn c_and_rust_agree() {
         vxs_map { struct_size, kind, label, dtype, data, data_size, strides, offset }
         vxs_measure_options { struct_size, threads, channel, progress, user_data, cancel }
         vxs_model_file { name, data, size }
-        vxs_model_options { struct_size, foreground_crop, folds, fold_count, checkpoint, configuration }
+        vxs_model_options { struct_size, foreground_crop, folds, fold_count, checkpoint, configuration, memory_budget, cancel }
         vxs_plan_options {
             struct_size, device, precision, threads, step, mirroring, blending, memory_budget, postprocess,
             device_index, fallback, overflow, device_memory_budget, device_cache, device_stream,
@@ -69,7 +69,7 @@ fn c_and_rust_agree() {
         }
         vxs_task_options {
             struct_size, resampling, subset, subset_count, robust_crop, split, remove_small,
-            crop_to_body, on_network_grid, smooth, first_order,
+            crop_to_body, on_network_grid, smooth, first_order, cancel,
         }
         vxs_term { struct_size, reserved, scheme, code, meaning }
         vxs_volume {

@@ -377,7 +377,6 @@ fn read_at(reader: &mut (impl Read + Seek), start: u64, count: u64) -> io::Resul
     if bytes.len() as u64 == count { Ok(bytes) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
-
 /// Counts the bytes read, and stops at a limit.
 struct Meter {
     read: AtomicU64,

@@ -300,7 +300,11 @@ impl<'a> Machine<'a> {
         let bytes = self.take(length)?;
         // Lone surrogates, which Python can pickle, are no reason to fail: nobody asks for such a key. What replaces
         // them may take three times as much.
-        let parts = || bytes.utf8_chunks().map(|part| (part.valid(), if part.invalid().is_empty() { "" } else { "\u{fffd}" }));
+        let parts = || {
+            bytes
+                .utf8_chunks()
+                .map(|part| (part.valid(), if part.invalid().is_empty() { "" } else { "\u{fffd}" }))
+        };
         let length = parts().map(|(valid, replaced)| valid.len() + replaced.len()).sum::<usize>();
         self.arena.held.grow(self.label, length as u64)?;
         let mut text = String::new();
@@ -401,7 +405,9 @@ impl<'a> Machine<'a> {
             return Err(Fault::Refused(format!("more than {} memo entries", limits::MEMO)));
         }
         self.held.grow(self.label, limits::MEMO_BYTES)?;
-        self.memo.try_reserve(1).map_err(|_| out_of_memory(self.label, self.memo.len() as u64 * limits::MEMO_BYTES))?;
+        self.memo
+            .try_reserve(1)
+            .map_err(|_| out_of_memory(self.label, self.memo.len() as u64 * limits::MEMO_BYTES))?;
         self.memo.insert(index, top);
         Ok(())
     }

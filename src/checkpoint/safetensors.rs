@@ -63,7 +63,14 @@ impl SafeTensors {
             }
         }
         let budget = budget.clone();
-        Ok(SafeTensors { name: name.into(), bytes: bytes.clone(), data: 8 + length, tensors, budget, _held: held })
+        Ok(SafeTensors {
+            name: name.into(),
+            bytes: bytes.clone(),
+            data: 8 + length,
+            tensors,
+            budget,
+            _held: held,
+        })
     }
 
     /// What reading from it is counted against.

@@ -142,7 +142,8 @@ impl Arena {
             let Node::Dict(dict) = node else { continue };
             keys.clear();
             work.reserve(label, &mut keys, dict.items.len())?;
-            let ranks = dict.items.iter().map(|(key, _)| ranks.get(key.0 as usize).copied().unwrap_or(u32::MAX));
+            let ranks =
+                dict.items.iter().map(|(key, _)| ranks.get(key.0 as usize).copied().unwrap_or(u32::MAX));
             keys.extend(ranks.zip(0..).filter(|(rank, _)| *rank != u32::MAX));
             keys.sort_unstable();
             held.reserve(label, &mut dict.index, keys.len())?;
@@ -344,7 +345,10 @@ impl<'a> Value<'a> {
     fn json(self, file: &str, depth: usize, left: &mut usize, held: &mut Held) -> Result<serde_json::Value> {
         use serde_json::Value as Json;
         if *left == 0 {
-            return Err(Error::refused(file, format!("a configuration of more than {} values", limits::JSON_VALUES)));
+            return Err(Error::refused(
+                file,
+                format!("a configuration of more than {} values", limits::JSON_VALUES),
+            ));
         }
         *left -= 1;
         held.grow(file, limits::JSON_BYTES)?;

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use super::args::{Growable, array, init, output, read_or_default, reference, text, write};
 use super::boundary::{boundary, getter};
+use super::cancel::vxs_cancel;
 use super::error::{c_string, vxs_error, vxs_status};
 use crate::error::{Error, Result};
 use crate::file::Bytes;
 use crate::labels::Term;
 use crate::model::{Fold, ForegroundCrop, Model, ModelOptions};
+use crate::progress::Cancel;
 use crate::task::AnyModel;
 
 /// In `vxs_model_options.folds`: the folder `fold_all`.
@@ -79,6 +81,8 @@ pub struct vxs_model_options {
     /// Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
     /// 64 MiB, and 16 bytes for each byte of the files that are opened.
     pub memory_budget: u64,
+    /// Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
+    pub cancel: *const vxs_cancel,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
@@ -95,6 +99,7 @@ unsafe impl Growable for vxs_model_options {
             checkpoint: null(),
             configuration: null(),
             memory_budget: 0,
+            cancel: null(),
         }
     }
 }
@@ -209,7 +214,9 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
             Some(folds.iter().map(fold).collect())
         };
         let memory_budget = (options.memory_budget != 0).then_some(options.memory_budget);
-        let mut filled = ModelOptions { folds, foreground_crop, memory_budget, ..ModelOptions::default() };
+        let cancel = options.cancel.as_ref().map_or_else(Cancel::new, |cancel| cancel.0.clone());
+        let mut filled =
+            ModelOptions { folds, foreground_crop, memory_budget, cancel, ..ModelOptions::default() };
         if !options.checkpoint.is_null() {
             filled.checkpoint = text(options.checkpoint, "options.checkpoint")?.into();
         }

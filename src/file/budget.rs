@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{Bytes, out_of_memory, read_into, title};
 use crate::error::{Error, Result};
+use crate::progress::Cancel;
 
 /// Bytes that opening any model may take, unless an option says otherwise.
 pub const BASE_BYTES: u64 = 64 << 20;
@@ -14,7 +15,7 @@ pub const BASE_BYTES: u64 = 64 << 20;
 pub const BYTES_PER_BYTE: u64 = 16;
 
 /// Bytes of memory that opening a model may take at one time. Readers take from it before they allocate, and give back
-/// what they drop. Clones share it.
+/// what they drop; so this is where they are stopped, too. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Inner>);
 
@@ -24,6 +25,7 @@ struct Inner {
     /// Whether the limit was given, so that files don't add to it.
     fixed: bool,
     used: AtomicU64,
+    cancel: Cancel,
 }
 
 impl Default for Budget {
@@ -35,8 +37,13 @@ impl Default for Budget {
 impl Budget {
     /// So many bytes; `None`: [`BASE_BYTES`], and [`BYTES_PER_BYTE`] for each byte of the files.
     pub fn new(bytes: Option<u64>) -> Self {
+        Self::with_cancel(bytes, Cancel::new())
+    }
+
+    /// As [`Budget::new`], for readers that stop when `cancel` is set.
+    pub fn with_cancel(bytes: Option<u64>, cancel: Cancel) -> Self {
         let limit = AtomicU64::new(bytes.unwrap_or(BASE_BYTES));
-        Budget(Arc::new(Inner { limit, fixed: bytes.is_some(), used: AtomicU64::new(0) }))
+        Budget(Arc::new(Inner { limit, fixed: bytes.is_some(), used: AtomicU64::new(0), cancel }))
     }
 
     /// A file of so many bytes is about to be read, which may take more for it.
@@ -50,7 +57,7 @@ impl Budget {
     /// Takes bytes for a file, which is named in the error.
     ///
     /// # Errors
-    /// [`Error::Refused`] where fewer are left.
+    /// [`Error::Refused`] where fewer are left, [`Error::Cancelled`].
     pub(crate) fn take(&self, file: &str, bytes: u64) -> Result<Held> {
         let mut held = Held { budget: self.clone(), bytes: 0 };
         held.grow(file, bytes)?;
@@ -82,9 +89,14 @@ impl Budget {
             "the option memory_budget".to_owned()
         } else {
             let base = BASE_BYTES >> 20;
-            format!("{base} MiB and {BYTES_PER_BYTE} bytes for each of the files' bytes; the option memory_budget sets another")
+            format!(
+                "{base} MiB and {BYTES_PER_BYTE} bytes for each of the files' bytes; the option memory_budget sets another"
+            )
         };
-        Error::refused(file, format!("opening it takes {needed} bytes or more, the limit is {limit} ({origin})"))
+        Error::refused(
+            file,
+            format!("opening it takes {needed} bytes or more, the limit is {limit} ({origin})"),
+        )
     }
 }
 
@@ -106,9 +118,13 @@ impl Held {
     /// # Errors
     /// As [`Budget::take`].
     pub(crate) fn grow(&mut self, file: &str, more: u64) -> Result<()> {
-        let Inner { limit, used, .. } = &*self.budget.0;
+        let Inner { limit, used, cancel, .. } = &*self.budget.0;
+        if cancel.requested() {
+            return Err(Error::Cancelled);
+        }
         let limit = limit.load(Relaxed);
-        let taken = used.fetch_update(Relaxed, Relaxed, |used| used.checked_add(more).filter(|used| *used <= limit));
+        let taken =
+            used.fetch_update(Relaxed, Relaxed, |used| used.checked_add(more).filter(|used| *used <= limit));
         match taken {
             Ok(_) => self.bytes += more,
             Err(used) => return Err(self.budget.refused(file, more, used, limit)),

@@ -1,5 +1,8 @@
 //! Reads JSON into [`serde_json::Value`] with bounds on all that a text can make: its values and their nesting are
 //! limited, and what they take is counted first. It goes down without recursion, so that it needs little stack.
+//!
+//! Python reads and writes numbers that JSON doesn't have. They become texts, which are wrong wherever a number is needed,
+//! and go unnoticed where nothing is.
 
 use serde_json::{Map, Number, Value};
 
@@ -10,6 +13,8 @@ use crate::error::{Error, Result};
 const MOST_VALUES: usize = 1 << 18;
 /// Lists and objects within each other.
 const DEEPEST: usize = 64;
+/// Python's numbers that aren't finite.
+const NOT_FINITE: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 /// Bytes that an object's member takes beside its key and value, with the room that is kept for more.
 const MEMBER: u64 = 256;
 /// Bytes that a text takes beside its own.
@@ -154,6 +159,11 @@ impl Reader<'_> {
                 return Ok(value);
             }
         }
+        if let Some(word) = NOT_FINITE.into_iter().find(|word| rest.starts_with(word.as_bytes())) {
+            self.held.grow(self.name, word.len() as u64 + TEXT)?;
+            self.at += word.len();
+            return Ok(word.into());
+        }
         match first {
             Some(b'"') => self.quoted().map(Value::String),
             Some(b'-' | b'0'..=b'9') => {
@@ -180,7 +190,8 @@ impl Reader<'_> {
             escaped = byte == b'\\' && !escaped;
             ends
         });
-        let quoted = end.and_then(|end| rest.get(..=end)).ok_or_else(|| self.wrong("a text without its end"))?;
+        let quoted =
+            end.and_then(|end| rest.get(..=end)).ok_or_else(|| self.wrong("a text without its end"))?;
         self.held.grow(self.name, quoted.len() as u64 + TEXT)?;
         let text = serde_json::from_slice(quoted).map_err(|_| self.wrong("a text that is malformed"))?;
         self.at += quoted.len();
@@ -233,15 +244,32 @@ mod tests {
         assert_eq!(read(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
         assert_eq!(read("\u{feff}[1]").unwrap(), json!([1]));
         assert_eq!(read("7").unwrap(), json!(7));
+        let text = r#"[NaN, -Infinity, {"a": Infinity}, "NaN", 1]"#;
+        assert_eq!(read(text).unwrap(), json!(["NaN", "-Infinity", {"a": "Infinity"}, "NaN", 1]));
     }
 
     #[test]
     fn mistakes_have_a_place() {
         assert!(error("{\"a\": 1,\n \"b\": }").contains("expected a value at line 2 column 7"));
-        for text in ["", "[", "{", "[1", "[1,", "{\"a\"", "{\"a\":", "{\"a\":1", "\"a", "\"a\\", "tru", "-", "1e999"] {
+        for text in
+            ["", "[", "{", "[1", "[1,", "{\"a\"", "{\"a\":", "{\"a\":1", "\"a", "\"a\\", "tru", "-", "1e999"]
+        {
             assert!(read(text).is_err(), "{text}");
         }
-        for text in ["[1,]", "{\"a\":1,}", "{1:2}", "[1}", "{\"a\":1]", "1 2", "[1 2]", "\"\\x\"", "NaN", "01", "\"\n\""] {
+        for text in [
+            "[1,]",
+            "{\"a\":1,}",
+            "{1:2}",
+            "[1}",
+            "{\"a\":1]",
+            "1 2",
+            "[1 2]",
+            "\"\\x\"",
+            "nan",
+            "Nan",
+            "01",
+            "\"\n\"",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }

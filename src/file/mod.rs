@@ -86,7 +86,9 @@ pub(crate) fn title(path: &Path) -> String {
 
 /// Makes room in a vector; `what` it is for stands in the error.
 pub(crate) fn reserve<T>(vector: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
-    vector.try_reserve(more).map_err(|_| out_of_memory(what, (more as u64).saturating_mul(size_of::<T>() as u64)))
+    vector
+        .try_reserve(more)
+        .map_err(|_| out_of_memory(what, (more as u64).saturating_mul(size_of::<T>() as u64)))
 }
 
 pub(crate) fn out_of_memory(what: &str, bytes: u64) -> Error {

@@ -126,7 +126,8 @@ impl Files {
     pub(super) fn folders_with(&self, file: &str) -> Vec<Files> {
         match self {
             Files::Disk(path, budget) => {
-                let folders = self.folders().into_iter().map(|name| Files::Disk(path.join(name), budget.clone()));
+                let folders =
+                    self.folders().into_iter().map(|name| Files::Disk(path.join(name), budget.clone()));
                 folders.filter(|folder| folder.has(file)).collect()
             }
             Files::Listed { list, folder } => {

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::file::{Budget, Bytes};
 use crate::labels::Label;
 use crate::network::Network;
+use crate::progress::Cancel;
 use crate::recipe::{Back, KeepLargest, Recipe};
 use files::Files;
 
@@ -46,6 +47,8 @@ pub struct ModelOptions {
     /// Bytes of memory that opening may take at one time. `None`: 64 MiB, and 16 bytes for each byte of the files that
     /// are opened ([`Budget`]).
     pub memory_budget: Option<u64>,
+    /// Stops opening between two tensors, and at about every value of other files.
+    pub cancel: Cancel,
 }
 
 /// How Auto3DSeg models crop to the foreground.
@@ -59,6 +62,12 @@ pub enum ForegroundCrop {
     Corrected,
 }
 
+impl ModelOptions {
+    fn budget(&self) -> Budget {
+        Budget::with_cancel(self.memory_budget, self.cancel.clone())
+    }
+}
+
 impl Default for ModelOptions {
     fn default() -> Self {
         ModelOptions {
@@ -67,6 +76,7 @@ impl Default for ModelOptions {
             configuration: None,
             foreground_crop: ForegroundCrop::default(),
             memory_budget: None,
+            cancel: Cancel::new(),
         }
     }
 }
@@ -108,9 +118,9 @@ impl Model {
     ///
     /// # Errors
     /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files; [`crate::Error::Refused`] for files
-    /// that take more than [`ModelOptions::memory_budget`].
+    /// that take more than [`ModelOptions::memory_budget`]; [`crate::Error::Cancelled`].
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
-        let budget = Budget::new(options.memory_budget);
+        let budget = options.budget();
         if let Some((files, weights, description)) = Files::described_at(path, &budget) {
             return monai::open_described(&files, &weights, &description);
         }
@@ -122,7 +132,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_files(files: Vec<(String, Bytes)>, options: &ModelOptions) -> Result<Self> {
-        open(&Files::memory_within(files, &Budget::new(options.memory_budget)), "", options)
+        open(&Files::memory_within(files, &options.budget()), "", options)
     }
 
     /// An ensemble: the members' probabilities are averaged on the volume's grid, as `nnUNetv2_ensemble` does it.

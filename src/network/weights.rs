@@ -164,7 +164,8 @@ impl<'a> StateDict<'a> {
         let most = WORK.1.saturating_mul(self.file.length()).saturating_add(WORK.0);
         self.work = self.work.saturating_add(values).saturating_add(tensor.span_bytes());
         if self.work > most {
-            let reason = format!("its tensors lie over each other: reading them takes more than {most} bytes");
+            let reason =
+                format!("its tensors lie over each other: reading them takes more than {most} bytes");
             return Err(Error::refused(name, reason));
         }
         Ok((self.file.read_f32(tensor)?, held))

@@ -12,6 +12,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -127,10 +128,11 @@ impl TaskPlan {
         if options.subset.is_empty() && !options.first_order {
             return;
         }
+        let wanted = self.task.labels().iter().rev().map(|label| (&*label.name, label.value as u16));
+        let wanted: HashMap<&str, u16> = wanted.collect();
         let mut values = vec![0; 1 << 16];
         for label in &self.task.task.labels {
-            let wanted = self.task.labels().iter().find(|wanted| wanted.name == label.name);
-            values[label.value as usize] = wanted.map_or(0, |wanted| wanted.value as u16);
+            values[label.value as usize] = wanted.get(&*label.name).copied().unwrap_or(0);
         }
         found.mapv_inplace(|label| values[usize::from(label)]);
     }

@@ -275,6 +275,8 @@ namespace Voxseg
         InferenceFailed = 404,
         /// <summary>The class scores are not finite in half precision.</summary>
         NotFinite = 405,
+        /// <summary>Memory that was asked for isn't there.</summary>
+        OutOfMemory = 406,
         /// <summary>A defect in this library; the message says where.</summary>
         InternalError = 901,
         /// <summary>The handle met an internal error earlier and can only be freed.</summary>

@@ -1,7 +1,5 @@
 //! Whole bundles: published configs, the reference's bundles, and an nnU-Net in a bundle.
 
-use std::sync::Arc;
-
 use super::bundle::{Bundle, BundleConfig, NnUnetBundle};
 use super::config::expression::{Binary, Expression};
 use super::config::{Component, Value};

@@ -10,11 +10,12 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Fold;
 use super::files::LARGEST_TEXT;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::file::{self, Budget, json};
 use crate::labels::Label;
 
@@ -142,7 +143,7 @@ impl Task {
     /// `lung_vessels` and so on.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] with the names that there are.
+    /// [`crate::Error::InvalidArgument`] with the names that there are.
     pub fn named(name: &str) -> Result<Self> {
         catalogue::find(name)
     }
@@ -150,7 +151,7 @@ impl Task {
     /// A task by its name or, where that ends in `.json`, out of the file of that path.
     ///
     /// # Errors
-    /// As [`Task::named`] and [`Task::from_json`]; [`Error::Read`] for a file that can't be read.
+    /// As [`Task::named`] and [`Task::from_json`]; [`crate::Error::Read`] for a file that can't be read.
     pub fn find(name: &str) -> Result<Self> {
         if !name.ends_with(".json") {
             return Self::named(name);
@@ -166,7 +167,7 @@ impl Task {
     /// A task that a JSON text describes (docs/models.md). `file` stands for it in error texts.
     ///
     /// # Errors
-    /// [`Error::Malformed`], which names the entry.
+    /// [`crate::Error::Malformed`], which names the entry.
     pub fn from_json(json: &[u8], file: &str) -> Result<Self> {
         let budget = Budget::default();
         budget.admit(json.len() as u64);
@@ -212,11 +213,10 @@ impl Task {
             _ => None,
         })
     }
+}
 
-    /// The value of a label.
-    fn value(&self, name: &str) -> Result<u32> {
-        let label = self.labels.iter().find(|label| label.value > 0 && label.name == name);
-        let expected = || format!("one of the labels of {}", self.name);
-        label.map(|label| label.value).ok_or_else(|| Error::argument("labels", name, expected()))
-    }
+/// The foreground labels' values by their names, of equal names the first.
+fn values_by_name(labels: &[Label]) -> HashMap<&str, u32> {
+    let foreground = labels.iter().rev().filter(|label| label.value > 0);
+    foreground.map(|label| (&*label.name, label.value)).collect()
 }
