@@ -15,9 +15,6 @@ use super::limits;
 use crate::error::{Error, Result};
 use crate::file::{Budget, Bytes, Held, out_of_memory, title};
 
-/// How a file of torch before 1.6 starts: protocol 2, then the magic number as a LONG1.
-const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
-
 /// A zip archive. Of one written by `torch.save`, entries are addressed below its one root folder.
 pub(crate) struct Archive {
     name: String,
@@ -45,6 +42,11 @@ pub(super) struct Part {
 }
 
 impl Part {
+    pub(super) fn whole(of: Bytes) -> Self {
+        let range = 0..of.len();
+        Part { of, range }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         self.of.get(self.range.clone()).unwrap_or_default()
     }
@@ -194,8 +196,7 @@ impl Archive {
             file.seek(SeekFrom::Start(start)).map_err(|error| self.fail(entry, error.into()))?;
             self.exactly(&mut file, count, entry)?
         };
-        let range = 0..of.len();
-        Ok(Part { of, range })
+        Ok(Part::whole(of))
     }
 
     /// An entry whose sizes are no larger than the file, or than a limit.
@@ -286,8 +287,9 @@ fn sniff(name: &str, head: &[u8]) -> Result<()> {
     let resave = "load it with a current torch and save it again with torch.save";
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         Ok(())
-    } else if head.starts_with(LEGACY_MAGIC) {
-        Err(Error::unsupported(format!("{name} has the legacy format of torch before 1.6; {resave}")))
+    } else if head.starts_with(b"version https://git-lfs.github.com/") {
+        let reason = format!("{name} is a pointer of Git LFS and not the file itself; `git lfs pull` fetches it");
+        Err(Error::NotAModel { reason })
     } else if head.get(257..262) == Some(b"ustar") {
         Err(Error::unsupported(format!(
             "{name} is a tar archive, the format of torch before 0.1.10; {resave}"

@@ -155,10 +155,14 @@ impl Machine<'_> {
         }
     }
 
-    /// The storage that a persistent id `('storage', type, key, location, numel)` names.
+    /// The storage that a persistent id `('storage', type, key, location, numel)` names. In the older format a sixth
+    /// part makes it a piece of that storage, which torch hasn't written since 0.4.
     pub(super) fn persistent(&self, id: Id) -> Node {
         let storage = self.arena.sequence(id).and_then(|parts| {
-            let &[tag, kind, key, _, numel, ..] = parts else { return None };
+            let &[tag, kind, key, _, numel, ref piece @ ..] = parts else { return None };
+            if piece.iter().any(|piece| !matches!(self.arena.node(*piece), Node::None)) {
+                return None;
+            }
             let numel = u64::try_from(self.arena.int(numel)?).ok()?;
             let (dtype, untyped) = match self.arena.node(kind) {
                 Node::Global(Known::Storage(dtype), _) => (*dtype, false),

@@ -1,6 +1,7 @@
 //! Tensors and values, by name, out of PyTorch checkpoints that nobody has to trust.
 //!
-//! A checkpoint is a zip archive with one pickle, `data.pkl`, and one entry for each storage. A pickle is a
+//! A checkpoint is a zip archive with one pickle, `data.pkl`, and one entry for each storage; before PyTorch 1.6 it was
+//! one file with both, one after another (`legacy`). A pickle is a
 //! program that may call any Python function; here it runs on a machine that knows data only. Names of
 //! classes and functions either have a fixed meaning (tensors, ordered dictionaries, NumPy numbers) or become
 //! opaque values, which fail where somebody needs them to be something else. So any checkpoint loads, and
@@ -11,7 +12,9 @@
 //! before memory is taken: [`Error::Refused`] is a limit exceeded, [`Error::Malformed`] is damage.
 
 mod archive;
+mod container;
 mod globals;
+mod legacy;
 mod limits;
 mod pickle;
 mod safetensors;
@@ -25,13 +28,15 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::file::{Budget, Bytes, reserve};
 pub(crate) use archive::Archive;
+use container::Container;
+use legacy::Legacy;
 pub use safetensors::SafeTensors;
 pub use tensor::{DType, Tensor};
 pub use value::Value;
 
 /// An open checkpoint.
 pub struct Checkpoint {
-    archive: Archive,
+    archive: Container,
     arena: value::Arena,
     root: value::Id,
     big_endian: bool,
@@ -59,12 +64,22 @@ impl Checkpoint {
 
     /// As [`Checkpoint::open`], as a part of what opening a model takes.
     pub(crate) fn open_within(path: &Path, budget: &Budget) -> Result<Self> {
-        Self::new(Archive::open(path, budget)?, budget)
+        match Legacy::open(path, budget)? {
+            Some(opened) => Ok(Self::legacy(opened, budget)),
+            None => Self::new(Archive::open(path, budget)?, budget),
+        }
     }
 
     /// As [`Checkpoint::from_bytes`], as a part of what opening a model takes.
     pub(crate) fn from_bytes_within(name: &str, bytes: Bytes, budget: &Budget) -> Result<Self> {
-        Self::new(Archive::from_bytes(name, bytes, budget)?, budget)
+        match Legacy::from_bytes(name, &bytes, budget)? {
+            Some(opened) => Ok(Self::legacy(opened, budget)),
+            None => Self::new(Archive::from_bytes(name, bytes, budget)?, budget),
+        }
+    }
+
+    fn legacy((file, arena, root): legacy::Opened, budget: &Budget) -> Self {
+        Self { archive: Container::Legacy(file), arena, root, big_endian: false, budget: budget.clone() }
     }
 
     fn new(archive: Archive, budget: &Budget) -> Result<Self> {
@@ -79,7 +94,7 @@ impl Checkpoint {
         };
         let pickle = archive.read("data.pkl", limits::PICKLE_BYTES)?;
         let (arena, root) = pickle::load(&archive.label("data.pkl"), &pickle, budget)?;
-        Ok(Self { archive, arena, root, big_endian, budget: budget.clone() })
+        Ok(Self { archive: Container::Zip(archive), arena, root, big_endian, budget: budget.clone() })
     }
 
     /// What reading from it is counted against.

@@ -9,6 +9,11 @@ use crate::file::{Budget, Held, out_of_memory};
 
 /// Unpickles `bytes`; `label` names them in errors.
 pub(super) fn load(label: &str, bytes: &[u8], budget: &Budget) -> Result<(Arena, Id)> {
+    load_first(label, bytes, budget).map(|(arena, root, _)| (arena, root))
+}
+
+/// Unpickles what `bytes` start with, and says how many of them that took.
+pub(super) fn load_first(label: &str, bytes: &[u8], budget: &Budget) -> Result<(Arena, Id, usize)> {
     let mut machine = Machine {
         label,
         bytes,
@@ -26,7 +31,7 @@ pub(super) fn load(label: &str, bytes: &[u8], budget: &Budget) -> Result<(Arena,
             Ok(None) => {}
             Ok(Some(root)) => {
                 machine.arena.index(label)?;
-                return Ok((machine.arena, root));
+                return Ok((machine.arena, root, machine.at));
             }
             Err(fault) => {
                 let opcode =

@@ -329,8 +329,8 @@ impl<'a> Value<'a> {
         self.arena.sequence(self.id).unwrap_or_default().iter().map(move |id| self.at(*id))
     }
 
-    /// Numbers, texts, lists and dictionaries as JSON, as configurations are made of; numbers that aren't finite
-    /// become null.
+    /// Numbers, texts, lists and dictionaries as JSON, as configurations are made of. Numbers that aren't finite, and
+    /// members of dictionaries that aren't plain, become texts that say so: what they would have been isn't guessed.
     ///
     /// # Errors
     /// [`Error::Malformed`] for anything else or a nesting that is too deep, [`Error::Refused`] for too much of it.
@@ -368,11 +368,11 @@ impl<'a> Value<'a> {
             };
             held.grow(file, key.len() as u64)?;
             // Training may leave anything in a configuration; only what is asked for must be plain.
-            let value = match value.json(file, depth - 1, left, held) {
-                Err(Error::Malformed { .. }) => Json::Null,
-                value => value?,
+            let plain = match value.json(file, depth - 1, left, held) {
+                Err(Error::Malformed { .. }) => value.describe().into(),
+                plain => plain?,
             };
-            map.insert(key.to_owned(), value);
+            map.insert(key.to_owned(), plain);
         }
         Ok(Json::Object(map))
     }
@@ -389,7 +389,7 @@ impl<'a> Value<'a> {
         } else if let Some(value) = self.as_int() {
             value.into()
         } else if let Some(value) = self.as_float() {
-            serde_json::Number::from_f64(value).map_or(Json::Null, Json::Number)
+            serde_json::Number::from_f64(value).map_or_else(|| value.to_string().into(), Json::Number)
         } else if let Some(text) = self.as_str() {
             if text.len() > limits::KEY_BYTES {
                 return Err(unlike(file, "a long text"));

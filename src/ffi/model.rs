@@ -13,7 +13,7 @@ use super::error::{c_string, vxs_error, vxs_status};
 use crate::error::{Error, Result};
 use crate::file::Bytes;
 use crate::labels::Term;
-use crate::model::{Fold, ForegroundCrop, Model, ModelOptions};
+use crate::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
 use crate::progress::Cancel;
 use crate::task::AnyModel;
 
@@ -26,6 +26,16 @@ pub const VXS_FOLD_ALL: u32 = u32::MAX;
 pub const VXS_FOREGROUND_CROP_AS_PUBLISHED: i32 = 0;
 /// Turn the foreground's box with the image.
 pub const VXS_FOREGROUND_CROP_CORRECTED: i32 = 1;
+
+/// Auto3DSeg models: BraTS' way for a network of four images and three regions that overlap, else the general one.
+pub const VXS_AUTO3DSEG_FROM_MODEL: i32 = 0;
+/// The general way of SlicerMONAIAuto3DSeg's script: each image is normalised as it comes.
+pub const VXS_AUTO3DSEG_GENERAL: i32 = 1;
+/// The script's way for paths with "brats": images are normalised when they have the network's spacing, and regions
+/// become BraTS' labels.
+pub const VXS_AUTO3DSEG_BRATS: i32 = 2;
+/// The script's way for paths with "whole-head": the two largest components of each label are kept.
+pub const VXS_AUTO3DSEG_WHOLE_HEAD: i32 = 3;
 
 /// What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes.
 pub type vxs_term_role = i32;
@@ -78,6 +88,11 @@ pub struct vxs_model_options {
     /// the name's end ("3d_fullres"). Of a bundle: its config file ("inference_segresnet.yaml"). NULL (default):
     /// the only one, and a bundle's `inference`.
     pub configuration: *const c_char,
+    /// For Auto3DSeg models: `VXS_AUTO3DSEG_FROM_MODEL` by default. The published script tells models apart by words in
+    /// their path, which isn't looked at here.
+    pub auto3dseg_script: i32,
+    /// Must be 0.
+    pub reserved: u32,
     /// Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
     /// 64 MiB, and 16 bytes for each byte of the files that are opened.
     pub memory_budget: u64,
@@ -87,7 +102,7 @@ pub struct vxs_model_options {
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
 unsafe impl Growable for vxs_model_options {
-    const FIRST_SIZE: usize = offset_of!(Self, memory_budget);
+    const FIRST_SIZE: usize = offset_of!(Self, auto3dseg_script);
 
     fn defaults() -> Self {
         let struct_size = size_of::<Self>() as u32;
@@ -98,6 +113,8 @@ unsafe impl Growable for vxs_model_options {
             fold_count: 0,
             checkpoint: null(),
             configuration: null(),
+            auto3dseg_script: VXS_AUTO3DSEG_FROM_MODEL,
+            reserved: 0,
             memory_budget: 0,
             cancel: null(),
         }
@@ -206,6 +223,15 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
                 return Err(Error::argument("options.foreground_crop", other, expected));
             }
         };
+        let auto3dseg_script = match options.auto3dseg_script {
+            VXS_AUTO3DSEG_FROM_MODEL => Auto3dsegScript::FromModel,
+            VXS_AUTO3DSEG_GENERAL => Auto3dsegScript::General,
+            VXS_AUTO3DSEG_BRATS => Auto3dsegScript::Brats,
+            VXS_AUTO3DSEG_WHOLE_HEAD => Auto3dsegScript::WholeHead,
+            other => {
+                return Err(Error::argument("options.auto3dseg_script", other, "one of VXS_AUTO3DSEG_*"));
+            }
+        };
         let fold = |&fold: &u32| if fold == VXS_FOLD_ALL { Fold::All } else { Fold::Number(fold) };
         let folds = if options.folds.is_null() {
             None
@@ -215,8 +241,16 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
         };
         let memory_budget = (options.memory_budget != 0).then_some(options.memory_budget);
         let cancel = options.cancel.as_ref().map_or_else(Cancel::new, |cancel| cancel.0.clone());
-        let mut filled =
-            ModelOptions { folds, foreground_crop, memory_budget, cancel, ..ModelOptions::default() };
+        let (checkpoint, configuration) = (ModelOptions::default().checkpoint, None);
+        let mut filled = ModelOptions {
+            folds,
+            checkpoint,
+            configuration,
+            foreground_crop,
+            auto3dseg_script,
+            memory_budget,
+            cancel,
+        };
         if !options.checkpoint.is_null() {
             filled.checkpoint = text(options.checkpoint, "options.checkpoint")?.into();
         }

@@ -16,13 +16,20 @@ use listed::{LARGEST_ENTRY, Listed};
 
 /// Configuration files have some ten or hundred kilobytes; a larger one is something else.
 pub(super) const LARGEST_TEXT: u64 = 4 << 20;
-/// Folders that are looked at in one.
+/// Folders and files that are looked at in one.
 const MOST_FOLDERS: usize = 10_000;
 
 /// The JSON that describes a file of weights.
 fn description_of(name: &str) -> Option<String> {
     let (stem, ending) = name.rsplit_once('.')?;
     ["onnx", "safetensors", "pt", "pth"].contains(&ending).then(|| format!("{stem}.json"))
+}
+
+/// A path below a folder as its files are called; none for one that leads elsewhere.
+pub(super) fn inside(path: &str) -> Option<String> {
+    let elsewhere = path.starts_with('/') || path.contains(['\\', ':', '\0']);
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    (!elsewhere && !parts.is_empty() && !parts.contains(&"..")).then(|| parts.join("/"))
 }
 
 /// A folder with the files of a model, or with folders of models.
@@ -77,6 +84,14 @@ impl Files {
         Files::Listed { list: Arc::new(list), folder: String::new() }
     }
 
+    /// Whether they are the entries of a file of `torch.save`.
+    pub(super) fn is_checkpoint(&self) -> bool {
+        match self {
+            Files::Disk(..) => false,
+            Files::Listed { .. } => self.has("data.pkl") || !self.folders_with("data.pkl").is_empty(),
+        }
+    }
+
     /// What the files are called as a whole, for error texts.
     pub(super) fn title(&self) -> String {
         match self {
@@ -120,6 +135,36 @@ impl Files {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// Names of the files at the top, in order.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = match self {
+            Files::Disk(path, _) => std::fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|entry| entry.path().is_file())
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .take(MOST_FOLDERS)
+                .collect(),
+            Files::Listed { list, folder } => {
+                list.below(folder).filter(|name| !name.contains('/')).map(str::to_owned).collect()
+            }
+        };
+        names.sort();
+        names
+    }
+
+    /// The folder of this name below this one, whether there is one or not; of an empty name, this one.
+    pub(super) fn below(&self, name: &str) -> Files {
+        match self {
+            _ if name.is_empty() => self.clone(),
+            Files::Disk(path, budget) => Files::Disk(path.join(name), budget.clone()),
+            Files::Listed { list, folder } => {
+                Files::Listed { list: list.clone(), folder: format!("{folder}{name}/") }
+            }
+        }
     }
 
     /// Folders below this one that have a file of this name: on disk those at the top, elsewhere all.

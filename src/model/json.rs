@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::files::Files;
 use crate::error::{Error, Result};
-use crate::file;
+use crate::file::{self, Budget};
 
 /// A value in a JSON file, which knows its place for error texts.
 #[derive(Clone, Debug)]
@@ -22,6 +22,13 @@ pub(super) fn parse(files: &Files, name: &str) -> Result<Value> {
     file::json::parse(name, &bytes, files.budget())
 }
 
+/// Parses a JSON text that isn't among a model's files.
+pub(super) fn from_slice(name: &str, bytes: &[u8]) -> Result<Value> {
+    let budget = Budget::default();
+    budget.admit(bytes.len() as u64);
+    file::json::parse(name, bytes, &budget)
+}
+
 /// The start of a text that may be too long to quote.
 pub(super) fn shorten(text: &str) -> String {
     const LONGEST: usize = 80;
@@ -30,6 +37,19 @@ pub(super) fn shorten(text: &str) -> String {
     }
     let cut = (0..=LONGEST).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
     format!("{}…", &text[..cut])
+}
+
+/// What Python's `int` makes of a text: digits with a sign, single underscores between them, and space around.
+pub(super) fn python_int(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let groups = || digits.split('_');
+    let right = groups().all(|group| !group.is_empty() && group.bytes().all(|digit| digit.is_ascii_digit()));
+    let value: i64 = right.then(|| groups().collect::<String>())?.parse().ok()?;
+    Some(if negative { -value } else { value })
 }
 
 impl<'a> Json<'a> {
@@ -105,6 +125,20 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// A whole number as Python's `int` takes it: a number, or a text with one. Not true and false, which it takes
+    /// too, nor numbers with a fraction, which it cuts off.
+    pub(super) fn integer(&self) -> Result<i64> {
+        let value = match self.value {
+            Value::Number(number) => {
+                let whole = |number: &f64| number.fract() == 0.0 && number.abs() <= (1_i64 << 53) as f64;
+                number.as_i64().or_else(|| number.as_f64().filter(whole).map(|number| number as i64))
+            }
+            Value::String(text) => python_int(text),
+            _ => None,
+        };
+        value.ok_or_else(|| self.wrong("a whole number"))
+    }
+
     /// One value for each of the three axes; `fill` stands for axis 0 of two-dimensional configurations.
     pub(super) fn axes<T: Copy>(&self, fill: T, read: impl Fn(&Json<'a>) -> Result<T>) -> Result<[T; 3]> {
         if !self.is_list() {
@@ -114,6 +148,49 @@ impl<'a> Json<'a> {
             [a, b, c] => Ok([a, b, c]),
             [b, c] => Ok([fill, b, c]),
             _ => Err(self.wrong("two or three values")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_of_python_that_json_lacks_are_texts() {
+        let read = |text: &str| from_slice("x.json", text.as_bytes());
+        let value = read(r#"{"a": NaN, "b": [1, -Infinity, Infinity], "NaN": "Infinity, \\\"NaN \\"}"#).unwrap();
+        let expected =
+            json!({"a": "NaN", "b": [1, "-Infinity", "Infinity"], "NaN": "Infinity, \"NaN \\"});
+        assert_eq!(value, expected);
+        let json = Json::new("x.json", &value);
+        let error = json.get("a").unwrap().number().unwrap_err().to_string();
+        assert_eq!(error, "malformed x.json: `a` is \"NaN\", expected a number");
+        for wrong in ["{\"a\": nan}", "{\"a\": NaNN}", "{\"a\": -NaN}", "{\"a\": \"NaN}", "[Infinity", "{\"a\": \"\\"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_those_of_pythons_int() {
+        let read = |value: Value| Json::new("x.json", &value).integer().ok();
+        for (value, expected) in [
+            (json!(3), 3),
+            (json!(3.0), 3),
+            (json!(-0.0), 0),
+            (json!("1"), 1),
+            (json!(" +2\n"), 2),
+            (json!("-07"), -7),
+            (json!("1_000"), 1000),
+        ] {
+            assert_eq!(read(value.clone()), Some(expected), "{value}");
+        }
+        let nonsense = ["", "1.0", "one", "0x1", "1__0", "_1", "1_", "+-1", "1 2", "NaN"];
+        let others = [json!(true), json!(1.5), json!(null), json!([1]), json!({}), json!(1e300)];
+        for value in nonsense.map(Value::from).into_iter().chain(others) {
+            assert_eq!(read(value.clone()), None, "{value}");
         }
     }
 }

@@ -4,8 +4,10 @@
 mod auto3dseg;
 mod files;
 mod json;
+mod kinds;
 mod monai;
 mod nnunet;
+mod onnx;
 pub mod task;
 
 use std::path::Path;
@@ -44,6 +46,8 @@ pub struct ModelOptions {
     pub configuration: Option<String>,
     /// How Auto3DSeg models crop to the foreground.
     pub foreground_crop: ForegroundCrop,
+    /// Which way of SlicerMONAIAuto3DSeg's script an Auto3DSeg model goes.
+    pub auto3dseg_script: Auto3dsegScript,
     /// Bytes of memory that opening may take at one time. `None`: 64 MiB, and 16 bytes for each byte of the files that
     /// are opened ([`Budget`]).
     pub memory_budget: Option<u64>,
@@ -68,6 +72,23 @@ impl ModelOptions {
     }
 }
 
+/// The ways that SlicerMONAIAuto3DSeg's script knows. It tells them apart by words in the path of the model, which
+/// isn't looked at here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auto3dsegScript {
+    /// [`Auto3dsegScript::Brats`] for a network of four images and three regions that overlap, else
+    /// [`Auto3dsegScript::General`].
+    #[default]
+    FromModel,
+    /// Each image is normalised as it comes.
+    General,
+    /// Images are normalised when they have the network's spacing, and regions become BraTS' labels: the path has
+    /// "brats".
+    Brats,
+    /// The two largest components of each label are kept: the path has "whole-head".
+    WholeHead,
+}
+
 impl Default for ModelOptions {
     fn default() -> Self {
         ModelOptions {
@@ -75,6 +96,7 @@ impl Default for ModelOptions {
             checkpoint: "checkpoint_final.pth".into(),
             configuration: None,
             foreground_crop: ForegroundCrop::default(),
+            auto3dseg_script: Auto3dsegScript::default(),
             memory_budget: None,
             cancel: Cancel::new(),
         }
@@ -124,7 +146,12 @@ impl Model {
         if let Some((files, weights, description)) = Files::described_at(path, &budget) {
             return monai::open_described(&files, &weights, &description);
         }
-        open(&Files::open(path, &budget)?, &path.to_string_lossy(), options)
+        match Files::open(path, &budget) {
+            Ok(files) if files.is_checkpoint() => Err(kinds::unknown_checkpoint(path)),
+            Ok(files) => open(&files, &path.to_string_lossy(), options),
+            Err(Error::NotAModel { .. }) if path.is_file() => Err(kinds::unknown_file(path)),
+            Err(error) => Err(error),
+        }
     }
 
     /// As [`Model::open`], for files in memory: names within the folder with `/`, and contents.
@@ -366,7 +393,10 @@ fn open(files: &Files, place: &str, options: &ModelOptions) -> Result<Model> {
     if monai::is_bundle(files, options.configuration.as_deref()) {
         return monai::open(files, options);
     }
-    nnunet::open(files, options)
+    if nnunet::is_model(files) {
+        return nnunet::open(files, options);
+    }
+    Err(kinds::unknown(files, options.configuration.as_deref()))
 }
 
 /// Operators and their settings, weights, recipe and previous stage: all that the labels follow from.

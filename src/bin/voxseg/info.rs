@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use voxseg::model::{Fold, ForegroundCrop, Model, ModelOptions};
+use voxseg::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
 use voxseg::preprocess::monai::Spacing;
 use voxseg::preprocess::normalize::Normalization;
 use voxseg::recipe::{BoxSource, Decision, KeepLargest, Resampler, Spline, Step};
@@ -29,6 +29,9 @@ pub struct Weights {
     /// Turn the foreground's box of an Auto3DSeg model with the image, which its published script doesn't do
     #[arg(long)]
     correct_crop: bool,
+    /// Which way of its script an Auto3DSeg model goes: general, brats or whole-head [default: by the network]
+    #[arg(long, value_name = "WAY", value_parser = options::auto3dseg)]
+    auto3dseg: Option<Auto3dsegScript>,
 }
 
 impl From<&Weights> for ModelOptions {
@@ -42,6 +45,7 @@ impl From<&Weights> for ModelOptions {
             } else {
                 ForegroundCrop::AsPublished
             },
+            auto3dseg_script: weights.auto3dseg.unwrap_or_default(),
         }
     }
 }

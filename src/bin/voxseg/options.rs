@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use voxseg::engine::Device;
 use voxseg::engine::cpu::Isa;
-use voxseg::model::Fold;
+use voxseg::model::{Auto3dsegScript, Fold};
 use voxseg::plan::Precision;
 
 /// "4GiB", "500MB" or plain bytes.
@@ -41,6 +41,16 @@ pub fn fold(text: &str) -> Result<Fold, String> {
         number => {
             number.parse().map(Fold::Number).map_err(|_| format!("`{text}` is no fold; write 0,1 or all"))
         }
+    }
+}
+
+/// A way of Auto3DSeg's script.
+pub fn auto3dseg(text: &str) -> Result<Auto3dsegScript, String> {
+    match text {
+        "general" => Ok(Auto3dsegScript::General),
+        "brats" => Ok(Auto3dsegScript::Brats),
+        "whole-head" => Ok(Auto3dsegScript::WholeHead),
+        _ => Err(format!("`{text}` is no way of the script; write general, brats or whole-head")),
     }
 }
 

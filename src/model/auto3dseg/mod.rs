@@ -4,12 +4,16 @@
 
 mod labels;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::files::Files;
 use super::json::Json;
-use super::{About, ForegroundCrop, Model, ModelOptions};
+use super::{About, Auto3dsegScript, ForegroundCrop, Model, ModelOptions};
 use crate::error::{Error, Result};
+use crate::labels::Label;
+use crate::log::{self, Level};
 use crate::network::StateDict;
 use crate::network::monai::{self, Context};
 use crate::preprocess::monai::{CropForeground, MonaiIntensity, Outside, Padding, Spacing};
@@ -40,7 +44,7 @@ pub(super) fn find(files: &Files) -> Option<Files> {
     }
 }
 
-/// Opens a model that [`find`] found; `place` is what the user called it, which tells a few models apart.
+/// Opens a model that [`find`] found; `place` is what the user called it, for a hint.
 pub(super) fn open(files: &Files, place: &str, options: &ModelOptions) -> Result<Model> {
     let checkpoint = files.checkpoint(CHECKPOINT)?;
     let root = checkpoint.root();
@@ -50,19 +54,24 @@ pub(super) fn open(files: &Files, place: &str, options: &ModelOptions) -> Result
     };
     let config = config.to_json(checkpoint.name())?;
     let config = Json::new(CHECKPOINT, &config);
-    let network = network(&config)?;
-    let network = network.build(StateDict::new(&checkpoint, weights)?)?;
-    let brats = place.to_lowercase().contains("brats");
+    let described = network(&config)?;
+    if described.spatial_dims() != 3 {
+        let what = format!("{CHECKPOINT}: a two-dimensional network; Auto3DSeg's script runs volumes");
+        return Err(Error::unsupported(what));
+    }
+    let network = described.build(StateDict::new(&checkpoint, weights)?)?;
+    let (inputs, classes) = (network.input_channels(), network.output_channels());
+    let script = script(&config, inputs, classes, options)?;
+    hint(script, place, options);
     let modes = modes(&config)?;
-    if modes.len() != network.input_channels() && !brats {
-        let found = format!("{} normalisation modes", modes.len());
-        let reason = format!("{found} for a network with {} channels", network.input_channels());
+    if modes.len() != inputs && script != Script::Brats {
+        let reason = format!("{} normalisation modes for a network with {inputs} channels", modes.len());
         return Err(Error::malformed(checkpoint.name(), reason));
     }
-    let recipe = recipe(&config, &modes, network.output_channels(), brats, place, options)?;
+    let recipe = recipe(&config, &modes, classes, script, options)?;
     network.sizes(recipe.tiling.patch)?;
-    let labels = labels::read(files, LABELS)?;
-    let channels = channels(&config, network.input_channels());
+    let labels = named(labels::read(files, LABELS)?, &recipe.decision);
+    let channels = channels(&config, inputs);
     let about = About {
         name: files.folder_name().unwrap_or("Auto3DSeg").into(),
         format: "Auto3DSeg",
@@ -75,6 +84,43 @@ pub(super) fn open(files: &Files, place: &str, options: &ModelOptions) -> Result
         unusable_postprocessing: None,
     };
     Ok(Model::new(vec![network], recipe, about, None))
+}
+
+/// The ways that the script knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Script {
+    General,
+    Brats,
+    WholeHead,
+}
+
+/// Which way a model goes. The script looks for words in the path of the file, which change when somebody moves it;
+/// here the network tells a model of BraTS: four images, and three regions that overlap.
+fn script(config: &Json, inputs: usize, classes: usize, options: &ModelOptions) -> Result<Script> {
+    Ok(match options.auto3dseg_script {
+        Auto3dsegScript::General => Script::General,
+        Auto3dsegScript::Brats => Script::Brats,
+        Auto3dsegScript::WholeHead => Script::WholeHead,
+        Auto3dsegScript::FromModel if inputs == 4 && classes == 3 && flag(config, "sigmoid", false)? => {
+            Script::Brats
+        }
+        Auto3dsegScript::FromModel => Script::General,
+    })
+}
+
+/// Says so where the script would go another way because of a name.
+fn hint(script: Script, place: &str, options: &ModelOptions) {
+    let named = place.to_lowercase();
+    let words = [("brats", Script::Brats, "brats"), ("whole-head", Script::WholeHead, "whole-head")];
+    let other = words.iter().find(|(word, other, _)| named.contains(word) && *other != script);
+    if let (Auto3dsegScript::FromModel, Some((word, _, value))) = (options.auto3dseg_script, other) {
+        log::write(Level::Warning, || {
+            format!(
+                "the path {place} has \"{word}\" in it, by which SlicerMONAIAuto3DSeg's script tells models apart; here \
+                 names change nothing: if this is its {word} model, open it with auto3dseg_script (--auto3dseg {value})"
+            )
+        });
+    }
 }
 
 /// The network of the configuration.
@@ -92,7 +138,7 @@ fn network(config: &Json) -> Result<monai::MonaiNetwork> {
 
 /// The normalisation of each input.
 fn modes(config: &Json) -> Result<Vec<String>> {
-    let mut modes = vec![config.find("normalize_mode").map_or(Ok("none"), |mode| mode.text())?.to_owned()];
+    let mut modes = vec![config.get("normalize_mode")?.text()?.to_owned()];
     if let Some(extra) = config.find("extra_modalities") {
         for (_, mode) in extra.members()? {
             modes.push(mode.text()?.to_owned());
@@ -112,25 +158,26 @@ fn channels(config: &Json, count: usize) -> Vec<String> {
     names
 }
 
+/// A flag for which the script has a default.
+fn flag(config: &Json, key: &str, default: bool) -> Result<bool> {
+    config.find(key).map_or(Ok(default), |value| value.boolean())
+}
+
 fn recipe(
     config: &Json,
     modes: &[String],
     classes: usize,
-    brats: bool,
-    place: &str,
+    script: Script,
     options: &ModelOptions,
 ) -> Result<Recipe> {
-    let flag = |key: &str, default: bool| match config.find(key) {
-        Some(value) => value.boolean(),
-        None => Ok(default),
-    };
-    let orient = flag("orientation_ras", false)?;
+    let brats = script == Script::Brats;
+    let orient = flag(config, "orientation_ras", false)?;
     let mut steps = Vec::new();
     if orient {
         steps.push(Step::Orient { canonical: true, flip: [false; 3], order: [0, 1, 2] });
     }
     let normalize = normalize(config, modes)?;
-    let crop = flag("crop_foreground", true)?.then_some(Step::CropForeground {
+    let crop = flag(config, "crop_foreground", true)?.then_some(Step::CropForeground {
         crop: CropForeground { margin: [MARGIN; 3], allow_smaller: true, k_divisible: [1; 3] },
         padding: Padding::Constant(0.0),
         source: match options.foreground_crop {
@@ -165,20 +212,14 @@ fn recipe(
     if patch.contains(&0) || patch.iter().product::<usize>() > 1 << 30 {
         return Err(roi.wrong("sizes from 1 whose product stays under 2^30"));
     }
-    let region = |class, label| Region { class, label };
-    let decision = match (flag("sigmoid", false)?, brats) {
-        (false, _) => Decision::Highest,
-        // Whole tumour, core and enhancing core as BraTS numbers their parts.
-        (true, true) if classes == 3 => {
-            Decision::Regions { regions: vec![region(0, 2), region(1, 1), region(2, 3)], at_half: true }
+    let decision = match flag(config, "sigmoid", false)? {
+        true => Decision::Regions { regions: regions(config, classes, brats)?, at_half: true },
+        false if brats => {
+            return Err(Error::unsupported(format!("{CHECKPOINT}: a BraTS model without `sigmoid`")));
         }
-        (true, true) => {
-            return Err(Error::unsupported(format!("a BraTS model with {classes} classes; 3 are known")));
-        }
-        // Of other models the script writes the first class only.
-        (true, false) => Decision::Regions { regions: vec![region(0, 1)], at_half: true },
+        false => Decision::Highest,
     };
-    let cleanup = place.contains("whole-head").then_some(Cleanup {
+    let cleanup = (script == Script::WholeHead).then_some(Cleanup {
         rule: LargestComponents { labels: None, independent: true, connectivity: 3, components: 2 },
         on_network_grid: false,
     });
@@ -200,13 +241,74 @@ fn recipe(
     })
 }
 
+/// The labels of classes that overlap, later over earlier. The script writes the first class of such a network and
+/// drops the others, unless it is one of BraTS; here all come out.
+fn regions(config: &Json, classes: usize, brats: bool) -> Result<Vec<Region>> {
+    let labels: Vec<u16> = match nested(config, classes)? {
+        Some(labels) => labels,
+        // Whole tumour, core and enhancing core as BraTS numbers their parts.
+        None if brats && classes == 3 => vec![2, 1, 3],
+        None if brats => {
+            let what = format!("{CHECKPOINT}: a BraTS model with {classes} classes; 3 are known");
+            return Err(Error::unsupported(what));
+        }
+        None => (1..=u16::MAX).take(classes).collect(),
+    };
+    Ok(labels.into_iter().enumerate().map(|(class, label)| Region { class, label }).collect())
+}
+
+/// `class_index` lists the labels that each class is made of: one, or one more than the class after it, which is a part
+/// of it and is written over it. Other lists tell nothing.
+fn nested(config: &Json, classes: usize) -> Result<Option<Vec<u16>>> {
+    let Some(index) = config.find("class_index") else { return Ok(None) };
+    let parts = |list: &Json| list.list()?.iter().map(Json::count).collect::<Result<Vec<usize>>>();
+    let parts: Vec<Vec<usize>> = index.list()?.iter().map(parts).collect::<Result<_>>()?;
+    if parts.len() != classes {
+        return Err(index.wrong(&format!("the labels of each of the {classes} classes")));
+    }
+    let own = |class: usize| {
+        let (all, inner) = (parts.get(class)?, parts.get(class + 1));
+        let inner = inner.map_or(&[][..], Vec::as_slice);
+        let mut own = all.iter().filter(|label| !inner.contains(label));
+        let (label, more) = (u16::try_from(*own.next()?).ok()?, own.next());
+        let nested = all.len() == 1 || inner.iter().all(|label| all.contains(label));
+        (nested && more.is_none() && label > 0).then_some(label)
+    };
+    let labels: Option<Vec<u16>> = (0..classes).map(own).collect();
+    let distinct = |labels: &Vec<u16>| labels.iter().collect::<BTreeSet<_>>().len() == labels.len();
+    Ok(labels.filter(distinct))
+}
+
+/// The table, with a label of its own for each class that it doesn't name.
+fn named(mut table: Vec<Label>, decision: &Decision) -> Vec<Label> {
+    let Decision::Regions { regions, .. } = decision else { return table };
+    let known: BTreeSet<u32> = table.iter().map(|label| label.value).collect();
+    let mut missing: Vec<&Region> =
+        regions.iter().filter(|region| !known.contains(&region.label.into())).collect();
+    missing.sort_by_key(|region| region.label);
+    let Some(first) = missing.first() else { return table };
+    let (count, label, class) = (missing.len(), first.label, first.class);
+    log::write(Level::Warning, || {
+        format!("{LABELS} lacks {count} labels of the network, the first is {label} of class {class}")
+    });
+    let colors = crate::labels::colors(table.len() + count);
+    let colors = colors.into_iter().skip(table.len());
+    table.extend(missing.into_iter().zip(colors).map(|(region, color)| Label {
+        value: region.label.into(),
+        name: format!("class {}", region.class),
+        color,
+        terms: Default::default(),
+    }));
+    table.sort_by_key(|label| label.value);
+    table
+}
+
 fn normalize(config: &Json, modes: &[String]) -> Result<Vec<Step>> {
-    let bounds = match config.find("intensity_bounds") {
-        Some(bounds) => match bounds.list()?[..] {
-            [ref low, ref high] => [low.number()?, high.number()?],
-            _ => return Err(bounds.wrong("two numbers")),
-        },
-        None => [0.0, 1.0],
+    // The script asks for them whatever the mode is.
+    let bounds = config.get("intensity_bounds")?;
+    let bounds = match bounds.list()?[..] {
+        [ref low, ref high] => [low.number()?, high.number()?],
+        _ => return Err(bounds.wrong("two numbers")),
     };
     let mut steps = Vec::new();
     for (channel, mode) in modes.iter().enumerate() {

@@ -23,7 +23,13 @@ pub(in crate::model) struct Listed {
 enum Content {
     Memory(Bytes),
     /// The archive's entry of this name.
-    Entry,
+    Entry(String),
+}
+
+/// A file's name as names are compared here. Tools for Windows separate folders by `\`, against zip's own rule.
+fn plain(name: &str) -> String {
+    let name = name.replace('\\', "/");
+    name.strip_prefix("./").map_or_else(|| name.clone(), str::to_owned)
 }
 
 impl Listed {
@@ -32,15 +38,15 @@ impl Listed {
         files.iter().for_each(|(_, bytes)| budget.admit(bytes.len() as u64));
         let title = format!("{} files in memory", files.len());
         // The first of equal names counts.
-        let files = files.into_iter().rev().map(|(name, bytes)| (name, Content::Memory(bytes))).collect();
+        let files = files.into_iter().rev().map(|(name, bytes)| (plain(&name), Content::Memory(bytes))).collect();
         Listed { title, files, archive: None, budget: budget.clone() }
     }
 
     /// A zip archive; its number of entries, their compression and its directory are bounded as a checkpoint's.
     pub(super) fn zip(path: &Path, budget: &Budget) -> Result<Self> {
         let archive = Archive::open_any(path, LARGEST_ENTRY, budget)?;
-        let names = archive.names().into_iter().filter(|name| !name.ends_with('/'));
-        let files = names.map(|name| (name, Content::Entry)).collect();
+        let entries = archive.names().into_iter().map(|name| (plain(&name), Content::Entry(name)));
+        let files = entries.filter(|(name, _)| !name.ends_with('/')).collect();
         let title = path.display().to_string();
         Ok(Listed { title, files, archive: Some(archive), budget: budget.clone() })
     }
@@ -70,7 +76,7 @@ impl Listed {
                 Err(Error::refused(name, format!("more than {limit} bytes, which is the limit")))
             }
             (Some(Content::Memory(bytes)), _) => Ok(Some(bytes.clone())),
-            (Some(Content::Entry), Some(archive)) => archive.read(name, limit).map(Some),
+            (Some(Content::Entry(entry)), Some(archive)) => archive.read(entry, limit).map(Some),
             _ => Ok(None),
         }
     }
@@ -79,7 +85,7 @@ impl Listed {
     pub(super) fn bytes(&self, name: &str) -> Result<Bytes> {
         match (self.files.get(name), &self.archive) {
             (Some(Content::Memory(bytes)), _) => Ok(bytes.clone()),
-            (Some(Content::Entry), Some(archive)) => archive.read(name, LARGEST_ENTRY),
+            (Some(Content::Entry(entry)), Some(archive)) => archive.read(entry, LARGEST_ENTRY),
             _ => Err(Error::NotAModel { reason: format!("{name} is not among the files") }),
         }
     }
@@ -89,8 +95,8 @@ impl Listed {
             (Some(Content::Memory(bytes)), _) => {
                 Checkpoint::from_bytes_within(name, bytes.clone(), &self.budget)
             }
-            (Some(Content::Entry), Some(archive)) => {
-                let bytes = archive.read(name, LARGEST_ENTRY)?;
+            (Some(Content::Entry(entry)), Some(archive)) => {
+                let bytes = archive.read(entry, LARGEST_ENTRY)?;
                 Checkpoint::from_bytes_within(&archive.label(name), bytes, &self.budget)
             }
             _ => Err(Error::NotAModel { reason: format!("{name} is not among the files") }),

@@ -109,13 +109,6 @@ impl<'a> Argument<'a> {
         }
     }
 
-    pub(super) fn component(&self) -> Result<&'a Component> {
-        match self.value {
-            Value::Component(component) => Ok(component),
-            _ => Err(self.wrong("an object")),
-        }
-    }
-
     pub(super) fn is_list(&self) -> bool {
         matches!(self.value, Value::List(_))
     }
@@ -131,6 +124,12 @@ impl<'a> Argument<'a> {
     /// The elements of a list, or the value itself where it is alone: how keys are given.
     pub(super) fn one_or_more(&self) -> Result<Vec<Argument<'a>>> {
         if self.is_list() { self.list() } else { Ok(vec![self.clone()]) }
+    }
+
+    /// The first of the elements of a list, or the value itself where it is alone: what counts for the prediction,
+    /// which is the first of the keys.
+    pub(super) fn first(&self) -> Result<Argument<'a>> {
+        self.one_or_more()?.into_iter().next().ok_or_else(|| self.wrong("a value, or a list of one or more"))
     }
 
     /// One value for each of `count` keys or axes: a list of as many, or one for all.

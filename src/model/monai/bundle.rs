@@ -2,11 +2,11 @@
 //! inference, their arguments resolved.
 
 use super::arguments::{Argument, Arguments};
-use super::config::{Component, Config, Value, inside, parse};
+use super::config::{Component, Config, Value, parse};
 use super::metadata::{METADATA, Metadata};
 use super::weights::Weights;
 use crate::error::{Error, Result};
-use crate::model::files::Files;
+use crate::model::files::{Files, inside};
 
 /// Config files that a bundle runs with unless told otherwise.
 const CONFIGS: [&str; 3] = ["configs/inference.json", "configs/inference.yaml", "configs/inference.yml"];

@@ -25,11 +25,14 @@ use crate::network::{Network, StateDict};
 use crate::recipe::{Decision, Recipe};
 use bundle::{Bundle, BundleConfig, NnUnetBundle};
 use config::{Component, Value};
+use postprocessing::Forward;
 use preprocessing::base;
 
 /// Transforms that a bundle around an nnU-Net model may have: they load and save.
 const HARMLESS: [&str; 7] =
     ["LoadImage", "EnsureChannelFirst", "EnsureType", "ToTensor", "SaveImage", "Decollate", "DecollateBatch"];
+/// Files that an error names.
+const MOST_NAMED: usize = 8;
 /// Keys under which training tools keep a network's weights beside other things.
 const USUAL_KEYS: [&str; 2] = ["model", "state_dict"];
 
@@ -77,6 +80,7 @@ fn described(files: &Files, bundle: &BundleConfig) -> Result<Model> {
     let arguments = arguments(&bundle.network)?;
     let description = from_config(&bundle.network.target, &arguments, &context)?;
     let mut recipe = recipe(bundle)?;
+    check_dimensions(&bundle.file, &description, &recipe)?;
     let network = build(files, &bundle.checkpoint, bundle.checkpoint_key.as_deref(), &description)?;
     network.sizes(recipe.tiling.patch)?;
     fit(&mut recipe.decision, network.output_channels(), &bundle.file)?;
@@ -101,16 +105,47 @@ fn build(files: &Files, name: &str, key: Option<&str>, description: &MonaiNetwor
         let file = files.safetensors(&safe)?;
         return description.build(StateDict::of_safetensors(&file)?);
     }
+    if !files.has(name) {
+        return Err(lacks_weights(files, name));
+    }
     let checkpoint = files.checkpoint(name)?;
     let weights = weights_of(&checkpoint, key);
     description.build(StateDict::new(&checkpoint, weights)?)
+}
+
+/// What is there in the place of the weights that a config names.
+fn lacks_weights(files: &Files, name: &str) -> Error {
+    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut others = files.below(folder).names();
+    let weights = [".pt", ".pth", ".ts", ".safetensors", ".onnx", ".ckpt"];
+    others.retain(|other| weights.iter().any(|ending| other.ends_with(ending)));
+    others.truncate(MOST_NAMED);
+    let mut reason = format!("{} has no {name}, where its config says that the weights are", files.title());
+    let scripted: Vec<&String> = others.iter().filter(|other| other.ends_with(".ts")).collect();
+    if !others.is_empty() && scripted.len() == others.len() {
+        reason.push_str(&format!(
+            "; {} is a TorchScript archive, a compiled program, which isn't run",
+            others.join(", ")
+        ));
+    } else if !others.is_empty() {
+        reason.push_str(&format!(
+            "; there is {}: name it in a copy of the config (`load_path` of its CheckpointLoader, or `ckpt_path`), \
+             which the option `configuration` (--configuration) takes",
+            others.join(", ")
+        ));
+    }
+    if let Some(list) = ["large_files.yml", "large_files.yaml"].into_iter().find(|list| files.has(list)) {
+        reason.push_str(&format!("; {list} says where it is to be downloaded from"));
+    }
+    Error::NotAModel { reason }
 }
 
 /// What the bundle's config says of everything but the network.
 fn recipe(bundle: &BundleConfig) -> Result<Recipe> {
     let steps = preprocessing::steps(&bundle.file, &bundle.preprocessing)?;
     let tiling = inferer::tiling(&bundle.file, &bundle.inferer)?;
-    let end = postprocessing::read(&bundle.file, &bundle.postprocessing, &bundle.preprocessing_id)?;
+    let forward = Forward { id: &bundle.preprocessing_id, chain: &bundle.preprocessing };
+    let end = postprocessing::read(&bundle.file, &bundle.postprocessing, forward)?;
     Ok(Recipe {
         steps,
         tiling,
@@ -119,6 +154,19 @@ fn recipe(bundle: &BundleConfig) -> Result<Recipe> {
         cleanup: end.cleanup,
         postprocess: Vec::new(),
     })
+}
+
+/// The tiles of a volume have three axes, and so must the network.
+fn check_dimensions(file: &str, network: &MonaiNetwork, recipe: &Recipe) -> Result<()> {
+    if network.spatial_dims() == 3 {
+        return Ok(());
+    }
+    let (name, patch) = (network.name(), recipe.tiling.patch);
+    Err(Error::unsupported(format!(
+        "{file}: {name} with spatial_dims {} for tiles of {patch:?}: MONAI runs two-dimensional networks on slices only, \
+         with a SliceInferer, which this version doesn't",
+        network.spatial_dims()
+    )))
 }
 
 /// Regions are those of the network's classes.

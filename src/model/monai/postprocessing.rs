@@ -11,8 +11,8 @@ use crate::restore::LargestComponents;
 /// Transforms that save, or change how results are held and not what they are.
 const HARMLESS: [&str; 6] = ["SaveImage", "EnsureType", "CastToType", "ToTensor", "DeleteItems", "Identity"];
 
-/// Labels of a decision on regions whose number isn't known yet.
-const MOST_REGIONS: usize = 64;
+/// Labels of a decision on regions whose number isn't known yet: all that there can be.
+const MOST_REGIONS: usize = u16::MAX as usize;
 
 /// What happens after the network.
 pub(super) struct End {
@@ -33,8 +33,35 @@ struct Chain {
     cleanup: Vec<Cleanup>,
 }
 
-/// Reads a chain of transforms; `preprocessing` is the id of what may be inverted.
-pub(super) fn read(file: &str, chain: &[Component], preprocessing: &str) -> Result<End> {
+/// What may be inverted.
+#[derive(Clone, Copy)]
+pub(super) struct Forward<'a> {
+    /// The id of the preprocessing as a whole.
+    pub(super) id: &'a str,
+    /// Its transforms.
+    pub(super) chain: &'a [Component],
+}
+
+impl Forward<'_> {
+    /// Whether a value is the preprocessing: the object itself or, where that is a list, which MONAI would want in a
+    /// `Compose`, a list of the same transforms.
+    fn is(&self, value: &Value) -> bool {
+        match value {
+            Value::Component(object) => object.id == self.id,
+            Value::List(list) if !list.is_empty() => {
+                let same = |(value, own): (&Value, &Component)| match value {
+                    Value::Component(transform) => transform.id == own.id,
+                    _ => false,
+                };
+                list.len() == self.chain.len() && list.iter().zip(self.chain).all(same)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Reads a chain of transforms after the network.
+pub(super) fn read(file: &str, chain: &[Component], preprocessing: Forward) -> Result<End> {
     let mut state = Chain::default();
     for transform in chain {
         let Component { target, id, .. } = transform;
@@ -58,7 +85,7 @@ pub(super) fn read(file: &str, chain: &[Component], preprocessing: &str) -> Resu
                     return Err(unsupported("with a function of its own"));
                 }
                 let flag = |name: &str| match arguments.find(name) {
-                    Some(argument) => argument.one_or_more()?.remove(0).boolean(),
+                    Some(argument) => argument.first()?.boolean(),
                     None => Ok(false),
                 };
                 state.sigmoid |= flag("sigmoid")?;
@@ -128,13 +155,13 @@ fn discrete(arguments: &Known, unsupported: &Refusal, state: &Chain) -> Result<D
         }
     }
     let argmax = match arguments.find("argmax") {
-        Some(argument) => argument.one_or_more()?.remove(0).boolean()?,
+        Some(argument) => argument.first()?.boolean()?,
         None => false,
     };
     match arguments.find("threshold") {
         None if argmax => Ok(Decision::Highest),
         Some(threshold) if !argmax => {
-            let threshold = threshold.one_or_more()?.remove(0);
+            let threshold = threshold.first()?;
             if threshold.number()? != 0.5 {
                 return Err(threshold.wrong("0.5"));
             }
@@ -149,7 +176,7 @@ fn discrete(arguments: &Known, unsupported: &Refusal, state: &Chain) -> Result<D
     }
 }
 
-fn invert(arguments: &Known, unsupported: &Refusal, state: &Chain, preprocessing: &str) -> Result<Back> {
+fn invert(arguments: &Known, unsupported: &Refusal, state: &Chain, preprocessing: Forward) -> Result<Back> {
     let arguments = arguments(&[
         "transform",
         "orig_keys",
@@ -159,15 +186,19 @@ fn invert(arguments: &Known, unsupported: &Refusal, state: &Chain, preprocessing
         "device",
         "post_func",
     ])?;
-    let transform = arguments.get("transform")?.component()?;
-    if transform.id != preprocessing {
-        return Err(unsupported(&format!("of `{}`, expected `{preprocessing}`", transform.id)));
+    let transform = arguments.get("transform")?;
+    if !preprocessing.is(transform.value()) {
+        let id = preprocessing.id;
+        return match transform.value() {
+            Value::Component(other) => Err(unsupported(&format!("of `{}`, expected `{id}`", other.id))),
+            _ => Err(transform.wrong(&format!("`@{id}`, the preprocessing as a whole"))),
+        };
     }
     if arguments.find("post_func").is_some() {
         return Err(unsupported("with a function of its own"));
     }
     let nearest = arguments
-        .get_or("nearest_interp", true, |argument: &Argument| argument.one_or_more()?.remove(0).boolean())?;
+        .get_or("nearest_interp", true, |argument: &Argument| argument.first()?.boolean())?;
     match (&state.decision, nearest) {
         (Some(_), true) => Ok(Back::Labels),
         (Some(Decision::Highest), false) => Ok(Back::InterpolatedLabels),

@@ -4,10 +4,11 @@
 
 use super::bundle::{object, transforms};
 use super::config::{Config, Value};
-use super::{arguments, build, channels, fit, inferer, labels, postprocessing, preprocessing};
+use super::postprocessing::Forward;
+use super::{arguments, build, channels, check_dimensions, fit, inferer, labels, postprocessing, preprocessing};
 use crate::error::{Error, Result};
 use crate::model::files::Files;
-use crate::model::{About, Model};
+use crate::model::{About, Model, onnx};
 use crate::network::Network;
 use crate::network::monai::{Context, from_config};
 use crate::recipe::{Decision, Recipe};
@@ -24,11 +25,12 @@ pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Mo
     }
     classes.sort();
 
-    let (preprocessing_id, chain) = transforms(&config, "preprocessing")?;
-    let steps = preprocessing::steps(description, &chain)?;
+    let (preprocessing_id, before) = transforms(&config, "preprocessing")?;
+    let steps = preprocessing::steps(description, &before)?;
     let tiling = inferer::tiling(description, &object(&config, "inferer")?)?;
     let (_, chain) = transforms(&config, "postprocessing")?;
-    let end = postprocessing::read(description, &chain, &preprocessing_id)?;
+    let forward = Forward { id: &preprocessing_id, chain: &before };
+    let end = postprocessing::read(description, &chain, forward)?;
     let mut recipe = Recipe {
         steps,
         tiling,
@@ -47,11 +49,12 @@ pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Mo
             let reason = "an ONNX file needs the names of its `channels` and `labels`";
             return Err(Error::malformed(description, reason));
         }
-        (Network::onnx(files.bytes(weights)?, named_channels.len(), classes), "ONNX".into())
+        (Network::onnx(onnx::read(files, weights)?, named_channels.len(), classes), "ONNX".into())
     } else {
         let definition = object(&config, "network_def")?;
         let context = Context { file: description, monai_version: version.as_deref() };
         let network = from_config(&definition.target, &arguments(&definition)?, &context)?;
+        check_dimensions(description, &network, &recipe)?;
         let key = if config.has("checkpoint_key") { Some(text(&config, "checkpoint_key")?) } else { None };
         (build(files, weights, key.as_deref(), &network)?, network.name().to_owned())
     };

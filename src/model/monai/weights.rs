@@ -1,7 +1,8 @@
 //! Where a bundle's config says that the network's weights lie.
 
-use super::config::{Config, Value, inside};
+use super::config::{Config, Value};
 use crate::error::{Error, Result};
+use crate::model::files::inside;
 use crate::model::json::shorten;
 
 /// Loaders that are looked at.

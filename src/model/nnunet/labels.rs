@@ -101,8 +101,10 @@ impl Labels {
     }
 }
 
+/// A label, as nnU-Net takes it: by Python's `int`.
 pub(super) fn value(json: &Json) -> Result<u16> {
-    u16::try_from(json.count()?).map_err(|_| json.wrong("a label from 0 to 65535"))
+    let wrong = || json.wrong("a label from 0 to 65535");
+    json.integer().ok().and_then(|value| u16::try_from(value).ok()).ok_or_else(wrong)
 }
 
 fn table(named: Vec<(u32, &str)>) -> Vec<Label> {
@@ -169,6 +171,29 @@ mod tests {
             assert!(read(serde_json::json!({"labels": regions, "regions_class_order": order})).is_err());
         }
         assert!(read(serde_json::json!({"labels": regions})).is_err());
+    }
+
+    #[test]
+    fn labels_are_what_pythons_int_makes_of_them() {
+        let labels = serde_json::json!({"background": "0", "liver": 1.0, "spleen": " 2 ", "ignore": "3"});
+        let read_as = read(serde_json::json!({ "labels": labels })).unwrap();
+        assert_eq!(read_as.table.iter().map(|label| label.value).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(read_as.table[2].name, "spleen");
+        let regions = serde_json::json!({"background": "0", "whole": ["1", 2.0], "core": [2]});
+        let order = serde_json::json!(["1", 2.0]);
+        let regions = read(serde_json::json!({"labels": regions, "regions_class_order": order})).unwrap();
+        assert_eq!(regions.decision, Decision::regions([1, 2]));
+        for wrong in [
+            serde_json::json!(true),
+            serde_json::json!(1.5),
+            serde_json::json!("one"),
+            serde_json::json!("1.0"),
+            serde_json::json!(null),
+        ] {
+            let error = read(serde_json::json!({"labels": {"background": 0, "liver": wrong}}));
+            let error = error.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains("`labels.liver` is"), "{wrong}: {error}");
+        }
     }
 
     #[test]

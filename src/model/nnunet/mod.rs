@@ -1,24 +1,37 @@
 //! nnU-Net v2's model folders: plans.json, dataset.json and a checkpoint for each fold.
 
 mod architecture;
+mod folds;
 mod labels;
 mod plans;
 mod postprocess;
 mod recipe;
+mod trainer;
 
 use super::files::Files;
 use super::json::{Json, parse};
-use super::{About, Fold, Model, ModelOptions};
+use super::{About, Model, ModelOptions};
 use crate::checkpoint::{Checkpoint, Value};
 use crate::error::{Error, Result};
-use crate::log::{self, Level};
-use crate::network::StateDict;
+use crate::network::{Network, StateDict};
 use architecture::Architecture;
+use folds::folds;
 use labels::Labels;
 use plans::Configuration;
+use trainer::Trainer;
 
 const PLANS: &str = "plans.json";
 const DATASET: &str = "dataset.json";
+
+/// Whether the files are a model of nnU-Net v2, or folders with such models.
+pub(super) fn is_model(files: &Files) -> bool {
+    files.has(PLANS) || files.folders_with(PLANS).iter().any(has_folds)
+}
+
+/// Results of a cross-validation and of ensembles have copies of the plans, but no folds.
+fn has_folds(files: &Files) -> bool {
+    files.folders().iter().any(|name| name.starts_with("fold_"))
+}
 
 /// Opens a model folder, and the folder of the previous stage where it belongs to a cascade.
 pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
@@ -34,7 +47,11 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
         && *wanted != name
         && !is_called(files, wanted)
     {
-        let reason = format!("{} is configuration {name}, not {wanted}", files.title());
+        let beside = files.folder_name().and_then(|own| own.rsplit_once("__"));
+        let beside = beside.map(|(trainer_and_plans, _)| format!("{trainer_and_plans}__{wanted}"));
+        let beside = beside.filter(|name| files.sibling(name).is_some());
+        let beside = beside.map_or(String::new(), |name| format!("; that is the folder {name} beside it"));
+        let reason = format!("{} is configuration {name}, not {wanted}{beside}", files.title());
         return Err(Error::NotAModel { reason });
     }
     let configuration = Configuration::resolve(&plans, &name)?;
@@ -48,11 +65,8 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
     let inputs = channels.len() + if previous.is_some() { labels.foreground.len() } else { 0 };
     let architecture = Architecture::read(&configuration, labels.classes, inputs)?;
     let mirror = mirror_axes(&first, configuration.dimensions)?;
-    let trainer = trainer(&first);
-    let build = |checkpoint: Checkpoint| {
-        let weights = required(&checkpoint, checkpoint.root(), "network_weights")?;
-        architecture.build(StateDict::new(&checkpoint, weights)?)
-    };
+    let trainer = Trainer::of(&first);
+    let build = |checkpoint: Checkpoint| build(&architecture, &trainer, &checkpoint);
     // One at a time: a checkpoint out of an archive is in memory as a whole.
     let mut networks = vec![build(first)?];
     for fold in &folds[1..] {
@@ -70,7 +84,7 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
         name: plans.get("dataset_name")?.text()?.into(),
         format: "nnU-Net v2",
         configuration: name,
-        trainer,
+        trainer: trainer.name,
         architecture: architecture.name().into(),
         channels,
         labels: labels.table,
@@ -96,15 +110,15 @@ pub(super) fn open_wrapped(files: &Files, folder: &str, weights: &str) -> Result
     let channels = labels::channels(&dataset)?;
     let architecture = Architecture::read(&configuration, labels.classes, channels.len())?;
     let checkpoint = files.checkpoint(weights)?;
-    let network_weights = required(&checkpoint, checkpoint.root(), "network_weights")?;
-    let network = architecture.build(StateDict::new(&checkpoint, network_weights)?)?;
+    let trainer = Trainer::of(&settings);
+    let network = build(&architecture, &trainer, &checkpoint)?;
     let recipe = recipe::recipe(&plans, &configuration, channels.len(), Vec::new(), &labels)?;
     network.sizes(recipe.tiling.patch)?;
     let about = About {
         name: plans.get("dataset_name")?.text()?.into(),
         format: "MONAI bundle of nnU-Net v2",
         configuration: name,
-        trainer: trainer(&settings),
+        trainer: trainer.name,
         architecture: architecture.name().into(),
         channels,
         labels: labels.table,
@@ -119,8 +133,6 @@ fn choose(files: &Files, configuration: Option<&str>) -> Result<Files> {
     if files.has(PLANS) {
         return Ok(files.clone());
     }
-    // Results of a cross-validation and of ensembles have copies of the plans, but no folds.
-    let has_folds = |files: &Files| files.folders().iter().any(|name| name.starts_with("fold_"));
     let mut models = files.folders_with(PLANS);
     models.retain(has_folds);
     let chosen: Vec<&Files> =
@@ -132,7 +144,10 @@ fn choose(files: &Files, configuration: Option<&str>) -> Result<Files> {
     let places: Vec<String> = models.iter().map(Files::place).collect();
     match configuration {
         _ if places.is_empty() => {}
-        None => reason.push_str(&format!("; did you mean its folder {}?", places.join(" or "))),
+        None => reason.push_str(&format!(
+            "; did you mean its folder {}? The option `configuration` (--configuration) chooses",
+            places.join(" or ")
+        )),
         Some(wanted) => {
             let count = if chosen.is_empty() { "none".into() } else { chosen.len().to_string() };
             let places = places.join(", ");
@@ -162,33 +177,11 @@ fn previous_stage(files: &Files, stage: &str, options: &ModelOptions) -> Result<
     open(&place, &ModelOptions { folds: None, configuration: None, ..options.clone() })
 }
 
-/// Names of the folds' folders, one at least; each has a checkpoint.
-fn folds(files: &Files, options: &ModelOptions) -> Result<Vec<String>> {
-    let file = |folder: &str| format!("{folder}/{}", options.checkpoint);
-    let names: Vec<String> = match &options.folds {
-        Some(folds) => folds
-            .iter()
-            .map(|fold| match fold {
-                Fold::Number(number) => format!("fold_{number}"),
-                Fold::All => "fold_all".into(),
-            })
-            .collect(),
-        None => {
-            let mut numbers: Vec<u32> =
-                files.folders().iter().filter_map(|name| name.strip_prefix("fold_")?.parse().ok()).collect();
-            numbers.sort_unstable();
-            let names = numbers.iter().map(|number| format!("fold_{number}"));
-            names.filter(|name| files.has(&file(name))).collect()
-        }
-    };
-    if let Some(name) = names.iter().find(|name| !files.has(&file(name))) {
-        return Err(Error::NotAModel { reason: format!("{} has no {}", files.title(), file(name)) });
-    }
-    if names.is_empty() {
-        let reason = format!("{} has no numbered fold with a {}", files.title(), options.checkpoint);
-        return Err(Error::NotAModel { reason });
-    }
-    Ok(names)
+/// The plans' network with a checkpoint's weights.
+fn build(architecture: &Architecture, trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Network> {
+    let weights = required(checkpoint, checkpoint.root(), "network_weights")?;
+    let network = architecture.build(StateDict::new(checkpoint, weights)?);
+    network.map_err(|error| trainer.explain(error, weights, architecture.name()))
 }
 
 fn required<'a>(checkpoint: &Checkpoint, parent: Value<'a>, key: &str) -> Result<Value<'a>> {
@@ -205,17 +198,6 @@ fn configuration_name<'a>(files: &'a Files, checkpoint: &'a Checkpoint) -> Resul
         let reason = "`init_args.configuration` is missing, and the folder's name doesn't say it";
         Error::malformed(checkpoint.name(), reason)
     })
-}
-
-fn trainer(checkpoint: &Checkpoint) -> String {
-    let name = checkpoint.root().get("trainer_name").and_then(|name| name.as_str()).unwrap_or("unknown");
-    let foreign = ["BN", "Primus", "UMamba", "MedNeXt", "STUNet"].iter().find(|part| name.contains(*part));
-    if let Some(part) = foreign {
-        log::write(Level::Warning, || {
-            format!("trainer {name}: \"{part}\" trainers may use a network of their own; the tensors decide")
-        });
-    }
-    name.into()
 }
 
 fn mirror_axes(checkpoint: &Checkpoint, dimensions: usize) -> Result<Vec<usize>> {

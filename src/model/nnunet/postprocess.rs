@@ -1,12 +1,10 @@
 //! postprocessing.json: which components of the labels to keep. nnU-Net finds by cross-validation whether that
 //! helps, and leaves it to the user to apply it.
 
-use serde_json::Value;
-
 use super::labels::{Labels, value};
 use crate::error::{Error, Result};
 use crate::model::files::Files;
-use crate::model::json::Json;
+use crate::model::json::{Json, from_slice};
 use crate::recipe::KeepLargest;
 
 const FILE: &str = "postprocessing.json";
@@ -36,8 +34,8 @@ fn find(files: &Files, folds: &[String]) -> Option<String> {
 
 /// `values` are those that the model's labels have.
 fn rules(file: &str, bytes: &[u8], values: &[u16]) -> Result<Vec<KeepLargest>> {
-    let parsed: Value = serde_json::from_slice(&without_nan(bytes))
-        .map_err(|error| Error::malformed(file, error.to_string()))?;
+    // It holds scores beside the rules, some of which don't exist: `NaN`.
+    let parsed = from_slice(file, bytes)?;
     let json = Json::new(file, &parsed);
     let functions = json.get("postprocessing_fns")?;
     let arguments = json.get("postprocessing_kwargs")?.list()?;
@@ -82,33 +80,6 @@ fn collect(json: &Json, depth: usize, labels: &mut Vec<u16>) -> Result<()> {
     }
     labels.push(value(json)?);
     Ok(())
-}
-
-/// The file holds scores beside the rules, and Python writes those that don't exist as `NaN`, which isn't JSON.
-fn without_nan(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let (mut rest, mut quoted) = (bytes, false);
-    while let Some((&byte, after)) = rest.split_first() {
-        let word = [&b"NaN"[..], b"Infinity", b"-Infinity"].into_iter().find(|word| rest.starts_with(word));
-        if let Some(word) = word.filter(|_| !quoted) {
-            out.extend_from_slice(b"null");
-            rest = &rest[word.len()..];
-            continue;
-        }
-        out.push(byte);
-        rest = after;
-        match byte {
-            b'"' => quoted = !quoted,
-            b'\\' if quoted => {
-                if let Some((&escaped, after)) = rest.split_first() {
-                    out.push(escaped);
-                    rest = after;
-                }
-            }
-            _ => {}
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use super::Fold;
 use super::files::LARGEST_TEXT;
 use crate::error::Result;
-use crate::file::{self, Budget, json};
+use crate::file;
 use crate::labels::Label;
 
 pub(crate) use opened::{Link, LinkCrop};
@@ -169,9 +169,7 @@ impl Task {
     /// # Errors
     /// [`crate::Error::Malformed`], which names the entry.
     pub fn from_json(json: &[u8], file: &str) -> Result<Self> {
-        let budget = Budget::default();
-        budget.admit(json.len() as u64);
-        let value = json::parse(file, json, &budget)?;
+        let value = super::json::from_slice(file, json)?;
         read::task(None, &super::json::Json::new(file, &value), &|name| catalogue::find(name))
     }
 

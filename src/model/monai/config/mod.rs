@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Raw};
 
 use crate::error::{Error, Result};
 use crate::file;
-use crate::model::files::Files;
+use crate::model::files::{Files, inside};
 use crate::model::json::shorten;
 use resolve::Resolver;
 
@@ -179,13 +179,6 @@ fn macro_files(raw: &Raw, names: &mut Vec<String>) {
         Raw::Object(members) => members.values().for_each(|member| macro_files(member, names)),
         _ => {}
     }
-}
-
-/// A path as the bundle's files are called; none for one that leads elsewhere.
-pub(super) fn inside(path: &str) -> Option<String> {
-    let elsewhere = path.starts_with('/') || path.contains(['\\', ':', '\0']);
-    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    (!elsewhere && !parts.is_empty() && !parts.contains(&"..")).then(|| parts.join("/"))
 }
 
 fn objects(raw: &Raw, keys: &mut Vec<String>, class: &str, limit: usize, ids: &mut Vec<String>) {

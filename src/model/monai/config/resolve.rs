@@ -7,8 +7,9 @@ use serde_json::{Map, Value as Raw};
 use super::expression::{self, Context, evaluate, parse};
 use super::id;
 use super::value::{Component, Value};
-use super::{Config, child, inside, shorten};
+use super::{Config, child, shorten};
 use crate::error::{Error, Result};
+use crate::model::files::inside;
 
 /// Values and bytes of text that one item may stand for.
 const MOST_STEPS: usize = 1 << 18;

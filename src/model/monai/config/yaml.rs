@@ -201,7 +201,8 @@ fn plain(text: &str) -> Result<Raw, String> {
             if let Some(whole) = whole(text) {
                 whole.map_err(|()| format!("the number {text}, which is too large"))?.into()
             } else if let Some(float) = float(text) {
-                Number::from_f64(float).ok_or(format!("the number {text}, which is not finite"))?.into()
+                // Without a number of JSON's it stays text, which is wrong wherever a number is needed.
+                Number::from_f64(float).map_or_else(|| text.into(), Raw::Number)
             } else {
                 text.into()
             }
@@ -255,12 +256,12 @@ mod tests {
     #[test]
     fn scalars_mean_what_pyyaml_makes_of_them() {
         let text = "a: [yes, 'yes', No, on, ~, 1, -0x1f, 0b11, 017, 1_000, 08]\n\
-                    n: [1.5, -1.5e-3, 1e-4, 1.0e4, .5, 1.]\n\
+                    n: [1.5, -1.5e-3, 1e-4, 1.0e4, .5, 1., .nan, -.inf]\n\
                     b: {1: x, 2.5: y, true: z, null: n}\nc: !!str 12\n\
                     d: 2024-10-11\ne: 1:30\nf: |\n  two\n  lines\ng:\nh: |\n  end";
         let expected = json!({
             "a": [true, "yes", false, true, null, 1, -31, 3, 15, 1000, "08"],
-            "n": [1.5, -1.5e-3, "1e-4", "1.0e4", 0.5, 1.0],
+            "n": [1.5, -1.5e-3, "1e-4", "1.0e4", 0.5, 1.0, ".nan", "-.inf"],
             "b": {"1": "x", "2.5": "y", "True": "z", "None": "n"},
             "c": "12", "d": "2024-10-11", "e": "1:30", "f": "two\nlines\n", "g": null, "h": "end",
         });
@@ -297,7 +298,6 @@ mod tests {
         refused("x: &x {a: 1}\ny:\n  <<: *x\n", "merge key");
         refused("[1, 2]: x", "as a key");
         refused("a: 99999999999999999999", "too large");
-        refused("a: .inf", "not finite");
         refused(&"[".repeat(1000), "");
         refused(&"- ".repeat(1000), "");
     }
