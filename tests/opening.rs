@@ -70,7 +70,7 @@ fn cases() -> Vec<Case> {
 const DESCRIPTION: &str = r#"{"name": "x", "channels": ["CT"], "labels": {"0": "background", "1": "x"},
     "network_def": {"_target_": "UNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 2, "channels": [4, 8],
     "strides": [2]}, "preprocessing": [], "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [16, 16, 16]},
-    "postprocessing": []}"#;
+    "postprocessing": [{"_target_": "AsDiscreted", "keys": "pred", "argmax": true}]}"#;
 
 /// Bytes without a pattern as texts of a pickle, so that what follows compresses a thousand times at most in all.
 fn noise(bytes: usize) -> Vec<u8> {

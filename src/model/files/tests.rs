@@ -270,4 +270,4 @@ fn pipes_and_devices_are_no_files_of_a_model() {
 const DESCRIPTION: &str = r#"{"channels": ["CT"], "labels": {"0": "background", "1": "x"},
     "network_def": {"_target_": "UNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 2, "channels": [4, 8],
     "strides": [2]}, "preprocessing": [], "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [16, 16, 16]},
-    "postprocessing": []}"#;
+    "postprocessing": [{"_target_": "AsDiscreted", "keys": "pred", "argmax": true}]}"#;

@@ -150,7 +150,7 @@ mod tests {
         let labels = many(65_536);
         let started = std::time::Instant::now();
         assert_eq!(read(labels).unwrap().table[65_535].name, "label 65535");
-        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 
     #[test]

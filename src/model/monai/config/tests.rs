@@ -132,7 +132,7 @@ fn later_files_replace_and_add() {
     wrong(r#"{"list::7": 1}"#, "no such element");
     wrong(r#"{"": 1}"#, "empty id");
     wrong("[]", "not a mapping");
-    wrong("{", "EOF");
+    wrong("{", "expected a key");
 }
 
 #[test]
