@@ -286,6 +286,27 @@
 #define VXS_FOREGROUND_CROP_CORRECTED 1
 
 /**
+ * Auto3DSeg models: BraTS' way for a network of four images and three regions that overlap, else the general one.
+ */
+#define VXS_AUTO3DSEG_FROM_MODEL 0
+
+/**
+ * The general way of SlicerMONAIAuto3DSeg's script: each image is normalised as it comes.
+ */
+#define VXS_AUTO3DSEG_GENERAL 1
+
+/**
+ * The script's way for paths with "brats": images are normalised when they have the network's spacing, and regions
+ * become BraTS' labels.
+ */
+#define VXS_AUTO3DSEG_BRATS 2
+
+/**
+ * The script's way for paths with "whole-head": the two largest components of each label are kept.
+ */
+#define VXS_AUTO3DSEG_WHOLE_HEAD 3
+
+/**
  * Segmented Property Category.
  */
 #define VXS_TERM_CATEGORY 0
@@ -1056,6 +1077,15 @@ typedef struct vxs_model_options {
      * the only one, and a bundle's `inference`.
      */
     const char *configuration;
+    /**
+     * For Auto3DSeg models: `VXS_AUTO3DSEG_FROM_MODEL` by default. The published script tells models apart by words in
+     * their path, which isn't looked at here.
+     */
+    int32_t auto3dseg_script;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } vxs_model_options;
 
 /**

@@ -50,7 +50,10 @@ fn c_and_rust_agree() {
         vxs_map { struct_size, kind, label, dtype, data, data_size, strides, offset }
         vxs_measure_options { struct_size, threads, channel, progress, user_data, cancel }
         vxs_model_file { name, data, size }
-        vxs_model_options { struct_size, foreground_crop, folds, fold_count, checkpoint, configuration, memory_budget, cancel }
+        vxs_model_options {
+            struct_size, foreground_crop, folds, fold_count, checkpoint, configuration, auto3dseg_script, reserved,
+            memory_budget, cancel,
+        }
         vxs_plan_options {
             struct_size, device, precision, threads, step, mirroring, blending, memory_budget, postprocess,
             device_index, fallback, overflow, device_memory_budget, device_cache, device_stream,

@@ -44,6 +44,8 @@ struct ModelOptions {
     std::string configuration{};
     /** VXS_FOREGROUND_CROP_*, for Auto3DSeg models. */
     std::int32_t foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
+    /** VXS_AUTO3DSEG_*, for Auto3DSeg models. */
+    std::int32_t auto3dseg_script = VXS_AUTO3DSEG_FROM_MODEL;
     /** Bytes of memory that opening may take at one time; 0: 64 MiB, and 16 for each byte of the files. */
     std::uint64_t memory_budget = 0;
     /** Stops opening. */
@@ -216,6 +218,7 @@ private:
     static vxs_model_options c_options(const ModelOptions &options) {
         auto raw = detail::filled(&vxs_model_options_init);
         raw.foreground_crop = options.foreground_crop;
+        raw.auto3dseg_script = options.auto3dseg_script;
         raw.memory_budget = options.memory_budget;
         raw.cancel = options.cancel == nullptr ? nullptr : options.cancel->get();
         if (!options.folds.empty()) {

@@ -288,7 +288,8 @@ fn sniff(name: &str, head: &[u8]) -> Result<()> {
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         Ok(())
     } else if head.starts_with(b"version https://git-lfs.github.com/") {
-        let reason = format!("{name} is a pointer of Git LFS and not the file itself; `git lfs pull` fetches it");
+        let reason =
+            format!("{name} is a pointer of Git LFS and not the file itself; `git lfs pull` fetches it");
         Err(Error::NotAModel { reason })
     } else if head.get(257..262) == Some(b"ustar") {
         Err(Error::unsupported(format!(

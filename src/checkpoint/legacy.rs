@@ -156,9 +156,8 @@ impl Legacy {
         held.reserve(&self.name, &mut bytes, count as usize)?;
         // A reader that panicked leaves no state behind: each read seeks first.
         let mut file = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = file
-            .seek(SeekFrom::Start(start))
-            .and_then(|_| (&mut *file).take(count).read_to_end(&mut bytes));
+        let read =
+            file.seek(SeekFrom::Start(start)).and_then(|_| (&mut *file).take(count).read_to_end(&mut bytes));
         match read {
             Ok(_) if bytes.len() as u64 == count => Ok(Bytes::held(bytes, held)),
             Ok(_) => Err(Error::malformed(&self.name, "the file ends early")),
@@ -190,15 +189,19 @@ impl Head {
         let version = Value { arena: &version, id: root }.as_int();
         if version != Some(VERSION) {
             let found = version.map_or("none".into(), |version| version.to_string());
-            return Err(Error::unsupported(format!("{name} has version {found} of its format, not {VERSION}")));
+            return Err(Error::unsupported(format!(
+                "{name} has version {found} of its format, not {VERSION}"
+            )));
         }
         // Storages are little-endian on every machine.
         next("system")?;
         let (arena, root) = next("object")?;
         let (list, listed) = next("keys")?;
         let list = Value { arena: &list, id: listed };
-        let keys: Option<Vec<String>> =
-            list.iter().map(|key| Some(key.as_str()?.to_owned()).filter(|key| key.len() <= limits::KEY_BYTES)).collect();
+        let keys: Option<Vec<String>> = list
+            .iter()
+            .map(|key| Some(key.as_str()?.to_owned()).filter(|key| key.len() <= limits::KEY_BYTES))
+            .collect();
         let keys = keys.filter(|_| list.is_sequence());
         let keys = keys.ok_or_else(|| Error::malformed(name, "its storages' keys aren't a list of texts"))?;
         if keys.len() > limits::ENTRIES {

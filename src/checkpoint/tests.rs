@@ -82,15 +82,43 @@ fn checkpoint(root: Vec<u8>, data: &[u8]) -> Checkpoint {
 /// A state dict of single-precision tensors with these names and shapes, all zero.
 pub(crate) fn state_dict(tensors: &[(&str, Vec<usize>)]) -> Checkpoint {
     let most = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).max().unwrap_or(0);
-    let items: Vec<(&str, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, shape)| {
-            let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
-            let strides: Vec<i64> = (1..=shape.len()).map(|axis| shape[axis..].iter().product()).collect();
-            (*name, tensor("FloatStorage", "0", most as i64, 0, &shape, &strides))
-        })
-        .collect();
-    checkpoint(dict(&items), &vec![0; 4 * most])
+    checkpoint(dict(&zeros(tensors, most)), &vec![0; 4 * most])
+}
+
+/// Tensors of these shapes that all have the storage `0` of `most` elements.
+fn zeros<'a>(tensors: &[(&'a str, Vec<usize>)], most: usize) -> Vec<(&'a str, Vec<u8>)> {
+    let item = |(name, shape): &(&'a str, Vec<usize>)| {
+        let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
+        let strides: Vec<i64> = (1..=shape.len()).map(|axis| shape[axis..].iter().product()).collect();
+        (*name, tensor("FloatStorage", "0", most as i64, 0, &shape, &strides))
+    };
+    tensors.iter().map(item).collect()
+}
+
+/// A file with a state dict of such tensors under a key, and a JSON object's members beside it.
+pub(crate) fn file_with(tensors: &[(&str, Vec<usize>)], key: &str, others: &serde_json::Value) -> Vec<u8> {
+    let most = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).max().unwrap_or(0);
+    let weights = dict(&zeros(tensors, most));
+    let others = others.as_object().unwrap().iter().map(|(key, value)| (key.as_str(), of_json(value)));
+    let root = dict(&others.chain([(key, weights)]).collect::<Vec<_>>());
+    archive(&[("data.pkl", pickle(root)), ("data/0", vec![0; 4 * most])])
+}
+
+fn of_json(value: &serde_json::Value) -> Vec<u8> {
+    use serde_json::Value as Json;
+    match value {
+        Json::Null => b"N".to_vec(),
+        Json::Bool(value) => vec![0x89 - u8::from(*value)],
+        Json::Number(number) => match number.as_i64() {
+            Some(value) => int(value),
+            None => [&b"G"[..], &number.as_f64().unwrap().to_be_bytes()].concat(),
+        },
+        Json::String(value) => text(value),
+        Json::Array(list) => [&b"]("[..], &list.iter().flat_map(of_json).collect::<Vec<u8>>(), b"e"].concat(),
+        Json::Object(members) => {
+            dict(&members.iter().map(|(key, value)| (key.as_str(), of_json(value))).collect::<Vec<_>>())
+        }
+    }
 }
 
 fn load(opcodes: Vec<u8>) -> Result<Checkpoint> {
@@ -120,6 +148,7 @@ macro_rules! assert_error {
 }
 
 mod hostile;
+mod legacy;
 
 #[test]
 fn values_have_their_types() {
@@ -367,6 +396,8 @@ fn reference_files(suffix: &str) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.path() {
+                // Files that are made to be refused, and those of networks that plans don't describe.
+                path if path.ends_with("bugs/hostile") || path.ends_with("coverage") => {}
                 path if path.is_dir() => folders.push(path),
                 path if path.to_string_lossy().ends_with(suffix) => files.push(path),
                 _ => {}

@@ -232,6 +232,9 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
                 return Err(Error::argument("options.auto3dseg_script", other, "one of VXS_AUTO3DSEG_*"));
             }
         };
+        if options.reserved != 0 {
+            return Err(Error::argument("options.reserved", options.reserved, "0"));
+        }
         let fold = |&fold: &u32| if fold == VXS_FOLD_ALL { Fold::All } else { Fold::Number(fold) };
         let folds = if options.folds.is_null() {
             None

@@ -161,14 +161,16 @@ mod tests {
     #[test]
     fn numbers_of_python_that_json_lacks_are_texts() {
         let read = |text: &str| from_slice("x.json", text.as_bytes());
-        let value = read(r#"{"a": NaN, "b": [1, -Infinity, Infinity], "NaN": "Infinity, \\\"NaN \\"}"#).unwrap();
-        let expected =
-            json!({"a": "NaN", "b": [1, "-Infinity", "Infinity"], "NaN": "Infinity, \"NaN \\"});
+        let value =
+            read(r#"{"a": NaN, "b": [1, -Infinity, Infinity], "NaN": "Infinity, \\\"NaN \\"}"#).unwrap();
+        let expected = json!({"a": "NaN", "b": [1, "-Infinity", "Infinity"], "NaN": "Infinity, \\\"NaN \\"});
         assert_eq!(value, expected);
         let json = Json::new("x.json", &value);
         let error = json.get("a").unwrap().number().unwrap_err().to_string();
         assert_eq!(error, "malformed x.json: `a` is \"NaN\", expected a number");
-        for wrong in ["{\"a\": nan}", "{\"a\": NaNN}", "{\"a\": -NaN}", "{\"a\": \"NaN}", "[Infinity", "{\"a\": \"\\"] {
+        for wrong in
+            ["{\"a\": nan}", "{\"a\": NaNN}", "{\"a\": -NaN}", "{\"a\": \"NaN}", "[Infinity", "{\"a\": \"\\"]
+        {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

@@ -132,7 +132,8 @@ fn work_folder(files: &Files, folders: &[String]) -> Option<String> {
         (ALGORITHMS.contains(&name) && number.parse::<u32>().is_ok()).then_some(())
     };
     let trained: Vec<&String> = folders.iter().filter(|name| algorithm(name).is_some()).collect();
-    let settings = ["configs/hyper_parameters.yaml", "hyper_parameters.yaml"].iter().any(|name| files.has(name));
+    let settings =
+        ["configs/hyper_parameters.yaml", "hyper_parameters.yaml"].iter().any(|name| files.has(name));
     let way = "its segresnet's model/model.pt opens, in a folder with a labels.csv (docs/models.md)";
     if !trained.is_empty() {
         return Some(format!("is a work folder of Auto3DSeg with {}; {way}", list(&trained)));
@@ -166,7 +167,8 @@ fn bundle(files: &Files, configuration: Option<&str>) -> Option<String> {
         return Some(format!("has several MONAI bundles, each of which opens: {}", list(&places)));
     }
     let metadata = files.has("configs/metadata.json");
-    metadata.then(|| format!("is a MONAI bundle without configs/{wanted}; only configs/metadata.json is there"))
+    metadata
+        .then(|| format!("is a MONAI bundle without configs/{wanted}; only configs/metadata.json is there"))
 }
 
 /// Parts of nnU-Net's folders, and folders of them.
@@ -184,10 +186,14 @@ fn nnunet(files: &Files, folders: &[String], names: &[String]) -> Option<String>
     }
     let models = folders.iter().take(MOST_NAMED).flat_map(|name| {
         let inner = files.below(name).folders_with("plans.json");
-        inner.iter().map(|model| format!("{name}/{}", model.folder_name().unwrap_or_default())).collect::<Vec<_>>()
+        inner
+            .iter()
+            .map(|model| format!("{name}/{}", model.folder_name().unwrap_or_default()))
+            .collect::<Vec<_>>()
     });
     let models: Vec<String> = models.collect();
-    (!models.is_empty()).then(|| format!("has models of nnU-Net v2 deeper in it; one opens: {}", list(&models)))
+    (!models.is_empty())
+        .then(|| format!("has models of nnU-Net v2 deeper in it; one opens: {}", list(&models)))
 }
 
 /// Files of weights, described or not.
@@ -212,3 +218,6 @@ fn list<T: AsRef<str>>(names: &[T]) -> String {
     }
     named.join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,6 +119,8 @@
     F(vxs_model_options, fold_count)                                                                         \
     F(vxs_model_options, checkpoint)                                                                         \
     F(vxs_model_options, configuration)                                                                      \
+    F(vxs_model_options, auto3dseg_script)                                                                   \
+    F(vxs_model_options, reserved)                                                                           \
     F(vxs_model_options, memory_budget)                                                                      \
     F(vxs_model_options, cancel)                                                                             \
     S(vxs_plan_options)                                                                                      \

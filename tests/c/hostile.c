@@ -723,6 +723,9 @@ static void wrong_models(void) {
     CHECK(vxs_model_options_init(&options, sizeof options) == VXS_OK);
     options.foreground_crop = 2;
     FAILS(VXS_INVALID_ARGUMENT, open_and_free(&options, &error));
+    CHECK(vxs_model_options_init(&options, sizeof options) == VXS_OK);
+    options.auto3dseg_script = 4;
+    FAILS(VXS_INVALID_ARGUMENT, open_and_free(&options, &error));
 
     /* What is wrong with a runtime is said, and the one that runs stays. */
     FAILS(VXS_INVALID_ARGUMENT, vxs_runtime_open("/nowhere/libonnxruntime.so", &error)); /* one a process */

@@ -16,7 +16,7 @@ use serde_json::Value;
 use voxseg::engine::cpu::{CpuOptions, Mode};
 use voxseg::engine::{Device, DeviceOptions};
 use voxseg::labels::LabelBuffer;
-use voxseg::model::{Fold, ForegroundCrop, Model, ModelOptions};
+use voxseg::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
 use voxseg::plan::{Plan, PlanOptions};
 use voxseg::progress::Run;
 use voxseg::restore::{Map, MapBuffer};
@@ -85,7 +85,12 @@ fn segment(folder: &Path, case: &Value, threads: usize, mode: Mode) -> Found {
         Some(_) => ForegroundCrop::Corrected,
         None => ForegroundCrop::AsPublished,
     };
-    let options_of_model = ModelOptions { folds, foreground_crop, ..ModelOptions::default() };
+    let auto3dseg_script = match argument("--auto3dseg").map(|at| arguments[at + 1].as_str()) {
+        Some("whole-head") => Auto3dsegScript::WholeHead,
+        _ => Auto3dsegScript::FromModel,
+    };
+    let options_of_model =
+        ModelOptions { folds, foreground_crop, auto3dseg_script, ..ModelOptions::default() };
     let open = |path: &Value| Model::open(&folder.join(text(path)), &options_of_model).unwrap();
     let members: Vec<Model> = match case["model"].as_array() {
         Some(several) => several.iter().map(open).collect(),

@@ -24,7 +24,7 @@ BASE = {"sigmoid": False, "orientation_ras": True, "crop_foreground": False, "re
 MRI = {"normalize_mode": "meanstd", "intensity_bounds": [0.0, 800.0], "resample_resolution": [2.0, 2.0, 6.0], "roi_size": [40, 40, 16]}
 BRATS = {**MRI, "sigmoid": True, "extra_modalities": {f"m{n}": "meanstd" for n in range(3)}, "in_channels": 4, "out_channels": 3}
 
-# Name (which tells the script a few models apart): input, what differs from the usual, arguments.
+# Name (which tells the script, not voxseg, a few models apart): input, what differs from the usual, arguments.
 CASES = {
     "range_oblique": ("ct_oblique", {}, []),
     "two_inputs": ("mr2", {**MRI, "extra_modalities": {"t2": "range"}, "in_channels": 2}, []),
@@ -39,7 +39,7 @@ CASES = {
     "crop_corrected": ("patch_PLI", {"crop_foreground": True}, ["--corrected-crop"]),
     "crop_published_lip": ("patch_LIP", {"crop_foreground": True}, []),
     "crop_corrected_lip": ("patch_LIP", {"crop_foreground": True}, ["--corrected-crop"]),
-    "whole-head-tiny": ("ct_LIP", {"crop_foreground": True}, []),
+    "whole-head-tiny": ("ct_LIP", {"crop_foreground": True}, ["--auto3dseg", "whole-head"]),
     "brats-tiny": ("mr4", {**BRATS, "crop_foreground": True}, []),
 }
 
@@ -96,9 +96,8 @@ def make(name, key, changes, arguments, folder, images):
     with torch.no_grad():
         fit(network, run, config["network"]["out_channels"])
         scores = run()[0]
-    written = scores[:1] if config["sigmoid"] and not brats else scores
-    gap = margin(written, config["sigmoid"], False)[None]
-    pred = (written.sigmoid() >= 0.5).to(torch.uint8) if config["sigmoid"] else scores.softmax(0).argmax(0, keepdim=True).to(torch.uint8)
+    gap = margin(scores, config["sigmoid"], False)[None]
+    pred = (scores.sigmoid() >= 0.5).to(torch.uint8) if config["sigmoid"] else scores.softmax(0).argmax(0, keepdim=True).to(torch.uint8)
     data |= {"pred": MetaTensor(pred, meta=data["image"].meta), "margin": MetaTensor(gap - 255, meta=data["image"].meta)}
     data = Invertd(["pred", "margin"], transform=transform, orig_keys="image", nearest_interp=True)(data)
     pred = data["pred"].as_tensor()
@@ -109,6 +108,11 @@ def make(name, key, changes, arguments, folder, images):
         merged[pred.sum(0, keepdim=True) > 0] = 2
         merged[pred[1:].sum(0, keepdim=True) > 0] = 1
         merged[pred[2:].sum(0, keepdim=True) > 0] = 3
+        pred = merged
+    elif config["sigmoid"]:
+        # The script writes the first class only; here later ones are written over it.
+        merged = torch.zeros_like(pred[:1])
+        for number, part in enumerate(pred): merged[part[None] > 0] = number + 1
         pred = merged
     torch.save({"state_dict": network.state_dict(), "config": config, "epoch": 1, "best_metric": 0.5}, model / "model.pt")
     table = "".join(f"{value},label {value}\n" for value in range(1, 1 + config["network"]["out_channels"]))

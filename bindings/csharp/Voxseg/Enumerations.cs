@@ -163,6 +163,19 @@ namespace Voxseg
         Corrected = 1,
     }
 
+    /// <summary>Which way of the published script Auto3DSeg models go.</summary>
+    public enum Auto3dsegScript
+    {
+        /// <summary>Auto3DSeg models: BraTS' way for a network of four images and three regions that overlap, else the general one.</summary>
+        FromModel = 0,
+        /// <summary>The general way of SlicerMONAIAuto3DSeg's script: each image is normalised as it comes.</summary>
+        General = 1,
+        /// <summary>The script's way for paths with "brats": images are normalised when they have the network's spacing, and regions become BraTS' labels.</summary>
+        Brats = 2,
+        /// <summary>The script's way for paths with "whole-head": the two largest components of each label are kept.</summary>
+        WholeHead = 3,
+    }
+
     /// <summary>What a run is at.</summary>
     public enum Stage
     {

@@ -23,6 +23,9 @@ namespace Voxseg
         /// <summary>For Auto3DSeg models.</summary>
         public ForegroundCrop ForegroundCrop { get; set; } = ForegroundCrop.AsPublished;
 
+        /// <summary>For Auto3DSeg models.</summary>
+        public Auto3dsegScript Auto3dsegScript { get; set; } = Auto3dsegScript.FromModel;
+
         /// <summary>
         /// Bytes of memory that opening may take at one time. 0 (default): 64 MiB, and 16 bytes for each byte of the files
         /// that are opened.
@@ -33,6 +36,7 @@ namespace Voxseg
         {
             VoxsegException.Check(NativeMethods.vxs_model_options_init(raw, (ulong)sizeof(vxs_model_options)));
             raw->foreground_crop = (int)ForegroundCrop;
+            raw->auto3dseg_script = (int)Auto3dsegScript;
             raw->memory_budget = MemoryBudget;
             if (Folds != null && Folds.Count > 0)
             {

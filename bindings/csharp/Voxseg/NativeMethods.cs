@@ -143,6 +143,8 @@ namespace Voxseg
         public ulong fold_count;
         public byte* checkpoint;
         public byte* configuration;
+        public int auto3dseg_script;
+        public uint reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -533,6 +535,10 @@ namespace Voxseg
         public const uint VXS_FOLD_ALL = uint.MaxValue;
         public const int VXS_FOREGROUND_CROP_AS_PUBLISHED = 0;
         public const int VXS_FOREGROUND_CROP_CORRECTED = 1;
+        public const int VXS_AUTO3DSEG_FROM_MODEL = 0;
+        public const int VXS_AUTO3DSEG_GENERAL = 1;
+        public const int VXS_AUTO3DSEG_BRATS = 2;
+        public const int VXS_AUTO3DSEG_WHOLE_HEAD = 3;
         public const int VXS_TERM_CATEGORY = 0;
         public const int VXS_TERM_TYPE = 1;
         public const int VXS_TERM_MODIFIER = 2;

@@ -178,8 +178,11 @@ fn text_of(number: i32) -> Vec<u8> {
 fn other_files_are_told_apart() {
     let entries = [("data.pkl", pickle(b"N".to_vec())), ("constants.pkl", Vec::new())];
     assert_error!(open(archive(&entries)), Unsupported, "TorchScript", "state_dict");
-    let legacy = [&b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."[..], &[0; 600]].concat();
-    assert_error!(open(legacy), Unsupported, "before 1.6");
+    assert_error!(
+        open(b"version https://git-lfs.github.com/spec/v1\noid".to_vec()),
+        NotAModel,
+        "git lfs pull"
+    );
     let tar = [vec![0; 257], b"ustar".to_vec(), vec![0; 300]].concat();
     assert_error!(open(tar), Unsupported, "tar");
     assert_error!(open(b"<!DOCTYPE html>".to_vec()), NotAModel, "<!DOCTYPE html>");

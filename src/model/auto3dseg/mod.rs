@@ -3,6 +3,8 @@
 //! `auto3dseg_segresnet_inference.py`.
 
 mod labels;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 

@@ -38,7 +38,8 @@ impl Listed {
         files.iter().for_each(|(_, bytes)| budget.admit(bytes.len() as u64));
         let title = format!("{} files in memory", files.len());
         // The first of equal names counts.
-        let files = files.into_iter().rev().map(|(name, bytes)| (plain(&name), Content::Memory(bytes))).collect();
+        let files =
+            files.into_iter().rev().map(|(name, bytes)| (plain(&name), Content::Memory(bytes))).collect();
         Listed { title, files, archive: None, budget: budget.clone() }
     }
 

@@ -100,6 +100,21 @@ fn an_archive_of_one_model_is_that_model() {
     assert_eq!(model.identity(), expected.identity());
 }
 
+/// Tools for Windows wrote such archives, and programs there list files so.
+#[test]
+fn backslashes_separate_folders_too() {
+    let folder = Folder::new("backslashes");
+    let name = |name: String| format!(".\\{}", name.replace('/', "\\"));
+    let entries = model(&format!("Dataset901_TorsoCT/{NAME}"), "Dataset901_TorsoCT").into_iter();
+    let entries: Entries = entries.map(|(own, bytes)| (name(own), bytes)).collect();
+    let expected = open(&example(), None).unwrap();
+    let path = folder.write("model.zip", &zipped(&entries));
+    assert_eq!(open(&path, None).unwrap().identity(), expected.identity());
+    let entries = entries.into_iter().map(|(name, bytes)| (name, bytes.into())).collect();
+    let model = Model::from_files(entries, &ModelOptions::default()).unwrap();
+    assert_eq!(model.identity(), expected.identity());
+}
+
 #[test]
 fn one_of_several_models_is_chosen_in_archives_and_folders() {
     let folder = Folder::new("several");

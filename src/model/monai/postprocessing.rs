@@ -197,8 +197,8 @@ fn invert(arguments: &Known, unsupported: &Refusal, state: &Chain, preprocessing
     if arguments.find("post_func").is_some() {
         return Err(unsupported("with a function of its own"));
     }
-    let nearest = arguments
-        .get_or("nearest_interp", true, |argument: &Argument| argument.first()?.boolean())?;
+    let nearest =
+        arguments.get_or("nearest_interp", true, |argument: &Argument| argument.first()?.boolean())?;
     match (&state.decision, nearest) {
         (Some(_), true) => Ok(Back::Labels),
         (Some(Decision::Highest), false) => Ok(Back::InterpolatedLabels),

@@ -5,7 +5,9 @@
 use super::bundle::{object, transforms};
 use super::config::{Config, Value};
 use super::postprocessing::Forward;
-use super::{arguments, build, channels, check_dimensions, fit, inferer, labels, postprocessing, preprocessing};
+use super::{
+    arguments, build, channels, check_dimensions, fit, inferer, labels, postprocessing, preprocessing,
+};
 use crate::error::{Error, Result};
 use crate::model::files::Files;
 use crate::model::{About, Model, onnx};

@@ -87,3 +87,49 @@ fn list<T: AsRef<str>>(names: &[T]) -> String {
     }
     named.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+
+    fn said(names: &[&str], folds: Option<Vec<Fold>>, checkpoint: &str) -> String {
+        let files = names.iter().map(|name| ((*name).to_owned(), b"x".to_vec().into())).collect();
+        let options = ModelOptions { folds, checkpoint: checkpoint.into(), ..ModelOptions::default() };
+        super::folds(&Files::memory(files), &options).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_there_is_named_with_its_option() {
+        let usual = "checkpoint_final.pth";
+        let all = ["fold_all/checkpoint_final.pth", "fold_all/checkpoint_best.pth"];
+        let text = said(&all, None, usual);
+        assert!(
+            text.contains("fold_all has one, which the option `folds` (--folds all, VXS_FOLD_ALL) takes"),
+            "{text}"
+        );
+        assert!(
+            said(&all, Some(vec![Fold::Number(0)]), usual)
+                .contains("no fold_0/checkpoint_final.pth; fold_all has")
+        );
+        let best =
+            ["fold_0/checkpoint_best.pth", "fold_0/checkpoint_latest.pth", "fold_1/checkpoint_best.pth"];
+        let text = said(&best, None, usual);
+        let expected = "fold_0 has checkpoint_best.pth, checkpoint_latest.pth, which the option `checkpoint` \
+                        (--checkpoint checkpoint_best.pth) takes";
+        assert!(text.contains(expected), "{text}");
+        let text = said(&["fold_all/checkpoint_latest.pth"], None, usual);
+        assert!(
+            text.contains("(--checkpoint checkpoint_latest.pth) with the option `folds` (--folds all"),
+            "{text}"
+        );
+        let text =
+            said(&["fold_0/a.pth", "fold_1/a.pth", "fold_all/a.pth"], Some(vec![Fold::Number(7)]), "a.pth");
+        assert!(
+            text.contains("fold_0, fold_1, fold_all has one, which the option `folds` (--folds 0,1)"),
+            "{text}"
+        );
+        assert!(said(&["plans.json"], None, usual).contains("no folder fold_0"));
+        assert!(said(&["fold_0/progress.png"], None, usual).contains("there are no weights in fold_0"));
+    }
+}

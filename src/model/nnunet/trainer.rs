@@ -73,3 +73,53 @@ impl Trainer {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::checkpoint::tests::file_with;
+    use crate::model::{Model, ModelOptions};
+
+    /// The error for the example's plans with a checkpoint of this trainer.
+    fn refused(trainer: &str, tensors: &[(&str, Vec<usize>)]) -> crate::Error {
+        let folder = "examples/models/Dataset901_TorsoCT/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres";
+        let file = |name: &str| {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name);
+            (name.to_owned(), std::fs::read(path).unwrap().into())
+        };
+        let others = json!({"trainer_name": trainer, "init_args": {"configuration": "3d_fullres"}});
+        let checkpoint = file_with(tensors, "network_weights", &others).into();
+        let files = vec![
+            file("plans.json"),
+            file("dataset.json"),
+            ("fold_0/checkpoint_final.pth".into(), checkpoint),
+        ];
+        Model::from_files(files, &ModelOptions::default()).unwrap_err()
+    }
+
+    #[test]
+    fn the_trainer_and_its_network_are_named_first() {
+        let usual = [("encoder.x", vec![1]), ("decoder.x", vec![1])];
+        for (trainer, network) in [
+            ("nnUNetTrainer_MedNeXt_L_kernel3", "MedNeXt"),
+            ("nnUNet_Primus_M_Trainer", "Primus"),
+            ("nnUNetTrainerUMambaBot", "U-Mamba"),
+            ("nnUNetTrainerSwinUMamba", "Swin-UMamba"),
+            ("STUNetTrainer_base", "STU-Net"),
+            ("nnUNetTrainerBN", "one with batch normalisation in the place of the plans' norm"),
+        ] {
+            let error = refused(trainer, &usual);
+            let start = format!("unsupported model: trainer {trainer}: its network is {network}, where");
+            assert!(error.status() == 205 && error.to_string().starts_with(&start), "{error}");
+        }
+        // Nobody knows the trainer, but its tensors.
+        let error = refused("MyTrainer", &[("stem.weight", vec![1])]);
+        assert!(
+            error.to_string().contains("trainer MyTrainer: its network is one that the plans don't"),
+            "{error}"
+        );
+        // Weights of the plans' network that lack one are damaged.
+        assert_eq!(refused("nnUNetTrainer", &usual).status(), 206);
+    }
+}

@@ -142,8 +142,9 @@ impl Data {
             let size = data.files.get(location).map_or(0, |file| file.len() as u64);
             if offset.checked_add(*length).is_none_or(|end| end > size) {
                 let location = shorten(location);
-                let reason =
-                    format!("{length} bytes from {offset} of {location} are a tensor, but it has {size} bytes");
+                let reason = format!(
+                    "{length} bytes from {offset} of {location} are a tensor, but it has {size} bytes"
+                );
                 return Err(Error::malformed(name, reason));
             }
         }

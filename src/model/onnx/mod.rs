@@ -22,7 +22,8 @@ const DEEPEST: usize = 64;
 pub(super) fn read(files: &Files, name: &str) -> Result<Bytes> {
     let bytes = files.bytes(name)?;
     if bytes.get(4..8) == Some(b"ORTM") {
-        let what = format!("{name} has ONNX Runtime's own format; the .onnx file that it was made from opens");
+        let what =
+            format!("{name} has ONNX Runtime's own format; the .onnx file that it was made from opens");
         return Err(Error::unsupported(what));
     }
     let mut places = Vec::new();

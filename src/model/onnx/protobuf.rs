@@ -31,9 +31,12 @@ pub(super) fn fields(message: &[u8]) -> impl Iterator<Item = std::result::Result
             return None;
         }
         let start = left;
-        let field = take(&mut left).ok_or_else(|| "a field that doesn't end, or isn't of a known kind".into());
-        let field = field.map(|(number, value)| {
-            Field { number, value, whole: start.get(..start.len() - left.len()).unwrap_or_default() }
+        let field =
+            take(&mut left).ok_or_else(|| "a field that doesn't end, or isn't of a known kind".into());
+        let field = field.map(|(number, value)| Field {
+            number,
+            value,
+            whole: start.get(..start.len() - left.len()).unwrap_or_default(),
         });
         if field.is_err() {
             left = &[];

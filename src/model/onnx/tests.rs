@@ -45,7 +45,9 @@ fn tensors(message: Message, content: &[u8]) -> Vec<Vec<u8>> {
     if message == Message::Tensor {
         assert!(Place::of_tensor(content).unwrap().is_none());
         let raw = fields(content).map(std::result::Result::unwrap).filter(|field| field.number == 9);
-        return raw.map(|field| if let Value::Bytes(raw) = field.value { raw.to_vec() } else { panic!() }).collect();
+        return raw
+            .map(|field| if let Value::Bytes(raw) = field.value { raw.to_vec() } else { panic!() })
+            .collect();
     }
     let inner = fields(content).map(std::result::Result::unwrap).filter_map(|field| match field.value {
         Value::Bytes(content) => Some(tensors(message.inner(&field)?, content)),
@@ -65,7 +67,12 @@ fn weights_in_other_files_are_put_into_the_file() {
         outside("deeper/./more.bin", &[("offset", "4")]),
     ];
     let net = file(&list);
-    let all = files(&[("a/net.onnx", &net), ("a/net.data", DATA), ("a/deeper/more.bin", &DATA[10..]), ("net.data", b"")]);
+    let all = files(&[
+        ("a/net.onnx", &net),
+        ("a/net.data", DATA),
+        ("a/deeper/more.bin", &DATA[10..]),
+        ("net.data", b""),
+    ]);
     let found = read(&all, "a/net.onnx").unwrap();
     let expected = [&DATA[..8], b"raw data", &DATA[16..24], &DATA[14..22]];
     assert_eq!(tensors(Message::Model, &found), expected);
@@ -82,7 +89,11 @@ fn tensors_are_found_wherever_they_may_be() {
     let tensor = outside("d", &[]);
     let wide = |key: u8, content: &[u8]| {
         // Numbers from 16 on take two bytes.
-        [&[(key << 3 | 2) | 0x80, key >> 4, content.len() as u8 | 0x80, (content.len() >> 7) as u8][..], content].concat()
+        [
+            &[(key << 3 | 2) | 0x80, key >> 4, content.len() as u8 | 0x80, (content.len() >> 7) as u8][..],
+            content,
+        ]
+        .concat()
     };
     let sparse = [bytes(1, &tensor), bytes(2, &tensor)].concat();
     let graph = bytes(5, &tensor);
@@ -103,7 +114,7 @@ fn tensors_are_found_wherever_they_may_be() {
         wide(25, &function),
     ];
     let model = model.concat();
-    let found = read(&files(&[("x.onnx", &model), ("d", DATA)]), "x.onnx").unwrap();
+    let found = read(&files(&[("x.onnx", &model), ("d", &DATA.repeat(4))]), "x.onnx").unwrap();
     assert_eq!(tensors(Message::Model, &found), vec![DATA[..8].to_vec(); 8 + 3 + 2 + 8 + 1]);
 }
 
@@ -131,7 +142,8 @@ fn what_is_wrong_with_other_files_is_named() {
     refused(&file(&[nameless]), 203, "that it doesn't name");
     let text = [number(1, 2), number(2, 8), entry("location", "d"), number(14, 1)].concat();
     refused(&file(&[text]), 203, "of type 8");
-    let huge = [&[1 << 3][..], &[0xff; 9], &[1], &number(2, 1), &entry("location", "d"), &number(14, 1)].concat();
+    let huge =
+        [&[1 << 3][..], &[0xff; 9], &[1], &number(2, 1), &entry("location", "d"), &number(14, 1)].concat();
     refused(&file(&[huge]), 203, "too many elements");
     refused(&file(&vec![outside("d", &[]); 20]), 204, "take 160 bytes of files of 30 bytes");
     let compiled = bytes(7, &bytes(1, &bytes(4, b"EPContext")));
@@ -147,7 +159,8 @@ fn what_is_wrong_with_other_files_is_named() {
 
 #[test]
 fn the_identity_is_that_of_the_weights_too() {
-    let description = br#"{"preprocessing": [], "inferer": {"_target_": "SlidingWindowInferer", "roi_size": 8},
+    let description =
+        br#"{"preprocessing": [], "inferer": {"_target_": "SlidingWindowInferer", "roi_size": 8},
         "postprocessing": [{"_target_": "AsDiscreted", "keys": "pred", "argmax": true}],
         "channels": ["CT"], "labels": {"0": "background", "1": "a"}}"#;
     let open = |net: &[u8], data: &[u8]| {

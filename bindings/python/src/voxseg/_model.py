@@ -42,6 +42,7 @@ class Model(Handle):
         folds: Sequence[int] | str | None = None,
         checkpoint: str | None = None,
         configuration: str | None = None,
+        auto3dseg: str | None = None,
         memory_budget: int | None = None,
         cancel: Cancel | None = None,
     ) -> Model:
@@ -49,11 +50,13 @@ class Model(Handle):
 
         `folds` are the trained folds to average, by number, or "all" for the folder fold_all; None takes every
         numbered fold that is there. `checkpoint` is the weights' file name in each of them. `configuration` chooses
-        among several models in one place, such as "3d_fullres". `memory_budget` are the bytes that opening may take at
-        one time; None is 64 MiB, and 16 bytes for each byte of the files. `cancel` stops opening.
+        among several models in one place, such as "3d_fullres". `auto3dseg` is the way of the published script that an
+        Auto3DSeg model goes: "general", "brats" or "whole-head"; None tells it by the network. `memory_budget` are the
+        bytes that opening may take at one time; None is 64 MiB, and 16 bytes for each byte of the files. `cancel` stops
+        opening.
         """
         encoded = utf8(path, "path")
-        options = _options(folds, checkpoint, configuration, memory_budget, cancel)
+        options = _options(folds, checkpoint, configuration, auto3dseg, memory_budget, cancel)
         return cls(_made(lambda place: call(lib.vxs_model_open, encoded, options, place)))
 
     @classmethod
@@ -64,6 +67,7 @@ class Model(Handle):
         folds: Sequence[int] | str | None = None,
         checkpoint: str | None = None,
         configuration: str | None = None,
+        auto3dseg: str | None = None,
         memory_budget: int | None = None,
         cancel: Cancel | None = None,
     ) -> Model:
@@ -72,7 +76,7 @@ class Model(Handle):
         contents = [ffi.from_buffer(content) for content in files.values()]
         raw = ffi.new("vxs_model_file[]", [(n, c, len(c)) for n, c in zip(names, contents)])
         keep(raw, (names, contents))
-        options = _options(folds, checkpoint, configuration, memory_budget, cancel)
+        options = _options(folds, checkpoint, configuration, auto3dseg, memory_budget, cancel)
         return cls(_made(lambda place: call(lib.vxs_model_open_memory, raw, len(names), options, place)))
 
     @classmethod
@@ -187,10 +191,18 @@ def _made(make: Any) -> Any:
     return place[0]
 
 
+_AUTO3DSEG = {
+    "general": lib.VXS_AUTO3DSEG_GENERAL,
+    "brats": lib.VXS_AUTO3DSEG_BRATS,
+    "whole-head": lib.VXS_AUTO3DSEG_WHOLE_HEAD,
+}
+
+
 def _options(
     folds: Sequence[int] | str | None,
     checkpoint: str | None,
     configuration: str | None,
+    auto3dseg: str | None,
     memory_budget: int | None,
     cancel: Cancel | None,
 ) -> Any:
@@ -199,6 +211,10 @@ def _options(
         raw.memory_budget = memory_budget
     if cancel is not None:
         raw.cancel = keep(raw, cancel._get())
+    if auto3dseg is not None:
+        if auto3dseg not in _AUTO3DSEG:
+            raise ValueError(f"auto3dseg is {auto3dseg!r}, expected one of {', '.join(_AUTO3DSEG)}")
+        raw.auto3dseg_script = _AUTO3DSEG[auto3dseg]
     if folds is not None:
         if isinstance(folds, str) and folds != "all":
             raise ValueError(f"folds is {folds!r}, expected numbers or 'all'")

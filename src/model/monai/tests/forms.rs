@@ -5,8 +5,10 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::tests::file_with;
 use crate::error::Result;
 use crate::model::{Model, ModelOptions};
+use crate::recipe::Back;
 use crate::reference;
 
 /// A bundle's config, and with `channels` and `labels` the description of a file of weights.
@@ -98,6 +100,165 @@ fn what_a_file_of_weights_lacks_is_named() {
     );
     let label = CONFIG.replace(r#""1": "spleen""#, r#""one": "spleen""#);
     refused(&[("x.onnx", b"x"), ("x.json", label.as_bytes())], "label `one`, expected a number");
+}
+
+#[test]
+fn an_empty_list_is_named() {
+    let argument = |name: &str, value: &str| {
+        let usual = format!(r#""{name}": {value}"#);
+        let changed = CONFIG.replace(&usual, &format!(r#""{name}": []"#));
+        assert_ne!(changed, CONFIG, "{name}");
+        let error = open(&[("x.safetensors", &weights(1.0)), ("x.json", changed.as_bytes())]).unwrap_err();
+        let expected = format!("::{name}` is a list of 0, expected a value, or a list of one or more");
+        assert!(error.status() == 203 && error.to_string().contains(&expected), "{error}");
+    };
+    argument("argmax", "true");
+    argument("nearest_interp", "false");
+    for (transform, name) in
+        [("Activationsd", "softmax"), ("Activationsd", "sigmoid"), ("AsDiscreted", "threshold")]
+    {
+        let end = format!(r#"{{"_target_": "{transform}", "keys": "pred", "{name}": []}}"#);
+        let changed = CONFIG.replace(r#"{"_target_": "AsDiscreted", "keys": "pred", "argmax": true}"#, &end);
+        let error = open(&[("x.safetensors", &weights(1.0)), ("x.json", changed.as_bytes())]).unwrap_err();
+        assert!(
+            error.status() == 203 && error.to_string().contains(&format!("::{name}` is a list of 0")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn numbers_of_python_are_read_where_nothing_needs_them() {
+    let (file, usual) = (&weights(1.0)[..], CONFIG.as_bytes());
+    let identity = open(&[("x.safetensors", file), ("x.json", usual)]).unwrap().identity().to_owned();
+    let unused = CONFIG.replacen('{', r#"{"best_metric": NaN, "range": [-Infinity, Infinity], "#, 1);
+    let model = open(&[("x.safetensors", file), ("x.json", unused.as_bytes())]).unwrap();
+    assert_eq!(model.identity(), identity);
+    let metadata = br#"{"name": "x", "loss": NaN}"#;
+    let bundle = [
+        ("configs/inference.json", usual),
+        ("models/model.safetensors", file),
+        ("configs/metadata.json", metadata),
+    ];
+    assert_eq!(open(&bundle).unwrap().identity(), identity);
+    // In the place of a number, or of one that has a default, it is an error.
+    for needed in [CONFIG.replace("-57", "NaN"), CONFIG.replace("0.7", "NaN")] {
+        refused(
+            &[("x.safetensors", file), ("x.json", needed.as_bytes())],
+            "is text \"NaN\", expected a number",
+        );
+    }
+}
+
+#[test]
+fn two_dimensional_networks_are_refused() {
+    let flat = CONFIG.replace(r#""spatial_dims": 3"#, r#""spatial_dims": 2"#);
+    let part = "UNet with spatial_dims 2 for tiles of [16, 16, 8]";
+    refused(&[("x.safetensors", &weights(1.0)), ("x.json", flat.as_bytes())], part);
+    refused(
+        &[("configs/inference.json", flat.as_bytes()), ("models/model.safetensors", &weights(1.0))],
+        part,
+    );
+}
+
+#[test]
+fn what_is_in_the_place_of_a_bundles_weights_is_said() {
+    let config = ("configs/inference.json", CONFIG.as_bytes());
+    refused(&[config], "no models/model.pt, where its config says that the weights are");
+    refused(&[config, ("models/model.ts", b"x")], "model.ts is a TorchScript archive");
+    refused(
+        &[config, ("models/best.pt", b"x"), ("models/model.ts", b"x")],
+        "there is best.pt, model.ts: name it",
+    );
+    refused(&[config, ("large_files.yml", b"x")], "large_files.yml says where it is to be downloaded from");
+}
+
+#[test]
+fn all_classes_that_overlap_become_labels() {
+    let sigmoid = r#"{"_target_": "Activationsd", "keys": "pred", "sigmoid": true},
+        {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5}"#;
+    let config = CONFIG.replace(r#"{"_target_": "AsDiscreted", "keys": "pred", "argmax": true}"#, sigmoid);
+    let config = config.replace(
+        r#"{"_target_": "Invertd", "keys": "pred", "transform": "@preprocessing", "nearest_interp": false},"#,
+        "",
+    );
+    let labels: serde_json::Map<_, _> = (0..100).map(|n| (n.to_string(), format!("l{n}").into())).collect();
+    let config = config.replace(r#"{"0": "background", "1": "spleen"}"#, &json!(labels).to_string());
+    let model = open(&[("x.onnx", b""), ("x.json", config.as_bytes())]).unwrap();
+    assert_eq!(model.labels().len(), 100);
+    assert_eq!(model.networks()[0].output_channels(), 99);
+}
+
+/// Tensors of MONAI's UNet with two residual units a level, of these channels.
+fn unet(
+    name: &str,
+    (inputs, outputs): (usize, usize),
+    channels: &[usize],
+    tensors: &mut Vec<(String, Vec<usize>)>,
+) {
+    fn conv(
+        name: String,
+        shape: [usize; 2],
+        bias: usize,
+        size: usize,
+        tensors: &mut Vec<(String, Vec<usize>)>,
+    ) {
+        tensors.push((format!("{name}.weight"), [&shape[..], &[size; 3]].concat()));
+        tensors.push((format!("{name}.bias"), vec![bias]));
+    }
+    fn adn(name: String, count: usize, tensors: &mut Vec<(String, Vec<usize>)>) {
+        for part in ["weight", "bias", "running_mean", "running_var"] {
+            tensors.push((format!("{name}.adn.N.{part}"), vec![count]));
+        }
+        tensors.push((format!("{name}.adn.N.num_batches_tracked"), vec![]));
+        tensors.push((format!("{name}.adn.A.weight"), vec![1]));
+    }
+    let &[here, deeper, ..] = channels else { panic!("two channels or more") };
+    let mut residual = |name: &str, (from, to): (usize, usize), size: usize| {
+        for (unit, from) in [(0, from), (1, to)] {
+            conv(format!("{name}.conv.unit{unit}.conv"), [to, from], to, 3, tensors);
+            adn(format!("{name}.conv.unit{unit}"), to, tensors);
+        }
+        conv(format!("{name}.residual"), [to, from], to, size, tensors);
+    };
+    residual(&format!("{name}.0"), (inputs, here), 3);
+    let below = format!("{name}.1.submodule");
+    let deeper = if channels.len() > 2 {
+        unet(&below, (here, here), &channels[1..], tensors);
+        here
+    } else {
+        residual(&below, (here, deeper), 1);
+        deeper
+    };
+    conv(format!("{name}.2.0.conv"), [here + deeper, outputs], outputs, 3, tensors);
+    adn(format!("{name}.2.0"), outputs, tensors);
+    conv(format!("{name}.2.1.conv.unit0.conv"), [outputs, outputs], outputs, 3, tensors);
+    if name != "model" {
+        adn(format!("{name}.2.1.conv.unit0"), outputs, tensors);
+    }
+}
+
+/// The documented example opens as it stands: its text with weights made for its network.
+#[test]
+fn the_documented_description_opens() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/models.md")).unwrap();
+    let (_, rest) = text.split_once("## Weights with a description").unwrap();
+    let (_, rest) = rest.split_once("```json").unwrap();
+    let (config, _) = rest.split_once("```").unwrap();
+    let mut tensors = Vec::new();
+    unet("model", (1, 2), &[16, 32, 64, 128, 256], &mut tensors);
+    let tensors: Vec<_> = tensors.iter().map(|(name, shape)| (name.as_str(), shape.clone())).collect();
+    let file = file_with(&tensors, "state_dict", &json!({}));
+    let model = open(&[("spleen.pt", &file), ("spleen.json", config.as_bytes())]).unwrap();
+    assert_eq!((model.name(), model.channels()), ("spleen", &["CT".to_owned()][..]));
+    assert_eq!(model.labels()[1].name, "spleen");
+    assert_eq!(model.recipe().back, Back::Labels);
+    // Another list than the preprocessing is no inverse of it.
+    let other = config.replace("\"@preprocessing\"", "[\"@preprocessing::0\", \"@preprocessing::2\"]");
+    refused(
+        &[("spleen.pt", &file), ("spleen.json", other.as_bytes())],
+        "`@preprocessing`, the preprocessing as a whole",
+    );
 }
 
 /// MONAI Label keeps a network's weights alone in a file.
