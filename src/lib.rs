@@ -35,6 +35,7 @@ pub mod checkpoint;
 pub mod engine;
 pub mod error;
 pub mod ffi;
+pub mod file;
 pub mod labels;
 pub mod log;
 pub mod model;

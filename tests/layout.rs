@@ -52,6 +52,7 @@ fn c_and_rust_agree() {
         vxs_model_file { name, data, size }
         vxs_model_options {
             struct_size, foreground_crop, folds, fold_count, checkpoint, configuration, auto3dseg_script, reserved,
+            memory_budget, cancel,
         }
         vxs_plan_options {
             struct_size, device, precision, threads, step, mirroring, blending, memory_budget, postprocess,
@@ -71,7 +72,7 @@ fn c_and_rust_agree() {
         }
         vxs_task_options {
             struct_size, resampling, subset, subset_count, robust_crop, split, remove_small,
-            crop_to_body, on_network_grid, smooth, first_order,
+            crop_to_body, on_network_grid, smooth, first_order, cancel,
         }
         vxs_term { struct_size, reserved, scheme, code, meaning }
         vxs_volume {

@@ -5,6 +5,7 @@
 #ifndef VOXSEG_MODEL_HPP
 #define VOXSEG_MODEL_HPP
 
+#include "cancel.hpp"
 #include "error.hpp"
 #include "geometry.hpp"
 #include "handle.hpp"
@@ -45,6 +46,10 @@ struct ModelOptions {
     std::int32_t foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
     /** VXS_AUTO3DSEG_*, for Auto3DSeg models. */
     std::int32_t auto3dseg_script = VXS_AUTO3DSEG_FROM_MODEL;
+    /** Bytes of memory that opening may take at one time; 0: 64 MiB, and 16 for each byte of the files. */
+    std::uint64_t memory_budget = 0;
+    /** Stops opening. */
+    const Cancel *cancel = nullptr;
 };
 
 /** How to run a task. */
@@ -67,6 +72,8 @@ struct TaskOptions {
     bool smooth = false;
     /** Whether labels have the values that TotalSegmentator 1 gave them. */
     bool first_order = false;
+    /** Stops opening. */
+    const Cancel *cancel = nullptr;
 };
 
 /** One file of a model that is in memory; it is only read during Model::open_memory(). */
@@ -120,6 +127,7 @@ public:
         raw.on_network_grid = options.on_network_grid ? 1 : 0;
         raw.smooth = options.smooth ? 1 : 0;
         raw.first_order = options.first_order ? 1 : 0;
+        raw.cancel = options.cancel == nullptr ? nullptr : options.cancel->get();
         return make([&](vxs_model **handle, vxs_error **error) {
             return vxs_model_open_task(task.c_str(), weights.c_str(), &raw, handle, error);
         });
@@ -214,6 +222,8 @@ private:
         auto raw = detail::filled(&vxs_model_options_init);
         raw.foreground_crop = options.foreground_crop;
         raw.auto3dseg_script = options.auto3dseg_script;
+        raw.memory_budget = options.memory_budget;
+        raw.cancel = options.cancel == nullptr ? nullptr : options.cancel->get();
         if (!options.folds.empty()) {
             raw.folds = options.folds.data();
             raw.fold_count = options.folds.size();

@@ -1,7 +1,9 @@
 //! The zip container: which entries there are, and bounded reads from them.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +13,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::limits;
 use crate::error::{Error, Result};
+use crate::file::{Budget, Bytes, Held, out_of_memory, title};
 
 /// A zip archive. Of one written by `torch.save`, entries are addressed below its one root folder.
 pub(crate) struct Archive {
@@ -22,27 +25,56 @@ pub(crate) struct Archive {
     inflated: u64,
     meter: Arc<Meter>,
     zip: Mutex<Zip>,
+    /// Storages that were compressed, by their index: they have no places to read from, so that each is inflated once
+    /// and stays.
+    storages: Mutex<HashMap<usize, Bytes>>,
+    budget: Budget,
+    /// What the directory took.
+    _held: Held,
 }
 
 type Zip = ZipArchive<BufReader<Source>>;
 
+/// A part of an entry.
+pub(super) struct Part {
+    of: Bytes,
+    range: Range<usize>,
+}
+
+impl Part {
+    pub(super) fn whole(of: Bytes) -> Self {
+        let range = 0..of.len();
+        Part { of, range }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.of.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+/// What is known of an entry before it is read.
+struct Entry {
+    index: usize,
+    size: u64,
+    is_stored: bool,
+}
+
 impl Archive {
     /// Opens a file of `torch.save`; its last component is used in error texts.
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        Self::open_any(path, limits::INFLATED_STORAGE_BYTES)?.below_root()
+    pub(super) fn open(path: &Path, budget: &Budget) -> Result<Self> {
+        Self::open_any(path, limits::INFLATED_STORAGE_BYTES, budget)?.below_root()
     }
 
     /// Opens any zip file, whose entries have their whole names and inflate to at most `inflated` bytes each.
-    pub(crate) fn open_any(path: &Path, inflated: u64) -> Result<Self> {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let file = File::open(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-        Self::new(name, path.to_path_buf(), Bytes::File(file), inflated)
+    pub(crate) fn open_any(path: &Path, inflated: u64, budget: &Budget) -> Result<Self> {
+        let file = Place::File(budget.open(path)?);
+        Self::new(title(path), path.to_path_buf(), file, inflated, budget)
     }
 
     /// Opens an archive of `torch.save` that is in memory.
-    pub(super) fn from_bytes(name: &str, bytes: Arc<[u8]>) -> Result<Self> {
-        let bytes = Bytes::Memory(Cursor::new(bytes));
-        Self::new(name.to_owned(), PathBuf::from(name), bytes, limits::INFLATED_STORAGE_BYTES)?.below_root()
+    pub(super) fn from_bytes(name: &str, bytes: Bytes, budget: &Budget) -> Result<Self> {
+        let (bytes, most) = (Place::Memory(Cursor::new(bytes)), limits::INFLATED_STORAGE_BYTES);
+        Self::new(name.to_owned(), PathBuf::from(name), bytes, most, budget)?.below_root()
     }
 
     fn below_root(mut self) -> Result<Self> {
@@ -51,17 +83,18 @@ impl Archive {
         Ok(self)
     }
 
-    fn new(name: String, path: PathBuf, bytes: Bytes, inflated: u64) -> Result<Self> {
+    fn new(name: String, path: PathBuf, place: Place, inflated: u64, budget: &Budget) -> Result<Self> {
         let meter =
             Arc::new(Meter { read: AtomicU64::new(0), limit: AtomicU64::new(limits::DIRECTORY_BYTES) });
-        let mut source = Source { bytes, meter: meter.clone() };
+        let mut source = Source { place, meter: meter.clone() };
         let fail = |error: io::Error| match error.kind() {
             ErrorKind::UnexpectedEof | ErrorKind::InvalidData => Error::malformed(&name, error.to_string()),
             _ => Error::Read { path: path.clone(), source: error },
         };
         let length = source.seek(SeekFrom::End(0)).map_err(fail)?;
         sniff(&name, &read_at(&mut source, 0, length.min(512)).map_err(fail)?)?;
-        check_declared_entries(&name, &mut source, length, fail)?;
+        let declared = declared_entries(&name, &mut source, length, fail)?;
+        let mut held = budget.take(&name, declared.saturating_mul(limits::ENTRY_BYTES))?;
 
         let config = zip::read::Config { archive_offset: zip::read::ArchiveOffset::Known(0) };
         let zip = ZipArchive::with_config(config, BufReader::new(source));
@@ -74,10 +107,28 @@ impl Archive {
             error => Error::malformed(&name, error.to_string()),
         })?;
         meter.limit.store(u64::MAX, Relaxed);
-        if zip.len() > limits::ENTRIES {
-            return Err(too_many_entries(&name, zip.len() as u64));
+        let entries = zip.len() as u64;
+        if entries > limits::ENTRIES as u64 {
+            return Err(too_many_entries(&name, entries));
         }
-        Ok(Self { name, path, length, root: String::new(), inflated, meter, zip: Mutex::new(zip) })
+        held.grow(&name, entries.saturating_sub(declared).saturating_mul(limits::ENTRY_BYTES))?;
+        Ok(Self {
+            name,
+            path,
+            length,
+            root: String::new(),
+            inflated,
+            meter,
+            zip: Mutex::new(zip),
+            storages: Mutex::default(),
+            budget: budget.clone(),
+            _held: held,
+        })
+    }
+
+    /// The file's size in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
     }
 
     /// The file's name for error texts.
@@ -110,24 +161,52 @@ impl Archive {
     }
 
     /// Reads a whole entry of at most `limit` bytes, checked against its CRC.
-    pub(crate) fn read(&self, entry: &str, limit: u64) -> Result<Vec<u8>> {
-        let size = self.size(entry).ok_or_else(|| self.missing(entry))?;
-        if size > limit {
-            return Err(Error::refused(self.label(entry), format!("{size} bytes, the limit is {limit}")));
+    pub(crate) fn read(&self, entry: &str, limit: u64) -> Result<Bytes> {
+        let mut zip = self.lock();
+        let found = self.find(&mut zip, entry)?;
+        if found.size > limit {
+            let reason = format!("{} bytes, the limit is {limit}", found.size);
+            return Err(Error::refused(self.label(entry), reason));
         }
-        self.read_range(entry, 0, size)
+        self.whole(&mut zip, &found, entry)
     }
 
-    /// Reads `count` bytes from `start`; where that is the whole entry, it is checked against its CRC.
-    pub(super) fn read_range(&self, entry: &str, start: u64, count: u64) -> Result<Vec<u8>> {
-        let malformed = |reason: String| Error::malformed(self.label(entry), reason);
+    /// Reads `count` bytes of a storage from `start`. What is whole, or inflated, is checked against its CRC.
+    pub(super) fn read_range(&self, entry: &str, start: u64, count: u64) -> Result<Part> {
         let mut zip = self.lock();
+        let found = self.find(&mut zip, entry)?;
+        let end = start.checked_add(count).filter(|end| *end <= found.size);
+        let end = end.ok_or_else(|| {
+            let reason = format!("{count} bytes from {start} are not in its {} bytes", found.size);
+            Error::malformed(self.label(entry), reason)
+        })?;
+        if !found.is_stored {
+            let mut storages = self.storages.lock().unwrap_or_else(PoisonError::into_inner);
+            let of = match storages.get(&found.index) {
+                Some(bytes) => bytes.clone(),
+                None => self.whole(&mut zip, &found, entry)?,
+            };
+            storages.insert(found.index, of.clone());
+            return Ok(Part { of, range: start as usize..end as usize });
+        }
+        let of = if count == found.size {
+            self.whole(&mut zip, &found, entry)?
+        } else {
+            let mut file = zip.by_index_seek(found.index).map_err(|error| self.fail(entry, error))?;
+            file.seek(SeekFrom::Start(start)).map_err(|error| self.fail(entry, error.into()))?;
+            self.exactly(&mut file, count, entry)?
+        };
+        Ok(Part::whole(of))
+    }
+
+    /// An entry whose sizes are no larger than the file, or than a limit.
+    fn find(&self, zip: &mut Zip, entry: &str) -> Result<Entry> {
+        let malformed = |reason: String| Error::malformed(self.label(entry), reason);
         let index = zip
             .index_for_name_raw(format!("{}{entry}", self.root).as_bytes())
-            .ok_or_else(|| self.missing(entry))?;
+            .ok_or_else(|| malformed("no such entry in the archive".into()))?;
         let data = zip.by_index_data(index).map_err(|error| self.fail(entry, error))?;
         let (method, size, packed) = (data.compression(), data.size(), data.compressed_size());
-        // Both bound what is allocated below: nothing larger than the file, or than a limit.
         if packed > self.length {
             return Err(malformed(format!("{packed} bytes in a file of {}", self.length)));
         }
@@ -141,25 +220,33 @@ impl Archive {
                 return Err(Error::unsupported(format!("{} is compressed with {other}", self.label(entry))));
             }
         }
-        let end = start.checked_add(count).filter(|end| *end <= size);
-        end.ok_or_else(|| malformed(format!("{count} bytes from {start} are not in its {size} bytes")))?;
+        Ok(Entry { index, size, is_stored: method == CompressionMethod::Stored })
+    }
 
-        let fail = |error| self.fail(entry, error);
-        if count == size {
-            let mut file = zip.by_index(index).map_err(fail)?;
-            let bytes = read_exactly(&mut file, count).map_err(|error| fail(error.into()))?;
-            // Only the read that finds the end compares the CRC.
-            file.read(&mut [0]).map_err(|error| fail(error.into()))?;
-            return Ok(bytes);
+    fn whole(&self, zip: &mut Zip, found: &Entry, entry: &str) -> Result<Bytes> {
+        let mut file = zip.by_index(found.index).map_err(|error| self.fail(entry, error))?;
+        let bytes = self.exactly(&mut file, found.size, entry)?;
+        // Only the read that finds the end compares the CRC.
+        file.read(&mut [0]).map_err(|error| self.fail(entry, error.into()))?;
+        Ok(bytes)
+    }
+
+    /// Reads so many bytes. They are counted at once, and allocated as they arrive: sizes from the directory are mere
+    /// claims.
+    fn exactly(&self, file: &mut impl Read, count: u64, entry: &str) -> Result<Bytes> {
+        let held = self.budget.take(&self.label(entry), count)?;
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < count {
+            let left = count - bytes.len() as u64;
+            let more = left.min(bytes.len().max(FIRST_READ) as u64);
+            // Exactly what is missing at the end, so that no more is allocated than was counted.
+            bytes.try_reserve_exact(more as usize).map_err(|_| out_of_memory(&self.label(entry), count))?;
+            let read = file.by_ref().take(more).read_to_end(&mut bytes);
+            if read.map_err(|error| self.fail(entry, error.into()))? == 0 {
+                return Err(self.fail(entry, io::Error::from(ErrorKind::UnexpectedEof).into()));
+            }
         }
-        let bytes = if method == CompressionMethod::Stored {
-            zip.by_index_seek(index).map_err(fail).map(|mut file| read_at(&mut file, start, count))?
-        } else {
-            let mut file = zip.by_index(index).map_err(fail)?;
-            io::copy(&mut file.by_ref().take(start), &mut io::sink())
-                .and_then(|_| read_exactly(&mut file, count))
-        };
-        bytes.map_err(|error| fail(error.into()))
+        Ok(Bytes::held(bytes, held))
     }
 
     fn check_inflation(&self, entry: &str, size: u64, packed: u64) -> Result<()> {
@@ -169,10 +256,6 @@ impl Archive {
             return Err(Error::refused(self.label(entry), reason));
         }
         Ok(())
-    }
-
-    fn missing(&self, entry: &str) -> Error {
-        Error::malformed(self.label(entry), "no such entry in the archive")
     }
 
     fn fail(&self, entry: &str, error: ZipError) -> Error {
@@ -196,6 +279,9 @@ impl Archive {
     }
 }
 
+/// Bytes that a buffer has room for at first.
+const FIRST_READ: usize = 1 << 20;
+
 /// Refuses, with advice, what is no zip archive.
 fn sniff(name: &str, head: &[u8]) -> Result<()> {
     let resave = "load it with a current torch and save it again with torch.save";
@@ -218,14 +304,14 @@ fn sniff(name: &str, head: &[u8]) -> Result<()> {
     }
 }
 
-/// Refuses zip64 records that declare more entries than the limit: the `zip` crate reserves memory by that
-/// number before it reads the first entry.
-fn check_declared_entries(
+/// The number of entries that the end records declare. More than the limit are refused: the `zip` crate reserves memory
+/// by that number before it reads the first entry.
+fn declared_entries(
     name: &str,
     source: &mut Source,
     length: u64,
     fail: impl Fn(io::Error) -> Error,
-) -> Result<()> {
+) -> Result<u64> {
     // The longest comment and the three end records; torch's own records are always in there.
     let start = length.saturating_sub((1 << 16) + 256);
     let tail = read_at(source, start, length - start).map_err(fail)?;
@@ -234,8 +320,13 @@ fn check_declared_entries(
             .and_then(|rest| rest.first_chunk())
             .map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
     };
+    let mut declared = 0;
     for (at, signature) in tail.windows(4).enumerate() {
         match signature {
+            b"PK\x05\x06" => {
+                let count = tail.get(at + 10..).and_then(|rest| rest.first_chunk());
+                declared = declared.max(count.map_or(0, |count| u64::from(u16::from_le_bytes(*count))));
+            }
             b"PK\x06\x06" if number(at + 4) > tail.len() as u64 => {
                 return Err(Error::malformed(name, "the zip64 end record is larger than the file's tail"));
             }
@@ -244,6 +335,7 @@ fn check_declared_entries(
                 if entries > limits::ENTRIES as u64 {
                     return Err(too_many_entries(name, entries));
                 }
+                declared = declared.max(entries);
             }
             b"PK\x06\x07" if number(at + 8) < start => {
                 return Err(Error::malformed(name, "the zip64 end record isn't at the file's end"));
@@ -251,7 +343,7 @@ fn check_declared_entries(
             _ => {}
         }
     }
-    Ok(())
+    Ok(declared)
 }
 
 fn too_many_entries(name: &str, found: u64) -> Error {
@@ -280,14 +372,10 @@ fn find_root(name: &str, zip: &Zip) -> Result<String> {
     String::from_utf8(root.to_vec()).map_err(|_| Error::malformed(name, "the archive's root is not UTF-8"))
 }
 
+/// Reads some bytes of the file's head or tail.
 fn read_at(reader: &mut (impl Read + Seek), start: u64, count: u64) -> io::Result<Vec<u8>> {
     reader.seek(SeekFrom::Start(start))?;
-    read_exactly(reader, count)
-}
-
-/// Reads `count` bytes, allocating only as they arrive: sizes from the directory are mere claims.
-fn read_exactly(reader: &mut impl Read, count: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(count.min(1 << 20) as usize);
+    let mut bytes = Vec::new();
     reader.take(count).read_to_end(&mut bytes)?;
     if bytes.len() as u64 == count { Ok(bytes) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
@@ -298,13 +386,13 @@ struct Meter {
     limit: AtomicU64,
 }
 
-enum Bytes {
+enum Place {
     File(File),
-    Memory(Cursor<Arc<[u8]>>),
+    Memory(Cursor<Bytes>),
 }
 
 struct Source {
-    bytes: Bytes,
+    place: Place,
     meter: Arc<Meter>,
 }
 
@@ -313,9 +401,9 @@ impl Read for Source {
         let left = self.meter.limit.load(Relaxed).saturating_sub(self.meter.read.load(Relaxed));
         let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let buffer = &mut buffer[..most];
-        let count = match &mut self.bytes {
-            Bytes::File(file) => file.read(buffer),
-            Bytes::Memory(cursor) => cursor.read(buffer),
+        let count = match &mut self.place {
+            Place::File(file) => file.read(buffer),
+            Place::Memory(cursor) => cursor.read(buffer),
         }?;
         self.meter.read.fetch_add(count as u64, Relaxed);
         Ok(count)
@@ -324,9 +412,9 @@ impl Read for Source {
 
 impl Seek for Source {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        match &mut self.bytes {
-            Bytes::File(file) => file.seek(position),
-            Bytes::Memory(cursor) => cursor.seek(position),
+        match &mut self.place {
+            Place::File(file) => file.seek(position),
+            Place::Memory(cursor) => cursor.seek(position),
         }
     }
 }

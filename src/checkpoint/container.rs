@@ -1,6 +1,6 @@
 //! What a checkpoint's storages lie in: a zip archive, or one file after the older format.
 
-use super::archive::Archive;
+use super::archive::{Archive, Part};
 use super::legacy::Legacy;
 use crate::error::Result;
 
@@ -35,11 +35,19 @@ impl Container {
         }
     }
 
+    /// The file's size in bytes.
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Container::Zip(archive) => archive.length(),
+            Container::Legacy(file) => file.length(),
+        }
+    }
+
     /// Reads `count` bytes of an entry from `start`.
-    pub(super) fn read_range(&self, entry: &str, start: u64, count: u64) -> Result<Vec<u8>> {
+    pub(super) fn read_range(&self, entry: &str, start: u64, count: u64) -> Result<Part> {
         match self {
             Container::Zip(archive) => archive.read_range(entry, start, count),
-            Container::Legacy(file) => file.read_range(key(entry), start, count),
+            Container::Legacy(file) => file.read_range(key(entry), start, count).map(Part::whole),
         }
     }
 

@@ -117,7 +117,7 @@ impl Machine<'_> {
             (Known::List, None, _) => Some(Node::List(Vec::new())),
             (Known::Set, None, _) => Some(Node::Set(Vec::new())),
             (Known::Tuple, None, _) => Some(Node::Tuple(Vec::new())),
-            (Known::Bytes, None, _) => Some(Node::Bytes(Box::default())),
+            (Known::Bytes, None, _) => Some(Node::Bytes(Vec::new())),
             (Known::List, Some(items), _) => self.copy_of(items)?.map(Node::List),
             (Known::Set, Some(items), _) => self.copy_of(items)?.map(Node::Set),
             (Known::Tuple, Some(items), _) => self.copy_of(items)?.map(Node::Tuple),
@@ -149,7 +149,7 @@ impl Machine<'_> {
     pub(super) fn build(&mut self, object: Id, state: Id) {
         let order = self.arena.sequence(state).and_then(|state| state.get(1));
         let order = order.and_then(|order| self.arena.str(*order)).map(|order| order == ">");
-        let node = self.arena.0.get_mut(object.0 as usize);
+        let node = self.arena.nodes.get_mut(object.0 as usize);
         if let (Some(Node::NumpyType { big_endian, .. }), Some(order)) = (node, order) {
             *big_endian = order;
         }
@@ -191,15 +191,16 @@ impl Machine<'_> {
                 let count = dict.items.len();
                 self.copy(count)?;
                 let Node::Dict(dict) = self.arena.node(source) else { return Ok(None) };
-                dict.items.clone()
+                self.copied(&dict.items)?
             }
             _ => {
                 let Some(pairs) = self.copy_of(source)? else { return Ok(None) };
-                let pair = |pair: &Id| match self.arena.sequence(*pair) {
-                    Some(&[key, value]) => Some((key, value)),
-                    _ => None,
-                };
-                let Some(items) = pairs.iter().map(pair).collect() else { return Ok(None) };
+                let mut items = Vec::new();
+                crate::file::reserve(&mut items, pairs.len(), "a dictionary")?;
+                for pair in pairs {
+                    let Some(&[key, value]) = self.arena.sequence(pair) else { return Ok(None) };
+                    items.push((key, value));
+                }
                 items
             }
         };
@@ -209,7 +210,7 @@ impl Machine<'_> {
     fn copy_of(&mut self, source: Id) -> Result<Option<Vec<Id>>, Fault> {
         let Some(count) = self.arena.sequence(source).map(<[Id]>::len) else { return Ok(None) };
         self.copy(count)?;
-        Ok(self.arena.sequence(source).map(<[Id]>::to_vec))
+        self.arena.sequence(source).map(|items| self.copied(items)).transpose()
     }
 
     /// A NumPy scalar as the plain number that it stands for.

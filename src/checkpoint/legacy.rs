@@ -3,14 +3,14 @@
 //! the keys, its number of elements before it. There are no checksums: damage in a storage isn't seen.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::value::{Arena, Id, Node, Value, shorten};
 use super::{limits, pickle};
 use crate::error::{Error, Result};
+use crate::file::{self, Budget, Bytes, Held, title};
 
 /// How such a file starts: protocol 2, then the magic number as a LONG1.
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
@@ -22,59 +22,72 @@ const FIRST: u64 = 1 << 20;
 pub(super) struct Legacy {
     name: String,
     path: PathBuf,
-    bytes: Mutex<Box<dyn Bytes>>,
+    place: Mutex<Box<dyn Place>>,
+    length: u64,
     /// Where each storage's bytes are, and how many.
     storages: BTreeMap<String, (u64, u64)>,
+    budget: Budget,
+    /// What the table of storages takes.
+    held: Held,
 }
 
-trait Bytes: Read + Seek + Send {}
-impl<T: Read + Seek + Send> Bytes for T {}
+trait Place: Read + Seek + Send {}
+impl<T: Read + Seek + Send> Place for T {}
 
 /// A file and the object in it.
 pub(super) type Opened = (Legacy, Arena, Id);
 
 impl Legacy {
     /// Opens a file; `None` where it isn't one of this kind.
-    pub(super) fn open(path: &Path) -> Result<Option<Opened>> {
+    pub(super) fn open(path: &Path, budget: &Budget) -> Result<Option<Opened>> {
         let fail = |source| Error::Read { path: path.into(), source };
-        let about = std::fs::metadata(path).map_err(fail)?;
-        if !about.is_file() {
-            return Ok(None);
-        }
-        let mut file = File::open(path).map_err(fail)?;
+        let mut file = file::open(path)?;
         let mut head = Vec::new();
         (&mut file).take(MAGIC.len() as u64).read_to_end(&mut head).map_err(fail)?;
         if head != MAGIC {
             return Ok(None);
         }
         let length = file.seek(SeekFrom::End(0)).map_err(fail)?;
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Self::new(name, path.into(), Box::new(file), length).map(Some)
+        budget.admit(length);
+        Self::new(title(path), path.into(), Box::new(file), length, budget).map(Some)
     }
 
     /// Opens a file that is in memory; `None` where it isn't one of this kind.
-    pub(super) fn from_bytes(name: &str, bytes: &Arc<[u8]>) -> Result<Option<Opened>> {
+    pub(super) fn from_bytes(name: &str, bytes: &Bytes, budget: &Budget) -> Result<Option<Opened>> {
         if !bytes.starts_with(MAGIC) {
             return Ok(None);
         }
         let length = bytes.len() as u64;
-        Self::new(name.into(), name.into(), Box::new(Cursor::new(bytes.clone())), length).map(Some)
+        Self::new(name.into(), name.into(), Box::new(Cursor::new(bytes.clone())), length, budget).map(Some)
     }
 
-    fn new(name: String, path: PathBuf, bytes: Box<dyn Bytes>, length: u64) -> Result<Opened> {
-        let mut file = Legacy { name, path, bytes: Mutex::new(bytes), storages: BTreeMap::new() };
+    fn new(
+        name: String,
+        path: PathBuf,
+        place: Box<dyn Place>,
+        length: u64,
+        budget: &Budget,
+    ) -> Result<Opened> {
+        let (place, held, budget) = (Mutex::new(place), budget.take(&name, 0)?, budget.clone());
+        let mut file = Legacy { name, path, place, length, storages: BTreeMap::new(), budget, held };
         let most = length.min(limits::PICKLE_BYTES);
         let mut size = FIRST.min(most);
         // How long the pickles are shows only where they end.
         let head = loop {
             let bytes = file.read_at(0, size)?;
-            match Head::read(&file.name, &bytes) {
-                Err(_) if size < most => size = size.saturating_mul(8).min(most),
+            match Head::read(&file.name, &bytes, &file.budget) {
+                Err(Error::Malformed { .. }) if size < most => size = size.saturating_mul(8).min(most),
                 head => break head?,
             }
         };
+        file.held.grow(&file.name, limits::ENTRY_BYTES.saturating_mul(head.keys.len() as u64))?;
         file.storages = file.find_storages(&head, length)?;
         Ok((file, head.arena, head.root))
+    }
+
+    /// The file's size in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
     }
 
     /// Walks over the storages, whose sizes are those that the object's tensors say.
@@ -125,7 +138,7 @@ impl Legacy {
     }
 
     /// Reads `count` bytes of a storage from `start`.
-    pub(super) fn read_range(&self, key: &str, start: u64, count: u64) -> Result<Vec<u8>> {
+    pub(super) fn read_range(&self, key: &str, start: u64, count: u64) -> Result<Bytes> {
         let place = self.storages.get(key).and_then(|(first, bytes)| {
             let end = start.checked_add(count)?;
             (end <= *bytes).then(|| first + start)
@@ -136,17 +149,17 @@ impl Legacy {
         self.read_at(place, count)
     }
 
-    fn read_at(&self, start: u64, count: u64) -> Result<Vec<u8>> {
-        // A reader that panicked leaves no state behind: each read seeks first.
-        let mut file = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+    fn read_at(&self, start: u64, count: u64) -> Result<Bytes> {
+        let mut held = self.budget.take(&self.name, 0)?;
         let mut bytes = Vec::new();
-        let read = file.seek(SeekFrom::Start(start)).and_then(|_| {
-            // Sizes are within the file, as it was when its length was asked for.
-            bytes.try_reserve_exact(count as usize).map_err(|_| ErrorKind::OutOfMemory)?;
-            (&mut *file).take(count).read_to_end(&mut bytes)
-        });
+        // Sizes are within the file, as it was when its length was asked for.
+        held.reserve(&self.name, &mut bytes, count as usize)?;
+        // A reader that panicked leaves no state behind: each read seeks first.
+        let mut file = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let read =
+            file.seek(SeekFrom::Start(start)).and_then(|_| (&mut *file).take(count).read_to_end(&mut bytes));
         match read {
-            Ok(_) if bytes.len() as u64 == count => Ok(bytes),
+            Ok(_) if bytes.len() as u64 == count => Ok(Bytes::held(bytes, held)),
             Ok(_) => Err(Error::malformed(&self.name, "the file ends early")),
             Err(source) => Err(Error::Read { path: self.path.clone(), source }),
         }
@@ -163,11 +176,11 @@ struct Head {
 }
 
 impl Head {
-    fn read(name: &str, bytes: &[u8]) -> Result<Self> {
+    fn read(name: &str, bytes: &[u8], budget: &Budget) -> Result<Self> {
         let mut at = 0;
         let mut next = |what: &str| {
             let left = bytes.get(at..).unwrap_or_default();
-            let (arena, root, length) = pickle::load_first(&format!("{name}: {what}"), left)?;
+            let (arena, root, length) = pickle::load_first(&format!("{name}: {what}"), left, budget)?;
             at += length;
             Ok::<_, Error>((arena, root))
         };
@@ -201,7 +214,7 @@ impl Head {
     /// Bytes of an element, where its type is known, and the number of elements of each storage that the object has.
     fn storages(&self) -> std::result::Result<BTreeMap<&str, (Option<usize>, u64)>, String> {
         let mut storages = BTreeMap::new();
-        for node in &self.arena.0 {
+        for node in &self.arena.nodes {
             let Node::Storage { dtype, untyped, key, numel } = node else { continue };
             let Some(key) = self.arena.str(*key) else { continue };
             let item = if *untyped { Some(1) } else { dtype.map(|dtype| dtype.size()) };

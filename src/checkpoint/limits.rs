@@ -15,6 +15,12 @@ pub(super) const COMPRESSION_RATIO: u64 = 1000;
 pub(super) const VALUES: usize = 10_000_000;
 /// Memo entries.
 pub(super) const MEMO: usize = 10_000_000;
+/// Bytes that an entry of an archive takes in memory while the archive is open, its name in lists included.
+pub(super) const ENTRY_BYTES: u64 = 1 << 10;
+/// Bytes that a memo entry takes, with the room that the table keeps.
+pub(super) const MEMO_BYTES: u64 = 40;
+/// Bytes that the allocator adds to what a value has on the heap.
+pub(super) const HEAP_BYTES: u64 = 16;
 /// Open MARKs at one time.
 pub(super) const MARKS: usize = 1000;
 /// Bytes of one integer.
@@ -30,8 +36,9 @@ pub(super) const COPY_ALLOWANCE: usize = 64 << 10;
 pub(super) const RANK: usize = 16;
 /// Elements that a tensor with overlapping elements (stride 0) may have beyond those in its storage.
 pub(super) const EXPANDED_ELEMENTS: u64 = 1 << 16;
-/// Values of a configuration, and how deep it may nest.
+/// Values of a configuration, how deep it may nest, and what each takes beside its text.
 pub(super) const JSON_VALUES: usize = 100_000;
 pub(super) const JSON_DEPTH: usize = 32;
-/// Bytes of a safetensors header.
-pub(super) const SAFETENSORS_HEADER: u64 = 64 << 20;
+pub(super) const JSON_BYTES: u64 = 256;
+/// Bytes of a safetensors header: some hundred for each tensor.
+pub(super) const SAFETENSORS_HEADER: u64 = 16 << 20;

@@ -24,9 +24,9 @@ pub(crate) mod tests;
 mod value;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::file::{Budget, Bytes, reserve};
 pub(crate) use archive::Archive;
 use container::Container;
 use legacy::Legacy;
@@ -40,30 +40,49 @@ pub struct Checkpoint {
     arena: value::Arena,
     root: value::Id,
     big_endian: bool,
+    budget: Budget,
 }
 
 impl Checkpoint {
     /// Opens a file: reads its directory and its pickle.
+    ///
+    /// # Errors
+    /// What is wrong with the file; [`Error::Refused`] for more than a checkpoint has, or more than [`Budget`] allows.
     pub fn open(path: &Path) -> Result<Self> {
-        match Legacy::open(path)? {
-            Some(opened) => Ok(Self::legacy(opened)),
-            None => Archive::open(path).and_then(Self::new),
-        }
+        Self::open_within(path, &Budget::default())
     }
 
     /// Opens a file that is in memory; `name` stands for it in error texts.
-    pub fn from_bytes(name: &str, bytes: Arc<[u8]>) -> Result<Self> {
-        match Legacy::from_bytes(name, &bytes)? {
-            Some(opened) => Ok(Self::legacy(opened)),
-            None => Archive::from_bytes(name, bytes).and_then(Self::new),
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn from_bytes(name: &str, bytes: Bytes) -> Result<Self> {
+        let budget = Budget::default();
+        budget.admit(bytes.len() as u64);
+        Self::from_bytes_within(name, bytes, &budget)
+    }
+
+    /// As [`Checkpoint::open`], as a part of what opening a model takes.
+    pub(crate) fn open_within(path: &Path, budget: &Budget) -> Result<Self> {
+        match Legacy::open(path, budget)? {
+            Some(opened) => Ok(Self::legacy(opened, budget)),
+            None => Self::new(Archive::open(path, budget)?, budget),
         }
     }
 
-    fn legacy((file, arena, root): legacy::Opened) -> Self {
-        Self { archive: Container::Legacy(file), arena, root, big_endian: false }
+    /// As [`Checkpoint::from_bytes`], as a part of what opening a model takes.
+    pub(crate) fn from_bytes_within(name: &str, bytes: Bytes, budget: &Budget) -> Result<Self> {
+        match Legacy::from_bytes(name, &bytes, budget)? {
+            Some(opened) => Ok(Self::legacy(opened, budget)),
+            None => Self::new(Archive::from_bytes(name, bytes, budget)?, budget),
+        }
     }
 
-    fn new(archive: Archive) -> Result<Self> {
+    fn legacy((file, arena, root): legacy::Opened, budget: &Budget) -> Self {
+        Self { archive: Container::Legacy(file), arena, root, big_endian: false, budget: budget.clone() }
+    }
+
+    fn new(archive: Archive, budget: &Budget) -> Result<Self> {
         let order = archive.size("byteorder").map(|_| archive.read("byteorder", 64)).transpose()?;
         let big_endian = match order.as_deref().map(<[u8]>::trim_ascii) {
             None | Some(b"little") => false,
@@ -74,8 +93,18 @@ impl Checkpoint {
             }
         };
         let pickle = archive.read("data.pkl", limits::PICKLE_BYTES)?;
-        let (arena, root) = pickle::load(&archive.label("data.pkl"), &pickle)?;
-        Ok(Self { archive: Container::Zip(archive), arena, root, big_endian })
+        let (arena, root) = pickle::load(&archive.label("data.pkl"), &pickle, budget)?;
+        Ok(Self { archive: Container::Zip(archive), arena, root, big_endian, budget: budget.clone() })
+    }
+
+    /// What reading from it is counted against.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The file's size in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.archive.length()
     }
 
     /// The file's name for error texts.
@@ -104,13 +133,18 @@ impl Checkpoint {
         }
         // Both products are within the entry's size, which `check` has compared.
         let item = tensor.dtype.size() as u64;
-        let bytes = self.archive.read_range(&entry, tensor.offset * item, span * item)?;
-        tensor.to_f32(&bytes, numel as usize, self.big_endian).ok_or_else(|| Error::TensorMismatch {
-            file: self.name().to_owned(),
-            tensor: entry,
-            found: tensor.dtype.name().to_owned(),
-            expected: "numbers".to_owned(),
-        })
+        let part = self.archive.read_range(&entry, tensor.offset * item, span * item)?;
+        let mut values = Vec::new();
+        reserve(&mut values, numel as usize, &label)?;
+        tensor.append_f32(part.bytes(), numel as usize, self.big_endian, &mut values).ok_or_else(|| {
+            Error::TensorMismatch {
+                file: self.name().to_owned(),
+                tensor: entry,
+                found: tensor.dtype.name().to_owned(),
+                expected: "numbers".to_owned(),
+            }
+        })?;
+        Ok(values)
     }
 }
 

@@ -5,18 +5,21 @@ use std::collections::HashMap;
 use super::limits;
 use super::value::{Arena, Id, Node};
 use crate::error::{Error, Result};
+use crate::file::{Budget, Held, out_of_memory};
 
 /// Unpickles `bytes`; `label` names them in errors.
-pub(super) fn load(label: &str, bytes: &[u8]) -> Result<(Arena, Id)> {
-    load_first(label, bytes).map(|(arena, root, _)| (arena, root))
+pub(super) fn load(label: &str, bytes: &[u8], budget: &Budget) -> Result<(Arena, Id)> {
+    load_first(label, bytes, budget).map(|(arena, root, _)| (arena, root))
 }
 
 /// Unpickles what `bytes` start with, and says how many of them that took.
-pub(super) fn load_first(label: &str, bytes: &[u8]) -> Result<(Arena, Id, usize)> {
+pub(super) fn load_first(label: &str, bytes: &[u8], budget: &Budget) -> Result<(Arena, Id, usize)> {
     let mut machine = Machine {
+        label,
         bytes,
         at: 0,
-        arena: Arena::default(),
+        arena: Arena::new(budget.take(label, 0)?),
+        held: budget.take(label, 0)?,
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
@@ -26,15 +29,18 @@ pub(super) fn load_first(label: &str, bytes: &[u8]) -> Result<(Arena, Id, usize)
         let start = machine.at;
         match machine.step() {
             Ok(None) => {}
-            Ok(Some(root)) => return Ok((machine.arena, root, machine.at)),
+            Ok(Some(root)) => {
+                machine.arena.index(label)?;
+                return Ok((machine.arena, root, machine.at));
+            }
             Err(fault) => {
                 let opcode =
                     bytes.get(start).map_or(String::new(), |opcode| format!(", opcode 0x{opcode:02x}"));
-                let (Fault::Malformed(reason) | Fault::Refused(reason)) = &fault;
-                let reason = format!("{reason} (at byte {start}{opcode})");
+                let place = format!("(at byte {start}{opcode})");
                 return Err(match fault {
-                    Fault::Malformed(_) => Error::malformed(label, reason),
-                    Fault::Refused(_) => Error::refused(label, reason),
+                    Fault::Malformed(reason) => Error::malformed(label, format!("{reason} {place}")),
+                    Fault::Refused(reason) => Error::refused(label, format!("{reason} {place}")),
+                    Fault::Budget(error) => error,
                 });
             }
         }
@@ -45,6 +51,14 @@ pub(super) fn load_first(label: &str, bytes: &[u8]) -> Result<(Arena, Id, usize)
 pub(super) enum Fault {
     Malformed(String),
     Refused(String),
+    /// Too much memory, which has no place.
+    Budget(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Fault::Budget(error)
+    }
 }
 
 impl Fault {
@@ -57,9 +71,12 @@ type Outcome<T = ()> = std::result::Result<T, Fault>;
 
 /// The state between two opcodes.
 pub(super) struct Machine<'a> {
+    label: &'a str,
     bytes: &'a [u8],
     at: usize,
     pub(super) arena: Arena,
+    /// What all but the arena takes.
+    held: Held,
     stack: Vec<Id>,
     /// The stack's heights at the open MARKs.
     marks: Vec<usize>,
@@ -140,11 +157,11 @@ impl<'a> Machine<'a> {
             }
             b'a' => {
                 let item = self.pop()?;
-                self.append(vec![item])?;
+                self.append(&[item])?;
             }
             b'e' | 0x90 => {
                 let items = self.pop_mark()?;
-                self.append(items)?;
+                self.append(&items)?;
             }
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
@@ -226,11 +243,14 @@ impl<'a> Machine<'a> {
 
     /// A new value.
     pub(super) fn make(&mut self, node: Node) -> Outcome<Id> {
-        let count = self.arena.0.len();
+        let Arena { nodes, held } = &mut self.arena;
+        let count = nodes.len();
         if count >= limits::VALUES {
             return Err(Fault::Refused(format!("more than {} values", limits::VALUES)));
         }
-        self.arena.0.push(node);
+        held.grow(self.label, node.heap_bytes())?;
+        held.reserve(self.label, nodes, 1)?;
+        nodes.push(node);
         Ok(Id(count as u32))
     }
 
@@ -282,14 +302,27 @@ impl<'a> Machine<'a> {
 
     fn string<const N: usize>(&mut self) -> Outcome {
         let length = self.length::<N>()?;
-        // Lone surrogates, which Python can pickle, are no reason to fail: nobody asks for such a key.
-        let text = String::from_utf8_lossy(self.take(length)?).into();
-        self.push(Node::Str(text))
+        let bytes = self.take(length)?;
+        // Lone surrogates, which Python can pickle, are no reason to fail: nobody asks for such a key. What replaces
+        // them may take three times as much.
+        let parts = || {
+            bytes
+                .utf8_chunks()
+                .map(|part| (part.valid(), if part.invalid().is_empty() { "" } else { "\u{fffd}" }))
+        };
+        let length = parts().map(|(valid, replaced)| valid.len() + replaced.len()).sum::<usize>();
+        self.arena.held.grow(self.label, length as u64)?;
+        let mut text = String::new();
+        text.try_reserve_exact(length).map_err(|_| out_of_memory(self.label, length as u64))?;
+        parts().for_each(|(valid, replaced)| text.extend([valid, replaced]));
+        self.push(Node::Str(text.into()))
     }
 
     fn byte_string<const N: usize>(&mut self) -> Outcome {
         let length = self.length::<N>()?;
-        let bytes = self.take(length)?.into();
+        let mut bytes = Vec::new();
+        self.arena.held.reserve(self.label, &mut bytes, length)?;
+        bytes.extend_from_slice(self.take(length)?);
         self.push(Node::Bytes(bytes))
     }
 
@@ -323,6 +356,7 @@ impl<'a> Machine<'a> {
         if self.stack.len() >= limits::VALUES {
             return Err(Fault::Refused(format!("more than {} values on the stack", limits::VALUES)));
         }
+        self.held.reserve(self.label, &mut self.stack, 1)?;
         self.stack.push(id);
         Ok(())
     }
@@ -345,13 +379,29 @@ impl<'a> Machine<'a> {
 
     fn pop_mark(&mut self) -> Outcome<Vec<Id>> {
         let mark = self.marks.pop().ok_or_else(|| Fault::malformed("no mark is open"))?;
-        Ok(self.stack.split_off(mark.min(self.stack.len())))
+        self.pop_from(mark.min(self.stack.len()))
     }
 
     fn tuple(&mut self, count: usize) -> Outcome {
         let start = self.stack.len().checked_sub(count).filter(|start| *start >= self.base());
-        let items = self.stack.split_off(start.ok_or_else(|| Fault::malformed("the stack is too short"))?);
+        let items = self.pop_from(start.ok_or_else(|| Fault::malformed("the stack is too short"))?)?;
         self.push(Node::Tuple(items))
+    }
+
+    /// What is on the stack from a height on.
+    fn pop_from(&mut self, height: usize) -> Outcome<Vec<Id>> {
+        let items = self.copied(self.stack.get(height..).unwrap_or_default())?;
+        self.stack.truncate(height);
+        Ok(items)
+    }
+
+    /// A copy of a list of values, which counts once it is a part of one.
+    pub(super) fn copied<T: Copy>(&self, items: &[T]) -> Outcome<Vec<T>> {
+        let mut copy = Vec::new();
+        let missing = |_| out_of_memory(self.label, size_of_val(items) as u64);
+        copy.try_reserve_exact(items.len()).map_err(missing)?;
+        copy.extend_from_slice(items);
+        Ok(copy)
     }
 
     fn memoise(&mut self, index: u64) -> Outcome {
@@ -359,6 +409,10 @@ impl<'a> Machine<'a> {
         if self.memo.len() >= limits::MEMO {
             return Err(Fault::Refused(format!("more than {} memo entries", limits::MEMO)));
         }
+        self.held.grow(self.label, limits::MEMO_BYTES)?;
+        self.memo
+            .try_reserve(1)
+            .map_err(|_| out_of_memory(self.label, self.memo.len() as u64 * limits::MEMO_BYTES))?;
         self.memo.insert(index, top);
         Ok(())
     }
@@ -369,10 +423,14 @@ impl<'a> Machine<'a> {
     }
 
     /// Appends to the container on the stack's top.
-    fn append(&mut self, new: Vec<Id>) -> Outcome {
+    fn append(&mut self, new: &[Id]) -> Outcome {
         let top = self.top()?;
-        match self.arena.0.get_mut(top.0 as usize) {
-            Some(Node::List(items) | Node::Set(items)) => items.extend(new),
+        let Arena { nodes, held } = &mut self.arena;
+        match nodes.get_mut(top.0 as usize) {
+            Some(Node::List(items) | Node::Set(items)) => {
+                held.reserve(self.label, items, new.len())?;
+                items.extend_from_slice(new);
+            }
             Some(Node::Opaque(_)) => {}
             _ => return Err(Fault::malformed("items are appended to what is no list")),
         }
@@ -386,8 +444,12 @@ impl<'a> Machine<'a> {
             return Err(Fault::malformed("a key has no value"));
         }
         let top = self.top()?;
-        match self.arena.0.get_mut(top.0 as usize) {
-            Some(Node::Dict(dict)) => dict.items.extend(pairs.iter().map(|[key, value]| (*key, *value))),
+        let Arena { nodes, held } = &mut self.arena;
+        match nodes.get_mut(top.0 as usize) {
+            Some(Node::Dict(dict)) => {
+                held.reserve(self.label, &mut dict.items, pairs.len())?;
+                dict.items.extend(pairs.iter().map(|[key, value]| (*key, *value)));
+            }
             Some(Node::Opaque(_)) => {}
             _ => return Err(Fault::malformed("items are set in what is no dict")),
         }

@@ -2,29 +2,41 @@
 //! JSON header that gives each tensor's type, shape and place, and the tensors' bytes. There is nothing in it that
 //! could be executed; sizes are claims all the same.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::limits;
 use super::tensor::{DType, Tensor};
 use crate::error::{Error, Result};
+use crate::file::{Budget, Bytes, Held, json, reserve};
 
 /// Tensors of a file that is in memory.
 pub struct SafeTensors {
     name: String,
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     /// Where the tensors' bytes begin.
     data: usize,
     tensors: Vec<(String, Tensor)>,
+    budget: Budget,
+    /// What the header took.
+    _held: Held,
 }
+
+/// Bytes that a tensor's description takes, with those of the header that it is read from.
+const DESCRIPTION: u64 = 1 << 10;
 
 impl SafeTensors {
     /// Reads the header; `name` stands for the file in error texts.
     ///
     /// # Errors
     /// [`Error::Malformed`] for damage, [`Error::Refused`] for more than a model has.
-    pub fn from_bytes(name: &str, bytes: Arc<[u8]>) -> Result<Self> {
+    pub fn from_bytes(name: &str, bytes: Bytes) -> Result<Self> {
+        let budget = Budget::default();
+        budget.admit(bytes.len() as u64);
+        Self::from_bytes_within(name, bytes, &budget)
+    }
+
+    /// As [`SafeTensors::from_bytes`], as a part of what opening a model takes.
+    pub(crate) fn from_bytes_within(name: &str, bytes: Bytes, budget: &Budget) -> Result<Self> {
         let malformed = |reason: &str| Error::malformed(name, reason);
         let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
             return Err(malformed("less than eight bytes, expected a safetensors file"));
@@ -36,20 +48,39 @@ impl SafeTensors {
         }
         let length = length as usize;
         let header = rest.get(..length).ok_or_else(|| malformed("it ends within its header"))?;
-        let header: Value = serde_json::from_slice(header)
-            .map_err(|error| Error::malformed(name, format!("its header: {error}")))?;
+        let header = json::parse(&format!("{name}: its header"), header, budget)?;
         let Value::Object(entries) = header else {
             return Err(malformed("its header is no object"));
         };
         let available = rest.len() - length;
         let mut tensors = Vec::new();
+        let mut held = budget.take(name, DESCRIPTION.saturating_mul(entries.len() as u64))?;
+        held.reserve(name, &mut tensors, entries.len())?;
         for (key, entry) in &entries {
             if key != "__metadata__" {
                 let wrong = |what: &str| Error::malformed(name, format!("tensor `{key}`: {what}"));
                 tensors.push((key.clone(), tensor(key, entry, available).map_err(wrong)?));
             }
         }
-        Ok(SafeTensors { name: name.into(), bytes: bytes.clone(), data: 8 + length, tensors })
+        let budget = budget.clone();
+        Ok(SafeTensors {
+            name: name.into(),
+            bytes: bytes.clone(),
+            data: 8 + length,
+            tensors,
+            budget,
+            _held: held,
+        })
+    }
+
+    /// What reading from it is counted against.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The file's size in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.bytes.len() as u64
     }
 
     /// The file's name for error texts.
@@ -71,12 +102,15 @@ impl SafeTensors {
         let (start, count) = (self.data + tensor.offset as usize * item, tensor.storage_numel as usize);
         // The header's claims were compared with the file's size.
         let bytes = self.bytes.get(start..start + count * item).unwrap_or_default();
-        tensor.to_f32(bytes, count, false).ok_or_else(|| Error::TensorMismatch {
+        let mut values = Vec::new();
+        reserve(&mut values, count, &self.name)?;
+        tensor.append_f32(bytes, count, false, &mut values).ok_or_else(|| Error::TensorMismatch {
             file: self.name.clone(),
             tensor: tensor.storage.clone(),
             found: tensor.dtype.name().to_owned(),
             expected: "numbers".to_owned(),
-        })
+        })?;
+        Ok(values)
     }
 }
 
@@ -123,7 +157,7 @@ fn tensor(key: &str, entry: &Value, available: usize) -> std::result::Result<Ten
 mod tests {
     use super::*;
 
-    fn file(header: &str, data: &[u8]) -> Arc<[u8]> {
+    fn file(header: &str, data: &[u8]) -> Bytes {
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
         bytes.extend(header.as_bytes());
         bytes.extend(data);
@@ -166,9 +200,9 @@ mod tests {
             "more",
         );
         refused(r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, b"0000", "no shape");
-        let huge: Arc<[u8]> = u64::MAX.to_le_bytes().to_vec().into();
+        let huge: Bytes = u64::MAX.to_le_bytes().to_vec().into();
         assert!(matches!(SafeTensors::from_bytes("x", huge), Err(Error::Refused { .. })));
-        let short: Arc<[u8]> = vec![1, 2].into();
+        let short: Bytes = vec![1, 2].into();
         assert!(SafeTensors::from_bytes("x", short).is_err());
     }
 }

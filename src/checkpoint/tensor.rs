@@ -104,6 +104,13 @@ impl Tensor {
         })
     }
 
+    /// Bytes of the storage from its first element to its last, as far as they can be counted.
+    pub(crate) fn span_bytes(&self) -> u64 {
+        let reach = |(&size, &stride): (&usize, &u64)| (size as u64).saturating_sub(1).saturating_mul(stride);
+        let span = self.shape.iter().zip(&self.strides).map(reach).fold(1, u64::saturating_add);
+        span.saturating_mul(self.dtype.size() as u64)
+    }
+
     /// Checks the view against a storage of `available` bytes, which `label` names in errors. Returns its
     /// number of elements, and how many elements it spans from [`Tensor::offset`].
     pub(super) fn check(&self, label: &str, available: u64) -> Result<(u64, u64)> {
@@ -135,22 +142,29 @@ impl Tensor {
         Ok((numel, span))
     }
 
-    /// Converts the spanned bytes to `numel` values in row-major order; `None` for a type that isn't a
-    /// number.
-    pub(super) fn to_f32(&self, bytes: &[u8], numel: usize, big_endian: bool) -> Option<Vec<f32>> {
+    /// Converts the spanned bytes to `numel` values in row-major order, for which `values` has room; `None` for a type
+    /// that isn't a number.
+    pub(super) fn append_f32(
+        &self,
+        bytes: &[u8],
+        numel: usize,
+        big_endian: bool,
+        values: &mut Vec<f32>,
+    ) -> Option<()> {
         let view = View { tensor: self, bytes, numel, big_endian };
-        Some(match self.dtype {
-            DType::F16 => view.collect(|b| f16::from_le_bytes(b).to_f32()),
-            DType::Bf16 => view.collect(|b| bf16::from_le_bytes(b).to_f32()),
-            DType::F32 => view.collect(f32::from_le_bytes),
-            DType::F64 => view.collect(|b| f64::from_le_bytes(b) as f32),
-            DType::I8 => view.collect(|b| f32::from(i8::from_le_bytes(b))),
-            DType::U8 => view.collect(|b| f32::from(u8::from_le_bytes(b))),
-            DType::I16 => view.collect(|b| f32::from(i16::from_le_bytes(b))),
-            DType::I32 => view.collect(|b| i32::from_le_bytes(b) as f32),
-            DType::I64 => view.collect(|b| i64::from_le_bytes(b) as f32),
+        match self.dtype {
+            DType::F16 => view.append(values, |b| f16::from_le_bytes(b).to_f32()),
+            DType::Bf16 => view.append(values, |b| bf16::from_le_bytes(b).to_f32()),
+            DType::F32 => view.append(values, f32::from_le_bytes),
+            DType::F64 => view.append(values, |b| f64::from_le_bytes(b) as f32),
+            DType::I8 => view.append(values, |b| f32::from(i8::from_le_bytes(b))),
+            DType::U8 => view.append(values, |b| f32::from(u8::from_le_bytes(b))),
+            DType::I16 => view.append(values, |b| f32::from(i16::from_le_bytes(b))),
+            DType::I32 => view.append(values, |b| i32::from_le_bytes(b) as f32),
+            DType::I64 => view.append(values, |b| i64::from_le_bytes(b) as f32),
             DType::Bool => return None,
-        })
+        }
+        Some(())
     }
 }
 
@@ -163,7 +177,7 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn collect<const N: usize>(&self, decode: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    fn append<const N: usize>(&self, values: &mut Vec<f32>, decode: impl Fn([u8; N]) -> f32) {
         let elements = self.bytes.as_chunks::<N>().0;
         let decode = |mut bytes: [u8; N]| {
             if self.big_endian {
@@ -172,13 +186,12 @@ impl View<'_> {
             decode(bytes)
         };
         if self.tensor.is_contiguous() {
-            return elements.iter().take(self.numel).map(|bytes| decode(*bytes)).collect();
+            return values.extend(elements.iter().take(self.numel).map(|bytes| decode(*bytes)));
         }
         let axes: Vec<_> =
             self.tensor.shape.iter().copied().zip(self.tensor.strides.iter().map(|s| *s as usize)).collect();
         let mut index = vec![0usize; axes.len()];
         let mut at = 0usize;
-        let mut values = Vec::with_capacity(self.numel);
         for _ in 0..self.numel {
             values.push(elements.get(at).map_or(0.0, |bytes| decode(*bytes)));
             for (index, &(size, stride)) in index.iter_mut().zip(&axes).rev() {
@@ -191,6 +204,5 @@ impl View<'_> {
                 *index = 0;
             }
         }
-        values
     }
 }

@@ -3,11 +3,13 @@
 //! Nodes refer to each other by number, so shared and cyclic values are nothing special, and neither looking
 //! at them nor dropping them ever recurses.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::globals::Known;
 use super::limits;
 use super::tensor::{DType, Tensor};
+use crate::error::{Error, Result};
+use crate::file::Held;
 
 /// A node's number in its arena.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,7 +24,7 @@ pub(super) enum Node {
     BigInt(f64),
     Float(f64),
     Str(Box<str>),
-    Bytes(Box<[u8]>),
+    Bytes(Vec<u8>),
     /// Bytes, as the string whose code points they are. Decoding when needed keeps many encodings of one
     /// string from taking memory.
     Latin1(Id),
@@ -62,24 +64,100 @@ pub(super) struct TensorNode {
 #[derive(Default)]
 pub(super) struct Dict {
     pub(super) items: Vec<(Id, Id)>,
-    /// Positions in `items` sorted by string key, made at the first look-up. Sorting, unlike hashing, has no
-    /// bad case that a hostile file could choose.
-    index: OnceLock<Vec<u32>>,
+    /// Positions in `items` of the keys that can be asked for, sorted by key, the last position of each.
+    index: Vec<u32>,
+    /// Positions that a later one with the same key replaces, in order.
+    replaced: Vec<u32>,
 }
 
-#[derive(Default)]
-pub(super) struct Arena(pub(super) Vec<Node>);
+/// All values of a pickle, and what they take.
+pub(super) struct Arena {
+    pub(super) nodes: Vec<Node>,
+    pub(super) held: Held,
+}
 
 impl Dict {
     pub(super) fn new(items: Vec<(Id, Id)>) -> Self {
-        Self { items, index: OnceLock::new() }
+        Self { items, ..Self::default() }
+    }
+}
+
+impl Node {
+    /// What a new value has beside its node. Texts and bytes are counted before they are made.
+    pub(super) fn heap_bytes(&self) -> u64 {
+        let items = match self {
+            Node::Tuple(items) | Node::List(items) | Node::Set(items) => size_of_val(&**items),
+            Node::Dict(dict) => size_of::<Dict>() + size_of_val(&*dict.items),
+            Node::Tensor(_) => size_of::<TensorNode>(),
+            Node::Global(_, name) | Node::Opaque(name) => name.len(),
+            Node::Str(_) | Node::Bytes(_) => 0,
+            _ => return 0,
+        };
+        items as u64 + limits::HEAP_BYTES
     }
 }
 
 impl Arena {
+    pub(super) fn new(held: Held) -> Self {
+        Self { nodes: Vec::new(), held }
+    }
+
     pub(super) fn node(&self, id: Id) -> &Node {
         // An `Id` comes from this arena's `push` only; an absent node still must not panic.
-        self.0.get(id.0 as usize).unwrap_or(&Node::None)
+        self.nodes.get(id.0 as usize).unwrap_or(&Node::None)
+    }
+
+    /// Makes all dictionaries' keys ready to be asked for. Keys are texts that may be memoised and used in millions of
+    /// places, so that texts are compared once and their ranks from then on. Sorting, unlike hashing, has no bad case
+    /// that a hostile file could choose.
+    pub(super) fn index(&mut self, label: &str) -> Result<()> {
+        let Arena { nodes, held } = self;
+        let key = |id: usize| match nodes.get(id) {
+            Some(Node::Str(text)) if text.len() <= limits::KEY_BYTES => Some(&**text),
+            _ => None,
+        };
+        let mut work = held.budget().take(label, 0)?;
+        let mut texts: Vec<u32> = Vec::new();
+        for id in 0..nodes.len() {
+            if key(id).is_some() {
+                work.reserve(label, &mut texts, 1)?;
+                texts.push(id as u32);
+            }
+        }
+        texts.sort_unstable_by_key(|id| key(*id as usize));
+        let mut ranks: Vec<u32> = Vec::new();
+        work.reserve(label, &mut ranks, nodes.len())?;
+        ranks.resize(nodes.len(), u32::MAX);
+        let (mut rank, mut before) = (0, None);
+        for id in texts {
+            let text = key(id as usize);
+            rank += u32::from(before.is_some_and(|before| before != text));
+            before = Some(text);
+            if let Some(place) = ranks.get_mut(id as usize) {
+                *place = rank;
+            }
+        }
+        let mut keys: Vec<(u32, u32)> = Vec::new();
+        for node in nodes {
+            let Node::Dict(dict) = node else { continue };
+            keys.clear();
+            work.reserve(label, &mut keys, dict.items.len())?;
+            let ranks =
+                dict.items.iter().map(|(key, _)| ranks.get(key.0 as usize).copied().unwrap_or(u32::MAX));
+            keys.extend(ranks.zip(0..).filter(|(rank, _)| *rank != u32::MAX));
+            keys.sort_unstable();
+            held.reserve(label, &mut dict.index, keys.len())?;
+            for (at, (rank, position)) in keys.iter().enumerate() {
+                if keys.get(at + 1).is_some_and(|(next, _)| next == rank) {
+                    held.reserve(label, &mut dict.replaced, 1)?;
+                    dict.replaced.push(*position);
+                } else {
+                    dict.index.push(*position);
+                }
+            }
+            dict.replaced.sort_unstable();
+        }
+        Ok(())
     }
 
     pub(super) fn str(&self, id: Id) -> Option<&str> {
@@ -126,15 +204,8 @@ impl Arena {
     /// The last item with this key.
     fn find(&self, dict: &Dict, key: &str) -> Option<usize> {
         let key_at = |at: u32| dict.items.get(at as usize).and_then(|item| self.key(item.0));
-        let index = dict.index.get_or_init(|| {
-            let mut index: Vec<u32> =
-                (0..dict.items.len() as u32).filter(|at| key_at(*at).is_some()).collect();
-            index.sort_by_key(|at| key_at(*at));
-            index
-        });
-        let end = index.partition_point(|at| key_at(*at).is_some_and(|found| found <= key));
-        let at = *index.get(end.checked_sub(1)?)?;
-        (key_at(at) == Some(key)).then_some(at as usize)
+        let found = dict.index.binary_search_by(|at| key_at(*at).cmp(&Some(key))).ok()?;
+        dict.index.get(found).map(|at| *at as usize)
     }
 
     fn tensor(&self, node: &TensorNode) -> Option<Tensor> {
@@ -245,14 +316,12 @@ impl<'a> Value<'a> {
             Node::Dict(dict) => Some(&**dict),
             _ => None,
         };
-        let items = dict.map_or(&[][..], |dict| &dict.items).iter().enumerate();
-        let wins = move |position: usize, key: Id| match (dict, self.arena.key(key)) {
-            (Some(dict), Some(key)) => self.arena.find(dict, key) == Some(position),
-            _ => true,
-        };
+        let (items, replaced) = dict.map_or((&[][..], &[][..]), |dict| (&*dict.items, &*dict.replaced));
         items
-            .filter(move |(at, item)| wins(*at, item.0))
-            .map(move |(_, item)| (self.at(item.0), self.at(item.1)))
+            .iter()
+            .zip(0..)
+            .filter(|(_, position)| replaced.binary_search(position).is_err())
+            .map(move |(item, _)| (self.at(item.0), self.at(item.1)))
     }
 
     /// The items of a list, tuple or set; nothing for other values.
@@ -264,57 +333,72 @@ impl<'a> Value<'a> {
     /// members of dictionaries that aren't plain, become texts that say so: what they would have been isn't guessed.
     ///
     /// # Errors
-    /// [`crate::Error::Malformed`] for anything else, too much of it, or a nesting that is too deep.
-    pub fn to_json(self, file: &str) -> crate::Result<serde_json::Value> {
+    /// [`Error::Malformed`] for anything else or a nesting that is too deep, [`Error::Refused`] for too much of it.
+    pub fn to_json(self, file: &str) -> Result<serde_json::Value> {
         let mut left = limits::JSON_VALUES;
-        self.json(file, limits::JSON_DEPTH, &mut left)
+        let mut held = self.arena.held.budget().take(file, 0)?;
+        let value = self.json(file, limits::JSON_DEPTH, &mut left, &mut held)?;
+        held.keep();
+        Ok(value)
     }
 
-    fn json(self, file: &str, depth: usize, left: &mut usize) -> crate::Result<serde_json::Value> {
+    fn json(self, file: &str, depth: usize, left: &mut usize, held: &mut Held) -> Result<serde_json::Value> {
         use serde_json::Value as Json;
-        let wrong = |what: &str| {
-            Err(crate::Error::malformed(
+        if *left == 0 {
+            return Err(Error::refused(
                 file,
-                format!("{what} in a configuration of numbers, texts, lists and dicts"),
-            ))
-        };
-        if depth == 0 || *left == 0 {
-            return wrong("too much");
+                format!("a configuration of more than {} values", limits::JSON_VALUES),
+            ));
         }
         *left -= 1;
-        if self.is_none() {
-            return Ok(Json::Null);
+        held.grow(file, limits::JSON_BYTES)?;
+        if let Some(plain) = self.plain_json(file, held)? {
+            return Ok(plain);
         }
-        if let Some(value) = self.as_bool() {
-            return Ok(value.into());
-        }
-        if let Some(value) = self.as_int() {
-            return Ok(value.into());
-        }
-        if let Some(value) = self.as_float() {
-            return Ok(
-                serde_json::Number::from_f64(value).map_or_else(|| value.to_string().into(), Json::Number)
-            );
-        }
-        if let Some(text) = self.as_str() {
-            return if text.len() > limits::KEY_BYTES { wrong("a long text") } else { Ok(text.into()) };
+        if depth == 0 {
+            return Err(unlike(file, "too deep a nesting"));
         }
         if self.is_sequence() {
-            return self.iter().map(|value| value.json(file, depth - 1, left)).collect();
+            return self.iter().map(|value| value.json(file, depth - 1, left, held)).collect();
         }
-        if self.is_dict() {
-            let mut map = serde_json::Map::new();
-            for (key, value) in self.items() {
-                let Some(key) = key.as_str().filter(|key| key.len() <= limits::KEY_BYTES) else {
-                    return wrong(&format!("a key that is {}", key.describe()));
-                };
-                // Training may leave anything in a configuration; only what is asked for must be plain.
-                let plain = value.json(file, depth - 1, left);
-                map.insert(key.to_owned(), plain.unwrap_or_else(|_| value.describe().into()));
+        let mut map = serde_json::Map::new();
+        for (key, value) in self.items() {
+            let Some(key) = key.as_str().filter(|key| key.len() <= limits::KEY_BYTES) else {
+                return Err(unlike(file, &format!("a key that is {}", key.describe())));
+            };
+            held.grow(file, key.len() as u64)?;
+            // Training may leave anything in a configuration; only what is asked for must be plain.
+            let plain = match value.json(file, depth - 1, left, held) {
+                Err(Error::Malformed { .. }) => value.describe().into(),
+                plain => plain?,
+            };
+            map.insert(key.to_owned(), plain);
+        }
+        Ok(Json::Object(map))
+    }
+
+    /// As JSON what is neither a list nor a dictionary, for which it is `None`.
+    fn plain_json(self, file: &str, held: &mut Held) -> Result<Option<serde_json::Value>> {
+        use serde_json::Value as Json;
+        Ok(Some(if self.is_sequence() || self.is_dict() {
+            return Ok(None);
+        } else if self.is_none() {
+            Json::Null
+        } else if let Some(value) = self.as_bool() {
+            value.into()
+        } else if let Some(value) = self.as_int() {
+            value.into()
+        } else if let Some(value) = self.as_float() {
+            serde_json::Number::from_f64(value).map_or_else(|| value.to_string().into(), Json::Number)
+        } else if let Some(text) = self.as_str() {
+            if text.len() > limits::KEY_BYTES {
+                return Err(unlike(file, "a long text"));
             }
-            return Ok(Json::Object(map));
-        }
-        wrong(&self.describe())
+            held.grow(file, text.len() as u64)?;
+            text.into()
+        } else {
+            return Err(unlike(file, &self.describe()));
+        }))
     }
 
     /// What it is, in a few words for error texts.
@@ -348,6 +432,10 @@ impl std::fmt::Debug for Value<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.describe())
     }
+}
+
+fn unlike(file: &str, what: &str) -> Error {
+    Error::malformed(file, format!("{what} in a configuration of numbers, texts, lists and dicts"))
 }
 
 /// Text of the file, made fit for an error text: short, and without control characters.

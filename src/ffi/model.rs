@@ -1,17 +1,21 @@
 //! A published model: weights, labels and what it needs from an image.
 
 use std::ffi::{CString, c_char, c_void};
+use std::mem::offset_of;
 use std::path::Path;
 use std::ptr::null;
 use std::sync::Arc;
 
 use super::args::{Growable, array, init, output, read_or_default, reference, text, write};
 use super::boundary::{boundary, getter};
+use super::cancel::vxs_cancel;
 use super::error::{c_string, vxs_error, vxs_status};
 use super::nifti::{self, vxs_reader};
 use crate::error::{Error, Result};
+use crate::file::Bytes;
 use crate::labels::Term;
 use crate::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
+use crate::progress::Cancel;
 use crate::task::AnyModel;
 
 /// In `vxs_model_options.folds`: the folder `fold_all`.
@@ -90,11 +94,16 @@ pub struct vxs_model_options {
     pub auto3dseg_script: i32,
     /// Must be 0.
     pub reserved: u32,
+    /// Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
+    /// 64 MiB, and 16 bytes for each byte of the files that are opened.
+    pub memory_budget: u64,
+    /// Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
+    pub cancel: *const vxs_cancel,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
 unsafe impl Growable for vxs_model_options {
-    const FIRST_SIZE: usize = std::mem::offset_of!(Self, auto3dseg_script);
+    const FIRST_SIZE: usize = offset_of!(Self, auto3dseg_script);
 
     fn defaults() -> Self {
         let struct_size = size_of::<Self>() as u32;
@@ -107,6 +116,8 @@ unsafe impl Growable for vxs_model_options {
             configuration: null(),
             auto3dseg_script: VXS_AUTO3DSEG_FROM_MODEL,
             reserved: 0,
+            memory_budget: 0,
+            cancel: null(),
         }
     }
 }
@@ -232,7 +243,18 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
             let folds = array(options.folds, options.fold_count, "options.folds")?;
             Some(folds.iter().map(fold).collect())
         };
-        let mut filled = ModelOptions { folds, foreground_crop, auto3dseg_script, ..ModelOptions::default() };
+        let memory_budget = (options.memory_budget != 0).then_some(options.memory_budget);
+        let cancel = options.cancel.as_ref().map_or_else(Cancel::new, |cancel| cancel.0.clone());
+        let (checkpoint, configuration) = (ModelOptions::default().checkpoint, None);
+        let mut filled = ModelOptions {
+            folds,
+            checkpoint,
+            configuration,
+            foreground_crop,
+            auto3dseg_script,
+            memory_budget,
+            cancel,
+        };
         if !options.checkpoint.is_null() {
             filled.checkpoint = text(options.checkpoint, "options.checkpoint")?.into();
         }
@@ -315,7 +337,8 @@ pub unsafe extern "C" fn vxs_model_open_memory(
             for file in files {
                 let name = text(file.name, "files.name")?.to_owned();
                 let bytes = array(file.data.cast::<u8>(), file.size, "files.data")?;
-                folder.push((name, Arc::<[u8]>::from(bytes)));
+                let copy = Bytes::copy(bytes, &name)?;
+                folder.push((name, copy));
             }
             *model =
                 vxs_model::into_raw(AnyModel::Model(Model::from_files(folder, &model_options(options)?)?));

@@ -8,10 +8,12 @@ use std::sync::LazyLock;
 
 use super::args::{Growable, array, init, output, read_or_default, text};
 use super::boundary::{boundary, getter};
+use super::cancel::vxs_cancel;
 use super::error::{c_string, vxs_error, vxs_status};
 use super::model::vxs_model;
 use crate::error::{Error, Result};
 use crate::model::task::{Task, TaskOptions, TaskResampling};
+use crate::progress::Cancel;
 use crate::task::AnyModel;
 
 /// Bring the volume to the networks' grid by linear interpolation, rounded towards zero, and the labels back to the
@@ -55,6 +57,8 @@ pub struct vxs_task_options {
     /// 1: labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For "total",
     /// "total_fast" and "total_fastest". 0 by default.
     pub first_order: i32,
+    /// Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
+    pub cancel: *const vxs_cancel,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
@@ -74,6 +78,7 @@ unsafe impl Growable for vxs_task_options {
             on_network_grid: 0,
             smooth: 0,
             first_order: 0,
+            cancel: null(),
         }
     }
 }
@@ -165,7 +170,9 @@ pub unsafe extern "C" fn vxs_model_open_task(
         boundary(error, || {
             let (task, weights) = (text(task, "task")?, Path::new(text(weights, "weights")?));
             let model = output(model, "model")?;
-            let opened = Task::find(task)?.open(weights, &task_options(options)?)?;
+            let cancel = read_or_default(options, "options")?.cancel.as_ref();
+            let cancel = cancel.map_or_else(Cancel::new, |cancel| cancel.0.clone());
+            let opened = Task::find(task)?.open_with(weights, &task_options(options)?, &cancel)?;
             *model = vxs_model::into_raw(AnyModel::Task(opened));
             Ok(())
         })

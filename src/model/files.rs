@@ -1,18 +1,23 @@
 //! The files of a model: a folder on disk, or one in a list of files, which are in memory or in a zip archive.
-//! Names of listed files are only compared: nothing is ever written under them.
+//! Names of listed files are only compared: nothing is ever written under them. All that is read counts against one
+//! [`Budget`].
 
 mod listed;
 
-use std::io::{ErrorKind, Read};
+use std::fs::Metadata;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::checkpoint::{Checkpoint, SafeTensors};
 use crate::error::{Error, Result};
+use crate::file::{self, Budget, Bytes};
 use listed::{LARGEST_ENTRY, Listed};
 
-/// Configuration files are small; a larger one is something else.
-const LARGEST_TEXT: u64 = 64 << 20;
+/// Configuration files have some ten or hundred kilobytes; a larger one is something else.
+pub(super) const LARGEST_TEXT: u64 = 4 << 20;
+/// Folders and files that are looked at in one.
+const MOST_FOLDERS: usize = 10_000;
 
 /// The JSON that describes a file of weights.
 fn description_of(name: &str) -> Option<String> {
@@ -31,35 +36,48 @@ pub(super) fn inside(path: &str) -> Option<String> {
 #[derive(Clone)]
 pub(super) enum Files {
     /// A folder on disk.
-    Disk(PathBuf),
+    Disk(PathBuf, Budget),
     /// The files whose names start with `folder`, which is empty or ends with a slash.
     Listed { list: Arc<Listed>, folder: String },
 }
 
 impl Files {
     /// A folder, or a zip archive, which is known by its content and not by its name.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path, budget: &Budget) -> Result<Self> {
         let unreadable = |source| Error::Read { path: path.into(), source };
         let about = std::fs::metadata(path).map_err(unreadable)?;
         if about.is_dir() {
-            return Ok(Files::Disk(path.into()));
+            return Ok(Files::Disk(path.into(), budget.clone()));
         }
-        // Pipes and devices aren't opened: reading them could wait for ever.
         if about.is_file() {
             let mut head = Vec::new();
-            let file = std::fs::File::open(path).map_err(unreadable)?;
-            file.take(4).read_to_end(&mut head).map_err(unreadable)?;
+            file::open(path)?.take(4).read_to_end(&mut head).map_err(unreadable)?;
             if head.starts_with(b"PK") {
-                return Ok(Self::listed(Listed::zip(path)?));
+                return Ok(Self::listed(Listed::zip(path, budget)?));
             }
         }
-        let reason = format!("{} is neither a folder nor a zip archive", path.display());
+        let kind = if about.is_file() { "" } else { file::kind(&about) };
+        let comma = if kind.is_empty() { "" } else { ", " };
+        let reason = format!("{} is {kind}{comma}neither a folder nor a zip archive", path.display());
         Err(Error::NotAModel { reason })
     }
 
     /// Files in memory, by their names with `/` between folders.
-    pub(super) fn memory(files: Vec<(String, Arc<[u8]>)>) -> Self {
-        Self::listed(Listed::memory(files))
+    pub(super) fn memory_within(files: Vec<(String, Bytes)>, budget: &Budget) -> Self {
+        Self::listed(Listed::memory(files, budget))
+    }
+
+    #[cfg(test)]
+    pub(super) fn memory(files: Vec<(String, Bytes)>) -> Self {
+        Self::memory_within(files, &Budget::default())
+    }
+
+    /// What reading the files counts against.
+    pub(super) fn budget(&self) -> &Budget {
+        match self {
+            Files::Disk(_, budget) => budget,
+            Files::Listed { list, .. } => list.budget(),
+        }
     }
 
     fn listed(list: Listed) -> Self {
@@ -69,7 +87,7 @@ impl Files {
     /// Whether they are the entries of a file of `torch.save`.
     pub(super) fn is_checkpoint(&self) -> bool {
         match self {
-            Files::Disk(_) => false,
+            Files::Disk(..) => false,
             Files::Listed { .. } => self.has("data.pkl") || !self.folders_with("data.pkl").is_empty(),
         }
     }
@@ -77,7 +95,7 @@ impl Files {
     /// What the files are called as a whole, for error texts.
     pub(super) fn title(&self) -> String {
         match self {
-            Files::Disk(path) => path.display().to_string(),
+            Files::Disk(path, _) => path.display().to_string(),
             Files::Listed { list, folder } if folder.is_empty() => list.title(),
             Files::Listed { list, folder } => format!("{} in {}", folder.trim_end_matches('/'), list.title()),
         }
@@ -86,7 +104,7 @@ impl Files {
     /// Where the folder lies among others, for error texts.
     pub(super) fn place(&self) -> String {
         match self {
-            Files::Disk(_) => self.folder_name().map_or_else(|| self.title(), str::to_owned),
+            Files::Disk(..) => self.folder_name().map_or_else(|| self.title(), str::to_owned),
             Files::Listed { folder, .. } => folder.trim_end_matches('/').to_owned(),
         }
     }
@@ -94,7 +112,7 @@ impl Files {
     /// The name of the folder; `None` where the files lie in none.
     pub(super) fn folder_name(&self) -> Option<&str> {
         match self {
-            Files::Disk(path) => path.file_name()?.to_str(),
+            Files::Disk(path, _) => path.file_name()?.to_str(),
             Files::Listed { folder, .. } => folder.strip_suffix('/')?.rsplit('/').next(),
         }
     }
@@ -102,12 +120,13 @@ impl Files {
     /// Names of the folders at the top, in order.
     pub(super) fn folders(&self) -> Vec<String> {
         let mut names: Vec<String> = match self {
-            Files::Disk(path) => std::fs::read_dir(path)
+            Files::Disk(path, _) => std::fs::read_dir(path)
                 .into_iter()
                 .flatten()
                 .flatten()
                 .filter(|entry| entry.path().is_dir())
                 .filter_map(|entry| entry.file_name().into_string().ok())
+                .take(MOST_FOLDERS)
                 .collect(),
             Files::Listed { list, folder } => {
                 list.below(folder).filter_map(|name| Some(name.split_once('/')?.0.to_owned())).collect()
@@ -121,12 +140,13 @@ impl Files {
     /// Names of the files at the top, in order.
     pub(super) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = match self {
-            Files::Disk(path) => std::fs::read_dir(path)
+            Files::Disk(path, _) => std::fs::read_dir(path)
                 .into_iter()
                 .flatten()
                 .flatten()
                 .filter(|entry| entry.path().is_file())
                 .filter_map(|entry| entry.file_name().into_string().ok())
+                .take(MOST_FOLDERS)
                 .collect(),
             Files::Listed { list, folder } => {
                 list.below(folder).filter(|name| !name.contains('/')).map(str::to_owned).collect()
@@ -140,7 +160,7 @@ impl Files {
     pub(super) fn below(&self, name: &str) -> Files {
         match self {
             _ if name.is_empty() => self.clone(),
-            Files::Disk(path) => Files::Disk(path.join(name)),
+            Files::Disk(path, budget) => Files::Disk(path.join(name), budget.clone()),
             Files::Listed { list, folder } => {
                 Files::Listed { list: list.clone(), folder: format!("{folder}{name}/") }
             }
@@ -150,8 +170,9 @@ impl Files {
     /// Folders below this one that have a file of this name: on disk those at the top, elsewhere all.
     pub(super) fn folders_with(&self, file: &str) -> Vec<Files> {
         match self {
-            Files::Disk(path) => {
-                let folders = self.folders().into_iter().map(|name| Files::Disk(path.join(name)));
+            Files::Disk(path, budget) => {
+                let folders =
+                    self.folders().into_iter().map(|name| Files::Disk(path.join(name), budget.clone()));
                 folders.filter(|folder| folder.has(file)).collect()
             }
             Files::Listed { list, folder } => {
@@ -167,10 +188,10 @@ impl Files {
     /// The folder of this name beside this one, if it is there.
     pub(super) fn sibling(&self, name: &str) -> Option<Files> {
         match self {
-            Files::Disk(path) => {
+            Files::Disk(path, budget) => {
                 path.file_name()?;
                 let beside = path.with_file_name(name);
-                beside.is_dir().then_some(Files::Disk(beside))
+                beside.is_dir().then(|| Files::Disk(beside, budget.clone()))
             }
             Files::Listed { list, folder } => {
                 let own = folder.strip_suffix('/')?;
@@ -182,50 +203,34 @@ impl Files {
         }
     }
 
+    /// Whether something has this name that is no folder. What it is tells reading it.
     pub(super) fn has(&self, name: &str) -> bool {
         match self {
-            Files::Disk(path) => path.join(name).is_file(),
+            Files::Disk(path, _) => is_there(&path.join(name)),
             Files::Listed { list, folder } => list.has(&format!("{folder}{name}")),
         }
     }
 
     /// A small file, whole; `None` when it isn't there.
-    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let folder = match self {
-            Files::Disk(folder) => folder,
-            Files::Listed { list, folder } => return list.read(&format!("{folder}{name}"), LARGEST_TEXT),
-        };
-        let path = folder.join(name);
-        let size = match std::fs::metadata(&path) {
-            Ok(about) => about.len(),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::Read { path, source }),
-        };
-        if size > LARGEST_TEXT {
-            return Err(Error::refused(name, format!("{size} bytes, the limit is {LARGEST_TEXT}")));
+    pub(super) fn read(&self, name: &str) -> Result<Option<Bytes>> {
+        match self {
+            Files::Disk(..) if !self.has(name) => Ok(None),
+            Files::Disk(folder, budget) => budget.read(&folder.join(name), LARGEST_TEXT).map(Some),
+            Files::Listed { list, folder } => list.read(&format!("{folder}{name}"), LARGEST_TEXT),
         }
-        std::fs::read(&path).map(Some).map_err(|source| Error::Read { path, source })
     }
 
     /// A large file, whole.
-    pub(super) fn bytes(&self, name: &str) -> Result<Arc<[u8]>> {
+    pub(super) fn bytes(&self, name: &str) -> Result<Bytes> {
         match self {
-            Files::Disk(folder) => {
-                let path = folder.join(name);
-                let size = std::fs::metadata(&path).map(|about| about.len());
-                let read = size.and_then(|size| match size {
-                    ..=LARGEST_ENTRY => std::fs::read(&path),
-                    _ => Err(std::io::Error::other(format!("{size} bytes, the limit is {LARGEST_ENTRY}"))),
-                });
-                read.map(Arc::from).map_err(|source| Error::Read { path, source })
-            }
+            Files::Disk(folder, budget) => budget.read(&folder.join(name), LARGEST_ENTRY),
             Files::Listed { list, folder } => list.bytes(&format!("{folder}{name}")),
         }
     }
 
     /// A safetensors file.
     pub(super) fn safetensors(&self, name: &str) -> Result<SafeTensors> {
-        SafeTensors::from_bytes(name, self.bytes(name)?)
+        SafeTensors::from_bytes_within(name, self.bytes(name)?, self.budget())
     }
 
     /// A file of weights with a JSON of the same name beside it: the folder and both names.
@@ -238,20 +243,24 @@ impl Files {
     }
 
     /// As [`Files::described`], for the path of the file of weights.
-    pub(super) fn described_at(path: &Path) -> Option<(Files, String, String)> {
+    pub(super) fn described_at(path: &Path, budget: &Budget) -> Option<(Files, String, String)> {
         let name = path.file_name()?.to_str()?;
         let description = description_of(name)?;
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let files = Files::Disk(folder.unwrap_or(Path::new(".")).into());
+        let files = Files::Disk(folder.unwrap_or(Path::new(".")).into(), budget.clone());
         files.has(&description).then(|| (files, name.to_owned(), description))
     }
 
     pub(super) fn checkpoint(&self, name: &str) -> Result<Checkpoint> {
         match self {
-            Files::Disk(folder) => Checkpoint::open(&folder.join(name)),
+            Files::Disk(folder, budget) => Checkpoint::open_within(&folder.join(name), budget),
             Files::Listed { list, folder } => list.checkpoint(&format!("{folder}{name}")),
         }
     }
+}
+
+fn is_there(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about: Metadata| !about.is_dir())
 }
 
 #[cfg(test)]

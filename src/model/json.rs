@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::files::Files;
 use crate::error::{Error, Result};
+use crate::file::{self, Budget};
 
 /// A value in a JSON file, which knows its place for error texts.
 #[derive(Clone, Debug)]
@@ -18,45 +19,14 @@ pub(super) fn parse(files: &Files, name: &str) -> Result<Value> {
     let Some(bytes) = files.read(name)? else {
         return Err(Error::NotAModel { reason: format!("{} has no {name}", files.title()) });
     };
-    from_slice(name, &bytes)
+    file::json::parse(name, &bytes, files.budget())
 }
 
-/// Parses JSON as Python reads and writes it, with the numbers that JSON doesn't have: `NaN`, `Infinity` and
-/// `-Infinity` become texts, which are wrong wherever a number is needed, and go unnoticed where nothing is.
+/// Parses a JSON text that isn't among a model's files.
 pub(super) fn from_slice(name: &str, bytes: &[u8]) -> Result<Value> {
-    let parsed = serde_json::from_slice(bytes);
-    // Nearly all files have none.
-    let parsed = parsed.or_else(|error| match quoted(bytes) {
-        Some(bytes) => serde_json::from_slice(&bytes),
-        None => Err(error),
-    });
-    parsed.map_err(|error| Error::malformed(name, error.to_string()))
-}
-
-/// The file with its numbers that aren't finite as texts; `None` where it has none.
-fn quoted(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let (mut copied, mut at, mut within_text) = (0, 0, false);
-    while let Some(&byte) = bytes.get(at) {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let word = [&b"NaN"[..], b"Infinity", b"-Infinity"].into_iter().find(|word| rest.starts_with(word));
-        match (byte, word) {
-            (b'"', _) => within_text = !within_text,
-            // What is escaped doesn't end the text.
-            (b'\\', _) if within_text => at += 1,
-            (_, Some(word)) if !within_text => {
-                out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
-                out.extend([&b"\""[..], word, b"\""].concat());
-                at += word.len();
-                copied = at;
-                continue;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
-    (copied > 0).then_some(out)
+    let budget = Budget::default();
+    budget.admit(bytes.len() as u64);
+    file::json::parse(name, bytes, &budget)
 }
 
 /// The start of a text that may be too long to quote.

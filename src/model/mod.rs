@@ -17,10 +17,12 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::file::{Budget, Bytes};
 use crate::floating_point::Ours;
 use crate::labels::Label;
 use crate::network::Network;
 use crate::nifti::Reader;
+use crate::progress::Cancel;
 use crate::recipe::{Back, KeepLargest, Recipe};
 use files::Files;
 
@@ -48,6 +50,11 @@ pub struct ModelOptions {
     pub foreground_crop: ForegroundCrop,
     /// Which way of SlicerMONAIAuto3DSeg's script an Auto3DSeg model goes.
     pub auto3dseg_script: Auto3dsegScript,
+    /// Bytes of memory that opening may take at one time. `None`: 64 MiB, and 16 bytes for each byte of the files that
+    /// are opened ([`Budget`]).
+    pub memory_budget: Option<u64>,
+    /// Stops opening between two tensors, and at about every value of other files.
+    pub cancel: Cancel,
 }
 
 /// How Auto3DSeg models crop to the foreground.
@@ -59,6 +66,12 @@ pub enum ForegroundCrop {
     AsPublished,
     /// The box turns with the image.
     Corrected,
+}
+
+impl ModelOptions {
+    fn budget(&self) -> Budget {
+        Budget::with_cancel(self.memory_budget, self.cancel.clone())
+    }
 }
 
 /// The ways that SlicerMONAIAuto3DSeg's script knows. It tells them apart by words in the path of the model, which
@@ -86,6 +99,8 @@ impl Default for ModelOptions {
             configuration: None,
             foreground_crop: ForegroundCrop::default(),
             auto3dseg_script: Auto3dsegScript::default(),
+            memory_budget: None,
+            cancel: Cancel::new(),
         }
     }
 }
@@ -126,13 +141,15 @@ impl Model {
     /// happens around it (docs/models.md).
     ///
     /// # Errors
-    /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files.
+    /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files; [`crate::Error::Refused`] for files
+    /// that take more than [`ModelOptions::memory_budget`]; [`crate::Error::Cancelled`].
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         let _ours = Ours::enter();
-        if let Some((files, weights, description)) = Files::described_at(path) {
+        let budget = options.budget();
+        if let Some((files, weights, description)) = Files::described_at(path, &budget) {
             return monai::open_described(&files, &weights, &description);
         }
-        match Files::open(path) {
+        match Files::open(path, &budget) {
             Ok(files) if files.is_checkpoint() => Err(kinds::unknown_checkpoint(path)),
             Ok(files) => open(&files, &path.to_string_lossy(), options),
             Err(Error::NotAModel { .. }) if path.is_file() => Err(kinds::unknown_file(path)),
@@ -144,9 +161,9 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::open`].
-    pub fn from_files(files: Vec<(String, Arc<[u8]>)>, options: &ModelOptions) -> Result<Self> {
+    pub fn from_files(files: Vec<(String, Bytes)>, options: &ModelOptions) -> Result<Self> {
         let _ours = Ours::enter();
-        open(&Files::memory(files), "", options)
+        open(&Files::memory_within(files, &options.budget()), "", options)
     }
 
     /// An ensemble: the members' probabilities are averaged on the volume's grid, as `nnUNetv2_ensemble` does it.
@@ -402,21 +419,26 @@ fn identity(networks: &[Network], recipe: &Recipe, previous: Option<&Model>) -> 
     let mut hash = Sha256::new();
     hash.update(previous.map_or("", Model::identity));
     hash.update(format!("{recipe:?}"));
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(CHUNK * size_of::<f32>());
     for network in networks {
         for node in network.nodes() {
             hash.update(node.op.settings());
             node.inputs.iter().for_each(|&input| hash.update((input as u64).to_le_bytes()));
         }
         for weight in network.weights() {
-            bytes.clear();
-            bytes.extend(weight.data.iter().flat_map(|value| value.to_le_bytes()));
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(&bytes);
+            hash.update((size_of_val(&*weight.data) as u64).to_le_bytes());
+            for values in weight.data.chunks(CHUNK) {
+                bytes.clear();
+                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+                hash.update(&bytes);
+            }
         }
     }
     hexadecimal(hash)
 }
+
+/// Weights that are hashed at once.
+const CHUNK: usize = 4096;
 
 pub(super) fn hexadecimal(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()

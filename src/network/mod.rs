@@ -21,6 +21,7 @@ pub use weights::{StateDict, Weight};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::file::Bytes;
 
 /// Position of a node in its network.
 pub type NodeId = usize;
@@ -57,7 +58,7 @@ impl Network {
     }
 
     /// A network that is in an ONNX file.
-    pub fn onnx(file: Arc<[u8]>, channels: usize, classes: usize) -> Self {
+    pub fn onnx(file: Bytes, channels: usize, classes: usize) -> Self {
         let mut network = Network::new(channels);
         network.add(Op::Onnx { file: OnnxFile(file), classes }, &[0]);
         network

@@ -7,10 +7,11 @@ use sha2::{Digest, Sha256};
 
 use super::Weight;
 use crate::error::{Error, Result};
+use crate::file::Bytes;
 
 /// The content of an ONNX file.
 #[derive(Clone)]
-pub struct OnnxFile(pub Arc<[u8]>);
+pub struct OnnxFile(pub Bytes);
 
 impl std::fmt::Debug for OnnxFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

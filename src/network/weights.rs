@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::checkpoint::{Checkpoint, SafeTensors, Tensor, Value};
 use crate::error::{Error, Result};
+use crate::file::{Budget, Held};
 
 /// A tensor of weights, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,17 @@ pub struct Weight {
 pub struct StateDict<'a> {
     file: File<'a>,
     tensors: BTreeMap<String, (Tensor, bool)>,
+    /// Bytes that were read and made of what was read.
+    work: u64,
+    /// What the descriptions of the tensors take.
+    _held: Held,
 }
+
+/// Bytes that a tensor takes beside its name and its values: its description here, and its part of a network.
+const TENSOR: u64 = 1 << 10;
+/// Bytes that may be read and made of what was read, for any file and for each of its bytes: tensors that lie over each
+/// other could be read for hours otherwise.
+const WORK: (u64, u64) = (1 << 30, 64);
 
 /// Where the tensors' bytes are.
 #[derive(Clone, Copy)]
@@ -44,6 +55,20 @@ impl File<'_> {
             File::SafeTensors(file) => file.read_f32(tensor),
         }
     }
+
+    fn budget(&self) -> &Budget {
+        match self {
+            File::Checkpoint(file) => file.budget(),
+            File::SafeTensors(file) => file.budget(),
+        }
+    }
+
+    fn length(&self) -> u64 {
+        match self {
+            File::Checkpoint(file) => file.length(),
+            File::SafeTensors(file) => file.length(),
+        }
+    }
 }
 
 /// A tensor's name without what wrappers put before it.
@@ -64,6 +89,7 @@ impl<'a> StateDict<'a> {
     /// [`Error::Malformed`] when it isn't a dict of tensors.
     pub fn new(checkpoint: &'a Checkpoint, weights: Value<'a>) -> Result<Self> {
         let mut tensors = BTreeMap::new();
+        let mut held = checkpoint.budget().take(checkpoint.name(), 0)?;
         for (key, value) in weights.items() {
             let Some(name) = key.as_str() else {
                 let reason = format!("the state dict has a key that is {}, expected text", key.describe());
@@ -73,12 +99,13 @@ impl<'a> StateDict<'a> {
                 let reason = format!("`{name}` in the state dict is {}, expected a tensor", value.describe());
                 return Err(Error::malformed(checkpoint.name(), reason));
             };
+            held.grow(checkpoint.name(), TENSOR + name.len() as u64)?;
             tensors.insert(plain(name).to_owned(), (tensor, false));
         }
         if tensors.is_empty() {
             return Err(Error::malformed(checkpoint.name(), "the state dict has no tensors"));
         }
-        Ok(StateDict { file: File::Checkpoint(checkpoint), tensors })
+        Ok(StateDict { file: File::Checkpoint(checkpoint), tensors, work: 0, _held: held })
     }
 
     /// The tensors of a safetensors file.
@@ -92,7 +119,8 @@ impl<'a> StateDict<'a> {
         if tensors.is_empty() {
             return Err(Error::malformed(file.name(), "it has no tensors"));
         }
-        Ok(StateDict { file: File::SafeTensors(file), tensors })
+        let held = file.budget().take(file.name(), TENSOR * tensors.len() as u64)?;
+        Ok(StateDict { file: File::SafeTensors(file), tensors, work: 0, _held: held })
     }
 
     /// Whether there is a tensor of that name.
@@ -122,8 +150,25 @@ impl<'a> StateDict<'a> {
         let missing = || Error::MissingTensor { file: self.file.name().into(), tensor: name.into() };
         let missing = missing();
         let tensor = self.find(name, shape)?.ok_or(missing)?;
-        let data = self.file.read_f32(&tensor)?;
+        let (data, held) = self.read(&tensor)?;
+        // They are a part of the model now.
+        held.keep();
         Ok(Arc::new(Weight { name: name.into(), shape: shape.to_vec(), data }))
+    }
+
+    /// A tensor's values, and what they take.
+    fn read(&mut self, tensor: &Tensor) -> Result<(Vec<f32>, Held)> {
+        let name = self.file.name();
+        let values = tensor.numel().unwrap_or(u64::MAX).saturating_mul(size_of::<f32>() as u64);
+        let held = self.file.budget().take(name, values.saturating_add(TENSOR))?;
+        let most = WORK.1.saturating_mul(self.file.length()).saturating_add(WORK.0);
+        self.work = self.work.saturating_add(values).saturating_add(tensor.span_bytes());
+        if self.work > most {
+            let reason =
+                format!("its tensors lie over each other: reading them takes more than {most} bytes");
+            return Err(Error::refused(name, reason));
+        }
+        Ok((self.file.read_f32(tensor)?, held))
     }
 
     /// Accounts for a second name of a tensor that was taken; it must hold the same values.
@@ -133,7 +178,7 @@ impl<'a> StateDict<'a> {
     pub fn alias(&mut self, name: &str, of: &Weight) -> Result<()> {
         let Some(tensor) = self.find(name, &of.shape)? else { return Ok(()) };
         let shared = self.tensors.get(&of.name).is_some_and(|(original, _)| original.same_data(&tensor));
-        if shared || self.file.read_f32(&tensor)? == of.data {
+        if shared || self.read(&tensor)?.0 == of.data {
             return Ok(());
         }
         Err(Error::TensorMismatch {
@@ -164,8 +209,8 @@ impl<'a> StateDict<'a> {
                 continue;
             };
             let Some(second) = self.find(&tensor, &shape)? else { continue };
-            let first = &self.tensors[&original].0;
-            if first.same_data(&second) || self.file.read_f32(first)? == self.file.read_f32(&second)? {
+            let first = self.tensors[&original].0.clone();
+            if first.same_data(&second) || self.read(&first)?.0 == self.read(&second)?.0 {
                 continue;
             }
             return Err(Error::TensorMismatch {

@@ -37,12 +37,27 @@ pub(super) fn canonical(part: &Geometry) -> Geometry {
     grid
 }
 
+/// Refuses more voxels than memory holds; what is counted of fewer doesn't overflow.
+fn check_count(shape: [usize; 3], what: &str) -> Result<()> {
+    // As floats, since the product may not fit.
+    if shape.iter().map(|&size| size as f64).product::<f64>() <= 2_f64.powi(40) {
+        return Ok(());
+    }
+    let found = format!("{shape:?} {what}");
+    Err(Error::VolumeMismatch { expected: "a grid of at most 2^40 voxels".into(), found })
+}
+
 fn single(length: f64) -> f64 {
     f64::from(length as f32)
 }
 
 /// The grid that the networks see, for a part of a volume.
 pub(super) fn network_grid(part: &Geometry, spacing: Option<[f64; 3]>) -> Result<Geometry> {
+    if !part.spacing.iter().all(|&length| single(length).is_normal()) {
+        let reason = format!("spacing is {:?}, expected numbers that single precision holds", part.spacing);
+        return Err(Error::Geometry { reason });
+    }
+    check_count(part.shape, "voxels of a volume")?;
     let mut grid = canonical(part);
     let Some(target) = spacing.filter(|target| *target != grid.spacing) else { return Ok(grid) };
     let (shape, before) = (grid.shape, grid.spacing);
@@ -54,6 +69,10 @@ pub(super) fn network_grid(part: &Geometry, spacing: Option<[f64; 3]>) -> Result
             found,
         });
     }
+    check_count(
+        grid.shape,
+        &format!("voxels of {target:?} mm for a volume of {shape:?} voxels of {before:?} mm"),
+    )?;
     let exact = AxisMap::closest_canonical(part).apply(part.spacing);
     grid.spacing = [0, 1, 2].map(|axis| single(exact[axis] / (before[axis] / target[axis])));
     Ok(grid)

@@ -14,6 +14,7 @@ impl TaskPlan {
     pub fn report(&self, geometry: &Geometry) -> Result<PlanReport> {
         let mut all: Option<PlanReport> = None;
         let mut peak = 0;
+        image::network_grid(geometry, None)?;
         let voxels = geometry.voxels() as u64;
         for (index, slots) in self.ranges().enumerate() {
             let link = &self.task.links[index];

@@ -12,6 +12,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -138,10 +139,11 @@ impl TaskPlan {
         if options.subset.is_empty() && !options.first_order {
             return Ok(());
         }
+        let wanted = self.task.labels().iter().rev().map(|label| (&*label.name, label.value as u16));
+        let wanted: HashMap<&str, u16> = wanted.collect();
         let mut values = buffer::zeroed("the values of labels", 1 << 16)?;
         for label in &self.task.task.labels {
-            let wanted = self.task.labels().iter().find(|wanted| wanted.name == label.name);
-            values[label.value as usize] = wanted.map_or(0, |wanted| wanted.value as u16);
+            values[label.value as usize] = wanted.get(&*label.name).copied().unwrap_or(0);
         }
         found.mapv_inplace(|label| values[usize::from(label)]);
         Ok(())

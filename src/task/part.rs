@@ -37,7 +37,8 @@ pub(super) fn around(
     let wide = |axis: usize| (margin[axis] / f64::from(volume.spacing[axis] as f32)) as usize;
     Some(Box3 {
         start: [0, 1, 2].map(|axis| start[axis].saturating_sub(wide(axis))),
-        end: [0, 1, 2].map(|axis| (start[axis] + length[axis] + wide(axis)).min(volume.shape[axis])),
+        end: [0, 1, 2]
+            .map(|axis| (start[axis] + length[axis]).saturating_add(wide(axis)).min(volume.shape[axis])),
     })
 }
 

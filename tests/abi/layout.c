@@ -124,6 +124,8 @@
     F(vxs_model_options, configuration)                                                                      \
     F(vxs_model_options, auto3dseg_script)                                                                   \
     F(vxs_model_options, reserved)                                                                           \
+    F(vxs_model_options, memory_budget)                                                                      \
+    F(vxs_model_options, cancel)                                                                             \
     S(vxs_plan_options)                                                                                      \
     F(vxs_plan_options, struct_size)                                                                         \
     F(vxs_plan_options, device)                                                                              \
@@ -206,6 +208,7 @@
     F(vxs_task_options, on_network_grid)                                                                     \
     F(vxs_task_options, smooth)                                                                              \
     F(vxs_task_options, first_order)                                                                         \
+    F(vxs_task_options, cancel)                                                                              \
     S(vxs_term)                                                                                              \
     F(vxs_term, struct_size)                                                                                 \
     F(vxs_term, reserved)                                                                                    \

@@ -1,7 +1,6 @@
 //! ONNX files with a description beside them, against the scores that PyTorch gave for the same arrays.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
@@ -47,8 +46,8 @@ fn compare(folder: &Path, file: &str, arrays: &str, shape: [usize; 3]) {
         "channels": ["image"], "labels": labels,
     });
     let files = vec![
-        ("unet.onnx".to_owned(), Arc::from(std::fs::read(folder.join(file)).unwrap())),
-        ("unet.json".to_owned(), Arc::from(serde_json::to_vec(&description).unwrap())),
+        ("unet.onnx".to_owned(), std::fs::read(folder.join(file)).unwrap().into()),
+        ("unet.json".to_owned(), serde_json::to_vec(&description).unwrap().into()),
     ];
     let model = Model::from_files(files, &ModelOptions::default()).unwrap();
     let mut plan = Plan::new(&model, &PlanOptions { threads: 2, ..PlanOptions::default() }).unwrap();

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Threading;
 
 namespace Voxseg
 {
@@ -20,21 +21,28 @@ namespace Voxseg
         /// with its description (docs/models.md). Reads all weights: seconds for large models, so not on a user
         /// interface's thread. Nothing in the files is ever executed.
         /// </summary>
+        /// <param name="path">Its folder or file.</param>
+        /// <param name="options">Which folds, and so on.</param>
+        /// <param name="cancellation">Stops opening; any thread may request it.</param>
         /// <exception cref="ModelException">It isn't a model, is damaged, or isn't supported.</exception>
-        public static Model Open(string path, ModelOptions options = null)
+        /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+        public static Model Open(
+            string path, ModelOptions options = null, CancellationToken cancellation = default(CancellationToken))
         {
             if (path == null)
             {
                 throw new ArgumentNullException("path");
             }
             Library.Check();
+            using (var watch = new Watch(null, cancellation))
             using (var call = new NativeCall())
             {
                 vxs_model_options raw;
                 (options ?? new ModelOptions()).Fill(&raw, call);
+                raw.cancel = watch.Cancel(call);
                 ModelHandle model;
                 ErrorHandle error;
-                VoxsegException.Check(NativeMethods.vxs_model_open(Text.Utf8(path, "path"), &raw, out model, out error), error);
+                watch.Check(NativeMethods.vxs_model_open(Text.Utf8(path, "path"), &raw, out model, out error), error);
                 return new Model(model);
             }
         }

@@ -26,11 +26,18 @@ namespace Voxseg
         /// <summary>For Auto3DSeg models.</summary>
         public Auto3dsegScript Auto3dsegScript { get; set; } = Auto3dsegScript.FromModel;
 
+        /// <summary>
+        /// Bytes of memory that opening may take at one time. 0 (default): 64 MiB, and 16 bytes for each byte of the files
+        /// that are opened.
+        /// </summary>
+        public ulong MemoryBudget { get; set; }
+
         internal unsafe void Fill(vxs_model_options* raw, NativeCall call)
         {
             VoxsegException.Check(NativeMethods.vxs_model_options_init(raw, (ulong)sizeof(vxs_model_options)));
             raw->foreground_crop = (int)ForegroundCrop;
             raw->auto3dseg_script = (int)Auto3dsegScript;
+            raw->memory_budget = MemoryBudget;
             if (Folds != null && Folds.Count > 0)
             {
                 var folds = new List<uint>(Folds).ToArray();

@@ -89,6 +89,9 @@ fn open(path: &Path) -> voxseg::Result<impl Read> {
 /// TotalSegmentator 1's `total`, for comparing label maps that it made.
 const FIRST: &str = "total_v1";
 
+/// Bytes of a table of labels.
+const LARGEST_TABLE: u64 = 4 << 20;
+
 /// The labels of a model, of a task by its name or file, or of a table (.csv).
 pub fn labels_of(model: &Path) -> Outcome<Vec<Label>> {
     let name = &*model.to_string_lossy();
@@ -96,10 +99,7 @@ pub fn labels_of(model: &Path) -> Outcome<Vec<Label>> {
         return Ok(Task::named("total")?.labels_in_first_order().unwrap_or_default().to_vec());
     }
     if name.ends_with(".csv") {
-        let mut table = Vec::new();
-        let read = open(model)?.read_to_end(&mut table);
-        read.map_err(|source| voxseg::Error::Read { path: model.into(), source })?;
-        return Ok(label_table(&table, name)?);
+        return Ok(label_table(&voxseg::file::read(model, LARGEST_TABLE)?, name)?);
     }
     if name.ends_with(".json") || Task::names().iter().any(|task| task == name) {
         return Ok(find(name)?.labels().to_vec());

@@ -73,6 +73,107 @@ fn bombs_are_refused() {
     assert_error!(open(bytes), Refused, "entries");
 }
 
+/// Whatever part of it tensors are, and however many.
+#[test]
+fn compressed_storages_are_inflated_once() {
+    const N: usize = 2 << 20;
+    let noise = floats(&(0..N as u32).map(|i| (i.wrapping_mul(0x9E37_79B9) >> 8) as f32).collect::<Vec<_>>());
+    let part =
+        |storage: &str, at: usize| tensor("FloatStorage", storage, N as i64, (N - 1 - at) as i64, &[1], &[1]);
+    let names: Vec<String> = (0..2000).map(|n| n.to_string()).collect();
+    let parts = names.iter().enumerate().map(|(n, name)| (name.as_str(), part(["0", "1"][n % 2], n)));
+    let root = pickle(dict(&parts.collect::<Vec<_>>()));
+    let entries = [("data.pkl", root), ("data/0", noise.clone()), ("data/1", noise)];
+    let bytes = archive_with(CompressionMethod::Deflated, &entries);
+    let size = bytes.len() as u64;
+    let checkpoint = open(bytes).unwrap();
+    for (_, value) in checkpoint.root().items() {
+        assert_eq!(checkpoint.read_f32(&value.as_tensor().unwrap()).unwrap().len(), 1);
+    }
+    assert!(checkpoint.archive.bytes_read() < size + 1_000_000, "{}", checkpoint.archive.bytes_read());
+}
+
+#[test]
+fn tensors_over_each_other_are_read_so_often_only() {
+    const N: usize = 8 << 20;
+    let view = |at: i64| tensor("FloatStorage", "0", N as i64, 0, &[2], &[N as i64 - 1 - at]);
+    let names: Vec<String> = (0..2000).map(|n| format!("t{n}")).collect();
+    let views: Vec<_> = names.iter().zip(0..).map(|(name, at)| (name.as_str(), view(at))).collect();
+    let checkpoint = checkpoint(dict(&views), &vec![0; 4 * N]);
+    let mut weights = crate::network::StateDict::new(&checkpoint, checkpoint.root()).unwrap();
+    let failed = names.iter().find_map(|name| weights.take(name, &[2]).err());
+    assert!(
+        matches!(&failed, Some(Error::Refused { reason, .. }) if reason.contains("over each other")),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn what_a_pickle_takes_is_counted() {
+    let values: [(&str, Vec<u8>); 8] = [
+        ("tuples", b")".repeat(1 << 20)),
+        ("lists", b"]".repeat(1 << 20)),
+        ("dicts", b"}".repeat(1 << 20)),
+        ("numbers", b"K\x01".repeat(1 << 20)),
+        (
+            "a memo",
+            (0..1_u32 << 20).flat_map(|n| [b"Nr".to_vec(), n.to_le_bytes().to_vec()].concat()).collect(),
+        ),
+        ("a long list", [b"](".to_vec(), b"N".repeat(1 << 20), b"e".to_vec()].concat()),
+        ("a stack", b"N2".repeat(1 << 20)),
+        ("no text", [b"X".to_vec(), (16_u32 << 20).to_le_bytes().to_vec(), vec![0xff; 16 << 20]].concat()),
+    ];
+    for (name, code) in values {
+        let code = [&code[..], b"."].concat();
+        let budget = crate::file::Budget::new(Some(24 << 20));
+        match super::super::pickle::load("x.pth", &code, &budget) {
+            Err(Error::Refused { reason, .. }) => {
+                assert!(reason.contains("memory_budget"), "{name}: {reason}")
+            }
+            other => panic!("{name}: {:?}", other.map(drop)),
+        }
+        assert!(budget.take("x", 24 << 20).is_ok(), "{name}: what was refused holds nothing");
+    }
+}
+
+/// Comparing long keys, memoised and used in many places, took time by the length of the keys for each place.
+#[test]
+fn long_keys_in_many_places_are_compared_once() {
+    let key =
+        |last: u8| [b"X\x00\x04\x00\x00".to_vec(), vec![b'k'; 1023], vec![last], vec![b'q', last]].concat();
+    let keys: Vec<u8> = (1..=100).flat_map(|last| [key(last), b"0".to_vec()].concat()).collect();
+    let items: Vec<u8> = (0..200_000_u32).flat_map(|n| [b'h', 1 + (n * 37 % 100) as u8, b'N']).collect();
+    let started = std::time::Instant::now();
+    let checkpoint = load([b"\x80\x02", &keys[..], b"}(", &items, b"u."].concat()).unwrap();
+    assert_eq!(checkpoint.root().items().count(), 100);
+    // 200,000 keys of a kilobyte, compared some seventeen times each, would take longer.
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
+#[test]
+fn configurations_are_bounded() {
+    let text = [b"X\x00\x04\x00\x00".to_vec(), vec![b'k'; 1024], b"q\x01".to_vec()].concat();
+    let list = |count: usize| [b"](", &text[..], &b"h\x01".repeat(count), b"e."].concat();
+    assert!(load(list(1000)).unwrap().root().to_json("x").is_ok());
+    assert_error!(load(list(90_000)).unwrap().root().to_json("x"), Refused, "memory_budget");
+    let many = [&b"]("[..], &b"N".repeat(200_000), b"e."].concat();
+    assert_error!(load(many).unwrap().root().to_json("x"), Refused, "100000 values");
+    let keys: Vec<u8> = (0..200_000).flat_map(|n| [text_of(n), b"N".to_vec()].concat()).collect();
+    assert_error!(
+        load([b"}(", &keys[..], b"u."].concat()).unwrap().root().to_json("x"),
+        Refused,
+        "100000 values"
+    );
+    let deep = [&b"K\x01"[..], &b"\x85".repeat(1000), b"."].concat();
+    let checkpoint = load(deep).unwrap();
+    let read = move || assert_error!(checkpoint.root().to_json("x"), Malformed, "nesting");
+    std::thread::Builder::new().stack_size(64 << 10).spawn(read).unwrap().join().unwrap();
+}
+
+fn text_of(number: i32) -> Vec<u8> {
+    text(&number.to_string())
+}
+
 #[test]
 fn other_files_are_told_apart() {
     let entries = [("data.pkl", pickle(b"N".to_vec())), ("constants.pkl", Vec::new())];

@@ -17,7 +17,7 @@ fn config(inputs: usize, classes: usize) -> Value {
 }
 
 /// A model of the config; its network is the one that [`config`] describes.
-fn files(config: &Value) -> Vec<(String, std::sync::Arc<[u8]>)> {
+fn files(config: &Value) -> Vec<(String, crate::file::Bytes)> {
     let size = |key: &str| config["network"][key].as_u64().unwrap() as usize;
     let (inputs, classes) = (size("in_channels"), size("out_channels"));
     let mut tensors: Vec<(String, Vec<usize>)> = Vec::new();
@@ -42,7 +42,7 @@ fn files(config: &Value) -> Vec<(String, std::sync::Arc<[u8]>)> {
     }
     let tensors: Vec<_> = tensors.iter().map(|(name, shape)| (name.as_str(), shape.clone())).collect();
     let file = file_with(&tensors, "state_dict", &json!({"config": config}));
-    vec![(CHECKPOINT.into(), file.into()), (LABELS.into(), TABLE.as_bytes().into())]
+    vec![(CHECKPOINT.into(), file.into()), (LABELS.into(), TABLE.as_bytes().to_vec().into())]
 }
 
 fn open_with(config: &Value, options: &ModelOptions) -> Result<Model> {

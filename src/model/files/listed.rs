@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::checkpoint::{Archive, Checkpoint};
 use crate::error::{Error, Result};
+use crate::file::{Budget, Bytes};
 
 /// Bytes that an entry of an archive may inflate to. A checkpoint holds its optimizer's state beside the weights,
 /// which makes some hundred megabytes for the largest networks in use; all of it has to be in memory at once,
@@ -17,10 +17,11 @@ pub(in crate::model) struct Listed {
     title: String,
     files: BTreeMap<String, Content>,
     archive: Option<Archive>,
+    budget: Budget,
 }
 
 enum Content {
-    Memory(Arc<[u8]>),
+    Memory(Bytes),
     /// The archive's entry of this name.
     Entry(String),
 }
@@ -32,20 +33,27 @@ fn plain(name: &str) -> String {
 }
 
 impl Listed {
-    pub(super) fn memory(files: Vec<(String, Arc<[u8]>)>) -> Self {
+    /// The caller's own memory counts as files do.
+    pub(super) fn memory(files: Vec<(String, Bytes)>, budget: &Budget) -> Self {
+        files.iter().for_each(|(_, bytes)| budget.admit(bytes.len() as u64));
         let title = format!("{} files in memory", files.len());
         // The first of equal names counts.
         let files =
             files.into_iter().rev().map(|(name, bytes)| (plain(&name), Content::Memory(bytes))).collect();
-        Listed { title, files, archive: None }
+        Listed { title, files, archive: None, budget: budget.clone() }
     }
 
     /// A zip archive; its number of entries, their compression and its directory are bounded as a checkpoint's.
-    pub(super) fn zip(path: &Path) -> Result<Self> {
-        let archive = Archive::open_any(path, LARGEST_ENTRY)?;
+    pub(super) fn zip(path: &Path, budget: &Budget) -> Result<Self> {
+        let archive = Archive::open_any(path, LARGEST_ENTRY, budget)?;
         let entries = archive.names().into_iter().map(|name| (plain(&name), Content::Entry(name)));
         let files = entries.filter(|(name, _)| !name.ends_with('/')).collect();
-        Ok(Listed { title: path.display().to_string(), files, archive: Some(archive) })
+        let title = path.display().to_string();
+        Ok(Listed { title, files, archive: Some(archive), budget: budget.clone() })
+    }
+
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// What the list is called, for error texts.
@@ -62,30 +70,35 @@ impl Listed {
         self.files.range(folder.to_owned()..).map_while(move |(name, _)| name.strip_prefix(folder))
     }
 
-    /// A whole file; of the archive's, those of up to `limit` bytes.
-    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+    /// A whole file of up to `limit` bytes.
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Option<Bytes>> {
         match (self.files.get(name), &self.archive) {
-            (Some(Content::Memory(bytes)), _) => Ok(Some(bytes.to_vec())),
+            (Some(Content::Memory(bytes)), _) if bytes.len() as u64 > limit => {
+                Err(Error::refused(name, format!("more than {limit} bytes, which is the limit")))
+            }
+            (Some(Content::Memory(bytes)), _) => Ok(Some(bytes.clone())),
             (Some(Content::Entry(entry)), Some(archive)) => archive.read(entry, limit).map(Some),
             _ => Ok(None),
         }
     }
 
     /// A whole file, however large.
-    pub(super) fn bytes(&self, name: &str) -> Result<Arc<[u8]>> {
+    pub(super) fn bytes(&self, name: &str) -> Result<Bytes> {
         match (self.files.get(name), &self.archive) {
             (Some(Content::Memory(bytes)), _) => Ok(bytes.clone()),
-            (Some(Content::Entry(entry)), Some(archive)) => Ok(archive.read(entry, LARGEST_ENTRY)?.into()),
+            (Some(Content::Entry(entry)), Some(archive)) => archive.read(entry, LARGEST_ENTRY),
             _ => Err(Error::NotAModel { reason: format!("{name} is not among the files") }),
         }
     }
 
     pub(super) fn checkpoint(&self, name: &str) -> Result<Checkpoint> {
         match (self.files.get(name), &self.archive) {
-            (Some(Content::Memory(bytes)), _) => Checkpoint::from_bytes(name, bytes.clone()),
+            (Some(Content::Memory(bytes)), _) => {
+                Checkpoint::from_bytes_within(name, bytes.clone(), &self.budget)
+            }
             (Some(Content::Entry(entry)), Some(archive)) => {
                 let bytes = archive.read(entry, LARGEST_ENTRY)?;
-                Checkpoint::from_bytes(&archive.label(name), bytes.into())
+                Checkpoint::from_bytes_within(&archive.label(name), bytes, &self.budget)
             }
             _ => Err(Error::NotAModel { reason: format!("{name} is not among the files") }),
         }

@@ -141,15 +141,15 @@ fn stages_of_a_cascade_lie_beside_each_other() {
     let folder = Folder::new("siblings");
     let entries: Entries = ["a/b/x__1/f", "a/b/x__2/f", "x__2/f"].map(|name| (name.into(), vec![1])).to_vec();
     let path = folder.write("files.zip", &zipped(&entries));
-    let root = Files::open(&path).unwrap();
+    let root = Files::open(&path, &Budget::default()).unwrap();
     let at = |files: &Files, place: &str| {
         files.folders_with("f").into_iter().find(|files| files.place() == place).unwrap()
     };
     let beside = at(&root, "a/b/x__1").sibling("x__2").unwrap();
     assert_eq!((beside.place().as_str(), beside.folder_name()), ("a/b/x__2", Some("x__2")));
     assert!(at(&root, "x__2").sibling("x__1").is_none() && root.sibling("a").is_none());
-    assert_eq!(beside.read("f").unwrap(), Some(vec![1]));
-    assert_eq!(beside.read("g").unwrap(), None);
+    assert_eq!(beside.read("f").unwrap().as_deref(), Some(&[1][..]));
+    assert_eq!(beside.read("g").unwrap().as_deref(), None);
     assert_eq!(root.folders(), ["a", "x__2"]);
 
     // A first stage that isn't there is asked for by name.
@@ -224,3 +224,65 @@ fn postprocessing_is_read_and_only_asked_for_by_its_option() {
     let none = open(&example(), None).unwrap();
     assert!(!plan(&none, true).unwrap() && none.postprocessing().unwrap().is_empty());
 }
+
+/// In the place of any of a model's files: an error at once that names it and says what it is.
+#[test]
+#[cfg(unix)]
+fn pipes_and_devices_are_no_files_of_a_model() {
+    let folder = Folder::new("pipes");
+    let places =
+        ["plans.json", "dataset.json", "fold_0/checkpoint_final.pth", "x.json", "x.safetensors", "x.onnx"];
+    let make = |what: &str, path: &Path| match what {
+        "a device" => std::os::unix::fs::symlink("/dev/zero", path).is_ok(),
+        _ => std::process::Command::new("mkfifo").arg(path).status().is_ok_and(|status| status.success()),
+    };
+    for (index, place) in places.iter().enumerate() {
+        for what in ["a pipe", "a device"] {
+            let name = format!("{}/{NAME}", index * 2 + usize::from(what == "a pipe"));
+            for (name, bytes) in model(&name, "Dataset901_TorsoCT") {
+                folder.write(&name, &bytes);
+            }
+            let path = folder.0.join(name);
+            let place = path.join(place);
+            let _ = std::fs::remove_file(&place);
+            if !make(what, &place) {
+                eprintln!("{what} can't be made, skipped");
+                continue;
+            }
+            let weights = place.extension().is_some_and(|ending| ending != "json" && ending != "pth");
+            if weights {
+                std::fs::write(place.with_extension("json"), DESCRIPTION).unwrap();
+            }
+            if place.ends_with("x.json") {
+                std::fs::write(path.join("x.onnx"), "x").unwrap();
+            }
+            let opened = if weights {
+                &place
+            } else if place.ends_with("x.json") {
+                &path.join("x.onnx")
+            } else {
+                &path
+            };
+            let started = std::time::Instant::now();
+            let error = open(opened, None).unwrap_err();
+            assert!(started.elapsed().as_secs() < 10);
+            assert!(
+                matches!(&error, Error::Read { path, .. } if path.ends_with(place.file_name().unwrap())),
+                "{error}"
+            );
+            assert!(error.to_string().contains(what), "{error}");
+        }
+    }
+    let pipe = folder.0.join("pipe.json");
+    if make("a pipe", &pipe) {
+        let error = crate::model::task::Task::find(pipe.to_str().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("a pipe"), "{error}");
+        assert!(open(&pipe, None).unwrap_err().to_string().contains("a pipe"));
+    }
+}
+
+#[cfg(unix)]
+const DESCRIPTION: &str = r#"{"channels": ["CT"], "labels": {"0": "background", "1": "x"},
+    "network_def": {"_target_": "UNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 2, "channels": [4, 8],
+    "strides": [2]}, "preprocessing": [], "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [16, 16, 16]},
+    "postprocessing": [{"_target_": "AsDiscreted", "keys": "pred", "argmax": true}]}"#;

@@ -1,10 +1,8 @@
-use std::sync::Arc;
-
 use crate::checkpoint::tests::file_with;
 use crate::model::{Model, ModelOptions};
 
 fn said(names: &[&str], configuration: Option<&str>) -> String {
-    let files = names.iter().map(|name| ((*name).to_owned(), Arc::from(&b"{}"[..]))).collect();
+    let files = names.iter().map(|name| ((*name).to_owned(), b"{}".to_vec().into())).collect();
     let options = ModelOptions { configuration: configuration.map(str::to_owned), ..ModelOptions::default() };
     let error = Model::from_files(files, &options).unwrap_err();
     assert_eq!(error.status(), 202, "{error}");

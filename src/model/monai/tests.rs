@@ -1,7 +1,5 @@
 //! Whole bundles: published configs, the reference's bundles, and an nnU-Net in a bundle.
 
-use std::sync::Arc;
-
 use super::bundle::{Bundle, BundleConfig, NnUnetBundle};
 use super::config::expression::{Binary, Expression};
 use super::config::{Component, Value};
@@ -13,7 +11,7 @@ mod forms;
 mod fuzz;
 
 fn files(list: &[(&str, &[u8])]) -> Files {
-    Files::memory(list.iter().map(|(name, bytes)| ((*name).to_owned(), Arc::from(*bytes))).collect())
+    Files::memory(list.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec().into())).collect())
 }
 
 fn zoo_file(bundle: &str, name: &str) -> Option<Vec<u8>> {

@@ -90,12 +90,11 @@ fn list<T: AsRef<str>>(names: &[T]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
 
     fn said(names: &[&str], folds: Option<Vec<Fold>>, checkpoint: &str) -> String {
-        let files = names.iter().map(|name| ((*name).to_owned(), Arc::from(&b"x"[..]))).collect();
+        let files = names.iter().map(|name| ((*name).to_owned(), b"x".to_vec().into())).collect();
         let options = ModelOptions { folds, checkpoint: checkpoint.into(), ..ModelOptions::default() };
         super::folds(&Files::memory(files), &options).unwrap_err().to_string()
     }

@@ -1,5 +1,7 @@
 //! dataset.json: channels, labels and regions.
 
+use std::collections::BTreeMap;
+
 use crate::error::Result;
 use crate::labels::{Label, Terms, colors};
 use crate::model::json::Json;
@@ -64,11 +66,12 @@ impl Labels {
         } else if all.iter().enumerate().any(|(index, &value)| index != usize::from(value)) {
             Err(labels.wrong("consecutive values from 0"))
         } else {
-            let name = |&value: &u16| entries.iter().find(|entry| entry.values.contains(&value));
-            let named =
-                all.iter().map(|value| (u32::from(*value), name(value).map_or("", |entry| entry.name)));
+            // The first entry that has a value names it.
+            let names =
+                entries.iter().rev().flat_map(|entry| entry.values.iter().map(|value| (*value, entry.name)));
+            let names: BTreeMap<u16, &str> = names.collect();
             Ok(Labels {
-                table: table(named.collect()),
+                table: table(names.into_iter().map(|(value, name)| (value.into(), name)).collect()),
                 decision: Decision::Highest,
                 classes: all.len(),
                 foreground,
@@ -140,6 +143,14 @@ mod tests {
             ["background", "liver"]
         );
         assert_eq!(labels.decision, Decision::Highest);
+    }
+
+    #[test]
+    fn as_many_labels_as_there_are_values() {
+        let labels = many(65_536);
+        let started = std::time::Instant::now();
+        assert_eq!(read(labels).unwrap().table[65_535].name, "label 65535");
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 
     #[test]

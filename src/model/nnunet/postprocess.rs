@@ -138,14 +138,14 @@ mod tests {
 
     #[test]
     fn the_results_of_the_opened_folds_count() {
-        let at = |name: &str| (format!("{name}/{FILE}"), std::sync::Arc::from(&b"{}"[..]));
+        let at = |name: &str| (format!("{name}/{FILE}"), b"{}".to_vec().into());
         let folds = ["fold_0".to_owned(), "fold_1".to_owned()];
         let results = |names: &[&str]| Files::memory(names.iter().map(|name| at(name)).collect());
         let all = ["crossval_results_folds_0", "crossval_results_folds_0_1", "crossval_results_folds_0_1_2"];
         assert_eq!(find(&results(&all), &folds), Some(format!("{}/{FILE}", all[1])));
         assert_eq!(find(&results(&all), &folds[1..]), Some(format!("{}/{FILE}", all[2])));
         assert_eq!(find(&results(&["fold_0"]), &folds), None);
-        let own = Files::memory(vec![(FILE.into(), std::sync::Arc::from(&b"{}"[..]))]);
+        let own = Files::memory(vec![(FILE.into(), b"{}".to_vec().into())]);
         assert_eq!(find(&own, &folds), Some(FILE.into()));
     }
 }

@@ -1,11 +1,11 @@
 //! Tensors that lie in a file of their own, and these files.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::protobuf::{Field, Value, fields, varint};
 use super::{Files, LARGEST};
 use crate::error::{Error, Result};
+use crate::file::Bytes;
 use crate::model::files::inside;
 use crate::model::json::shorten;
 
@@ -109,7 +109,7 @@ fn bits(kind: u64) -> Option<u64> {
 
 /// The files that tensors lie in, by how the ONNX file calls them.
 pub(super) struct Data {
-    files: BTreeMap<String, Arc<[u8]>>,
+    files: BTreeMap<String, Bytes>,
     total: u64,
 }
 

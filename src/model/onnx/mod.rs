@@ -7,10 +7,9 @@ mod protobuf;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::sync::Arc;
-
 use super::files::Files;
 use crate::error::{Error, Result};
+use crate::file::Bytes;
 use external::{Data, Place};
 use protobuf::{Field, Value, fields};
 
@@ -20,7 +19,7 @@ const LARGEST: u64 = i32::MAX as u64;
 const DEEPEST: usize = 64;
 
 /// Reads an ONNX file of a model, together with the weights that it keeps in other files.
-pub(super) fn read(files: &Files, name: &str) -> Result<Arc<[u8]>> {
+pub(super) fn read(files: &Files, name: &str) -> Result<Bytes> {
     let bytes = files.bytes(name)?;
     if bytes.get(4..8) == Some(b"ORTM") {
         let what =
@@ -40,13 +39,13 @@ pub(super) fn read(files: &Files, name: &str) -> Result<Arc<[u8]>> {
     if size > LARGEST {
         return Err(too_large(format!("the limit is {LARGEST}")));
     }
-    let mut whole = Vec::new();
-    whole.try_reserve_exact(room as usize).map_err(|_| too_large("more than there is memory for".into()))?;
+    let (mut whole, mut held) = (Vec::new(), files.budget().take(name, 0)?);
+    held.reserve(name, &mut whole, room as usize)?;
     fill(name, Message::Model, &bytes, &data, &mut whole)?;
     if whole.len() as u64 > LARGEST {
         return Err(too_large(format!("the limit is {LARGEST}")));
     }
-    Ok(whole.into())
+    Ok(Bytes::held(whole, held))
 }
 
 /// The messages on the way from a file to its tensors.

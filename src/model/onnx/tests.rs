@@ -37,7 +37,7 @@ fn file(tensors: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn files(list: &[(&str, &[u8])]) -> Files {
-    Files::memory(list.iter().map(|(name, bytes)| ((*name).to_owned(), Arc::from(*bytes))).collect())
+    Files::memory(list.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec().into())).collect())
 }
 
 /// Bytes of all tensors in a file, in their order.
@@ -165,7 +165,7 @@ fn the_identity_is_that_of_the_weights_too() {
         "channels": ["CT"], "labels": {"0": "background", "1": "a"}}"#;
     let open = |net: &[u8], data: &[u8]| {
         let list = [("x.onnx", net), ("x.json", &description[..]), ("d", data)];
-        let owned = list.map(|(name, bytes)| (name.to_owned(), Arc::from(bytes)));
+        let owned = list.map(|(name, bytes)| (name.to_owned(), bytes.to_vec().into()));
         Model::from_files(owned.into(), &ModelOptions::default()).unwrap().identity().to_owned()
     };
     let net = file(&[outside("d", &[])]);

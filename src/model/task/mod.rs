@@ -10,10 +10,13 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Fold;
-use crate::error::{Error, Result};
+use super::files::LARGEST_TEXT;
+use crate::error::Result;
+use crate::file;
 use crate::labels::Label;
 
 pub(crate) use opened::{Link, LinkCrop};
@@ -140,7 +143,7 @@ impl Task {
     /// `lung_vessels` and so on.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] with the names that there are.
+    /// [`crate::Error::InvalidArgument`] with the names that there are.
     pub fn named(name: &str) -> Result<Self> {
         catalogue::find(name)
     }
@@ -148,13 +151,12 @@ impl Task {
     /// A task by its name or, where that ends in `.json`, out of the file of that path.
     ///
     /// # Errors
-    /// As [`Task::named`] and [`Task::from_json`]; [`Error::Read`] for a file that can't be read.
+    /// As [`Task::named`] and [`Task::from_json`]; [`crate::Error::Read`] for a file that can't be read.
     pub fn find(name: &str) -> Result<Self> {
         if !name.ends_with(".json") {
             return Self::named(name);
         }
-        let json = std::fs::read(name).map_err(|source| Error::Read { path: name.into(), source })?;
-        Self::from_json(&json, name)
+        Self::from_json(&file::read(name.as_ref(), LARGEST_TEXT)?, name)
     }
 
     /// The names of all of TotalSegmentator's tasks.
@@ -165,7 +167,7 @@ impl Task {
     /// A task that a JSON text describes (docs/models.md). `file` stands for it in error texts.
     ///
     /// # Errors
-    /// [`Error::Malformed`], which names the entry.
+    /// [`crate::Error::Malformed`], which names the entry.
     pub fn from_json(json: &[u8], file: &str) -> Result<Self> {
         let value = super::json::from_slice(file, json)?;
         read::task(None, &super::json::Json::new(file, &value), &|name| catalogue::find(name))
@@ -209,11 +211,10 @@ impl Task {
             _ => None,
         })
     }
+}
 
-    /// The value of a label.
-    fn value(&self, name: &str) -> Result<u32> {
-        let label = self.labels.iter().find(|label| label.value > 0 && label.name == name);
-        let expected = || format!("one of the labels of {}", self.name);
-        label.map(|label| label.value).ok_or_else(|| Error::argument("labels", name, expected()))
-    }
+/// The foreground labels' values by their names, of equal names the first.
+fn values_by_name(labels: &[Label]) -> HashMap<&str, u32> {
+    let foreground = labels.iter().rev().filter(|label| label.value > 0);
+    foreground.map(|label| (&*label.name, label.value)).collect()
 }

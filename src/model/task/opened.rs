@@ -1,17 +1,19 @@
 //! A task whose models were found: each is opened once, to see that it suits the task, and forgotten until it runs.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Crop, Rule, Task, TaskModel, TaskOptions, TaskResampling};
+use super::{Crop, Rule, Task, TaskModel, TaskOptions, TaskResampling, values_by_name};
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
 use crate::labels::Label;
 use crate::model::{Model, ModelOptions, describe_label, hexadecimal};
 use crate::nifti::Reader;
+use crate::progress::Cancel;
 
 /// A task with the folder of its weights. It holds no weights itself.
 #[derive(Clone, Debug)]
@@ -55,6 +57,12 @@ pub struct Part {
     pub(crate) identity: String,
 }
 
+/// Where a task's models are looked for, and what stops it.
+struct Weights<'a> {
+    folder: &'a Path,
+    cancel: &'a Cancel,
+}
+
 impl Task {
     /// Finds the task's models, and those of the tasks that it crops by, below the folder `weights`, which is laid
     /// out as TotalSegmentator stores it: `Dataset291_…/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres/fold_0/…`.
@@ -64,6 +72,14 @@ impl Task {
     /// [`Error::NotAModel`] for a model that is missing, with the licence under which it is published; what is wrong
     /// with a model's files; [`Error::InvalidArgument`] for options that don't suit the task.
     pub fn open(&self, weights: &Path, options: &TaskOptions) -> Result<OpenedTask> {
+        self.open_with(weights, options, &Cancel::new())
+    }
+
+    /// As [`Task::open`], until `cancel` is set.
+    ///
+    /// # Errors
+    /// As [`Task::open`]; [`Error::Cancelled`].
+    pub fn open_with(&self, weights: &Path, options: &TaskOptions, cancel: &Cancel) -> Result<OpenedTask> {
         let _ours = Ours::enter();
         if let Some(volume) = options.remove_small.filter(|volume| !(volume.is_finite() && *volume >= 0.0)) {
             return Err(Error::argument("options.remove_small", volume, "a volume in cubic millimetres"));
@@ -72,11 +88,9 @@ impl Task {
         let mut labels = self.labels.clone();
         let mut crop = self.crop.clone();
         if !options.subset.is_empty() {
-            let values: Vec<u32> = options
-                .subset
-                .iter()
-                .map(|name| self.value(name).map_err(|_| self.not_a_label(name)))
-                .collect::<Result<_>>()?;
+            let known = values_by_name(&self.labels);
+            let value = |name: &String| known.get(&**name).copied().ok_or_else(|| self.not_a_label(name));
+            let values: HashSet<u32> = options.subset.iter().map(value).collect::<Result<_>>()?;
             labels.retain(|label| label.value == 0 || values.contains(&label.value));
             crop = Some(self.crop_of_subset(options)?);
         }
@@ -91,7 +105,7 @@ impl Task {
             self.check_network_grid(crop.is_some(), options)?;
         }
         let mut links = Vec::new();
-        task.add_to(&mut links, crop, weights, &options.subset)?;
+        task.add_to(&mut links, crop, &Weights { folder: weights, cancel }, &options.subset)?;
         let mut hash = Sha256::new();
         hash.update(format!("{task:?} {options:?}"));
         links.iter().flat_map(|link| &link.parts).for_each(|part| hash.update(&part.identity));
@@ -110,7 +124,8 @@ impl Task {
             return Err(Error::argument("options.subset", options.subset.join(", "), expected));
         };
         let task = Arc::new(Task::named(if options.robust_crop { &rough.robust } else { &rough.task })?);
-        let value = |name: &String| task.value(name).map_err(|_| task.not_a_label(name));
+        let known = values_by_name(&task.labels);
+        let value = |name: &String| known.get(&**name).copied().ok_or_else(|| task.not_a_label(name));
         let labels = options.subset.iter().map(value).collect::<Result<_>>()?;
         Ok(Crop { task, labels, margin: [MARGIN; 3] })
     }
@@ -135,8 +150,8 @@ impl Task {
             let expected = format!("false: {} has one order of labels only", self.name);
             return Err(Error::argument("options.first_order", true, expected));
         };
-        let kept = |label: &&Label| labels.iter().any(|now| now.name == label.name);
-        let left: Vec<Label> = first.iter().filter(kept).cloned().collect();
+        let kept: HashSet<&str> = labels.iter().map(|label| &*label.name).collect();
+        let left: Vec<Label> = first.iter().filter(|label| kept.contains(&*label.name)).cloned().collect();
         if left.len() < 2 {
             let names: Vec<&str> = labels.iter().map(|label| &*label.name).collect();
             let expected = "names of labels that TotalSegmentator 1 had, with options.first_order";
@@ -164,7 +179,7 @@ impl Task {
         self: &Arc<Self>,
         links: &mut Vec<Link>,
         crop: Option<Crop>,
-        weights: &Path,
+        weights: &Weights,
         subset: &[String],
     ) -> Result<usize> {
         if let Some(source) = &self.source {
@@ -185,18 +200,19 @@ impl Task {
     }
 
     /// The models that know any of the labels of `subset`, or all.
-    fn parts(&self, weights: &Path, subset: &[String]) -> Result<Vec<Part>> {
+    fn parts(&self, weights: &Weights, subset: &[String]) -> Result<Vec<Part>> {
+        let wanted: HashSet<&String> = subset.iter().collect();
         let knows = |model: &&TaskModel| match &model.labels {
-            Some(labels) if !subset.is_empty() => labels.iter().any(|label| subset.contains(label)),
+            Some(labels) if !subset.is_empty() => labels.iter().any(|label| wanted.contains(label)),
             _ => true,
         };
         self.models.iter().filter(knows).map(|model| self.part(weights, model)).collect()
     }
 
-    fn part(&self, weights: &Path, model: &TaskModel) -> Result<Part> {
-        let path = model.path.split('/').fold(weights.to_path_buf(), |path, part| path.join(part));
+    fn part(&self, weights: &Weights, model: &TaskModel) -> Result<Part> {
+        let path = model.path.split('/').fold(weights.folder.to_path_buf(), |path, part| path.join(part));
         if !path.is_dir() {
-            let (place, weights) = (&model.path, weights.display());
+            let (place, weights) = (&model.path, weights.folder.display());
             let reason = format!(
                 "task {} needs the weights {place}, which are not in {weights}; their licence: {}",
                 self.name, self.licence
@@ -204,7 +220,8 @@ impl Task {
             return Err(Error::NotAModel { reason });
         }
         let options = ModelOptions { folds: model.folds.clone(), ..ModelOptions::default() };
-        let opened = Model::open(&path, &options)?;
+        // The caller's flag is about opening the task, not about loading a model again.
+        let opened = Model::open(&path, &ModelOptions { cancel: weights.cancel.clone(), ..options.clone() })?;
         let unsuited =
             |what: String| Err(Error::unsupported(format!("{what} in task {}: {}", self.name, model.path)));
         if opened.channels().len() != 1 {
@@ -214,20 +231,22 @@ impl Task {
         if largest > 255 {
             return unsuited(format!("{largest} labels"));
         }
-        let values = (0..=largest).map(|value| self.value_of(model, value)).collect();
+        let values = self.values_of(model, largest);
         Ok(Part { path, options, values, identity: opened.identity().to_owned() })
     }
 
-    /// The task's value for a label of one of its models.
-    fn value_of(&self, model: &TaskModel, value: usize) -> u16 {
-        let found = match &model.labels {
-            None => self.labels.iter().find(|label| label.value as usize == value),
+    /// The task's values for the labels of one of its models; 0 for those that it doesn't have.
+    fn values_of(&self, model: &TaskModel, largest: usize) -> Vec<u16> {
+        let named = values_by_name(&self.labels);
+        let all: HashSet<u32> = self.labels.iter().map(|label| label.value).collect();
+        let value = |value: usize| match &model.labels {
+            None => Some(value as u32).filter(|value| all.contains(value)),
             Some(names) => {
                 let name = value.checked_sub(1).and_then(|index| names.get(index));
-                name.and_then(|name| self.labels.iter().find(|label| label.name == *name))
+                name.and_then(|name| named.get(&**name).copied())
             }
         };
-        found.map_or(0, |label| label.value as u16)
+        (0..=largest).map(|label| value(label).unwrap_or(0) as u16).collect()
     }
 }
 

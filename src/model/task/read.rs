@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Crop, Rough, Rule, Task, TaskModel};
+use super::{Crop, Rough, Rule, Task, TaskModel, values_by_name};
 use crate::error::{Error, Result};
 use crate::labels::{Label, Terms, colors};
 use crate::model::Fold;
@@ -23,9 +23,6 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
     let named = json.get("labels")?;
     // A task of the same family has the same labels.
     let labels = if named.is_list() { table(&names(&named)?) } else { find(named.text()?)?.labels };
-    if labels.len() > 1 << 16 {
-        return Err(named.wrong("at most 65535 labels"));
-    }
     let first_order = match json.find("first_order") {
         None => None,
         Some(list) if list.is_list() => Some(table(&names(&list)?)),
@@ -33,7 +30,7 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
     };
     let source = json.find("from").map(|task| Ok::<_, Error>(Arc::new(find(task.text()?)?))).transpose()?;
     let models = match &source {
-        None => json.get("models")?.list()?.iter().map(model).collect::<Result<_>>()?,
+        None => few(&json.get("models")?, MOST_MODELS)?.iter().map(model).collect::<Result<_>>()?,
         Some(_) => Vec::new(),
     };
     let mut task = Task {
@@ -42,7 +39,7 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
         licence: text("licence", "not stated")?,
         labels,
         first_order,
-        spacing: json.find("spacing").map(|spacing| spacing.axes(1.0, positive)).transpose()?,
+        spacing: json.find("spacing").map(|spacing| spacing.axes(1.0, length)).transpose()?,
         step: json.find("step").map(|step| share(&step)).transpose()?,
         models,
         source,
@@ -56,7 +53,7 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
     if let Some(crop) = json.find("crop") {
         let other = Arc::new(find(crop.get("task")?.text()?)?);
         let labels = values(&crop.get("labels")?, &other)?;
-        let margin = crop.get("margin")?.axes(0.0, not_negative)?;
+        let margin = crop.get("margin")?.axes(0.0, margin)?;
         task.crop = Some(Crop { task: other, labels, margin });
     }
     if let Some(rough) = json.find("rough") {
@@ -64,7 +61,8 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
         task.rough = Some(Rough { task: other("task")?, robust: other("robust")? });
     }
     if let Some(rules) = json.find("after") {
-        task.rules = rules.list()?.iter().map(|json| rule(json, &task, find)).collect::<Result<_>>()?;
+        task.rules =
+            few(&rules, MOST_RULES)?.iter().map(|json| rule(json, &task, find)).collect::<Result<_>>()?;
         if task.rules.iter().filter(|rule| rule.is_on_volume()).count() > 1 {
             return Err(rules.wrong("at most one of remove_outside, clip_to and skin"));
         }
@@ -72,8 +70,31 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
     Ok(task)
 }
 
+/// Models of a task, of which each is opened; TotalSegmentator's have five at most.
+const MOST_MODELS: usize = 64;
+/// Rules of a task.
+const MOST_RULES: usize = 64;
+/// Folds of a model.
+const MOST_FOLDS: usize = 64;
+/// Labels of a task beside the background.
+const MOST_LABELS: usize = 65_535;
+/// Millimetres between voxels: what isn't in between is a mistake, and no grid could have it.
+const SPACINGS: (f64, f64) = (1e-3, 1e3);
+
+/// Millimetres that no body has.
+const WIDEST: f64 = 1e4;
+/// Millimetres by which labels may grow, and voxels of the task's spacing: each voxel is compared with all in reach.
+const FARTHEST: f64 = 100.0;
+const MOST_STEPS: f64 = 64.0;
+
+/// The elements of a list that has some.
+fn few<'a>(list: &Json<'a>, most: usize) -> Result<Vec<Json<'a>>> {
+    let elements = list.list()?;
+    if elements.len() > most { Err(list.wrong(&format!("at most {most} entries"))) } else { Ok(elements) }
+}
+
 fn names(list: &Json) -> Result<Vec<String>> {
-    list.list()?.iter().map(|name| name.text().map(str::to_owned)).collect()
+    few(list, MOST_LABELS)?.iter().map(|name| name.text().map(str::to_owned)).collect()
 }
 
 /// Labels with these names from 1 on, and the background.
@@ -90,11 +111,10 @@ fn table(names: &[String]) -> Vec<Label> {
 
 /// The values of labels of a task.
 fn values(list: &Json, task: &Task) -> Result<Vec<u32>> {
-    let value = |name: &Json| {
-        let expected = format!("one of the labels of {}", task.name);
-        task.value(name.text()?).map_err(|_| name.wrong(&expected))
-    };
-    list.list()?.iter().map(value).collect()
+    let known = values_by_name(&task.labels);
+    let wrong = |name: &Json| name.wrong(&format!("one of the labels of {}", task.name));
+    let value = |name: &Json| known.get(name.text()?).copied().ok_or_else(|| wrong(name));
+    few(list, MOST_LABELS)?.iter().map(value).collect()
 }
 
 fn model(json: &Json) -> Result<TaskModel> {
@@ -108,7 +128,7 @@ fn model(json: &Json) -> Result<TaskModel> {
         None => Some(vec![Fold::Number(0)]),
         Some(folds) if folds.is_list() => {
             let number = |fold: &Json| Ok(Fold::Number(fold.count()? as u32));
-            Some(folds.list()?.iter().map(number).collect::<Result<_>>()?)
+            Some(few(&folds, MOST_FOLDS)?.iter().map(number).collect::<Result<_>>()?)
         }
         Some(all) if all.text()? == "all" => None,
         Some(other) => return Err(other.wrong("numbers in a list, or \"all\"")),
@@ -133,14 +153,17 @@ fn rule(json: &Json, task: &Task, find: Find) -> Result<Rule> {
             Rule::RemoveSmall { labels: values(argument, task)?, volume: positive(&json.get("volume")?)? }
         }
         "separate_vertebrae" => Rule::SeparateVertebrae { smallest: positive(argument)? },
-        "dilate" => Rule::Dilate(positive(argument)?),
+        "dilate" => {
+            let finest = task.spacing.unwrap_or([1.0; 3]).into_iter().fold(FARTHEST, f64::min);
+            Rule::Dilate(distance(argument, FARTHEST.min(MOST_STEPS * finest))?)
+        }
         "remove_outside" => {
-            Rule::RemoveOutside { labels: cropping()?, distance: positive(&json.get("distance")?)? }
+            Rule::RemoveOutside { labels: cropping()?, distance: distance(&json.get("distance")?, WIDEST)? }
         }
         "clip_to" => {
             let other = Arc::new(find(json.get("task")?.text()?)?);
             let labels = values(argument, &other)?;
-            Rule::ClipTo { task: other, labels, distance: positive(&json.get("distance")?)? }
+            Rule::ClipTo { task: other, labels, distance: distance(&json.get("distance")?, FARTHEST)? }
         }
         "skin" => match &task.source {
             Some(source) => Rule::Skin(values(argument, source)?),
@@ -160,9 +183,26 @@ fn positive(json: &Json) -> Result<f64> {
         .and_then(|number| if number > 0.0 { Ok(number) } else { Err(json.wrong("a positive number")) })
 }
 
-fn not_negative(json: &Json) -> Result<f64> {
-    json.number()
-        .and_then(|number| if number >= 0.0 { Ok(number) } else { Err(json.wrong("a number from 0")) })
+fn length(json: &Json) -> Result<f64> {
+    let (least, most) = SPACINGS;
+    match json.number()? {
+        length if (least..=most).contains(&length) => Ok(length),
+        _ => Err(json.wrong(&format!("millimetres from {least} to {most}"))),
+    }
+}
+
+fn margin(json: &Json) -> Result<f64> {
+    match json.number()? {
+        margin if (0.0..=WIDEST).contains(&margin) => Ok(margin),
+        _ => Err(json.wrong(&format!("millimetres from 0 to {WIDEST}"))),
+    }
+}
+
+fn distance(json: &Json, most: f64) -> Result<f64> {
+    match json.number()? {
+        distance if distance > 0.0 && distance <= most => Ok(distance),
+        _ => Err(json.wrong(&format!("millimetres over 0 and up to {most}"))),
+    }
 }
 
 fn share(json: &Json) -> Result<f64> {

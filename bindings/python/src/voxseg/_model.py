@@ -11,6 +11,7 @@ from ._constants import name, number
 from ._errors import call
 from ._handle import Handle
 from ._native import ffi, lib
+from ._progress import Cancel
 from ._structures import initialised, keep
 from ._text import text, utf8
 
@@ -42,16 +43,20 @@ class Model(Handle):
         checkpoint: str | None = None,
         configuration: str | None = None,
         auto3dseg: str | None = None,
+        memory_budget: int | None = None,
+        cancel: Cancel | None = None,
     ) -> Model:
         """Opens a model's folder or archive. Nothing in its files is ever executed.
 
         `folds` are the trained folds to average, by number, or "all" for the folder fold_all; None takes every
         numbered fold that is there. `checkpoint` is the weights' file name in each of them. `configuration` chooses
         among several models in one place, such as "3d_fullres". `auto3dseg` is the way of the published script that an
-        Auto3DSeg model goes: "general", "brats" or "whole-head"; None tells it by the network.
+        Auto3DSeg model goes: "general", "brats" or "whole-head"; None tells it by the network. `memory_budget` are the
+        bytes that opening may take at one time; None is 64 MiB, and 16 bytes for each byte of the files. `cancel` stops
+        opening.
         """
         encoded = utf8(path, "path")
-        options = _options(folds, checkpoint, configuration, auto3dseg)
+        options = _options(folds, checkpoint, configuration, auto3dseg, memory_budget, cancel)
         return cls(_made(lambda place: call(lib.vxs_model_open, encoded, options, place)))
 
     @classmethod
@@ -63,13 +68,15 @@ class Model(Handle):
         checkpoint: str | None = None,
         configuration: str | None = None,
         auto3dseg: str | None = None,
+        memory_budget: int | None = None,
+        cancel: Cancel | None = None,
     ) -> Model:
         """As `Model.open`, for files in memory: contents (bytes or another buffer) by path in the model's folder."""
         names = [ffi.new("char[]", utf8(name, "file name")) for name in files]
         contents = [ffi.from_buffer(content) for content in files.values()]
         raw = ffi.new("vxs_model_file[]", [(n, c, len(c)) for n, c in zip(names, contents)])
         keep(raw, (names, contents))
-        options = _options(folds, checkpoint, configuration, auto3dseg)
+        options = _options(folds, checkpoint, configuration, auto3dseg, memory_budget, cancel)
         return cls(_made(lambda place: call(lib.vxs_model_open_memory, raw, len(names), options, place)))
 
     @classmethod
@@ -87,6 +94,7 @@ class Model(Handle):
         on_network_grid: bool = False,
         smooth: bool = False,
         first_order: bool = False,
+        cancel: Cancel | None = None,
     ) -> Model:
         """Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose
         path ends in ".json".
@@ -99,13 +107,15 @@ class Model(Handle):
         body, as otherwise only large ones are. `crop_to_body` looks only at the part of a CT volume in which a rough
         segmentation finds the body. `on_network_grid` keeps the labels on the networks' grid (`Plan.label_grid`).
         `smooth` gives labels smooth borders where they come back to the image's grid. `first_order` gives labels the
-        values that they had in TotalSegmentator 1.
+        values that they had in TotalSegmentator 1. `cancel` stops opening.
         """
         raw = initialised("vxs_task_options")
         raw.resampling = number("RESAMPLING", resampling)
         raw.robust_crop, raw.split, raw.remove_small = robust_crop, split, remove_small
         raw.crop_to_body, raw.on_network_grid = crop_to_body, on_network_grid
         raw.smooth, raw.first_order = smooth, first_order
+        if cancel is not None:
+            raw.cancel = keep(raw, cancel._get())
         if subset:
             names = [ffi.new("char[]", utf8(name, "subset")) for name in subset]
             raw.subset, raw.subset_count = keep(raw, ffi.new("const char *[]", keep(raw, names))), len(names)
@@ -195,9 +205,18 @@ _AUTO3DSEG = {
 
 
 def _options(
-    folds: Sequence[int] | str | None, checkpoint: str | None, configuration: str | None, auto3dseg: str | None
+    folds: Sequence[int] | str | None,
+    checkpoint: str | None,
+    configuration: str | None,
+    auto3dseg: str | None,
+    memory_budget: int | None,
+    cancel: Cancel | None,
 ) -> Any:
     raw = initialised("vxs_model_options")
+    if memory_budget is not None:
+        raw.memory_budget = memory_budget
+    if cancel is not None:
+        raw.cancel = keep(raw, cancel._get())
     if auto3dseg is not None:
         if auto3dseg not in _AUTO3DSEG:
             raise ValueError(f"auto3dseg is {auto3dseg!r}, expected one of {', '.join(_AUTO3DSEG)}")

@@ -16,8 +16,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Raw};
 
 use crate::error::{Error, Result};
+use crate::file;
 use crate::model::files::{Files, inside};
-use crate::model::json::{self, shorten};
+use crate::model::json::shorten;
 use resolve::Resolver;
 
 pub(super) use value::{Component, Value};
@@ -117,7 +118,7 @@ pub(super) fn parse(files: &Files, name: &str) -> Result<Raw> {
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     if name.to_ascii_lowercase().ends_with(".json") {
-        return json::from_slice(name, bytes);
+        return file::json::parse(name, bytes, files.budget());
     }
     let text = std::str::from_utf8(bytes).map_err(|error| Error::malformed(name, error.to_string()))?;
     yaml::parse(text).map_err(|reason| Error::malformed(name, reason))

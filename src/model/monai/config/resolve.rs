@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value as Raw};
 
-use super::expression::{Context, evaluate, parse};
+use super::expression::{self, Context, evaluate, parse};
 use super::id;
 use super::value::{Component, Value};
 use super::{Config, child, shorten};
@@ -13,8 +13,9 @@ use crate::model::files::inside;
 
 /// Values and bytes of text that one item may stand for.
 const MOST_STEPS: usize = 1 << 18;
-/// Values, references and parts of expressions within each other.
-const DEEPEST: usize = 160;
+/// Values, references and parts of expressions within each other; configs of published bundles have some ten. Each takes
+/// up to a kilobyte of stack, since what isn't on the way down is in functions that aren't inlined.
+const DEEPEST: usize = 48;
 /// Macros on the way to an item.
 const MOST_MACROS: usize = 16;
 
@@ -48,10 +49,13 @@ impl<'a> Resolver<'a> {
         self.reference(id, id)
     }
 
+    #[cold]
+    #[inline(never)]
     fn error(&self, id: &str, reason: impl std::fmt::Display) -> Error {
         Error::malformed(&self.config.file, format!("`{}`: {reason}", shorten(id)))
     }
 
+    #[inline(never)]
     fn spend(&mut self, id: &str, steps: usize) -> Result<()> {
         self.steps += steps;
         if self.steps > MOST_STEPS {
@@ -61,6 +65,7 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
+    #[inline(never)]
     fn enter(&mut self, id: &str) -> Result<()> {
         self.spend(id, 1)?;
         self.depth += 1;
@@ -76,6 +81,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// What the item `from` means by an id.
+    #[inline(never)]
     fn reference(&mut self, id: &str, from: &str) -> Result<Value> {
         if let Some(start) = self.open.iter().position(|open| open == id) {
             let circle: Vec<&str> = self.open[start..].iter().map(String::as_str).chain([id]).collect();
@@ -89,6 +95,7 @@ impl<'a> Resolver<'a> {
         Ok(value)
     }
 
+    #[inline(never)]
     fn locate(&mut self, id: &str, from: &str, macros: &mut usize) -> Result<Item<'a>> {
         let root = Item { raw: &self.config.root, id: String::new(), base: Some(String::new()) };
         self.descend(root, id, from, macros)
@@ -107,6 +114,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// What a macro copies, for any other item itself.
+    #[inline(never)]
     fn copied(&mut self, item: Item<'a>, macros: &mut usize) -> Result<Item<'a>> {
         let Some(text) = item.raw.as_str().and_then(|text| text.strip_prefix('%')) else { return Ok(item) };
         *macros += 1;
@@ -141,28 +149,35 @@ impl<'a> Resolver<'a> {
                 _ => return Err(self.error(&item.id, format!("the number {number} is too large"))),
             },
             Raw::String(text) => self.text(text, item)?,
-            Raw::Array(items) => {
-                let mut list = Vec::new();
-                for index in 0..items.len() {
-                    list.extend(self.member(item, &index.to_string())?);
-                }
-                Value::List(list)
-            }
+            Raw::Array(items) => self.list(items.len(), item)?,
             Raw::Object(members) if members.contains_key("_target_") => self.component(members, item)?,
-            Raw::Object(members) => {
-                let mut dict = Vec::new();
-                for key in members.keys() {
-                    self.spend(&item.id, key.len())?;
-                    dict.extend(self.member(item, key)?.map(|value| (key.clone(), value)));
-                }
-                Value::Dict(dict)
-            }
+            Raw::Object(members) => self.dict(members, item)?,
         };
         self.leave();
         Ok(value)
     }
 
+    #[inline(never)]
+    fn list(&mut self, length: usize, item: &Item<'a>) -> Result<Value> {
+        let mut list = Vec::new();
+        for index in 0..length {
+            list.extend(self.member(item, &index.to_string())?);
+        }
+        Ok(Value::List(list))
+    }
+
+    #[inline(never)]
+    fn dict(&mut self, members: &Map<String, Raw>, item: &Item<'a>) -> Result<Value> {
+        let mut dict = Vec::new();
+        for key in members.keys() {
+            self.spend(&item.id, key.len())?;
+            dict.extend(self.member(item, key)?.map(|value| (key.clone(), value)));
+        }
+        Ok(Value::Dict(dict))
+    }
+
     /// A member or an element; none where it is an object that is disabled.
+    #[inline(never)]
     fn member(&mut self, item: &Item<'a>, key: &str) -> Result<Option<Value>> {
         let Some(raw) = child(item.raw, key) else { return Ok(None) };
         let base = item.base.as_ref().map(|base| id::join(base, key));
@@ -173,6 +188,7 @@ impl<'a> Resolver<'a> {
         Ok((!disabled).then_some(value))
     }
 
+    #[inline(never)]
     fn component(&mut self, members: &Map<String, Raw>, item: &Item<'a>) -> Result<Value> {
         let disabled = match self.member(item, "_disabled_")? {
             Some(Value::Text(text)) => text.trim().eq_ignore_ascii_case("true"),
@@ -216,13 +232,16 @@ impl<'a> Resolver<'a> {
         Ok(Value::Component(Component { target, arguments, id: item.id.clone(), callable }.into()))
     }
 
+    #[inline(never)]
     fn text(&mut self, text: &str, item: &Item<'a>) -> Result<Value> {
         self.spend(&item.id, text.len())?;
         // The reference does so in every text.
         let text = id::normalize(text);
         if let Some(source) = text.strip_prefix('$') {
             let mut context = Place { resolver: self, item, source };
-            let tree = parse(source).map_err(|reason| context.refuse(&reason))?;
+            // What is deeper can't be evaluated here.
+            let levels = expression::DEEPEST.min(DEEPEST - context.resolver.depth);
+            let tree = parse(source, levels).map_err(|reason| context.refuse(&reason))?;
             return evaluate(&tree, &mut context);
         }
         match text.strip_prefix('@') {

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::*;
@@ -8,7 +6,9 @@ mod hostile;
 
 /// Files of a bundle, of which JSON values are written as such.
 fn files(list: &[(&str, &str)]) -> Files {
-    Files::memory(list.iter().map(|(name, text)| ((*name).to_owned(), Arc::from(text.as_bytes()))).collect())
+    Files::memory(
+        list.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec().into())).collect(),
+    )
 }
 
 fn config(root: &Raw) -> Config {
@@ -132,7 +132,7 @@ fn later_files_replace_and_add() {
     wrong(r#"{"list::7": 1}"#, "no such element");
     wrong(r#"{"": 1}"#, "empty id");
     wrong("[]", "not a mapping");
-    wrong("{", "EOF");
+    wrong("{", "expected a key");
 }
 
 #[test]

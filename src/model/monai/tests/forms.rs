@@ -29,7 +29,7 @@ const CONFIG: &str = r#"{
 type Entries<'a> = &'a [(&'a str, &'a [u8])];
 
 fn open(files: Entries) -> Result<Model> {
-    let owned = files.iter().map(|(name, bytes)| ((*name).to_owned(), (*bytes).into()));
+    let owned = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec().into()));
     Model::from_files(owned.collect(), &ModelOptions::default())
 }
 

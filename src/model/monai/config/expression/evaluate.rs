@@ -54,16 +54,7 @@ pub(in crate::model::monai::config) fn evaluate<C: Context>(
         Expression::Reference(id) => context.reference(id)?,
         Expression::Name(name) => named(name, context)?,
         Expression::List(items) => Value::List(all(items, context)?),
-        Expression::Dict(members) => {
-            let mut dict = Vec::new();
-            for (key, value) in members {
-                let key = evaluate(key, context)?;
-                let key =
-                    dict_key(&key).ok_or_else(|| context.refuse("a key that is neither text nor number"))?;
-                insert(&mut dict, key, evaluate(value, context)?);
-            }
-            Value::Dict(dict)
-        }
+        Expression::Dict(members) => dict(members, context)?,
         Expression::Unary(operator, operand) => {
             let value = evaluate(operand, context)?;
             unary(*operator, &value).ok_or_else(|| context.refuse("an operand has the wrong type"))?
@@ -73,24 +64,43 @@ pub(in crate::model::monai::config) fn evaluate<C: Context>(
             let chosen = if evaluate(test, context)?.is_truthy() { then } else { otherwise };
             evaluate(chosen, context)?
         }
-        Expression::Index(operands) => {
-            let [container, index] = &**operands;
-            let (container, index) = (evaluate(container, context)?, evaluate(index, context)?);
-            element(container, &index).ok_or_else(|| {
-                context.refuse(&format!("there is no element {}", shorten(&index.describe())))
-            })?
-        }
+        Expression::Index(operands) => index(operands, context)?,
         Expression::Attribute(_, name) => return Err(outside(name, context)),
         Expression::Call { callee, positional, keywords } => call(callee, positional, keywords, context)?,
-        Expression::Lambda { parameter, body } => {
-            let (parameter, body) = (parameter.clone(), (**body).clone());
-            Value::Lambda(Lambda { parameter, body, source: context.source().trim().into() }.into())
-        }
+        Expression::Lambda { parameter, body } => lambda(parameter, body, context),
     };
     context.leave();
     Ok(value)
 }
 
+// The parts aren't inlined, so that the frames of an expression's levels are small: see `resolve::DEEPEST`.
+
+#[inline(never)]
+fn dict<C: Context>(members: &[(Expression, Expression)], context: &mut C) -> Result<Value> {
+    let mut dict = Vec::new();
+    for (key, value) in members {
+        let key = evaluate(key, context)?;
+        let key = dict_key(&key).ok_or_else(|| context.refuse("a key that is neither text nor number"))?;
+        insert(&mut dict, key, evaluate(value, context)?);
+    }
+    Ok(Value::Dict(dict))
+}
+
+#[inline(never)]
+fn index<C: Context>(operands: &[Expression; 2], context: &mut C) -> Result<Value> {
+    let [container, index] = operands;
+    let (container, index) = (evaluate(container, context)?, evaluate(index, context)?);
+    element(container, &index)
+        .ok_or_else(|| context.refuse(&format!("there is no element {}", shorten(&index.describe()))))
+}
+
+#[inline(never)]
+fn lambda<C: Context>(parameter: &str, body: &Expression, context: &C) -> Value {
+    let source = context.source().trim().into();
+    Value::Lambda(Lambda { parameter: parameter.into(), body: body.clone(), source }.into())
+}
+
+#[inline(never)]
 fn all<C: Context>(items: &[Expression], context: &mut C) -> Result<Vec<Value>> {
     items.iter().map(|item| evaluate(item, context)).collect()
 }
@@ -99,6 +109,7 @@ fn outside(name: &str, context: &impl Context) -> Error {
     context.refuse(&format!("`{}` is outside what is evaluated", shorten(name)))
 }
 
+#[inline(never)]
 fn named(name: &str, context: &impl Context) -> Result<Value> {
     let (module, last) = name.rsplit_once('.').unwrap_or(("", name));
     match module {
@@ -114,6 +125,7 @@ fn named(name: &str, context: &impl Context) -> Result<Value> {
     }
 }
 
+#[inline(never)]
 fn call<C: Context>(
     callee: &Expression,
     positional: &[Expression],
@@ -127,52 +139,73 @@ fn call<C: Context>(
             if !positional.is_empty() {
                 return Err(context.refuse("arguments without names are outside what is evaluated"));
             }
-            let mut arguments = Vec::new();
-            for (name, value) in keywords {
-                match (name, evaluate(value, context)?) {
-                    (Some(name), value) => insert(&mut arguments, name.clone(), value),
-                    (None, Value::Dict(members)) if members.len() <= MOST_ARGUMENTS => {
-                        members.into_iter().for_each(|(name, value)| insert(&mut arguments, name, value));
-                    }
-                    (None, value) => {
-                        let found = value.describe();
-                        return Err(
-                            context.refuse(&format!("`**` unpacks {found}, expected a dict of arguments"))
-                        );
-                    }
-                }
-            }
-            let (target, id) = (name.clone(), context.id().into());
-            Ok(Value::Component(Component { target, arguments, id, callable: false }.into()))
+            component(name, keywords, context)
         }
         Expression::Name(name) => match (positional, keywords) {
-            ([argument], []) => {
-                let function = function(name).ok_or_else(|| outside(name, context))?;
-                let value = evaluate(argument, context)?;
-                let found = value.describe();
-                function(value).ok_or_else(|| context.refuse(&format!("`{}` of {found}", shorten(name))))
-            }
+            ([argument], []) => applied(name, argument, context),
             _ => Err(outside(name, context)),
         },
-        Expression::Attribute(object, name) => {
-            let value = evaluate(object, context)?;
-            match (name.as_str(), value, positional, keywords) {
-                ("eval" | "cuda" | "cpu", Value::Component(object), [], []) => Ok(Value::Component(object)),
-                ("to", Value::Component(object), [place], []) => match evaluate(place, context)? {
-                    Value::Text(_) => Ok(Value::Component(object)),
-                    Value::Runtime(place) if place == "torch.device" => Ok(Value::Component(object)),
-                    place => Err(context.refuse(&format!("`to` {}, expected a device", place.describe()))),
-                },
-                ("keys", Value::Dict(dict), [], []) => {
-                    Ok(Value::List(dict.into_iter().map(|(key, _)| Value::Text(key)).collect()))
-                }
-                ("values", Value::Dict(dict), [], []) => {
-                    Ok(Value::List(dict.into_iter().map(|(_, value)| value).collect()))
-                }
-                _ => Err(outside(name, context)),
+        Expression::Attribute(object, name) => method(object, name, positional, keywords, context),
+        _ => Err(context.refuse("a call of what isn't a function's name")),
+    }
+}
+
+/// An object of MONAI's.
+#[inline(never)]
+fn component<C: Context>(
+    target: &str,
+    keywords: &[(Option<String>, Expression)],
+    context: &mut C,
+) -> Result<Value> {
+    let mut arguments = Vec::new();
+    for (name, value) in keywords {
+        match (name, evaluate(value, context)?) {
+            (Some(name), value) => insert(&mut arguments, name.clone(), value),
+            (None, Value::Dict(members)) if members.len() <= MOST_ARGUMENTS => {
+                members.into_iter().for_each(|(name, value)| insert(&mut arguments, name, value));
+            }
+            (None, value) => {
+                let found = value.describe();
+                return Err(context.refuse(&format!("`**` unpacks {found}, expected a dict of arguments")));
             }
         }
-        _ => Err(context.refuse("a call of what isn't a function's name")),
+    }
+    let (target, id) = (target.to_owned(), context.id().into());
+    Ok(Value::Component(Component { target, arguments, id, callable: false }.into()))
+}
+
+/// What a function makes of its argument.
+#[inline(never)]
+fn applied<C: Context>(name: &str, argument: &Expression, context: &mut C) -> Result<Value> {
+    let function = function(name).ok_or_else(|| outside(name, context))?;
+    let value = evaluate(argument, context)?;
+    let found = value.describe();
+    function(value).ok_or_else(|| context.refuse(&format!("`{}` of {found}", shorten(name))))
+}
+
+#[inline(never)]
+fn method<C: Context>(
+    object: &Expression,
+    name: &str,
+    positional: &[Expression],
+    keywords: &[(Option<String>, Expression)],
+    context: &mut C,
+) -> Result<Value> {
+    let value = evaluate(object, context)?;
+    match (name, value, positional, keywords) {
+        ("eval" | "cuda" | "cpu", Value::Component(object), [], []) => Ok(Value::Component(object)),
+        ("to", Value::Component(object), [place], []) => match evaluate(place, context)? {
+            Value::Text(_) => Ok(Value::Component(object)),
+            Value::Runtime(place) if place == "torch.device" => Ok(Value::Component(object)),
+            place => Err(context.refuse(&format!("`to` {}, expected a device", place.describe()))),
+        },
+        ("keys", Value::Dict(dict), [], []) => {
+            Ok(Value::List(dict.into_iter().map(|(key, _)| Value::Text(key)).collect()))
+        }
+        ("values", Value::Dict(dict), [], []) => {
+            Ok(Value::List(dict.into_iter().map(|(_, value)| value).collect()))
+        }
+        _ => Err(outside(name, context)),
     }
 }
 
@@ -259,6 +292,7 @@ fn unary(operator: Unary, value: &Value) -> Option<Value> {
     }
 }
 
+#[inline(never)]
 fn binary<C: Context>(operator: Binary, operands: &[Expression; 2], context: &mut C) -> Result<Value> {
     let left = evaluate(&operands[0], context)?;
     match operator {
@@ -268,7 +302,13 @@ fn binary<C: Context>(operator: Binary, operands: &[Expression; 2], context: &mu
     }
     let right = evaluate(&operands[1], context)?;
     let found = format!("{} and {}", left.describe(), right.describe());
-    let value = match operator {
+    let value = combined(operator, left, right);
+    value.ok_or_else(|| context.refuse(&format!("{operator:?} of {found} is outside what is evaluated")))
+}
+
+#[inline(never)]
+fn combined(operator: Binary, left: Value, right: Value) -> Option<Value> {
+    match operator {
         Binary::Or | Binary::And => Some(right),
         Binary::Is | Binary::IsNot => {
             // Identity is plain for the constants only.
@@ -284,8 +324,7 @@ fn binary<C: Context>(operator: Binary, operands: &[Expression; 2], context: &mu
         Binary::In => contains(&right, &left).map(Value::Bool),
         Binary::NotIn => contains(&right, &left).map(|contains| Value::Bool(!contains)),
         _ => arithmetic(operator, left, right),
-    };
-    value.ok_or_else(|| context.refuse(&format!("{operator:?} of {found} is outside what is evaluated")))
+    }
 }
 
 fn equal(left: &Value, right: &Value) -> Option<bool> {

@@ -7,7 +7,7 @@ mod parse;
 mod tokens;
 
 pub(super) use evaluate::{Context, evaluate};
-pub(super) use parse::parse;
+pub(super) use parse::{DEEPEST, parse};
 
 /// An expression as a tree.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use super::tokens::{Token, tokens};
 use super::{Binary, Expression, Unary};
 
 /// Brackets, operators on one value and conditions within each other.
-const DEEPEST: usize = 32;
+pub(in crate::model::monai::config) const DEEPEST: usize = 32;
 
 /// The binary operators by how strongly they bind; `not` stands between the second and the third row.
 const OPERATORS: [&[(&str, Binary)]; 5] = [
@@ -28,9 +28,9 @@ const OPERATORS: [&[(&str, Binary)]; 5] = [
 const COMPARISONS: usize = 2;
 const RESERVED: [&str; 8] = ["if", "else", "for", "and", "or", "in", "is", "lambda"];
 
-/// The tree of an expression, which is the text after the `$`.
-pub(in crate::model::monai::config) fn parse(text: &str) -> Result<Expression, String> {
-    let mut parser = Parser { tokens: tokens(text)?, next: 0, depth: 0, in_lambda: false };
+/// The tree of an expression, which is the text after the `$`, with at most so many levels.
+pub(in crate::model::monai::config) fn parse(text: &str, levels: usize) -> Result<Expression, String> {
+    let mut parser = Parser { tokens: tokens(text)?, next: 0, levels, left: levels, in_lambda: false };
     let expression = parser.expression()?;
     if parser.next < parser.tokens.len() {
         return Err(parser.unexpected());
@@ -41,7 +41,8 @@ pub(in crate::model::monai::config) fn parse(text: &str) -> Result<Expression, S
 struct Parser {
     tokens: Vec<Token>,
     next: usize,
-    depth: usize,
+    levels: usize,
+    left: usize,
     in_lambda: bool,
 }
 
@@ -63,6 +64,8 @@ impl Parser {
         })
     }
 
+    // Functions that aren't inlined keep the frames of those that call each other small: see `resolve::DEEPEST`.
+    #[inline(never)]
     fn lambda(&mut self) -> Result<Expression, String> {
         let parameter = self.word()?;
         self.expect(":")?;
@@ -72,15 +75,18 @@ impl Parser {
         Ok(Expression::Lambda { parameter, body })
     }
 
-    fn binary(&mut self, level: usize) -> Result<Expression, String> {
-        let Some(operators) = OPERATORS.get(level) else { return self.unary() };
-        if level == COMPARISONS && self.eat("not") {
+    /// Operands with the operators between them that bind as strongly as those of a level, or stronger.
+    fn binary(&mut self, weakest: usize) -> Result<Expression, String> {
+        let mut left = if weakest <= COMPARISONS && self.eat("not") {
             let operand = self.nested(|parser| parser.binary(COMPARISONS))?;
-            return Ok(Expression::Unary(Unary::Not, operand.into()));
-        }
-        let mut left = self.binary(level + 1)?;
+            Expression::Unary(Unary::Not, operand.into())
+        } else {
+            self.unary()?
+        };
         let mut compared = false;
-        while let Some(&(_, mut operator)) = operators.iter().find(|(symbol, _)| self.is(symbol)) {
+        let levels = self.left;
+        while let Some((level, mut operator)) = self.operator(weakest) {
+            self.deeper()?;
             if level == COMPARISONS && std::mem::replace(&mut compared, true) {
                 return Err("comparisons in a row are outside what is evaluated".into());
             }
@@ -90,10 +96,19 @@ impl Parser {
                 Binary::Is if self.eat("not") => operator = Binary::IsNot,
                 _ => {}
             }
+            // What binds stronger belongs to the right one.
             let right = self.binary(level + 1)?;
             left = Expression::Binary(operator, [left, right].into());
         }
+        self.left = levels;
         Ok(left)
+    }
+
+    /// The operator that is next, and its level, if it binds strongly enough.
+    fn operator(&self, weakest: usize) -> Option<(usize, Binary)> {
+        let levels = OPERATORS.iter().enumerate().skip(weakest);
+        let mut all = levels.flat_map(|(level, row)| row.iter().map(move |operator| (level, operator)));
+        all.find(|(_, (symbol, _))| self.is(symbol)).map(|(level, (_, operator))| (level, *operator))
     }
 
     fn unary(&mut self) -> Result<Expression, String> {
@@ -110,6 +125,7 @@ impl Parser {
 
     fn postfix(&mut self) -> Result<Expression, String> {
         let mut value = self.atom()?;
+        let levels = self.left;
         loop {
             value = if self.eat(".") {
                 let name = self.word()?;
@@ -124,11 +140,14 @@ impl Parser {
             } else if self.eat("(") {
                 self.call(value)?
             } else {
+                self.left = levels;
                 return Ok(value);
-            }
+            };
+            self.deeper()?;
         }
     }
 
+    #[inline(never)]
     fn call(&mut self, callee: Expression) -> Result<Expression, String> {
         let (mut positional, mut keywords) = (Vec::new(), Vec::new());
         while !self.eat(")") {
@@ -190,6 +209,7 @@ impl Parser {
     }
 
     /// What stands before a closing bracket, and whether a comma is the last of it.
+    #[inline(never)]
     fn items(&mut self, end: &str) -> Result<(Vec<Expression>, bool), String> {
         let mut items = Vec::new();
         let mut comma = false;
@@ -203,6 +223,7 @@ impl Parser {
         Ok((items, comma))
     }
 
+    #[inline(never)]
     fn dict(&mut self) -> Result<Expression, String> {
         let mut members = Vec::new();
         while !self.eat("}") {
@@ -216,14 +237,21 @@ impl Parser {
         Ok(Expression::Dict(members))
     }
 
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, String> {
-        if self.depth >= DEEPEST {
-            return Err(format!("more than {DEEPEST} levels"));
-        }
-        self.depth += 1;
+    fn nested(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<Expression, String>,
+    ) -> Result<Expression, String> {
+        self.deeper()?;
         let value = read(self)?;
-        self.depth -= 1;
+        self.left += 1;
         Ok(value)
+    }
+
+    /// Spends one of the levels that the tree may have. Operators and calls in a row make it deeper, too.
+    fn deeper(&mut self) -> Result<(), String> {
+        let left = self.left.checked_sub(1).ok_or_else(|| format!("more than {} levels", self.levels));
+        self.left = left?;
+        Ok(())
     }
 
     fn is(&self, text: &str) -> bool {
@@ -254,6 +282,7 @@ impl Parser {
         }
     }
 
+    #[inline(never)]
     fn unexpected(&self) -> String {
         let shorten = crate::model::json::shorten;
         match self.tokens.get(self.next) {

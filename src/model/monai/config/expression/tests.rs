@@ -16,7 +16,7 @@ impl Context for Items {
             "names" => {
                 Ok(Value::Dict(vec![("spleen".into(), Value::Int(1)), ("background".into(), Value::Int(0))]))
             }
-            "network" => evaluate(&parse("monai.networks.nets.UNet(spatial_dims=3)").unwrap(), self),
+            "network" => evaluate(&parse("monai.networks.nets.UNet(spatial_dims=3)", DEEPEST).unwrap(), self),
             "device" => Ok(Value::Runtime("torch.device".into())),
             _ => Err(self.refuse("no such item")),
         }
@@ -45,7 +45,7 @@ impl Context for Items {
 }
 
 fn value(text: &str) -> std::result::Result<Value, String> {
-    evaluate(&parse(text)?, &mut Items(0)).map_err(|error| error.to_string())
+    evaluate(&parse(text, DEEPEST)?, &mut Items(0)).map_err(|error| error.to_string())
 }
 
 /// A value as Python's `repr` would write it.
@@ -231,6 +231,6 @@ fn depth_and_size_are_bounded() {
     refused("lambda x: ".repeat(100), "levels");
     refused("x".repeat(5000), "bytes");
     refused("1+".repeat(1000), "tokens");
-    refused(vec!["1"; 200].join("+"), "too deep");
-    refused(format!("x{}", "[0]".repeat(150)), "too deep");
+    refused(vec!["1"; 200].join("+"), "levels");
+    refused(format!("x{}", "[0]".repeat(150)), "levels");
 }

@@ -13,23 +13,22 @@ fn chain(first: Raw, count: usize, next: impl Fn(String) -> Raw) -> Config {
 
 #[test]
 fn growth_by_references_is_bounded() {
-    let lists = chain(json!([1, 2]), 60, |id| json!([format!("@{id}"), format!("@{id}")]));
-    assert!(error(&lists, "a60").contains("stands for more than 262144 values"));
+    let lists = chain(json!([1, 2]), 20, |id| json!([format!("@{id}"), format!("@{id}")]));
+    assert!(error(&lists, "a20").contains("stands for more than 262144 values"));
     assert!(lists.get("a10").is_ok());
-    let texts = chain(json!("0123456789"), 30, |id| json!(format!("$@{id} + @{id}")));
-    assert!(error(&texts, "a30").contains("stands for more than"));
+    let texts = chain(json!("0123456789".repeat(1000)), 12, |id| json!(format!("$@{id} + @{id}")));
+    assert!(error(&texts, "a12").contains("stands for more than"));
     let macros = chain(json!([1, 2]), 60, |id| json!([format!("%{id}"), format!("%{id}")]));
     assert!(error(&macros, "a60").contains("stands for more than"));
-    let dicts =
-        chain(json!({"x": 1}), 30, |id| json!(format!("$[{}]", vec![format!("@{id}"); 40].join(","))));
-    assert!(error(&dicts, "a30").contains("stands for more than"));
+    let dicts = chain(json!({"x": 1}), 8, |id| json!(format!("$[{}]", vec![format!("@{id}"); 40].join(","))));
+    assert!(error(&dicts, "a8").contains("stands for more than"));
 }
 
 #[test]
 fn long_chains_are_bounded() {
     let references = chain(json!(1), 1000, |id| json!(format!("@{id}")));
-    assert!(error(&references, "a1000").contains("more than 160 values within each other"));
-    assert_eq!(get(&references, "a100"), json!(1));
+    assert!(error(&references, "a1000").contains("more than 48 values within each other"));
+    assert_eq!(get(&references, "a40"), json!(1));
     let lists = chain(json!(1), 1000, |id| json!([format!("@{id}")]));
     assert!(error(&lists, "a1000").contains("within each other"));
     let macros = chain(json!(1), 100, |id| json!(format!("%{id}")));
@@ -61,10 +60,10 @@ fn sizes_and_depths_of_files_are_bounded() {
     };
     let large = format!("{{\"a\": \"{}\"}}", "x".repeat(LARGEST));
     refused("a.json", &large, "the limit is 262144");
-    refused("a.json", &"[".repeat(100_000), "recursion limit");
+    refused("a.json", &"[".repeat(100_000), "within each other");
     refused("a.yaml", &"[".repeat(100_000), "");
     refused("a.yaml", &"? ".repeat(100_000), "");
-    refused("a.json", "{\"a\": nan}", "expected ident");
+    refused("a.json", "{\"a\": nan}", "expected a value");
     refused("a.yaml", "\u{0}", "");
     let deep = format!("{{\"{}\": 1}}", vec!["a"; 70].join("::"));
     refused("a.json", &deep, "70 parts");
@@ -79,4 +78,55 @@ fn ids_of_any_letters_are_only_missing() {
     assert!(config.get("").is_err() && config.get("::").is_err());
     let long = "ß".repeat(100_000);
     assert!(error(&config, &long).len() < 500);
+}
+
+/// Whatever is nested as deeply as it may be, or deeper, needs less stack than the smallest threads have.
+#[test]
+fn little_stack_is_enough() {
+    let wrapped = |before: &str, middle: &str, after: &str, count: usize| {
+        format!("${}{middle}{}", before.repeat(count), after.repeat(count))
+    };
+    let mut configs = Vec::new();
+    for count in [8, 15, 20, 30, 45, 47, 48, 100, 250] {
+        let nested = [
+            wrapped("int(", "1", ")", count),
+            wrapped("-", "1", "", count),
+            wrapped("not ", "1", "", count),
+            wrapped("[", "1", "]", count),
+            wrapped("{'a': ", "1", "}", count),
+            wrapped("monai.X(a=", "1", ")", count),
+            wrapped("(1 + ", "1", ")", count),
+            wrapped("1 if 1 else (", "1", ")", count),
+            wrapped("(", "@p", ")['a']", count),
+            wrapped("", "1", " + 1", count),
+            wrapped("", "monai.X()", ".eval()", count),
+            wrapped("lambda x: ", "1", "", count),
+        ];
+        configs.extend(nested.map(|text| config(&json!({"z": text, "p": {"a": {"a": 1}}}))));
+        type Next = fn(String) -> Raw;
+        let chains: [Next; 7] = [
+            |id| json!(format!("@{id}")),
+            |id| json!(format!("%{id}")),
+            |id| json!([format!("@{id}")]),
+            |id| json!({"x": {"y": format!("@{id}")}}),
+            |id| json!({"_target_": "X", "y": format!("@{id}")}),
+            |id| json!(format!("$int(@{id} + 1) * 2")),
+            |id| json!(format!("$monai.X(a=[{{'a': @{id}}}])")),
+        ];
+        for next in chains {
+            let mut chain = chain(json!(1), count, next);
+            chain.set("z", json!(format!("@a{count}")));
+            configs.push(chain);
+        }
+    }
+    let resolve = move || {
+        let resolved = configs.iter().filter(|config| {
+            let Ok(value) = config.get("z") else { return false };
+            let _ = (value.clone(), value.unsupported(), crate::model::monai::json(&value, "z"));
+            true
+        });
+        resolved.count()
+    };
+    let thread = std::thread::Builder::new().stack_size(64 << 10).spawn(resolve).unwrap();
+    assert!(thread.join().unwrap() > 60);
 }
