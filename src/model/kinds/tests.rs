@@ -1,4 +1,3 @@
-
 use crate::checkpoint::tests::file_with;
 use crate::model::{Model, ModelOptions};
 
