@@ -73,10 +73,7 @@ fn what_grows_is_asked_for_in_a_way_that_can_fail() {
         let text = std::fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         for (number, line) in code.lines().enumerate() {
-            let repeated = line
-                .split("vec![")
-                .skip(1)
-                .any(|rest| rest.split(']').next().is_some_and(|inside| grows(inside)));
+            let repeated = line.split("vec![").skip(1).any(|rest| rest.split(']').next().is_some_and(grows));
             let way = repeated || WAYS.iter().any(|way| line.contains(way));
             if way
                 && !line.trim_start().starts_with("//")

@@ -32,6 +32,9 @@ pub struct Weights {
     /// Which way of its script an Auto3DSeg model goes: general, brats or whole-head [default: by the network]
     #[arg(long, value_name = "WAY", value_parser = options::auto3dseg)]
     auto3dseg: Option<Auto3dsegScript>,
+    /// Memory that opening the model may take, for example 4GiB [default: by the size of its files]
+    #[arg(long, value_name = "SIZE", value_parser = options::bytes)]
+    model_memory: Option<u64>,
 }
 
 impl From<&Weights> for ModelOptions {
@@ -46,6 +49,8 @@ impl From<&Weights> for ModelOptions {
                 ForegroundCrop::AsPublished
             },
             auto3dseg_script: weights.auto3dseg.unwrap_or_default(),
+            memory_budget: weights.model_memory,
+            ..ModelOptions::default()
         }
     }
 }

@@ -91,10 +91,11 @@ mod tests {
             .map(|row| row.map(|v: f64| f64::from(v as f32)));
         let mut geometry =
             Geometry { shape: [4, 5, 6], origin: [0.1, -7.3, 1e3], ..Geometry::with_shape([1; 3]) };
-        for axis in 0..3 {
-            let length = (0..3).map(|row| file[row][axis].powi(2)).sum::<f64>().sqrt();
-            geometry.spacing[axis] = length;
-            (0..3).for_each(|row| geometry.direction[row][axis] = file[row][axis] / length);
+        for (axis, spacing) in geometry.spacing.iter_mut().enumerate() {
+            *spacing = file.iter().map(|row| row[axis].powi(2)).sum::<f64>().sqrt();
+            for (direction, row) in geometry.direction.iter_mut().zip(&file) {
+                direction[axis] = row[axis] / *spacing;
+            }
         }
         let grid = Grid::new(&geometry);
         assert_eq!(grid.sides(), file);
