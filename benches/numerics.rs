@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use half::f16;
 use ndarray::{Array3, Array4};
+use voxseg::nifti::Reader;
 use voxseg::preprocess::resample::{Orders, resample};
 use voxseg::preprocess::{Change, Way};
 use voxseg::progress::Run;
@@ -66,6 +67,7 @@ fn time_restore(classes: usize, from: [usize; 3], to: [usize; 3], threads: usize
         mirror: Vec::new(),
     };
     let recipe = Recipe {
+        reader: Reader::Itk,
         steps: vec![step],
         tiling,
         back: Back::Scores,

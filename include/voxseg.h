@@ -219,6 +219,11 @@
 #define VXS_NOT_FINITE 405
 
 /**
+ * Memory that was asked for isn't there.
+ */
+#define VXS_OUT_OF_MEMORY 406
+
+/**
  * A defect in this library; the message says where.
  */
 #define VXS_INTERNAL_ERROR 901
@@ -622,6 +627,16 @@
 #define VXS_VOLUME_ON_DEVICE 4
 
 /**
+ * Bytes that opening any model may take, unless an option says otherwise.
+ */
+#define BASE_BYTES (64 << 20)
+
+/**
+ * And further ones for each byte of the files that it opens. Half precision and a copy on the way make four of them.
+ */
+#define BYTES_PER_BYTE 16
+
+/**
  * A flag that stops a segmentation within one tile. Any thread may request it at any time; one flag may
  * serve several runs.
  */
@@ -695,6 +710,44 @@ typedef struct vxs_label_pair {
 } vxs_label_pair;
 
 /**
+ * What a run is at: one of `VXS_STAGE_*`.
+ */
+typedef int32_t vxs_stage;
+
+/**
+ * How far a run is. May grow at its end.
+ */
+typedef struct vxs_progress {
+    /**
+     * Size of this structure in the library.
+     */
+    uint32_t struct_size;
+    /**
+     * What it is at.
+     */
+    vxs_stage stage;
+    /**
+     * Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds.
+     */
+    double fraction;
+    /**
+     * Tiles done.
+     */
+    uint64_t tiles_done;
+    /**
+     * Tiles in all.
+     */
+    uint64_t tiles;
+} vxs_progress;
+
+/**
+ * Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
+ * cancel. It runs in the caller's floating-point environment. It must not use the running plan, and must not throw: an
+ * exception can't pass the library's frames and ends the process.
+ */
+typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);
+
+/**
  * What to compare. Fill it by `vxs_compare_options_init` first.
  */
 typedef struct vxs_compare_options {
@@ -719,6 +772,18 @@ typedef struct vxs_compare_options {
      * surfaces are left out, which is faster.
      */
     double tolerance;
+    /**
+     * NULL by default. It is called on the thread that called, and returns 0 to go on.
+     */
+    vxs_progress_callback progress;
+    /**
+     * Passed to `progress`.
+     */
+    void *user_data;
+    /**
+     * A flag that stops the work; NULL (default) for none.
+     */
+    const struct vxs_cancel *cancel;
 } vxs_compare_options;
 
 /**
@@ -813,7 +878,8 @@ typedef struct vxs_volume {
     uint64_t shape[3];
     /**
      * Distance in bytes between neighbours along each axis, negative when an axis runs backwards. All zero
-     * (default): axis 0 is the fastest and nothing lies between the voxels.
+     * (default): axis 0 is the fastest and nothing lies between the voxels. Each voxel has bytes of its own:
+     * `VXS_INVALID_ARGUMENT` for strides by which voxels share bytes, such as 0 along an axis that has several.
      */
     int64_t strides[3];
     /**
@@ -949,43 +1015,6 @@ typedef struct vxs_label_dose {
 } vxs_label_dose;
 
 /**
- * What a run is at: one of `VXS_STAGE_*`.
- */
-typedef int32_t vxs_stage;
-
-/**
- * How far a run is. May grow at its end.
- */
-typedef struct vxs_progress {
-    /**
-     * Size of this structure in the library.
-     */
-    uint32_t struct_size;
-    /**
-     * What it is at.
-     */
-    vxs_stage stage;
-    /**
-     * Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds.
-     */
-    double fraction;
-    /**
-     * Tiles done.
-     */
-    uint64_t tiles_done;
-    /**
-     * Tiles in all.
-     */
-    uint64_t tiles;
-} vxs_progress;
-
-/**
- * Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
- * cancel. Must not throw, and must not use the running plan.
- */
-typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);
-
-/**
  * How to measure labels. Fill it by `vxs_measure_options_init` first.
  */
 typedef struct vxs_measure_options {
@@ -1061,8 +1090,8 @@ typedef struct vxs_labels {
 typedef int32_t vxs_log_level;
 
 /**
- * Receives a message: UTF-8, valid during the call. It may come from any thread and from several at once,
- * must not throw and must not call this library.
+ * Receives a message: UTF-8, valid during the call. It may come from any thread and from several at once, and must not
+ * call this library. It must not throw: an exception can't pass the library's frames and ends the process.
  */
 typedef void (*vxs_log_callback)(void *user_data, vxs_log_level level, const char *message);
 
@@ -1151,6 +1180,15 @@ typedef struct vxs_model_options {
      * Must be 0.
      */
     uint32_t reserved;
+    /**
+     * Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
+     * 64 MiB, and 16 bytes for each byte of the files that are opened.
+     */
+    uint64_t memory_budget;
+    /**
+     * Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
+     */
+    const struct vxs_cancel *cancel;
 } vxs_model_options;
 
 /**
@@ -1274,7 +1312,8 @@ typedef struct vxs_plan_options {
     int32_t blending;
     /**
      * Bytes of memory that a run may need, beside the caller's buffers. A larger need is refused before
-     * anything is computed. 0 (default): what the machine has.
+     * anything is computed. 0 (default): what the process may still take
+     * (docs/memory.md), which counts in any case.
      */
     uint64_t memory_budget;
     /**
@@ -1638,6 +1677,10 @@ typedef struct vxs_task_options {
      * "total_fast" and "total_fastest". 0 by default.
      */
     int32_t first_order;
+    /**
+     * Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
+     */
+    const struct vxs_cancel *cancel;
 } vxs_task_options;
 
 

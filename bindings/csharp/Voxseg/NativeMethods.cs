@@ -13,6 +13,16 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_progress
+    {
+        public uint struct_size;
+        public int stage;
+        public double fraction;
+        public ulong tiles_done;
+        public ulong tiles;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_compare_options
     {
         public uint struct_size;
@@ -20,6 +30,9 @@ namespace Voxseg
         public vxs_label_pair* pairs;
         public ulong pair_count;
         public double tolerance;
+        public IntPtr progress;
+        public void* user_data;
+        public IntPtr cancel;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -88,16 +101,6 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_progress
-    {
-        public uint struct_size;
-        public int stage;
-        public double fraction;
-        public ulong tiles_done;
-        public ulong tiles;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_measure_options
     {
         public uint struct_size;
@@ -145,6 +148,8 @@ namespace Voxseg
         public byte* configuration;
         public int auto3dseg_script;
         public uint reserved;
+        public ulong memory_budget;
+        public IntPtr cancel;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -289,6 +294,7 @@ namespace Voxseg
         public int on_network_grid;
         public int smooth;
         public int first_order;
+        public IntPtr cancel;
     }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -549,6 +555,7 @@ namespace Voxseg
         public const int VXS_MEMORY_BUDGET = 403;
         public const int VXS_INFERENCE_FAILED = 404;
         public const int VXS_NOT_FINITE = 405;
+        public const int VXS_OUT_OF_MEMORY = 406;
         public const int VXS_INTERNAL_ERROR = 901;
         public const int VXS_POISONED = 902;
         public const int VXS_LABELS_ON_DEVICE = 1;
@@ -626,6 +633,8 @@ namespace Voxseg
         public const int VXS_VOLUME_RAS = 1;
         public const int VXS_VOLUME_SWAPPED = 2;
         public const int VXS_VOLUME_ON_DEVICE = 4;
+        public const int BASE_BYTES = (64 << 20);
+        public const int BYTES_PER_BYTE = 16;
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_cancel_create(out CancelHandle cancel, out ErrorHandle error);
