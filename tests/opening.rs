@@ -19,7 +19,7 @@ const CHECKPOINT: &str = "fold_0/checkpoint_final.pth";
 /// Tells a process which case is its own.
 const CASE: &str = "VOXSEG_OPENING_CASE";
 /// Mebibytes that a process may grow by, and seconds that it may take.
-const MOST: (u64, u64) = (200, 30);
+const MOST: (u64, u64) = (200, 60);
 
 /// Name, and what makes a file or a folder in a folder.
 type Case = (&'static str, fn(&Path) -> PathBuf);
