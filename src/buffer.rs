@@ -244,7 +244,7 @@ mod tests {
         let bytes = 4 << 46;
         lacking(filled("sums", huge, 1.0_f32).unwrap_err(), bytes);
         lacking(zeroed::<f32>("sums", huge).unwrap_err(), bytes);
-        lacking(collect("sums", std::iter::repeat_n(0_u32, huge)).unwrap_err(), bytes);
+        lacking(collect("sums", (0..huge).map(|_| 0_f32)).unwrap_err(), bytes);
         lacking(zeros::<f32, _>("sums", [1 << 16, 1 << 15, 1 << 15]).unwrap_err(), bytes);
         lacking(filled_array("sums", [usize::MAX, 2, 1, 0], 0_u8).unwrap_err(), u64::MAX);
         lacking(from_fn("sums", [1 << 16, 1 << 15, 1 << 15], |_, _, _| 0_f32).unwrap_err(), bytes);
