@@ -118,8 +118,8 @@ fn on_grid(
     let difference = other.grid_difference(image).unwrap_or_else(|| "by less than its numbers show".into());
     if same_shape && distance <= TOLERANCE {
         warnings.push(format!(
-            "{name} is not quite on the grid of {first}, which is used for it: its voxels lie up to {distance:.3} voxels \
-             away ({difference})"
+            "{name} is not quite on the grid of {first}, which is used for it: its voxels lie up to {distance:.3} \
+             voxels away ({difference})"
         ));
         return Ok(other);
     }
