@@ -129,8 +129,8 @@ fn on_grid(
     let difference = other.grid_difference(image).unwrap_or_else(|| "by less than its numbers show".into());
     if same_shape && distance <= TOLERANCE {
         warnings.push(format!(
-            "{name} is not quite on the grid of {first}, which is used for it: its voxels lie up to {distance:.3} voxels \
-             away ({difference})"
+            "{name} is not quite on the grid of {first}, which is used for it: its voxels lie up to {distance:.3} \
+             voxels away ({difference})"
         ));
         return Ok(other);
     }
@@ -180,6 +180,8 @@ mod tests {
     use super::*;
     use crate::image_file::tests::{Folder, example};
 
+    type Change<'a> = &'a dyn Fn(&mut Geometry);
+
     const TWO: Wanted =
         Wanted { channels: 2, volume: None, first_of_series: false, resample: false, reader: Reader::Itk };
 
@@ -204,7 +206,7 @@ mod tests {
         let folder = Folder::new("channels-grids");
         let paths = [folder.file("a.mhd"), folder.file("b.mhd")];
         example(DType::U8).write(&paths[0]).unwrap();
-        let moved = |change: &dyn Fn(&mut Geometry)| {
+        let moved = |change: Change| {
             let mut other = example(DType::U8);
             change(&mut other.geometry);
             other.write(&paths[1]).unwrap();
@@ -224,7 +226,7 @@ mod tests {
             assert_eq!((warnings.len(), notes.len()), (1, 0));
             assert!(warnings[0].contains("b.mhd") && warnings[0].contains("voxels away"), "{}", warnings[0]);
         }
-        let far: [(&dyn Fn(&mut Geometry), &str); 4] = [
+        let far: [(Change, &str); 4] = [
             (&|grid| grid.origin[1] += 0.5, "0.640 voxels away"),
             (&|grid| grid.spacing[2] = 3.2, "0.655 voxels away"),
             (&|grid| grid.direction = [[0.0, -0.6, 0.8], [-1.0, 0.0, 0.0], [0.0, -0.8, -0.6]], "direction"),
@@ -250,7 +252,7 @@ mod tests {
         assert_eq!((image.channels, image.dtype, warnings.len(), notes.len()), (2, DType::F32, 0, 1));
         assert!(notes[0].contains("b.mhd resampled linearly onto the grid of"));
         let values: Vec<f64> = image.values().collect();
-        let expected = |voxel: usize| if voxel / 3 % 4 == 0 { 0.0 } else { values[voxel - 3] };
+        let expected = |voxel: usize| if (voxel / 3).is_multiple_of(4) { 0.0 } else { values[voxel - 3] };
         for voxel in 0..60 {
             assert!((values[60 + voxel] - expected(voxel)).abs() < 1e-4, "{voxel}");
         }

@@ -306,8 +306,10 @@ mod tests {
     use crate::gzip;
     use crate::image_file::tests::Folder;
 
+    type Fields<'a> = &'a [(&'a str, &'a str)];
+
     /// A header of eight voxels with other fields than the usual ones, and the voxels 1 to 8.
-    fn file(fields: &[(&str, &str)]) -> Vec<u8> {
+    fn file(fields: Fields) -> Vec<u8> {
         let usual = [
             ("type", "short"),
             ("dimension", "3"),
@@ -382,7 +384,7 @@ mod tests {
         let mut zipped = Vec::new();
         gzip::write(&mut zipped, &[b"abc".to_vec(), voxels()].concat()).unwrap();
         let big = (1..9_i16).flat_map(i16::to_be_bytes).collect();
-        let cases: [(&[(&str, &str)], Vec<u8>); 8] = [
+        let cases: [(Fields, Vec<u8>); 8] = [
             (&[], [voxels(), b"rest".to_vec()].concat()),
             (&[("Encoding", "GZIP"), ("encoding", ""), ("byte skip", "3")], zipped.clone()),
             (
@@ -441,9 +443,8 @@ mod tests {
 
     #[test]
     fn what_is_not_read_says_why() {
-        let reason = |fields: &[(&str, &str)], data: &[u8]| {
-            read_bytes([file(fields), data.to_vec()].concat()).unwrap_err()
-        };
+        let reason =
+            |fields: Fields, data: &[u8]| read_bytes([file(fields), data.to_vec()].concat()).unwrap_err();
         let all = voxels();
         assert!(read_bytes(b"nonsense".to_vec()).unwrap_err().contains("no NRRD"));
         assert!(reason(&[], &all[1..]).contains("truncated"));

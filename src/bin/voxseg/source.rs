@@ -38,7 +38,7 @@ pub fn append(from: &mut impl Read, bytes: &mut Vec<u8>, count: usize, most: u64
     Ok(())
 }
 
-/// Ends reading. Whatever follows the voxels is of no interest, as to ITK, but a checksum close after them is looked at.
+/// Ends reading. What follows the voxels is of no interest, as to ITK, but a checksum close after them is looked at.
 pub fn finish(from: impl Read) -> Result<(), String> {
     std::io::copy(&mut from.take(REST), &mut std::io::sink()).map_err(words)?;
     Ok(())
