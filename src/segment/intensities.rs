@@ -124,9 +124,19 @@ fn is_constant(volume: &Volume, channel: usize) -> bool {
     })
 }
 
+/// Four digits, or all before the point.
+fn short(value: f32) -> String {
+    if value == value.trunc() {
+        return value.to_string();
+    }
+    let places = (3.0 - value.abs().log10().floor()).clamp(0.0, 9.0) as usize;
+    format!("{value:.places$}")
+}
+
 impl fmt::Display for Unusual {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let Unusual { kind, found: [lowest, highest], usual: [low, high], expected } = *self;
+        let Unusual { kind, found, usual, expected } = *self;
+        let ([lowest, highest], [low, high]) = (found.map(short), usual.map(short));
         let IntensityRange { lower, upper } = expected;
         if kind == UnusualKind::Constant {
             return write!(
@@ -137,8 +147,8 @@ impl fmt::Display for Unusual {
         let units = if lower < 0.0 { "Hounsfield units" } else { "the original intensities" };
         write!(
             formatter,
-            "intensities from {lowest} to {highest}, 99 of 100 between {low} and {high}, but the model was trained with \
-             {lower} to {upper}: "
+            "intensities from about {lowest} to {highest}, 99 of 100 between {low} and {high}, but the model was \
+             trained with {lower} to {upper}: "
         )?;
         match kind {
             UnusualKind::Constant => Ok(()),
@@ -302,11 +312,11 @@ mod tests {
     #[test]
     fn words() {
         let expected = IntensityRange { lower: -992.0, upper: 730.0 };
-        let found = |kind| Unusual { kind, found: [0.0, 1.0], usual: [0.0, 0.5], expected }.to_string();
+        let found = |kind| Unusual { kind, found: [0.0, 1.0], usual: [0.0, 0.123_456], expected }.to_string();
         assert_eq!(
             found(UnusualKind::Narrow),
-            "intensities from 0 to 1, 99 of 100 between 0 and 0.5, but the model was trained with -992 to 730: they look \
-             scaled, the model needs Hounsfield units"
+            "intensities from about 0 to 1, 99 of 100 between 0 and 0.1235, but the model was trained with -992 to \
+             730: they look scaled, the model needs Hounsfield units"
         );
         assert_eq!(
             found(UnusualKind::Constant),
