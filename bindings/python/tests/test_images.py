@@ -88,6 +88,25 @@ class FromSimpleItk(unittest.TestCase):
         self.assertEqual(plan().report(self.image(ct())), plan().report(ct().shape, SPACING))
 
 
+    def test_a_file_that_itk_reads_otherwise(self) -> None:
+        if nibabel is None:
+            self.skipTest("nibabel isn't installed")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "ct.nii")
+            nibabel.Nifti1Image(ct().transpose(), np.diag([2.0, 3.0, 4.0, 1.0])).to_filename(path)
+            good = SimpleITK.ReadImage(str(path))
+            raw = bytearray(path.read_bytes())
+            raw[80:92] = np.array([1, 1, 1], "<f4").tobytes()
+            path.write_bytes(raw)
+            odd = SimpleITK.ReadImage(str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for image, reader in ((good, lib.VXS_READER_NIBABEL), (good, lib.VXS_READER_MONAI), (odd, None)):
+                image_of(image, ArrayGrid(), reader)
+        with self.assertWarnsRegex(voxseg.HeaderWarning, "pass the image as nibabel reads it"):
+            self.assertEqual(image_of(odd, ArrayGrid(), lib.VXS_READER_NIBABEL).grid.spacing.tolist(), [1, 1, 1])
+
+
 @unittest.skipUnless(nibabel, "nibabel isn't installed")
 class FromNibabel(unittest.TestCase):
     def image(self, array: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from io import BytesIO
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._errors import call
+from ._errors import Error, call
 from ._native import ffi, lib
 from ._structures import initialised
 from ._text import text
@@ -86,16 +87,42 @@ def _parse(raw: bytes, reader: int) -> Reading:
 def warn_of_itk(image: Any, reader: int) -> None:
     """Says when a SimpleITK image came out of a NIfTI file that the model's own reader reads otherwise. ITK keeps the header
     in six digits, too few to read it anew."""
-    if reader == lib.VXS_READER_ITK or not all(image.HasMetaDataKey(key) for key in ("sform_code", "srow_x")):
+    keys = set(image.GetMetaDataKeys())
+    if reader == lib.VXS_READER_ITK or not {"sform_code", "qform_code", "srow_x"} <= keys:
         return
-    if int(image.GetMetaData("sform_code")) <= 0:
-        return
-    rows = [[float(word) for word in image.GetMetaData(f"srow_{axis}").split()] for axis in "xyz"]
-    affine = np.array(rows)[:, :3]
-    own = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing()) * np.array([[-1.0], [-1.0], [1.0]])
-    if not np.allclose(affine, own, rtol=1e-3, atol=1e-3 * np.abs(affine).max()):
+    raw = _itk_header(image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HeaderWarning)
+        try:
+            own, its = _parse(raw, reader), _parse(raw, lib.VXS_READER_ITK)
+        except Error:
+            return
+    pairs = list(zip(own[:3], its[:3]))
+    if not all(np.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in pairs):
+        (spacing, itk_spacing), (origin, itk_origin), _ = pairs
         message = (
-            f"the sform of this image's file says {affine.tolist()}, ITK read {own.tolist()}; the model was trained with "
-            "images that nibabel read, so pass nibabel's image"
+            f"ITK read spacing {itk_spacing} and origin {itk_origin} out of this image's file, where the model's own reader reads "
+            f"{spacing} and {origin} (RAS), or other axes: pass the image as nibabel reads it"
         )
         warnings.warn(message, HeaderWarning, stacklevel=5)
+
+
+def _itk_header(image: Any) -> bytes:
+    """A header with what ITK keeps of the one in an image's file."""
+    header = bytearray(348)
+
+    def put(offset: int, kind: str, *names: str) -> None:
+        words = [word for name in names for word in image.GetMetaData(name).split()]
+        numbers = [float(word) if kind == "f" else int(word) for word in words]
+        struct.pack_into(f"={len(numbers)}{kind}", header, offset, *numbers)
+
+    struct.pack_into("=i", header, 0, len(header))
+    put(40, "h", *(f"dim[{axis}]" for axis in range(8)))
+    put(70, "h", "datatype")
+    put(76, "f", *(f"pixdim[{axis}]" for axis in range(8)))
+    put(123, "B", "xyzt_units")
+    put(252, "h", "qform_code", "sform_code")
+    put(256, "f", *(f"quatern_{part}" for part in "bcd"), *(f"qoffset_{axis}" for axis in "xyz"))
+    put(280, "f", *(f"srow_{axis}" for axis in "xyz"))
+    struct.pack_into("4s", header, 344, b"n+1")
+    return bytes(header)
