@@ -97,6 +97,7 @@ pub fn info(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         ("channels", model.channels().join(", ")),
         ("tile", format!("{} voxels, step {}", times(&model.patch()), recipe.tiling.placement.step())),
         ("spacing", spacing(model.spacing())),
+        ("NIfTI reader", model.reader().name().into()),
         ("mirroring", mirroring),
         ("decision", decision(&recipe.decision)),
         ("postprocessing", postprocessing(&model)),
