@@ -340,3 +340,47 @@ fn summary(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::image_file::tests::{Folder, example};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    /// Before the model, which isn't there, is opened.
+    #[test]
+    fn outputs_are_checked_first() {
+        let folder = Folder::new("run");
+        let [image, voxels, plans] = ["a.mhd", "a.raw", "plans.json"].map(|name| folder.file(name));
+        example(DType::I16).write(&image).unwrap();
+        std::fs::write(&plans, "{}").unwrap();
+        let failure = |words: &[&str]| {
+            let paths = words.iter().map(|word| match word.split_once(':') {
+                Some((start, name)) => format!("{start}{}", folder.file(name).display()),
+                None => (*word).to_owned(),
+            });
+            let usual = ["run", "--model", ":", "--image", ":a.mhd"].map(|word| match word.split_once(':') {
+                Some((_, name)) => folder.file(name).display().to_string(),
+                None => word.to_owned(),
+            });
+            let line = Line::try_parse_from(usual.into_iter().chain(paths)).unwrap();
+            run(&mut Vec::new(), &line.arguments).unwrap_err().to_string()
+        };
+        assert!(failure(&["--out", ":a.mhd"]).contains("that is read"));
+        assert!(failure(&["--out", ":b.nii", "--margin", ":b.nii"]).contains("same file"));
+        assert!(failure(&["--out", ":b.nii", "--probability", "1=:b.nii"]).contains("same file"));
+        assert!(failure(&["--out", ":b.nii", "--report", ":plans.json"]).contains("of a model"));
+        assert!(failure(&["--out", ":b.nii", "--report", ":a.raw"]).contains(".json"));
+        assert!(failure(&["--out", ":b.nii", "--picture", ":b.jpg"]).contains(".png"));
+        assert!(failure(&["--out", ":b.nii", "--image", ":"]).contains("must end"));
+        assert_eq!(std::fs::read(voxels).unwrap(), example(DType::I16).bytes);
+        assert_eq!(std::fs::read_dir(folder.file("")).unwrap().count(), 3);
+    }
+}
