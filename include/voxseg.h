@@ -214,6 +214,11 @@
 #define VXS_NOT_FINITE 405
 
 /**
+ * Memory that was asked for isn't there.
+ */
+#define VXS_OUT_OF_MEMORY 406
+
+/**
  * A defect in this library; the message says where.
  */
 #define VXS_INTERNAL_ERROR 901
@@ -1086,6 +1091,15 @@ typedef struct vxs_model_options {
      * Must be 0.
      */
     uint32_t reserved;
+    /**
+     * Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
+     * 64 MiB, and 16 bytes for each byte of the files that are opened.
+     */
+    uint64_t memory_budget;
+    /**
+     * Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
+     */
+    const struct vxs_cancel *cancel;
 } vxs_model_options;
 
 /**
@@ -1542,6 +1556,10 @@ typedef struct vxs_task_options {
      * "total_fast" and "total_fastest". 0 by default.
      */
     int32_t first_order;
+    /**
+     * Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
+     */
+    const struct vxs_cancel *cancel;
 } vxs_task_options;
 
 

@@ -145,6 +145,8 @@ namespace Voxseg
         public byte* configuration;
         public int auto3dseg_script;
         public uint reserved;
+        public ulong memory_budget;
+        public IntPtr cancel;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -284,6 +286,7 @@ namespace Voxseg
         public int on_network_grid;
         public int smooth;
         public int first_order;
+        public IntPtr cancel;
     }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -522,6 +525,7 @@ namespace Voxseg
         public const int VXS_MEMORY_BUDGET = 403;
         public const int VXS_INFERENCE_FAILED = 404;
         public const int VXS_NOT_FINITE = 405;
+        public const int VXS_OUT_OF_MEMORY = 406;
         public const int VXS_INTERNAL_ERROR = 901;
         public const int VXS_POISONED = 902;
         public const int VXS_LABELS_ON_DEVICE = 1;
