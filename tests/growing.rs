@@ -34,7 +34,7 @@ const WAYS: [&str; 14] = [
 ];
 
 /// Lines that have such a word and may: what they make is small, is empty, or was made room for just before.
-const ALLOWED: [&str; 12] = [
+const ALLOWED: [&str; 17] = [
     "buffer::",
     "room::zeros",
     "fn zeros",
@@ -44,6 +44,11 @@ const ALLOWED: [&str; 12] = [
     "Array3::zeros([0; 3])",
     "zeros(&[",
     "zeros(&shape",
+    "zeros(&self.shape",
+    "Ok(Array3::zeros(new_shape))",
+    "with_capacity(model.networks.len())",
+    "channels: model.channels().to_vec(),",
+    "with_capacity(others.len() + 1)",
     "line.resize(",
     "plane.resize(",
     "let mut whole = buffers.to_vec();",
@@ -93,8 +98,9 @@ fn grows(inside: &str) -> bool {
 }
 
 /// Lengths that follow from a network's channels or nodes, not from its weights or a volume.
-const SMALL: [&str; 6] = [
+const SMALL: [&str; 7] = [
     "users.len()",
+    "FAR as usize",
     "network.nodes().len()",
     "node.channels",
     "buffers.len()",
