@@ -138,6 +138,12 @@ mod tests {
             let voxels = NonFiniteVoxels { count: 2, channel: 0, voxel: [4, 2, 1] };
             assert_eq!(report.non_finite, Some(voxels));
             assert_eq!(report.warnings, [Warning::NonFiniteReplaced { voxels, substitute }]);
+            let words =
+                "2 voxels are NaN or infinite, the first in channel 0 at voxel [4, 2, 1]; they are read as";
+            assert!(
+                [format!("{words} 0"), format!("{words} -2147483648")]
+                    .contains(&report.warnings[0].to_string())
+            );
             let replaced: Vec<f32> = values()
                 .into_iter()
                 .map(|value| if value.is_finite() { value } else { substitute })

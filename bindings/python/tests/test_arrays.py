@@ -168,7 +168,7 @@ class Intensities(unittest.TestCase):
             self.assertIn("non-finite-replaced", report.warnings)
             assert result.record is not None
             self.assertIn("2 voxels are NaN or infinite", result.record["warnings"][0])
-        with self.assertRaisesRegex(ValueError, "non_finite is 'nan', expected one of 'error', 'zero', 'lowest'"):
+        with self.assertRaisesRegex(ValueError, "non_finite is 'nan', expected one of 'error', 'lowest', 'zero'"):
             segment(array, non_finite="nan")
 
     def test_other_units(self) -> None:
