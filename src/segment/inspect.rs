@@ -36,7 +36,8 @@ pub(crate) fn inspect<'a>(
         inspected.warnings.push(Warning::NonFiniteReplaced { voxels, substitute });
     }
     for (channel, (name, expected)) in channels.iter().zip(expected).enumerate() {
-        if let Some(found) = expected.and_then(|expected| unusual(volume, channel, expected)) {
+        let Some(expected) = *expected else { continue };
+        if let Some(found) = unusual(volume, channel, expected)? {
             inspected.warnings.push(Warning::UnusualIntensities { channel, name: name.clone(), found });
         }
     }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::buffer;
+use crate::error::Result;
 use crate::recipe::IntensityRange;
 use crate::volume::{AxisMap, Volume};
 
@@ -55,17 +57,17 @@ pub enum UnusualKind {
 }
 
 /// What is unusual about a channel; `None` where it may well be as expected.
-pub(super) fn unusual(volume: &Volume, channel: usize, expected: IntensityRange) -> Option<Unusual> {
-    let values = sample(volume, channel);
-    let (&lowest, &highest) = values.first().zip(values.last())?;
+pub(super) fn unusual(volume: &Volume, channel: usize, expected: IntensityRange) -> Result<Option<Unusual>> {
+    let values = sample(volume, channel)?;
+    let Some((&lowest, &highest)) = values.first().zip(values.last()) else { return Ok(None) };
     let unusual = |kind, values: &[f32]| {
         let usual = [quantile(values, 0.005), quantile(values, 0.995)];
-        Some(Unusual { kind, found: [lowest, highest], usual, expected })
+        Ok(Some(Unusual { kind, found: [lowest, highest], usual, expected }))
     };
     if lowest == highest {
         // A sparse image may hide between the voxels that were looked at.
-        let constant = is_constant(volume, channel);
-        return if constant { unusual(UnusualKind::Constant, &values) } else { None };
+        let constant = is_constant(volume, channel)?;
+        return if constant { unusual(UnusualKind::Constant, &values) } else { Ok(None) };
     }
     let is_ct = expected.lower < 0.0;
     let filling = if is_ct { values.partition_point(|&value| value < FILLING) } else { 0 };
@@ -83,11 +85,11 @@ pub(super) fn unusual(volume: &Volume, channel: usize, expected: IntensityRange)
     if is_ct && quantile(inside, 0.005) >= 0.0 {
         return unusual(UnusualKind::NoneNegative, inside);
     }
-    None
+    Ok(None)
 }
 
 /// Finite intensities of voxels that are spread evenly over the volume, in ascending order.
-fn sample(volume: &Volume, channel: usize) -> Vec<f32> {
+fn sample(volume: &Volume, channel: usize) -> Result<Vec<f32>> {
     let shape = volume.geometry().shape;
     let mut steps = [1; 3];
     // Coarser along the axis with the most voxels left, so that flat volumes keep their planes.
@@ -100,11 +102,11 @@ fn sample(volume: &Volume, channel: usize) -> Vec<f32> {
         steps[axis] += 1;
     }
     let thinned = volume.every(steps);
-    let mut values = vec![0.0; thinned.geometry().voxels()];
+    let mut values = buffer::zeroed("a sample of intensities", thinned.geometry().voxels())?;
     thinned.read(channel, &AxisMap::identity(), [0; 3], thinned.geometry().shape, &mut values, 1);
     values.retain(|value| value.is_finite());
     values.sort_unstable_by(f32::total_cmp);
-    values
+    Ok(values)
 }
 
 /// Of values in ascending order.
@@ -112,16 +114,16 @@ fn quantile(values: &[f32], share: f64) -> f32 {
     values[((values.len() - 1) as f64 * share).round() as usize]
 }
 
-fn is_constant(volume: &Volume, channel: usize) -> bool {
+fn is_constant(volume: &Volume, channel: usize) -> Result<bool> {
     let map = volume.memory_order();
     let [planes, rows, columns] = map.apply(volume.geometry().shape);
-    let mut plane = vec![0.0; rows * columns];
+    let mut plane = buffer::zeroed("a plane of intensities", rows * columns)?;
     let mut first = None;
-    (0..planes).all(|z| {
+    Ok((0..planes).all(|z| {
         volume.read(channel, &map, [z, 0, 0], [1, rows, columns], &mut plane, 1);
         let first = *first.get_or_insert(plane[0]);
         plane.iter().all(|&value| value == first)
-    })
+    }))
 }
 
 /// Four digits, or all before the point.
@@ -195,7 +197,7 @@ mod tests {
         fn unusual(&self, expected: IntensityRange) -> Option<Unusual> {
             let bytes: Vec<u8> = self.values.iter().flat_map(|value| value.to_ne_bytes()).collect();
             let (grid, layout) = (Geometry::with_shape(self.shape), Layout::dense(self.shape, DType::F32));
-            unusual(&Volume::new(grid, DType::F32, layout, vec![&bytes]).unwrap(), 0, expected)
+            unusual(&Volume::new(grid, DType::F32, layout, vec![&bytes]).unwrap(), 0, expected).unwrap()
         }
 
         fn map(&self, change: impl Fn(f32) -> f32) -> Self {
