@@ -91,12 +91,9 @@ mod tests {
             .map(|row| row.map(|v: f64| f64::from(v as f32)));
         let mut geometry =
             Geometry { shape: [4, 5, 6], origin: [0.1, -7.3, 1e3], ..Geometry::with_shape([1; 3]) };
-        for (axis, spacing) in geometry.spacing.iter_mut().enumerate() {
-            *spacing = file.iter().map(|row| row[axis].powi(2)).sum::<f64>().sqrt();
-            for (direction, row) in geometry.direction.iter_mut().zip(&file) {
-                direction[axis] = row[axis] / *spacing;
-            }
-        }
+        let length = |axis: usize| file.iter().map(|row| row[axis].powi(2)).sum::<f64>().sqrt();
+        geometry.spacing = [length(0), length(1), length(2)];
+        geometry.direction = file.map(|row| [0, 1, 2].map(|axis: usize| row[axis] / geometry.spacing[axis]));
         let grid = Grid::new(&geometry);
         assert_eq!(grid.sides(), file);
         assert!((0..3).all(|row| grid.affine[row][3] == geometry.origin[row]));
