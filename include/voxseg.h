@@ -609,6 +609,44 @@ typedef struct vxs_label_pair {
 } vxs_label_pair;
 
 /**
+ * What a run is at: one of `VXS_STAGE_*`.
+ */
+typedef int32_t vxs_stage;
+
+/**
+ * How far a run is. May grow at its end.
+ */
+typedef struct vxs_progress {
+    /**
+     * Size of this structure in the library.
+     */
+    uint32_t struct_size;
+    /**
+     * What it is at.
+     */
+    vxs_stage stage;
+    /**
+     * Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds.
+     */
+    double fraction;
+    /**
+     * Tiles done.
+     */
+    uint64_t tiles_done;
+    /**
+     * Tiles in all.
+     */
+    uint64_t tiles;
+} vxs_progress;
+
+/**
+ * Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
+ * cancel. It runs in the caller's floating-point environment. It must not use the running plan, and must not throw: an
+ * exception can't pass the library's frames and ends the process.
+ */
+typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);
+
+/**
  * What to compare. Fill it by `vxs_compare_options_init` first.
  */
 typedef struct vxs_compare_options {
@@ -633,6 +671,18 @@ typedef struct vxs_compare_options {
      * surfaces are left out, which is faster.
      */
     double tolerance;
+    /**
+     * NULL by default. It is called on the thread that called, and returns 0 to go on.
+     */
+    vxs_progress_callback progress;
+    /**
+     * Passed to `progress`.
+     */
+    void *user_data;
+    /**
+     * A flag that stops the work; NULL (default) for none.
+     */
+    const struct vxs_cancel *cancel;
 } vxs_compare_options;
 
 /**
@@ -727,7 +777,8 @@ typedef struct vxs_volume {
     uint64_t shape[3];
     /**
      * Distance in bytes between neighbours along each axis, negative when an axis runs backwards. All zero
-     * (default): axis 0 is the fastest and nothing lies between the voxels.
+     * (default): axis 0 is the fastest and nothing lies between the voxels. Each voxel has bytes of its own:
+     * `VXS_INVALID_ARGUMENT` for strides by which voxels share bytes, such as 0 along an axis that has several.
      */
     int64_t strides[3];
     /**
@@ -863,43 +914,6 @@ typedef struct vxs_label_dose {
 } vxs_label_dose;
 
 /**
- * What a run is at: one of `VXS_STAGE_*`.
- */
-typedef int32_t vxs_stage;
-
-/**
- * How far a run is. May grow at its end.
- */
-typedef struct vxs_progress {
-    /**
-     * Size of this structure in the library.
-     */
-    uint32_t struct_size;
-    /**
-     * What it is at.
-     */
-    vxs_stage stage;
-    /**
-     * Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds.
-     */
-    double fraction;
-    /**
-     * Tiles done.
-     */
-    uint64_t tiles_done;
-    /**
-     * Tiles in all.
-     */
-    uint64_t tiles;
-} vxs_progress;
-
-/**
- * Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
- * cancel. Must not throw, and must not use the running plan.
- */
-typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);
-
-/**
  * How to measure labels. Fill it by `vxs_measure_options_init` first.
  */
 typedef struct vxs_measure_options {
@@ -975,8 +989,8 @@ typedef struct vxs_labels {
 typedef int32_t vxs_log_level;
 
 /**
- * Receives a message: UTF-8, valid during the call. It may come from any thread and from several at once,
- * must not throw and must not call this library.
+ * Receives a message: UTF-8, valid during the call. It may come from any thread and from several at once, and must not
+ * call this library. It must not throw: an exception can't pass the library's frames and ends the process.
  */
 typedef void (*vxs_log_callback)(void *user_data, vxs_log_level level, const char *message);
 

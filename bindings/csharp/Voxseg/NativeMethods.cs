@@ -20,6 +20,9 @@ namespace Voxseg
         public vxs_label_pair* pairs;
         public ulong pair_count;
         public double tolerance;
+        public IntPtr progress;
+        public void* user_data;
+        public IntPtr cancel;
     }
 
     [StructLayout(LayoutKind.Sequential)]
