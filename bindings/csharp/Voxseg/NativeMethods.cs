@@ -13,6 +13,16 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_progress
+    {
+        public uint struct_size;
+        public int stage;
+        public double fraction;
+        public ulong tiles_done;
+        public ulong tiles;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_compare_options
     {
         public uint struct_size;
@@ -88,16 +98,6 @@ namespace Voxseg
         public double mean;
         public double min;
         public double max;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_progress
-    {
-        public uint struct_size;
-        public int stage;
-        public double fraction;
-        public ulong tiles_done;
-        public ulong tiles;
     }
 
     [StructLayout(LayoutKind.Sequential)]
