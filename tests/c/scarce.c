@@ -88,7 +88,7 @@ static void work(vxs_plan *plan, uint8_t *labels, uint8_t *moved, double numbers
 int main(int argc, char **argv) {
     const arguments given = read_arguments(argc, argv);
     image ct = read_ct(given.ct);
-    small = crop(&ct, 48, 40, 36);
+    small = crop(&ct, 40, 32, 24);
     vxs_error *error = NULL;
     vxs_model *model = NULL;
     vxs_plan *plan = NULL, *made = NULL;
@@ -104,8 +104,10 @@ int main(int argc, char **argv) {
     CHECK(labels[0] && labels[1] && moved[0] && moved[1]);
     work(plan, labels[0], moved[0], numbers[0]);
 
-    /* Each number of threads, first together and then one after the other. */
-    for (long threads = 0; threads < 40; threads = threads < 9 ? threads + 1 : 2 * threads) {
+    /* So many threads in all, and then no more. */
+    static const long given_threads[] = {0, 1, 2, 5, 20};
+    for (size_t n = 0; n < sizeof given_threads / sizeof *given_threads; n++) {
+        const long threads = given_threads[n];
         memset(labels[1], 0xA5, small.count);
         memset(moved[1], 0xA5, small.count);
         atomic_store(&refused, 0);
