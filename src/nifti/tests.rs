@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "the counts are what further cases are for")]
 
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
@@ -89,4 +90,48 @@ fn further_headers() {
         return;
     };
     check(&std::fs::read_to_string(std::path::Path::new(&folder).join("headers.json")).unwrap());
+}
+
+proptest! {
+    /// Whatever the bytes are, a header is read or refused, and a grid that comes out is one.
+    #[test]
+    fn any_bytes_are_read_or_refused(
+        mut bytes in proptest::collection::vec(any::<u8>(), 540),
+        size in prop_oneof![Just(348_i32), Just(348_i32.swap_bytes()), Just(540), Just(540_i32.swap_bytes())],
+        plain in any::<[bool; 4]>(),
+        shape in prop_oneof![Just([1_i16, 1, 1]), any::<[i16; 3]>()],
+    ) {
+        bytes[..4].copy_from_slice(&size.to_ne_bytes());
+        bytes[344..348].copy_from_slice(b"n+1\0");
+        if size == 540 || size == 540_i32.swap_bytes() {
+            bytes[4..8].copy_from_slice(b"n+2\0");
+        }
+        // Most random headers end at a field that no image has: with some of these they come further.
+        if plain[0] {
+            let dim = [3, shape[0], shape[1], shape[2]].map(i16::to_ne_bytes);
+            bytes[40..48].copy_from_slice(dim.as_flattened());
+            bytes[70..72].copy_from_slice(&4_i16.to_ne_bytes());
+            bytes[108..112].copy_from_slice(&352_f32.to_ne_bytes());
+        }
+        if plain[1] {
+            bytes[252..256].copy_from_slice(&[1, 0, 2, 0]);
+        }
+        if plain[2] {
+            bytes[256..268].fill(0);
+        }
+        if plain[3] {
+            let rows: Vec<u8> = [3_f32, 0.0, 0.0, 1.0, 0.0, 3.0, 0.0, 2.0, 0.0, 0.0, 3.0, 3.0]
+                .iter()
+                .flat_map(|number| number.to_ne_bytes())
+                .collect();
+            bytes[280..328].copy_from_slice(&rows);
+        }
+        let Ok(header) = Header::parse(&bytes) else { return Ok(()) };
+        for reader in Reader::all() {
+            if let Ok(reading) = header.read(reader) {
+                prop_assert!(reading.geometry.check().is_ok());
+                prop_assert!(reading.slope.is_finite() && reading.slope != 0.0 && reading.intercept.is_finite());
+            }
+        }
+    }
 }
