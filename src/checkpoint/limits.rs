@@ -38,7 +38,7 @@ pub(super) const RANK: usize = 16;
 pub(super) const EXPANDED_ELEMENTS: u64 = 1 << 16;
 /// Values of a configuration, how deep it may nest, and what each takes beside its text.
 pub(super) const JSON_VALUES: usize = 100_000;
-pub(super) const JSON_DEPTH: usize = 32;
+pub(super) const JSON_DEPTH: usize = 16;
 pub(super) const JSON_BYTES: u64 = 256;
 /// Bytes of a safetensors header: some hundred for each tensor.
 pub(super) const SAFETENSORS_HEADER: u64 = 16 << 20;

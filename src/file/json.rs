@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Values of one text, keys not counted: 65,535 labels in lists of their own make half of them.
 const MOST_VALUES: usize = 1 << 18;
 /// Lists and objects within each other.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 32;
 /// Python's numbers that aren't finite.
 const NOT_FINITE: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 /// Bytes that an object's member takes beside its key and value, with the room that is kept for more.
@@ -276,8 +276,8 @@ mod tests {
 
     #[test]
     fn too_much_is_refused() {
-        assert!(error(&"[".repeat(100_000)).contains("more than 64 lists and objects"));
-        assert!(error(&"{\"a\":".repeat(100_000)).contains("more than 64 lists and objects"));
+        assert!(error(&"[".repeat(100_000)).contains("more than 32 lists and objects"));
+        assert!(error(&"{\"a\":".repeat(100_000)).contains("more than 32 lists and objects"));
         assert!(error(&format!("[{}0]", "0,".repeat(MOST_VALUES))).contains("more than 262144 values"));
         let small = Budget::new(Some(1 << 20));
         let text = format!("[{}0]", "0,".repeat(100_000));
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn little_stack_is_enough() {
-        let text = format!("{}1{}", "[{\"a\":".repeat(32), "}]".repeat(32));
+        let text = format!("{}1{}", "[{\"a\":".repeat(16), "}]".repeat(16));
         let read = move || drop(read(&text).unwrap().clone());
         std::thread::Builder::new().stack_size(64 << 10).spawn(read).unwrap().join().unwrap();
     }

@@ -10,7 +10,7 @@ const MOST_VALUES: usize = 1 << 16;
 /// Bytes of text that one file may stand for, aliases written out.
 const MOST_TEXT: usize = 4 << 20;
 /// Collections within each other.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 32;
 
 /// Reads a file of one document; of equal keys the last counts.
 pub(super) fn parse(text: &str) -> Result<Raw, String> {
