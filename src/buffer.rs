@@ -43,8 +43,10 @@ pub(crate) fn with_room<T>(what: &str, len: usize) -> Result<Vec<T>> {
 
 /// Makes room in a vector that grows again and again.
 pub(crate) fn grow<T>(values: &mut Vec<T>, what: &str, more: usize) -> Result<()> {
+    let before = values.capacity();
     match values.try_reserve(more) {
-        Ok(()) if something_is_left(0) => Ok(()),
+        Ok(()) if values.capacity() == before => Ok(()),
+        Ok(()) if something_is_left(values.capacity().saturating_mul(size_of::<T>())) => Ok(()),
         _ => Err(missing::<T>(what, values.len().saturating_mul(2))),
     }
 }
@@ -211,10 +213,15 @@ pub(crate) mod scarce {
 
     /// As long as `work` runs, the calling thread's request after so many others fails, and only that one.
     pub(crate) fn with<T>(requests: usize, work: impl FnOnce() -> T) -> T {
+        struct Restore;
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                LEFT.set(usize::MAX);
+            }
+        }
         LEFT.set(requests);
-        let result = work();
-        LEFT.set(usize::MAX);
-        result
+        let _restore = Restore;
+        work()
     }
 
     pub(crate) fn allowed() -> bool {

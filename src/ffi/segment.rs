@@ -71,8 +71,8 @@ pub struct vxs_progress {
     pub tiles: u64,
 }
 
-/// Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
-/// cancel. It runs in the caller's floating-point environment. It must not use the running plan, and must not throw: an
+/// Receives the progress of a run, a measurement or a comparison, on the thread that called it. Returns 0 to go on,
+/// anything else to cancel. It runs in the caller's floating-point environment. It must not use the running plan, and must not throw: an
 /// exception can't pass the library's frames and ends the process.
 pub type vxs_progress_callback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, progress: *const vxs_progress) -> i32>;

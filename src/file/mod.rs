@@ -127,12 +127,8 @@ pub(crate) fn kind(about: &Metadata) -> &'static str {
 #[cfg(unix)]
 fn without_waiting(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
-    // O_NONBLOCK, which means nothing to a regular file.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const FLAGS: i32 = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 0x80 } else { 0x800 };
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const FLAGS: i32 = 4;
-    options.custom_flags(FLAGS);
+    // Means nothing to a regular file.
+    options.custom_flags(libc::O_NONBLOCK);
 }
 
 #[cfg(not(unix))]

@@ -4,7 +4,7 @@
 
 mod listed;
 
-use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -260,7 +260,11 @@ impl Files {
 }
 
 fn is_there(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|about: Metadata| !about.is_dir())
+    match std::fs::metadata(path) {
+        Ok(about) => !about.is_dir(),
+        // What can't be looked at is there, too: reading it says why it can't.
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    }
 }
 
 #[cfg(test)]

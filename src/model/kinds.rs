@@ -6,6 +6,7 @@ use super::files::Files;
 use super::json::shorten;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
+use crate::file::Budget;
 
 /// What opens.
 const KNOWN: &str = "nnU-Net v2 (plans.json, dataset.json, fold_0), MONAI bundles (configs/inference.json, models), \
@@ -37,11 +38,11 @@ pub(super) fn unknown(files: &Files, configuration: Option<&str>) -> Error {
 }
 
 /// The error for a single file that isn't an archive of a model.
-pub(super) fn unknown_file(path: &Path) -> Error {
+pub(super) fn unknown_file(path: &Path, budget: &Budget) -> Error {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
     if ["pt", "pth", "ckpt", "ts"].contains(&ending.as_str()) {
-        return unknown_checkpoint(path);
+        return unknown_checkpoint(path, budget);
     }
     let reason = if WEIGHTS.contains(&ending.as_str()) {
         alone(&name)
@@ -54,8 +55,8 @@ pub(super) fn unknown_file(path: &Path) -> Error {
 }
 
 /// The error for a checkpoint that was opened by itself.
-pub(super) fn unknown_checkpoint(path: &Path) -> Error {
-    let checkpoint = match Checkpoint::open(path) {
+pub(super) fn unknown_checkpoint(path: &Path, budget: &Budget) -> Error {
+    let checkpoint = match Checkpoint::open_within(path, budget) {
         Ok(checkpoint) => checkpoint,
         Err(error) => return error,
     };

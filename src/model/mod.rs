@@ -150,9 +150,9 @@ impl Model {
             return monai::open_described(&files, &weights, &description);
         }
         match Files::open(path, &budget) {
-            Ok(files) if files.is_checkpoint() => Err(kinds::unknown_checkpoint(path)),
+            Ok(files) if files.is_checkpoint() => Err(kinds::unknown_checkpoint(path, &budget)),
             Ok(files) => open(&files, &path.to_string_lossy(), options),
-            Err(Error::NotAModel { .. }) if path.is_file() => Err(kinds::unknown_file(path)),
+            Err(Error::NotAModel { .. }) if path.is_file() => Err(kinds::unknown_file(path, &budget)),
             Err(error) => Err(error),
         }
     }

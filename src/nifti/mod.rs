@@ -13,6 +13,7 @@ mod svd;
 mod tests;
 
 use crate::error::{Error, Result};
+use crate::floating_point::Ours;
 use crate::volume::{DType, Geometry};
 pub use header::{Header, Stored};
 
@@ -77,6 +78,7 @@ impl Header {
     /// [`Error::Geometry`] for headers that the reader refuses as well, and for axes that are over a degree away from
     /// right angles.
     pub fn read(&self, reader: Reader) -> Result<Reading> {
+        let _ours = Ours::enter();
         let mut notes = self.notes();
         let (slope, intercept) = match reader {
             Reader::Itk => itk::scaling(self),

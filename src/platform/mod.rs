@@ -82,12 +82,7 @@ pub(crate) fn library_folder() -> Option<std::path::PathBuf> {
 mod tests {
     #[test]
     #[cfg(any(target_os = "linux", target_vendor = "apple", windows))]
-    fn memory_is_known_and_less_once_it_is_used() {
-        let before = super::memory_left().expect("this system tells");
-        assert!(before > 1 << 20);
-        let held = std::hint::black_box(vec![1_u8; 256 << 20]);
-        // Others may have given memory back meanwhile, so this tells only about gross mistakes.
-        assert!(super::memory_left().unwrap() < before + (1 << 30));
-        drop(held);
+    fn memory_left_is_known() {
+        assert!(super::memory_left().expect("this system tells") > 1 << 20);
     }
 }

@@ -203,7 +203,7 @@ fn voxels_that_are_not_numbers() {
     let scratch = Scratch::new("nan-error");
     let image = folder.join("bugs/images/nan_inf_float.nii.gz");
     let (found, said) = run(&folder, &image, "bundle_spleen_unet", &[], &scratch.0);
-    assert!(found.is_err() && said.contains('9'), "{said}");
+    assert!(found.is_err() && said.contains("9 voxels are NaN or infinite"), "{said}");
 }
 
 #[test]
@@ -227,9 +227,9 @@ fn shears_are_refused_with_advice() {
     }
 }
 
-/// Tool and library agree: what the tool writes for another reader is what the library reads.
+/// No reader gives a grid that is none, nor panics, on any of them.
 #[test]
-fn every_reader_reads_every_image() {
+fn every_header_is_read_or_refused() {
     let Some(folder) = reference() else { return };
     for entry in std::fs::read_dir(folder.join("bugs/images")).unwrap() {
         let path = entry.unwrap().path();

@@ -167,9 +167,16 @@ pub fn position(grid: &Geometry, index: [f64; 3]) -> [f64; 3] {
 
 /// The voxel that lies somewhere; axes are at right angles.
 pub fn index(grid: &Geometry, position: &[f64; 3]) -> [f64; 3] {
+    let d = &grid.direction;
+    let cofactor = |row: usize, column: usize| {
+        let [a, b] = [(row + 1) % 3, (row + 2) % 3];
+        let [p, q] = [(column + 1) % 3, (column + 2) % 3];
+        d[a][p] * d[b][q] - d[a][q] * d[b][p]
+    };
+    let determinant: f64 = (0..3).map(|column| d[0][column] * cofactor(0, column)).sum();
     std::array::from_fn(|axis| {
-        let along = (0..3).map(|row| grid.direction[row][axis] * (position[row] - grid.origin[row]));
-        along.sum::<f64>() / grid.spacing[axis]
+        let along: f64 = (0..3).map(|row| cofactor(row, axis) * (position[row] - grid.origin[row])).sum();
+        along / (determinant * grid.spacing[axis])
     })
 }
 
@@ -184,6 +191,15 @@ mod tests {
 
     const TWO: Wanted =
         Wanted { channels: 2, volume: None, first_of_series: false, resample: false, reader: Reader::Itk };
+
+    #[test]
+    fn a_sheared_grid_is_on_itself() {
+        let sine = 0.9_f64.to_radians().sin();
+        let direction = [[1.0, sine, 0.0], [0.0, (1.0 - sine * sine).sqrt(), 0.0], [0.0, 0.0, 1.0]];
+        let grid = Geometry { direction, origin: [3.0, -5.0, 7.0], ..Geometry::with_shape([512; 3]) };
+        assert!(grid.check().is_ok());
+        assert!(distance(&grid, &grid) < 1e-9);
+    }
 
     #[test]
     fn channels_of_several_files() {

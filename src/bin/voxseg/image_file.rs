@@ -2,6 +2,7 @@
 //! grid in the library's coordinates (LPS).
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use half::f16;
@@ -119,9 +120,14 @@ pub fn open_output(outputs: &mut Outputs, path: &Path) -> Outcome<()> {
 }
 
 impl ImageFile {
-    /// Reads a file as ITK reads it.
+    /// Reads a file as ITK reads it. What its header contradicts itself in is a warning.
     pub fn read(path: &Path) -> Outcome<Self> {
-        Self::read_as(path, Reader::Itk)
+        let image = Self::read_as(path, Reader::Itk)?;
+        if let Some(note) = &image.note {
+            // Nothing can be done about a terminal that is closed.
+            let _ = writeln!(io::stderr(), "voxseg: warning: {}: {note}", path.display());
+        }
+        Ok(image)
     }
 
     /// Reads a file of any of the formats; headers of NIfTI files as `reader` does.
@@ -278,14 +284,14 @@ pub fn swap_bytes(bytes: &mut [u8], size: usize) {
 }
 
 /// Whole numbers of 64 bits as the narrowest type of the library that holds them all.
-pub fn narrowed(values: &[i128]) -> (DType, Vec<u8>) {
-    let fits = |low: i128, high: i128| values.iter().all(|value| (low..=high).contains(value));
+pub fn narrowed(values: impl Iterator<Item = i128> + Clone) -> (DType, Vec<u8>) {
+    let fits = |low: i128, high: i128| values.clone().all(|value| (low..=high).contains(&value));
     if fits(i32::MIN.into(), i32::MAX.into()) {
-        (DType::I32, values.iter().flat_map(|&value| (value as i32).to_ne_bytes()).collect())
+        (DType::I32, values.flat_map(|value| (value as i32).to_ne_bytes()).collect())
     } else if fits(0, u32::MAX.into()) {
-        (DType::U32, values.iter().flat_map(|&value| (value as u32).to_ne_bytes()).collect())
+        (DType::U32, values.flat_map(|value| (value as u32).to_ne_bytes()).collect())
     } else {
-        (DType::F64, values.iter().flat_map(|&value| (value as f64).to_ne_bytes()).collect())
+        (DType::F64, values.flat_map(|value| (value as f64).to_ne_bytes()).collect())
     }
 }
 
@@ -410,9 +416,9 @@ pub mod tests {
         crate::gzip::write(&mut file, &std::fs::read(&plain).unwrap()).unwrap();
         let mut zeros = Vec::new();
         crate::gzip::write(&mut zeros, &vec![0; 1 << 24]).unwrap();
-        (0..64).for_each(|_| std::io::Write::write_all(&mut file, &zeros).unwrap());
+        (0..64).for_each(|_| Write::write_all(&mut file, &zeros).unwrap());
         // What comes after the voxels isn't looked at, so its damage isn't seen.
-        std::io::Write::write_all(&mut file, &[0x1f, 0x8b, 8, 0xff, 0xff]).unwrap();
+        Write::write_all(&mut file, &[0x1f, 0x8b, 8, 0xff, 0xff]).unwrap();
         assert_eq!(ImageFile::read(&path).unwrap().bytes, example(DType::I16).bytes);
     }
 
@@ -468,8 +474,8 @@ pub mod tests {
 
     #[test]
     fn sixty_four_bits_are_narrowed() {
-        assert_eq!(narrowed(&[-1, 5]).0, DType::I32);
-        assert_eq!(narrowed(&[0, 1 << 31]).0, DType::U32);
-        assert_eq!(narrowed(&[0, 1 << 40]).0, DType::F64);
+        assert_eq!(narrowed([-1, 5].into_iter()).0, DType::I32);
+        assert_eq!(narrowed([0, 1 << 31].into_iter()).0, DType::U32);
+        assert_eq!(narrowed([0, 1 << 40].into_iter()).0, DType::F64);
     }
 }

@@ -204,8 +204,8 @@ fn typed(stored: Stored, bytes: Vec<u8>) -> (DType, Vec<u8>) {
     let words = || bytes.as_chunks().0.iter();
     match stored {
         Stored::Library(dtype) => (dtype, bytes),
-        Stored::I64 => narrowed(&words().map(|&word| i64::from_ne_bytes(word).into()).collect::<Vec<i128>>()),
-        Stored::U64 => narrowed(&words().map(|&word| u64::from_ne_bytes(word).into()).collect::<Vec<i128>>()),
+        Stored::I64 => narrowed(words().map(|&word| i64::from_ne_bytes(word).into())),
+        Stored::U64 => narrowed(words().map(|&word| u64::from_ne_bytes(word).into())),
     }
 }
 

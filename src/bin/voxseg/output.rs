@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::failure::{Failure, Outcome};
 
-/// All that a command writes: nothing of it, or everything.
+/// All that a command writes. Nothing of it comes to its place before everything is on the disk.
 #[derive(Default)]
 pub struct Outputs {
     inputs: Vec<Place>,

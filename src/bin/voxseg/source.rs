@@ -13,14 +13,10 @@ const REST: u64 = 1 << 16;
 
 /// Opens a file. Folders, pipes and devices aren't opened: reading them could wait or go on for ever.
 pub fn open(path: &Path) -> Result<BufReader<File>, String> {
-    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if about.is_dir() {
-        return Err("is a folder, expected a file".into());
-    }
-    if !about.is_file() {
-        return Err("is a pipe or a device, expected a file".into());
-    }
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    let file = voxseg::file::open(path).map_err(|error| match error {
+        voxseg::Error::Read { source, .. } => source.to_string(),
+        other => other.to_string(),
+    })?;
     Ok(BufReader::with_capacity(1 << 16, file))
 }
 

@@ -1,6 +1,6 @@
 //! Tasks: several models that answer one question together. `voxseg tasks` lists TotalSegmentator's.
 
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use voxseg::labels::{Label, label_table};
@@ -8,7 +8,6 @@ use voxseg::model::task::{OpenedTask, Task, TaskOptions, TaskResampling};
 use voxseg::model::{Model, ModelOptions};
 
 use crate::failure::Outcome;
-use crate::source;
 
 /// Which task to run, and how.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -69,28 +68,15 @@ impl TaskArguments {
             smooth: self.smooth,
             first_order: self.first_order,
         };
-        find(task)?.open(weights, &options).map(Some)
+        Task::find(task)?.open(weights, &options).map(Some)
     }
-}
-
-/// A task by its name or file. Pipes and devices aren't opened: reading them could wait or go on for ever.
-fn find(task: &str) -> voxseg::Result<Task> {
-    if task.ends_with(".json") {
-        open(Path::new(task))?;
-    }
-    Task::find(task)
-}
-
-fn open(path: &Path) -> voxseg::Result<impl Read> {
-    let unreadable = |reason| voxseg::Error::Read { path: path.into(), source: io::Error::other(reason) };
-    source::open(path).map_err(unreadable)
 }
 
 /// TotalSegmentator 1's `total`, for comparing label maps that it made.
 const FIRST: &str = "total_v1";
 
-/// Bytes of a table of labels.
-const LARGEST_TABLE: u64 = 4 << 20;
+/// Bytes of a task's file or a table of labels.
+const LARGEST_TEXT: u64 = 4 << 20;
 
 /// The labels of a model, of a task by its name or file, or of a table (.csv).
 pub fn labels_of(model: &Path) -> Outcome<Vec<Label>> {
@@ -99,10 +85,14 @@ pub fn labels_of(model: &Path) -> Outcome<Vec<Label>> {
         return Ok(Task::named("total")?.labels_in_first_order().unwrap_or_default().to_vec());
     }
     if name.ends_with(".csv") {
-        return Ok(label_table(&voxseg::file::read(model, LARGEST_TABLE)?, name)?);
+        return Ok(label_table(&voxseg::file::read(model, LARGEST_TEXT)?, name)?);
     }
-    if name.ends_with(".json") || Task::names().iter().any(|task| task == name) {
-        return Ok(find(name)?.labels().to_vec());
+    if name.ends_with(".json") {
+        let text = voxseg::file::read(model, LARGEST_TEXT)?;
+        return Ok(Task::from_json(&text, name)?.labels().to_vec());
+    }
+    if Task::names().iter().any(|task| task == name) {
+        return Ok(Task::named(name)?.labels().to_vec());
     }
     Ok(Model::open(model, &ModelOptions::default())?.labels().to_vec())
 }
@@ -126,7 +116,7 @@ pub struct Arguments {
 /// Lists tasks.
 pub fn tasks(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     if let Some(name) = &arguments.name {
-        for label in find(name)?.labels().iter().filter(|label| label.value > 0) {
+        for label in Task::find(name)?.labels().iter().filter(|label| label.value > 0) {
             writeln!(out, "{:>5}  {}", label.value, label.name)?;
         }
         return Ok(());

@@ -94,8 +94,8 @@ impl Kind {
         let words = || bytes.as_chunks().0.iter();
         match self {
             Kind::Own(dtype) => (dtype, bytes),
-            Kind::I64 => narrowed(&words().map(|&word| i64::from_ne_bytes(word).into()).collect::<Vec<_>>()),
-            Kind::U64 => narrowed(&words().map(|&word| u64::from_ne_bytes(word).into()).collect::<Vec<_>>()),
+            Kind::I64 => narrowed(words().map(|&word| i64::from_ne_bytes(word).into())),
+            Kind::U64 => narrowed(words().map(|&word| u64::from_ne_bytes(word).into())),
         }
     }
 }

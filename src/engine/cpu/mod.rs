@@ -69,7 +69,7 @@ struct Settings {
     large: usize,
 }
 
-/// Each has memory of its own.
+/// Each thread has scratch memory of its own, so that their number is bounded.
 const MOST_THREADS: usize = 1024;
 
 /// As measured: smaller tensors cost more in waiting threads than they save.

@@ -6,8 +6,7 @@ use crate::error::Error;
 use crate::log::{self, Level};
 
 /// What names of trainers with networks of their own contain, as they are written, and the network.
-const FOREIGN: [(&str, &str); 19] = [
-    ("BN", "one with batch normalisation in the place of the plans' norm"),
+const FOREIGN: [(&str, &str); 20] = [
     ("Primus", "Primus"),
     ("SwinUMamba", "Swin-UMamba"),
     ("UMamba", "U-Mamba"),
@@ -21,11 +20,14 @@ const FOREIGN: [(&str, &str); 19] = [
     ("SegFormer", "SegFormer"),
     ("SegResNet", "SegResNet"),
     ("LSTM", "a U-xLSTM"),
-    ("CoTr", "CoTr"),
+    ("CoTrTrainer", "CoTr"),
+    ("_CoTr", "CoTr"),
     ("TransUNet", "TransUNet"),
     ("MedFormer", "MedFormer"),
     ("VNet", "V-Net"),
     ("UKAN", "U-KAN"),
+    // Last, since names of others may hold these letters.
+    ("BN", "one with batch normalisation in the place of the plans' norm"),
 ];
 
 /// Who trained a model.
