@@ -627,16 +627,6 @@
 #define VXS_VOLUME_ON_DEVICE 4
 
 /**
- * Bytes that opening any model may take, unless an option says otherwise.
- */
-#define BASE_BYTES (64 << 20)
-
-/**
- * And further ones for each byte of the files that it opens. Half precision and a copy on the way make four of them.
- */
-#define BYTES_PER_BYTE 16
-
-/**
  * A flag that stops a segmentation within one tile. Any thread may request it at any time; one flag may
  * serve several runs.
  */
@@ -741,8 +731,8 @@ typedef struct vxs_progress {
 } vxs_progress;
 
 /**
- * Receives the progress, on the thread that called `vxs_segment`. Returns 0 to go on, anything else to
- * cancel. It runs in the caller's floating-point environment. It must not use the running plan, and must not throw: an
+ * Receives the progress of a run, a measurement or a comparison, on the thread that called it. Returns 0 to go on,
+ * anything else to cancel. It runs in the caller's floating-point environment. It must not use the running plan, and must not throw: an
  * exception can't pass the library's frames and ends the process.
  */
 typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);

@@ -48,3 +48,15 @@ fn symbol_list_is_fresh() {
     let list: String = declared.iter().map(|name| format!("{name}\n")).collect();
     check("include/voxseg.symbols", &list);
 }
+
+/// Whatever else is public in Rust must not come into a host's names.
+#[test]
+fn every_name_has_the_prefix() {
+    let header = header();
+    let own = |name: &str| name.starts_with("VXS_") || name.starts_with("vxs_") || name == "VOXSEG_H";
+    let defined = header.lines().filter_map(|line| line.strip_prefix("#define ")?.split_whitespace().next());
+    let typed =
+        header.lines().filter_map(|line| line.strip_prefix("typedef struct ")?.split_whitespace().next());
+    let strangers: Vec<&str> = defined.chain(typed).filter(|name| !own(name)).collect();
+    assert!(strangers.is_empty(), "exclude them in cbindgen.toml: {strangers:?}");
+}

@@ -633,8 +633,6 @@ namespace Voxseg
         public const int VXS_VOLUME_RAS = 1;
         public const int VXS_VOLUME_SWAPPED = 2;
         public const int VXS_VOLUME_ON_DEVICE = 4;
-        public const int BASE_BYTES = (64 << 20);
-        public const int BYTES_PER_BYTE = 16;
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_cancel_create(out CancelHandle cancel, out ErrorHandle error);
