@@ -27,10 +27,14 @@ struct Case {
     image: PathBuf,
 }
 
-/// Everything, with tables of what came of it.
-pub fn run() -> Result<()> {
-    let tool = build::tool()?;
-    let library = build::lay_out(&cargo_target().join("release"), &work().join("fault/lib"))?;
+/// Everything, with a table of what came of it. `built`: the folder of a library and a tool that are there already.
+pub fn run(built: Option<&Path>) -> Result<()> {
+    let tool = match built {
+        Some(folder) => folder.join("voxseg"),
+        None => build::tool()?,
+    };
+    let folder = built.map_or_else(|| cargo_target().join("release"), Path::to_path_buf);
+    let library = build::lay_out(&folder, &work().join("fault/lib"))?;
     let programs = Programs::build(&library)?;
     let mut table = Vec::new();
     for case in cases(&programs) {
