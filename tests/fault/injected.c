@@ -19,7 +19,7 @@
 #include "calls.h"
 #include "inject.h"
 
-enum { LONGEST = 60 }; /* seconds that one run may take */
+enum { LONGEST = 120 }; /* seconds that one run may take */
 
 /* What a child leaves for its parent. */
 typedef struct {
@@ -155,9 +155,11 @@ int main(int argc, char **argv) {
         vxs_plan *plan = NULL;
         OK(make(&given, call, &right, &error, &model, &plan));
         finish(&given, call, &right, model, plan);
-        const long requests = in_a_child(&given, call, kind, -1, least, onward, &right).asked;
-        long runs = 0, bad = 0, first = 0;
-        char words[300] = "";
+        const verdict counted = in_a_child(&given, call, kind, -1, least, onward, &right);
+        const long requests = counted.asked;
+        long runs = counted.bad, bad = counted.bad, first = -1;
+        char words[300];
+        memcpy(words, counted.words, sizeof words);
         for (long n = 0; n < requests; n += stride, runs++) {
             const verdict came = in_a_child(&given, call, kind, n, least, onward, &right);
             if (came.bad && bad++ == 0) {

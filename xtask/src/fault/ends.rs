@@ -126,7 +126,11 @@ pub fn judge(table: &[Scenario]) -> Result<()> {
     println!("\n  {:<60} {:>6} {:>6} {:>6}  first bad end", "scenario", "runs", "well", "badly");
     for Scenario { name, runs, bad, words } in table {
         let reason = if *runs == 0 { "skipped: " } else { "" };
-        println!("  {name:<60} {runs:>6} {:>6} {bad:>6}  {reason}{}", runs - bad, words.as_deref().unwrap_or(""));
+        println!(
+            "  {name:<60} {runs:>6} {:>6} {bad:>6}  {reason}{}",
+            runs - bad,
+            words.as_deref().unwrap_or("")
+        );
     }
     let (runs, bad) = table.iter().fold((0, 0), |sum, one| (sum.0 + one.runs, sum.1 + one.bad));
     println!("\n{runs} runs, {bad} ended badly");

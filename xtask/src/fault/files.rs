@@ -52,7 +52,8 @@ pub fn run(programs: &Programs, model: &Path) -> Result<Scenario> {
             command.arg("--as=1073741824").arg(programs.command("open").get_program()).arg(&copied);
             let ended = ends::run(&mut command, Duration::from_secs(20))?;
             // A file that isn't needed may be passed over. A second is much, and a busy machine's may be longer.
-            let needed = number < there && ["plans.json", "dataset.json"].iter().any(|file| place.ends_with(file));
+            let needed =
+                number < there && ["plans.json", "dataset.json"].iter().any(|file| place.ends_with(file));
             let well = ended.is_typed() && !(needed && ended.end == End::Code(0)) && ended.time.as_secs() < 5;
             scenario.one(well, || format!("{} is {special}: {ended}", place.display()));
         }

@@ -53,14 +53,22 @@ pub fn run(sources: &Path, library: &Path, tool: &Path) -> Result<Vec<Scenario>>
         ended.end == End::Code(2) && ["argmax", "threshold"].iter().any(|name| ended.output.contains(name))
     })?;
     add("special files", vec![with(python(sources, "special_files.py"), [tool, &tiny], [])], succeeds)?;
-    add("rounding", vec![with(start("rounding"), [&small], []), with(start("rounding"), [&crate::demo::model()], [])], succeeds)?;
+    add(
+        "rounding",
+        vec![with(start("rounding"), [&small], []), with(start("rounding"), [&crate::demo::model()], [])],
+        succeeds,
+    )?;
     let injected = |what: [&str; 4]| {
         let mut command = with(start("allocations"), [&tiny], what.map(str::to_owned));
         command.env("LD_PRELOAD", &inject);
         command
     };
     // Smaller ones may end the process: docs/memory.md.
-    add("allocations", vec![injected(["memory", "60", LEAST, "2"]), injected(["threads", "24", "0", "8"])], succeeds)?;
+    add(
+        "allocations",
+        vec![injected(["memory", "60", LEAST, "2"]), injected(["threads", "24", "0", "8"])],
+        succeeds,
+    )?;
 
     let make = |what: &[&str], place: &str| -> Result<PathBuf> {
         let made = folder.join(place);
@@ -87,7 +95,11 @@ pub fn run(sources: &Path, library: &Path, tool: &Path) -> Result<Vec<Scenario>>
     Ok(table)
 }
 
-fn with<const P: usize, const A: usize>(mut command: Command, paths: [&Path; P], words: [String; A]) -> Command {
+fn with<const P: usize, const A: usize>(
+    mut command: Command,
+    paths: [&Path; P],
+    words: [String; A],
+) -> Command {
     command.args(paths).args(words);
     command
 }

@@ -161,16 +161,18 @@ fn control_group(run: &Run) -> Result<Scenario> {
     if let Err(error) = fs::create_dir(&group) {
         return Ok(Scenario::skipped(name, format!("cannot make {}: {error}", group.display())));
     }
-    let scenario = fs::write(group.join(file), (planned / 2).to_string()).map_err(at("write", &group)).and_then(|()| {
-        let mut scenario = Scenario::new(name);
-        for threads in [1, 2, 8] {
-            let enter = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", group.display());
-            let ended = run.behind(&["sh".to_owned(), "-c".to_owned(), enter, "sh".to_owned()], threads)?;
-            println!("   {} MiB: {ended}", planned >> 21);
-            scenario.one(run.is_well(&ended), || format!("{} MiB: {ended}", planned >> 21));
-        }
-        Ok(scenario)
-    });
+    let scenario =
+        fs::write(group.join(file), (planned / 2).to_string()).map_err(at("write", &group)).and_then(|()| {
+            let mut scenario = Scenario::new(name);
+            for threads in [1, 2, 8] {
+                let enter = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", group.display());
+                let ended =
+                    run.behind(&["sh".to_owned(), "-c".to_owned(), enter, "sh".to_owned()], threads)?;
+                println!("   {} MiB: {ended}", planned >> 21);
+                scenario.one(run.is_well(&ended), || format!("{} MiB: {ended}", planned >> 21));
+            }
+            Ok(scenario)
+        });
     // A folder of the kernel's: gone as soon as its last process is.
     std::thread::sleep(Duration::from_millis(50));
     fs::remove_dir(&group).map_err(at("remove", &group))?;

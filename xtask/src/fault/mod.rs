@@ -87,7 +87,11 @@ fn cases(programs: &Programs) -> Vec<Case> {
         ("task", "totalseg/weights", "total_fast:", "ct"),
     ] {
         if let Some(folder) = reference(folder) {
-            cases.push(Case { name, model: format!("{task}{}", folder.display()), image: programs.image(image) });
+            cases.push(Case {
+                name,
+                model: format!("{task}{}", folder.display()),
+                image: programs.image(image),
+            });
         }
     }
     cases
@@ -109,7 +113,9 @@ fn injected(programs: &Programs, case: &Case, how: [&str; 5]) -> Result<Scenario
     let ended = ends::run(&mut command, Duration::from_secs(1800))?;
     for line in ended.output.lines().filter(|line| line.contains('\t')) {
         let mut parts = line.split('\t');
-        let (Some(call), Some(runs), Some(bad)) = (parts.next(), parts.next(), parts.next()) else { continue };
+        let (Some(call), Some(runs), Some(bad)) = (parts.next(), parts.next(), parts.next()) else {
+            continue;
+        };
         let number = |text: &str| text.parse().map_err(|_| format!("no number of runs in {line:?}"));
         scenario.add(number(runs)?, number(bad)?, || format!("{call}, {}", parts.next().unwrap_or_default()));
     }
@@ -130,7 +136,8 @@ fn hosts(programs: &Programs, case: &Case) -> Result<Vec<Scenario>> {
         say(name);
         let mut scenario = Scenario::new(name);
         let mut command = programs.command(program);
-        let ended = ends::run(command.arg(&case.model).arg(&case.image).arg(argument), Duration::from_secs(300))?;
+        let ended =
+            ends::run(command.arg(&case.model).arg(&case.image).arg(argument), Duration::from_secs(300))?;
         scenario.one(ended.end == End::Code(0), || ended.to_string());
         table.push(scenario);
     }

@@ -26,7 +26,16 @@ impl Programs {
             compile(&root().join(source), &folder.join(program), library, &["-Wall", "-Wextra", "-Werror"])?;
         }
         let mut cc = command("cc");
-        cc.args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "tests/fault/inject.c"]);
+        cc.args([
+            "-std=c11",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-shared",
+            "-fPIC",
+            "tests/fault/inject.c",
+        ]);
         execute_quietly(cc.arg("-o").arg(folder.join("inject.so")).arg("-ldl"))?;
         let programs = Programs { folder };
         phantom(&programs.image("ct"), [44, 40, 30], [3.6, 3.6, 4.0])?;
