@@ -11,6 +11,8 @@ mod csharp;
 mod debian;
 mod demo;
 mod dist;
+#[cfg(target_os = "linux")]
+mod fault;
 mod fetch;
 mod install;
 mod orthanc;
@@ -40,6 +42,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     `test aarch64`, which runs only so, for another processor under emulation (fetches a cross
                     compiler and QEMU)
   soak SECONDS address|thread  eight plans in eight threads with everything instrumented (needs Rust's nightly toolchain)
+  fault [FOLDER]    injected failures of memory and threads, the system's limits, control groups, rounding modes, signals, closed
+                    descriptors, pipes in a model folder: a table of how each ended (Linux). FOLDER has libvoxseg.so and the
+                    tool, built already
   bench [cpu|metrics]  the numerics beside nnU-Net's own, the CPU engine beside others, or numbers about label maps beside
                     Python's (fetches PyTorch, about 3 GB)
   bench total [PYTHON] [small]  TotalSegmentator's total beside ours, 31 M parameters or small ones (PYTHON has it, or it
@@ -75,6 +80,10 @@ fn main() -> ExitCode {
         ["nuget"] => csharp::nuget::run(),
         ["dist", natives @ ..] => dist::run(natives),
         ["soak", seconds, sanitizer] => soak::run(seconds, sanitizer),
+        #[cfg(target_os = "linux")]
+        ["fault"] => fault::run(None),
+        #[cfg(target_os = "linux")]
+        ["fault", built] => fault::run(Some(Path::new(built))),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };

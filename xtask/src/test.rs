@@ -111,6 +111,7 @@ const DEMO: &str = "the demo from C, and its picture";
 const CTEST: &str = "C and C++ against the shared library";
 const SANITIZERS: &str = "C and C++ with address and undefined sanitizers";
 const VALGRIND: &str = "C and C++ under valgrind";
+const FAULTS: &str = "faults (short)";
 const TOOLKITS: &str = "C++ with ITK and VTK, the DICOM example";
 const ARCHIVE: &str = "the archive, unpacked and moved";
 const CONSUMER: &str = "C and C++ programs from the archive";
@@ -121,7 +122,7 @@ const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
 /// The lanes that take the shared library as the compiler leaves it, and those that take it as users get it.
-const OF_LIBRARY: [&str; 6] = [DEMO, CTEST, SANITIZERS, VALGRIND, TOOLKITS, CSHARP];
+const OF_LIBRARY: [&str; 7] = [DEMO, CTEST, FAULTS, SANITIZERS, VALGRIND, TOOLKITS, CSHARP];
 const OF_ARCHIVE: [&str; 6] = [ARCHIVE, CONSUMER, ORTHANC, PACKAGE, WHEEL, PYTHON];
 
 /// `wanted`: words of which a lane's name must have one; empty for all lanes.
@@ -214,6 +215,10 @@ fn against_library(library: &Path, image: &Path, report: &mut Report) {
             ctest("tests/toolkits", "toolkits", library, image, &definitions)
         });
     }
+    #[cfg(target_os = "linux")]
+    report.lane(FAULTS, || crate::fault::short(library));
+    #[cfg(not(target_os = "linux"))]
+    report.skip(FAULTS, "on Linux only");
     report.lane_with(CSHARP, csharp::toolchain::runtimes, |runtimes| csharp::test::run(library, &runtimes));
 }
 

@@ -1,0 +1,145 @@
+//! `cargo xtask fault`: memory, threads, files and a floating-point environment that a host may lack, and a table of how each
+//! run ended. A bad end is a signal, a hang, a defect of the library (901, 902), other labels or something half written.
+
+mod ends;
+mod files;
+mod hostile;
+mod limits;
+mod programs;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::demo::model;
+use crate::{Result, build, cargo_target, root, say, work};
+
+use ends::{End, Scenario};
+use programs::Programs;
+
+/// The requests of memory that are made to fail.
+const LEAST: &str = "65536";
+
+/// A model as the test programs take it, with an image that it can read.
+struct Case {
+    name: &'static str,
+    /// A folder, or a task and the folder of its weights with a colon between.
+    model: String,
+    image: PathBuf,
+}
+
+/// Everything, with a table of what came of it. `built`: the folder of a library and a tool that are there already.
+pub fn run(built: Option<&Path>) -> Result<()> {
+    let tool = match built {
+        Some(folder) => folder.join("voxseg"),
+        None => build::tool()?,
+    };
+    let folder = built.map_or_else(|| cargo_target().join("release"), Path::to_path_buf);
+    let library = build::lay_out(&folder, &work().join("fault/lib"))?;
+    let programs = Programs::build(&library)?;
+    let mut table = Vec::new();
+    for case in cases(&programs) {
+        for (kind, least, threads) in
+            [("memory", LEAST, "1"), ("memory", LEAST, "2"), ("threads", "0", "2"), ("threads", "0", "8")]
+        {
+            for after in ["one", "onward"] {
+                table.push(injected(&programs, &case, [kind, least, threads, "1", after])?);
+            }
+        }
+    }
+    let embedded = embedded(&programs);
+    table.extend(limits::run(&tool, &cases(&programs))?);
+    table.extend(hosts(&programs, &embedded)?);
+    table.push(files::run(&programs, &model())?);
+    if let Some(spleen) = reference("monai/public/bundle_spleen_unet/bundle") {
+        table.push(files::run(&programs, &spleen)?);
+    }
+    match reference("bugs/hostile") {
+        Some(folder) => table.extend(hostile::run(&folder, &library, &tool)?),
+        None => table.push(Scenario::skipped("reproducers", "../shared/reference isn't there")),
+    }
+    ends::judge(&table)
+}
+
+/// What a suite has time for: with the library that is there already, and only some of the requests.
+pub fn short(library: &Path) -> Result<()> {
+    let programs = Programs::build(library)?;
+    let case = embedded(&programs);
+    let mut table = vec![
+        injected(&programs, &case, ["memory", LEAST, "2", "9", "one"])?,
+        injected(&programs, &case, ["threads", "0", "8", "5", "onward"])?,
+    ];
+    table.extend(hosts(&programs, &case)?);
+    table.push(files::run(&programs, &model())?);
+    ends::judge(&table)
+}
+
+fn embedded(programs: &Programs) -> Case {
+    Case { name: "TorsoCT", model: model().display().to_string(), image: programs.image("ct") }
+}
+
+/// The example model, and those of the reference data that is at hand.
+fn cases(programs: &Programs) -> Vec<Case> {
+    let mut cases = vec![embedded(programs)];
+    let folds = "nnunet/public/Dataset902_BrainAniso/nnUNetTrainer__nnUNetResEncUNetMPlans__3d_fullres";
+    for (name, folder, task, image) in [
+        ("folds", folds, "", "mr"),
+        ("MONAI bundle", "monai/public/bundle_spleen_unet/bundle", "", "ct"),
+        ("task", "totalseg/weights", "total_fast:", "ct"),
+    ] {
+        if let Some(folder) = reference(folder) {
+            cases.push(Case {
+                name,
+                model: format!("{task}{}", folder.display()),
+                image: programs.image(image),
+            });
+        }
+    }
+    cases
+}
+
+/// A folder of the reference data, where that is at hand.
+fn reference(path: &str) -> Option<PathBuf> {
+    let folder = root().parent()?.join("shared/reference").join(path);
+    folder.exists().then_some(folder)
+}
+
+/// One failure at a time inside of each call. `how`: kind, least, threads, stride, one or onward.
+fn injected(programs: &Programs, case: &Case, how: [&str; 5]) -> Result<Scenario> {
+    let [kind, _, threads, _, after] = how;
+    let mut scenario = Scenario::new(format!("{kind} refused ({after}), {}, {threads} threads", case.name));
+    say(&scenario.name);
+    let mut command = programs.command("injected");
+    command.env("LD_PRELOAD", programs.inject()).arg(&case.model).arg(&case.image).args(how);
+    let ended = ends::run(&mut command, Duration::from_secs(1800))?;
+    for line in ended.output.lines().filter(|line| line.contains('\t')) {
+        let mut parts = line.split('\t');
+        let (Some(call), Some(runs), Some(bad)) = (parts.next(), parts.next(), parts.next()) else {
+            continue;
+        };
+        let number = |text: &str| text.parse().map_err(|_| format!("no number of runs in {line:?}"));
+        scenario.add(number(runs)?, number(bad)?, || format!("{call}, {}", parts.next().unwrap_or_default()));
+    }
+    if ended.end != End::Code(0) {
+        scenario.add(1, 1, || ended.to_string());
+    }
+    Ok(scenario)
+}
+
+/// Another floating-point environment, no standard streams, signals all the time.
+fn hosts(programs: &Programs, case: &Case) -> Result<Vec<Scenario>> {
+    let mut table = Vec::new();
+    for (name, program, argument) in [
+        ("rounding modes, denormals as zero, traps", "floating", "--quick"),
+        ("descriptors 0, 1 and 2 closed", "host", "closed"),
+        ("SIGALRM without SA_RESTART", "host", "signals"),
+    ] {
+        say(name);
+        let mut scenario = Scenario::new(name);
+        let mut command = programs.command(program);
+        let ended =
+            ends::run(command.arg(&case.model).arg(&case.image).arg(argument), Duration::from_secs(300))?;
+        scenario.one(ended.end == End::Code(0), || ended.to_string());
+        table.push(scenario);
+    }
+    Ok(table)
+}
