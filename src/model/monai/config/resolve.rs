@@ -239,8 +239,8 @@ impl<'a> Resolver<'a> {
         let text = id::normalize(text);
         if let Some(source) = text.strip_prefix('$') {
             let mut context = Place { resolver: self, item, source };
-            // What is deeper can't be evaluated here.
-            let levels = expression::DEEPEST.min(DEEPEST - context.resolver.depth);
+            // What is much deeper can't be evaluated here; parsing takes twice as much stack for each level.
+            let levels = expression::DEEPEST.min(DEEPEST.saturating_sub(context.resolver.depth) / 2);
             let tree = parse(source, levels).map_err(|reason| context.refuse(&reason))?;
             return evaluate(&tree, &mut context);
         }

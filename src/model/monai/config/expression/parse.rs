@@ -4,8 +4,8 @@
 use super::tokens::{Token, tokens};
 use super::{Binary, Expression, Unary};
 
-/// Brackets, operators on one value and conditions within each other.
-pub(in crate::model::monai::config) const DEEPEST: usize = 24;
+/// Brackets, operators on one value and conditions within each other; each takes up to two kilobytes of stack.
+pub(in crate::model::monai::config) const DEEPEST: usize = 16;
 
 /// The binary operators by how strongly they bind; `not` stands between the second and the third row.
 const OPERATORS: [&[(&str, Binary)]; 5] = [
