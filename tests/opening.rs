@@ -131,7 +131,7 @@ fn pickled(folder: &Path, pickle: &[u8]) -> PathBuf {
     path
 }
 
-/// The example's checkpoint, compressed, with nothing but zeros as weights.
+/// The example's checkpoint, compressed, with hardly anything but zeros as weights.
 fn zeros() -> Vec<u8> {
     let mut archive = ZipArchive::new(Cursor::new(example(CHECKPOINT))).unwrap();
     let mut entries = Vec::new();
@@ -141,6 +141,8 @@ fn zeros() -> Vec<u8> {
         entry.read_to_end(&mut bytes).unwrap();
         if name.contains("/data/") {
             bytes.fill(0);
+            // Nothing but zeros is beyond the ratio of compression that is accepted.
+            bytes.iter_mut().step_by(2048).for_each(|byte| *byte = 1);
         }
         entries.push((name, bytes));
     }
