@@ -137,7 +137,7 @@ fn zeros() -> Vec<u8> {
     let mut entries = Vec::new();
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).unwrap();
-        let (name, mut bytes) = (entry.name().to_owned(), Vec::new());
+        let (name, mut bytes) = (entry.name().unwrap().into_owned(), Vec::new());
         entry.read_to_end(&mut bytes).unwrap();
         if name.contains("/data/") {
             bytes.fill(0);

@@ -46,6 +46,7 @@ impl From<&Weights> for ModelOptions {
                 ForegroundCrop::AsPublished
             },
             auto3dseg_script: weights.auto3dseg.unwrap_or_default(),
+            ..ModelOptions::default()
         }
     }
 }
