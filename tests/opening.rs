@@ -94,9 +94,13 @@ fn example(name: &str) -> Vec<u8> {
 
 fn zip(entries: &[(String, &[u8])]) -> Vec<u8> {
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    zip_with(options.compression_level(Some(9)), entries)
+}
+
+fn zip_with(options: SimpleFileOptions, entries: &[(String, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in entries {
-        zip.start_file(name.as_str(), options.compression_level(Some(9))).unwrap();
+        zip.start_file(name.as_str(), options).unwrap();
         zip.write_all(bytes).unwrap();
     }
     zip.finish().unwrap().into_inner()
@@ -206,4 +210,28 @@ fn a_budget_is_told_and_kept() {
     for part in ["checkpoint_final.pth", "4194304", "memory_budget"] {
         assert!(error.to_string().contains(part), "{error}");
     }
+}
+
+/// Checkpoints are archives themselves, whose end records lie in the tail of one that stores them as they are.
+#[test]
+fn an_archive_that_is_not_compressed_opens() {
+    let folder = std::env::temp_dir().join(format!("voxseg-stored-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let checkpoint = example(CHECKPOINT);
+    assert!(
+        checkpoint.windows(4).any(|bytes| bytes == b"PK\x06\x07"),
+        "the checkpoint has a zip64 end record"
+    );
+    let files = [
+        ("plans.json", example("plans.json")),
+        ("dataset.json", example("dataset.json")),
+        (CHECKPOINT, checkpoint.clone()),
+        ("fold_1/checkpoint_final.pth", checkpoint),
+    ];
+    let entries: Vec<_> = files.iter().map(|(name, bytes)| (format!("{MODEL}/{name}"), &**bytes)).collect();
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    std::fs::write(folder.join("model.zip"), zip_with(stored, &entries)).unwrap();
+    let opened = Model::open(&folder.join("model.zip"), &ModelOptions::default());
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(opened.unwrap().networks().len(), 2);
 }

@@ -314,13 +314,14 @@ fn declared_entries(
 ) -> Result<u64> {
     // The longest comment and the three end records; torch's own records are always in there.
     let start = length.saturating_sub((1 << 16) + 256);
-    let tail = read_at(source, start, length - start).map_err(fail)?;
+    let tail = read_at(source, start, length - start).map_err(&fail)?;
     let number = |at: usize| {
         tail.get(at..)
             .and_then(|rest| rest.first_chunk())
             .map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
     };
     let mut declared = 0;
+    let mut others = Vec::new();
     for (at, signature) in tail.windows(4).enumerate() {
         match signature {
             b"PK\x05\x06" => {
@@ -338,12 +339,36 @@ fn declared_entries(
                 declared = declared.max(entries);
             }
             b"PK\x06\x07" if number(at + 8) < start => {
-                return Err(Error::malformed(name, "the zip64 end record isn't at the file's end"));
+                if is_at_the_end(&tail, at) {
+                    return Err(Error::malformed(name, "the zip64 end record isn't at the file's end"));
+                }
+                // That of an archive which is stored in this one: its places count from its own start.
+                others.push(number(at + 8));
             }
             _ => {}
         }
     }
+    for place in others.into_iter().take(limits::ENTRIES) {
+        let record = read_at(source, place, ZIP64_RECORD.min(length - place)).map_err(&fail)?;
+        if record.starts_with(b"PK\x06\x06") {
+            let count = |at: usize| record.get(at..).and_then(|rest| rest.first_chunk());
+            let entries = [24, 32].map(|at| count(at).map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes)));
+            if let Some(&most) = entries.iter().max().filter(|&&most| most > limits::ENTRIES as u64) {
+                return Err(too_many_entries(name, most));
+            }
+        }
+    }
     Ok(declared)
+}
+
+/// Bytes of a zip64 end record without what may follow in it.
+const ZIP64_RECORD: u64 = 56;
+
+/// Whether the zip64 locator at a place of a file's tail belongs to the end record that ends the file.
+fn is_at_the_end(tail: &[u8], locator: usize) -> bool {
+    let end = tail.get(locator + 20..).filter(|end| end.starts_with(b"PK\x05\x06"));
+    let comment = end.and_then(|end| end.get(20..)?.first_chunk());
+    comment.is_some_and(|comment| tail.len() == locator + 20 + 22 + usize::from(u16::from_le_bytes(*comment)))
 }
 
 fn too_many_entries(name: &str, found: u64) -> Error {

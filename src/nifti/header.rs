@@ -30,6 +30,8 @@ pub struct Header {
     pub(super) dimensions: usize,
     /// A dimension that was not positive.
     pub(super) mended_axis: Option<usize>,
+    /// `vox_offset`, whatever it is.
+    pub(super) stored_offset: f64,
     /// pixdim[0], the sign of the third axis of the qform.
     pub(super) qfac: f64,
     /// pixdim[1] to pixdim[3].
@@ -198,6 +200,7 @@ impl Header {
             intercept,
             dimensions,
             mended_axis,
+            stored_offset: offset,
             qfac,
             pixdim: [x, y, z],
             duration,
@@ -233,6 +236,7 @@ impl Header {
             intercept,
             dimensions,
             mended_axis,
+            stored_offset: raw.i64(168) as f64,
             qfac,
             pixdim: [x, y, z],
             duration,
@@ -244,6 +248,19 @@ impl Header {
             qoffset: raw.f64s(376),
             srow: [0, 1, 2].map(|row| raw.f64s(400 + 32 * row)),
         })
+    }
+
+    /// Whether `vox_offset` is a place that the format allows.
+    pub(super) fn has_sound_offset(&self) -> bool {
+        !self.single_file || self.stored_offset >= if self.version == 1 { 352.0 } else { 544.0 }
+    }
+
+    /// Whether any software can read its qform and its sform, coded or not: nibabel opens no file with a quaternion that is
+    /// longer than 1.
+    pub fn has_sound_forms(&self) -> bool {
+        let numbers = [&self.quaternion[..], &self.qoffset, self.srow.as_flattened(), &self.pixdim].concat();
+        let length: f64 = self.quaternion.iter().map(|part| part * part).sum();
+        numbers.iter().all(|number| number.is_finite()) && length <= 1.0 + 1e-6
     }
 
     /// Millimetres in the unit of its lengths.

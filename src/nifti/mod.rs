@@ -79,6 +79,14 @@ impl Header {
     /// right angles.
     pub fn read(&self, reader: Reader) -> Result<Reading> {
         let _ours = Ours::enter();
+        if !self.has_sound_offset() && reader != Reader::Itk {
+            let reason = format!(
+                "NIfTI header: vox_offset is {}, expected {} or more, as nibabel demands it",
+                self.stored_offset,
+                if self.version == 1 { 352 } else { 544 }
+            );
+            return Err(Error::Geometry { reason });
+        }
         let mut notes = self.notes();
         let (slope, intercept) = match reader {
             Reader::Itk => itk::scaling(self),
@@ -91,7 +99,8 @@ impl Header {
             ));
         } else if self.slope == 0.0 && intercept != 0.0 {
             notes.push(format!("scl_slope is 0, but scl_inter {} is added", self.intercept));
-        } else if !self.slope.is_finite() || !self.intercept.is_finite() {
+        } else if self.slope.is_finite() != self.intercept.is_finite() {
+            // Both are NaN where nibabel writes what isn't scaled.
             let Header { slope: stored_slope, intercept: stored_intercept, .. } = self;
             notes.push(format!(
                 "scl_slope is {stored_slope} and scl_inter {stored_intercept}; {slope} and {intercept} count"
@@ -130,6 +139,12 @@ impl Header {
         if let Some(axis) = self.mended_axis {
             notes.push(format!("dim[{axis}] isn't positive and is taken for 1"));
         }
+        if !self.has_sound_offset() {
+            notes.push(format!(
+                "vox_offset is {}, voxels are read from byte {} on",
+                self.stored_offset, self.data_offset
+            ));
+        }
         notes
     }
 
@@ -146,6 +161,26 @@ impl Header {
                 listed(columns),
                 listed(read.spacing)
             ));
+        }
+        // Where nibabel takes the sform it looks at nothing else.
+        if reader == Reader::Itk || reader == Reader::NibabelIo || chosen != Chosen::Sform {
+            for (axis, length) in self.pixdim.into_iter().enumerate() {
+                let taken = match reader {
+                    _ if length == 0.0 => "1 is taken".to_owned(),
+                    Reader::Itk if !length.is_finite() => "1 is taken".to_owned(),
+                    Reader::Itk if length < 0.0 => "the axis is turned round, as ITK does it".to_owned(),
+                    _ if length < 0.0 => format!("{} is taken", -length),
+                    _ => continue,
+                };
+                notes.push(format!("pixdim[{}] is {length}: {taken}", axis + 1));
+            }
+        }
+        let quaternion: f64 = self.quaternion.iter().map(|part| part * part).sum();
+        if chosen == Chosen::Qform && (quaternion.is_nan() || quaternion > 1.0 + 1e-5) {
+            notes.push("the qform's quaternion isn't one of length 1; its direction counts".into());
+        }
+        if chosen == Chosen::Sform && self.srow.as_flattened().iter().any(|number| !number.is_finite()) {
+            notes.push("the sform has values that are no numbers, which are taken for 0".into());
         }
         let unit = self.unit();
         if unit != 1.0 {

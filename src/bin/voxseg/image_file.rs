@@ -2,7 +2,6 @@
 //! grid in the library's coordinates (LPS).
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use half::f16;
@@ -11,7 +10,7 @@ use voxseg::volume::{DType, Geometry, Layout, Volume};
 
 use crate::failure::{Failure, Outcome};
 use crate::output::Outputs;
-use crate::{metaimage, nifti, nrrd, source};
+use crate::{metaimage, nifti, nrrd, source, warnings};
 
 /// One image, or several channels on one grid.
 #[derive(Clone, Debug)]
@@ -124,8 +123,7 @@ impl ImageFile {
     pub fn read(path: &Path) -> Outcome<Self> {
         let image = Self::read_as(path, Reader::Itk)?;
         if let Some(note) = &image.note {
-            // Nothing can be done about a terminal that is closed.
-            let _ = writeln!(io::stderr(), "voxseg: warning: {}: {note}", path.display());
+            warnings::say(&format!("{}: {note}", path.display()));
         }
         Ok(image)
     }
@@ -297,6 +295,8 @@ pub fn narrowed(values: impl Iterator<Item = i128> + Clone) -> (DType, Vec<u8>) 
 
 #[cfg(test)]
 pub mod tests {
+    use std::io::Write;
+
     use super::*;
 
     impl ImageFile {

@@ -24,6 +24,7 @@ mod statistics;
 mod stop;
 mod tasks;
 mod voxels;
+mod warnings;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
         }
     };
     stop::watch();
+    warnings::listen();
     match dispatch(&tool.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

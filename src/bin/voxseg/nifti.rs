@@ -195,7 +195,8 @@ fn decode(mut head: Source, voxels: Option<Source>, reader: Reader) -> Result<Im
         swap_bytes(&mut bytes, width);
     }
     let (dtype, bytes) = typed(header.stored, bytes);
-    let like = Header::of(&raw, header.swapped);
+    // What nobody else could read isn't written again.
+    let like = if header.has_sound_forms() { Header::of(&raw, header.swapped) } else { None };
     Ok(ImageFile { geometry, dtype, channels: header.volumes, bytes, slope, intercept, header: like, note })
 }
 

@@ -1,6 +1,6 @@
 //! `voxseg run`: an image and a model in, labels out.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ use crate::picture::{self, Caption};
 use crate::progress::Bar;
 use crate::stop::Cancellable;
 use crate::tasks::TaskArguments;
-use crate::{options, report};
+use crate::{options, report, warnings};
 
 /// What to segment with what, and where results go.
 #[derive(Debug, clap::Args)]
@@ -183,10 +183,8 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
             reader: model.reader(),
         },
     )?;
-    for warning in &warnings {
-        // Nothing can be done about a terminal that is closed.
-        let _ = writeln!(io::stderr(), "voxseg: warning: {warning}");
-    }
+    warnings.iter().for_each(|warning| warnings::say(warning));
+    let warned = warnings::said();
     let read = lap();
     let options = PlanOptions {
         device: arguments.device,
@@ -247,14 +245,13 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let stoppable = Cancellable::new();
     let run = Run::new(stoppable.cancel()).with_non_finite(non_finite);
     let mut run = run.with_progress(watch);
+    warnings::ignore();
     let result = plan.segment(&volume, &mut buffer, &mut maps, &mut run);
     drop(run);
     bar.clear();
     let result = result?;
     drop(stoppable);
-    for warning in &result.warnings {
-        let _ = writeln!(io::stderr(), "voxseg: warning: {warning}");
-    }
+    result.warnings.iter().for_each(|warning| warnings::say(&warning.to_string()));
     let record = match &arguments.report {
         Some(_) => record(&identity, &plan, &volume, &buffer, &result)?,
         None => serde_json::Value::Null,
@@ -272,7 +269,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let values = labels.labels(&arguments.out)?;
     let counts = count(&values, &labels_of, grid.voxel_volume());
     if let Some(path) = &arguments.report {
-        let report = report::report(record, &counts, &warnings);
+        let report = report::report(record, &counts, &warned);
         outputs.write(path, |file| writeln!(file, "{report:#}"))?;
     }
     if let Some(path) = &arguments.picture {

@@ -52,7 +52,10 @@ pub(super) fn open(files: &Files, place: &str, options: &ModelOptions) -> Result
     let checkpoint = files.checkpoint(CHECKPOINT)?;
     let root = checkpoint.root();
     let (Some(config), Some(weights)) = (root.get("config"), root.get("state_dict")) else {
-        let reason = "`config` and `state_dict` are missing: not a checkpoint of Auto3DSeg's segmenter";
+        let missing = ["config", "state_dict"].map(|key| (key, root.get(key).is_none()));
+        let missing = missing.iter().filter(|(_, missing)| *missing).map(|(key, _)| format!("`{key}`"));
+        let missing = missing.collect::<Vec<_>>().join(" and ");
+        let reason = format!("{missing} missing: not a checkpoint of Auto3DSeg's segmenter");
         return Err(Error::malformed(checkpoint.name(), reason));
     };
     let config = config.to_json(checkpoint.name())?;

@@ -12,7 +12,10 @@ pub(super) fn channels(dataset: &Json) -> Result<Vec<String>> {
     let names = match dataset.find("channel_names") {
         Some(names) => names,
         // The key of nnU-Net v1 and its converted datasets.
-        None => dataset.get("modality")?,
+        None => match dataset.find("modality") {
+            Some(names) => names,
+            None => dataset.get("channel_names")?,
+        },
     };
     let channels: Vec<String> =
         names.members()?.into_iter().map(|(_, name)| Ok(name.text()?.to_owned())).collect::<Result<_>>()?;
