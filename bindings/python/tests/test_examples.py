@@ -30,7 +30,8 @@ class Examples(unittest.TestCase):
 
     def run_example(self, name: str, *arguments: object, status: int = 0) -> str:
         program = REPOSITORY / "examples/python" / name
-        command = [sys.executable, str(program), *map(str, arguments)]
+        # The image is no CT, and so warned of.
+        command = [sys.executable, "-W", "ignore::UserWarning", str(program), *map(str, arguments)]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
         words = done.stdout.decode()
         self.assertEqual(done.returncode, status, words)
