@@ -146,6 +146,14 @@ class FromNibabel(unittest.TestCase):
             self.assertEqual(written.get_data_dtype(), np.uint8)
             del array, image
 
+    def test_every_reader_takes_an_image_in_memory(self) -> None:
+        for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image):
+            image = kind(ct().transpose(), self.image(ct()).affine)
+            for name in ("ITK", "NIBABEL", "NIBABEL_IO", "NIBABEL_IO_REORIENT", "MONAI"):
+                grid = image_of(image, ArrayGrid(), getattr(lib, f"VXS_READER_{name}")).grid
+                np.testing.assert_allclose(grid.spacing, SPACING, rtol=1e-6, err_msg=name)
+                np.testing.assert_allclose(grid.origin, (10.0, -20.0, 30.5), atol=1e-5, err_msg=name)
+
     def test_nothing_is_copied(self) -> None:
         array = ct()
         self.assertTrue(np.shares_memory(channels(self.image(array))[0], array))

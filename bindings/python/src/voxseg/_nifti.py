@@ -45,7 +45,7 @@ def reading(image: Any, reader: int) -> Reading:
     """The header of one of nibabel's images as `reader`, one of `VXS_READER_*`, reads it."""
     header, data = image.header, image.dataobj
     raw = _file_header(image)
-    found = _parse(header.binaryblock if raw is None else raw, reader)
+    found = _parse(_in_memory(header) if raw is None else raw, reader)
     if raw is None and hasattr(data, "slope"):
         # nibabel keeps the scaling of a file apart from the header.
         found = found._replace(scaling=(float(data.slope), float(data.inter)))
@@ -67,6 +67,14 @@ def _file_header(image: Any) -> bytes | None:
         return None
     same = all(np.array_equal(fresh[name], image.header[name], equal_nan=True) for name in _FIELDS)
     return raw if same else None
+
+
+def _in_memory(header: Any) -> bytes:
+    """The header as a file would have it: nibabel keeps no place of voxels in memory."""
+    copy = header.copy()
+    copy["vox_offset"] = 352 if copy.sizeof_hdr == 348 else 544
+    block: bytes = copy.binaryblock
+    return block
 
 
 def _parse(raw: bytes, reader: int) -> Reading:
@@ -120,6 +128,7 @@ def _itk_header(image: Any) -> bytes:
     put(40, "h", *(f"dim[{axis}]" for axis in range(8)))
     put(70, "h", "datatype")
     put(76, "f", *(f"pixdim[{axis}]" for axis in range(8)))
+    struct.pack_into("=f", header, 108, 352.0)
     put(123, "B", "xyzt_units")
     put(252, "h", "qform_code", "sform_code")
     put(256, "f", *(f"quatern_{part}" for part in "bcd"), *(f"qoffset_{axis}" for axis in "xyz"))
