@@ -297,7 +297,7 @@ impl Plan {
         self.check(volume, labels, maps)?;
         let inspected = inspect(volume, &self.channels, &self.expected_intensities(), self.threads, run)?;
         let looked = started.elapsed().as_secs_f64();
-        let mut report = self.segment_inspected(&inspected.volume, labels, maps, run)?;
+        let mut report = self.segment_checked(&inspected.volume, labels, maps, run)?;
         report.preprocess_seconds += looked;
         report.total_seconds += looked;
         Ok(inspected.told_in(report))
@@ -334,6 +334,16 @@ impl Plan {
     ) -> Result<RunReport> {
         let _ours = Ours::enter();
         self.check(volume, labels, maps)?;
+        self.segment_checked(volume, labels, maps, run)
+    }
+
+    fn segment_checked(
+        &mut self,
+        volume: &Volume,
+        labels: &mut LabelBuffer,
+        maps: &mut [MapBuffer],
+        run: &mut Run,
+    ) -> Result<RunReport> {
         let result = segment(self, volume, labels, maps, run);
         if result.is_err() {
             maps.iter_mut().for_each(MapBuffer::clear);
