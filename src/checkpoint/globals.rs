@@ -196,7 +196,7 @@ impl Machine<'_> {
             _ => {
                 let Some(pairs) = self.copy_of(source)? else { return Ok(None) };
                 let mut items = Vec::new();
-                crate::file::reserve(&mut items, pairs.len(), "a dictionary")?;
+                crate::buffer::reserve(&mut items, "a dictionary", pairs.len())?;
                 for pair in pairs {
                     let Some(&[key, value]) = self.arena.sequence(pair) else { return Ok(None) };
                     items.push((key, value));

@@ -25,8 +25,9 @@ mod value;
 
 use std::path::Path;
 
+use crate::buffer;
 use crate::error::{Error, Result};
-use crate::file::{Budget, Bytes, reserve};
+use crate::file::{Budget, Bytes};
 pub(crate) use archive::Archive;
 use container::Container;
 use legacy::Legacy;
@@ -135,7 +136,7 @@ impl Checkpoint {
         let item = tensor.dtype.size() as u64;
         let part = self.archive.read_range(&entry, tensor.offset * item, span * item)?;
         let mut values = Vec::new();
-        reserve(&mut values, numel as usize, &label)?;
+        buffer::reserve(&mut values, &label, numel as usize)?;
         tensor.append_f32(part.bytes(), numel as usize, self.big_endian, &mut values).ok_or_else(|| {
             Error::TensorMismatch {
                 file: self.name().to_owned(),

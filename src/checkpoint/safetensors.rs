@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::limits;
 use super::tensor::{DType, Tensor};
+use crate::buffer;
 use crate::error::{Error, Result};
-use crate::file::{Budget, Bytes, Held, json, reserve};
+use crate::file::{Budget, Bytes, Held, json};
 
 /// Tensors of a file that is in memory.
 pub struct SafeTensors {
@@ -103,7 +104,7 @@ impl SafeTensors {
         // The header's claims were compared with the file's size.
         let bytes = self.bytes.get(start..start + count * item).unwrap_or_default();
         let mut values = Vec::new();
-        reserve(&mut values, count, &self.name)?;
+        buffer::reserve(&mut values, &self.name, count)?;
         tensor.append_f32(bytes, count, false, &mut values).ok_or_else(|| Error::TensorMismatch {
             file: self.name.clone(),
             tensor: tensor.storage.clone(),

@@ -3,7 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{Held, reserve};
+use super::Held;
+use crate::buffer;
 use crate::error::Result;
 
 /// The content of a file in memory. Clones share it.
@@ -23,7 +24,7 @@ impl Bytes {
     /// [`crate::Error::OutOfMemory`].
     pub fn copy(bytes: &[u8], what: &str) -> Result<Self> {
         let mut copy = Vec::new();
-        reserve(&mut copy, bytes.len(), what)?;
+        buffer::reserve(&mut copy, what, bytes.len())?;
         copy.extend_from_slice(bytes);
         Ok(copy.into())
     }

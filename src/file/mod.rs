@@ -9,6 +9,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Error as IoError, Read};
 use std::path::Path;
 
+use crate::buffer;
 use crate::error::{Error, Result};
 
 pub(crate) use budget::Held;
@@ -39,7 +40,7 @@ pub fn open(path: &Path) -> Result<File> {
 /// As [`open`]; [`Error::Refused`] for a larger file, [`Error::OutOfMemory`].
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    read_into(&mut bytes, path, &open(path)?, limit, |bytes, more| reserve(bytes, more, &title(path)))?;
+    read_into(&mut bytes, path, &open(path)?, limit, |bytes, more| buffer::grow(bytes, &title(path), more))?;
     Ok(bytes)
 }
 
@@ -82,13 +83,6 @@ fn too_large(path: &Path, limit: u64) -> Error {
 /// The file's name for error texts.
 pub(crate) fn title(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
-/// Makes room in a vector; `what` it is for stands in the error.
-pub(crate) fn reserve<T>(vector: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
-    vector
-        .try_reserve(more)
-        .map_err(|_| out_of_memory(what, (more as u64).saturating_mul(size_of::<T>() as u64)))
 }
 
 pub(crate) fn out_of_memory(what: &str, bytes: u64) -> Error {
