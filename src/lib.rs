@@ -38,6 +38,7 @@ pub mod ffi;
 pub mod file;
 pub mod labels;
 pub mod log;
+pub mod metrics;
 pub mod model;
 pub mod network;
 pub mod nifti;
