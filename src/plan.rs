@@ -21,7 +21,7 @@ use crate::labels::LabelBuffer;
 use crate::log::{self, Level};
 use crate::model::Model;
 use crate::network::Network;
-use crate::progress::{Cancel, Run};
+use crate::progress::{Cancel, Run, Stage, Watch};
 use crate::recipe::{IntensityRange, Placement, Recipe, Sums, Tiling, Weights};
 use crate::restore::MapBuffer;
 use crate::segment::{MemoryStep, RunReport, inspect, segment};
@@ -83,6 +83,8 @@ pub struct PlanOptions {
     pub postprocess: bool,
     /// Stops the compiling of networks, between two of them or, where ONNX Runtime lets it, within one.
     pub cancel: Cancel,
+    /// Is told of each network that was compiled.
+    pub watch: Watch,
 }
 
 impl Default for PlanOptions {
@@ -98,6 +100,7 @@ impl Default for PlanOptions {
             memory_budget: None,
             postprocess: false,
             cancel: Cancel::new(),
+            watch: Watch::default(),
         }
     }
 }
@@ -126,6 +129,12 @@ pub struct PlanReport {
     pub tile_batch: usize,
     /// Bytes of weights, all folds, stages and members together.
     pub weight_bytes: u64,
+}
+
+/// The networks of a model, its previous stage and its fellow members.
+fn networks(model: &Model) -> u64 {
+    let others = model.previous.as_deref().into_iter().chain(model.others());
+    model.networks.len() as u64 + others.map(networks).sum::<u64>()
 }
 
 /// A model on a device. One segmentation at a time; many plans run at once.
@@ -172,7 +181,10 @@ impl Plan {
             other => return Err(Error::argument("options.threads", other, "0 to 1024")),
         };
         memory::check_plan(model, options, threads)?;
-        Self::make(model, options, threads)
+        options.watch.expect(networks(model));
+        let plan = Self::make(model, options, threads)?;
+        options.watch.finish(Stage::Compile)?;
+        Ok(plan)
     }
 
     /// As [`Plan::new`], for what was held against the memory before.
@@ -189,6 +201,7 @@ impl Plan {
                 let engine = order.engine(network, taken)?;
                 taken += engine.device_bytes();
                 engines.push(engine);
+                options.watch.advance(Stage::Compile, 1)?;
             }
             Ok(engines)
         };

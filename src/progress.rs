@@ -1,11 +1,15 @@
 //! How far a run is, and stopping it.
 
+mod watch;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 use crate::floating_point::as_host;
 use crate::volume::NonFinite;
+
+pub use watch::Watch;
 
 /// A flag that stops a run within one tile. Clones share the flag; any thread may set it.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +48,10 @@ pub enum Stage {
     Restore,
     /// Measuring labels.
     Measure,
+    /// Reading the files of a model.
+    Open,
+    /// Compiling the networks of a plan.
+    Compile,
 }
 
 /// How far a run is.
@@ -57,6 +65,17 @@ pub struct Progress {
     pub tiles_done: usize,
     /// Tiles in all.
     pub tiles: usize,
+    /// Bytes of a model's files that were read, or that aren't needed.
+    pub bytes_read: u64,
+    /// Bytes of these files in all, as far as they are known.
+    pub bytes: u64,
+}
+
+impl Progress {
+    /// Of a stage without tiles and bytes.
+    fn new(stage: Stage, fraction: f64) -> Self {
+        Progress { stage, fraction, tiles_done: 0, tiles: 0, bytes_read: 0, bytes: 0 }
+    }
 }
 
 type Receiver<'a> = Box<dyn FnMut(&Progress) -> bool + 'a>;
@@ -131,12 +150,12 @@ impl<'a> Run<'a> {
             Stage::Preprocess => PREPROCESS * part,
             Stage::Network => PREPROCESS + (1.0 - PREPROCESS - RESTORE) * part,
             Stage::Restore => 1.0 - RESTORE,
-            Stage::Measure => part,
+            Stage::Measure | Stage::Open | Stage::Compile => part,
         };
         let (from, to) = self.part;
         self.fraction = self.fraction.max(from + (to - from) * fraction);
         let (tiles_done, tiles) = if stage == Stage::Network { (done, count) } else { (0, 0) };
-        self.report(&Progress { stage, fraction: self.fraction, tiles_done, tiles })
+        self.report(&Progress { tiles_done, tiles, ..Progress::new(stage, self.fraction) })
     }
 
     /// The flag that stops it.
@@ -170,6 +189,6 @@ impl<'a> Run<'a> {
         if self.part.1 < 1.0 {
             return self.check();
         }
-        self.report(&Progress { stage: Stage::Restore, fraction: 1.0, tiles_done: tiles, tiles })
+        self.report(&Progress { tiles_done: tiles, tiles, ..Progress::new(Stage::Restore, 1.0) })
     }
 }

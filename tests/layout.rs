@@ -1,5 +1,5 @@
 //! Rust and C agree on the size and place of every field of every structure: `tests/abi/layout.c` is compiled
-//! against the header and prints what C makes of it.
+//! against the header and prints what C makes of it. The list of fields comes from the header: `cargo xtask bless`.
 
 use std::mem::{align_of, offset_of, size_of};
 use std::path::Path;
@@ -30,56 +30,7 @@ fn size_of_field<S, F>(_: impl Fn(&S) -> *const F) -> usize {
 
 #[test]
 fn c_and_rust_agree() {
-    let mut rust = layout! {
-        vxs_compare_options { struct_size, threads, pairs, pair_count, tolerance, progress, user_data, cancel }
-        vxs_comparison {
-            struct_size, reserved, pair, voxels, both, milliliters, dice, hausdorff, hausdorff_95,
-            mean_distance, surface_dice,
-        }
-        vxs_device_info {
-            struct_size, device, usable, index, name, reason, driver, memory_bytes, hardware, reserved,
-        }
-        vxs_label_dose { struct_size, label, voxels, outside, mean, min, max }
-        vxs_label_pair { first, second }
-        vxs_label_info { struct_size, value, name, color, reserved }
-        vxs_label_statistics {
-            struct_size, label, voxels, milliliters, surface_area, first, last, centroid_index, centroid, margin,
-            mean, std, median, min, max,
-        }
-        vxs_labels { struct_size, dtype, data, data_size, strides, offset, flags, reserved }
-        vxs_map { struct_size, kind, label, dtype, data, data_size, strides, offset }
-        vxs_measure_options { struct_size, threads, channel, progress, user_data, cancel }
-        vxs_model_file { name, data, size }
-        vxs_model_options {
-            struct_size, foreground_crop, folds, fold_count, checkpoint, configuration, auto3dseg_script, reserved,
-            memory_budget, cancel,
-        }
-        vxs_plan_options {
-            struct_size, device, precision, threads, step, mirroring, blending, memory_budget, postprocess,
-            device_index, fallback, overflow, device_memory_budget, device_cache, device_stream,
-            accuracy, instructions, tile_batch, reserved, cancel,
-        }
-        vxs_plan_report {
-            struct_size, device, precision, threads, network_shape, tiles, network_runs, host_peak_bytes,
-            device_peak_bytes, weight_bytes, device_index, tile_batch,
-        }
-        vxs_progress { struct_size, stage, fraction, tiles_done, tiles }
-        vxs_run_options { struct_size, reserved, progress, user_data, cancel, maps, map_count, record, non_finite, reserved_2 }
-        vxs_run_report {
-            struct_size, reserved, tiles, voxels, near_ties, preprocess_seconds, network_seconds,
-            blend_seconds, restore_seconds, total_seconds, process_peak_bytes,
-            tiles_in_single, tiles_on_device, tile_batch, memory_step, non_finite_voxels, first_non_finite, warnings,
-        }
-        vxs_task_options {
-            struct_size, resampling, subset, subset_count, robust_crop, split, remove_small,
-            crop_to_body, on_network_grid, smooth, first_order, cancel,
-        }
-        vxs_term { struct_size, reserved, scheme, code, meaning }
-        vxs_volume {
-            struct_size, dtype, data, data_size, shape, strides, offset, channels, channel_stride,
-            channel_data, spacing, origin, direction, slope, intercept, flags, reserved,
-        }
-    };
+    let mut rust: Vec<String> = include!("abi/structures.rs");
     rust.sort();
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -17,7 +17,7 @@ def declarations(header: str) -> str:
     text = _CONDITIONAL.sub("", _COMMENT.sub(" ", header))
     found = _CONSTANT.findall(_trimmed(text))
     constants = [f"#define {name} {_LIMITS.get(value, value)}" for name, value in found]
-    text = _DIRECTIVE.sub("", text).replace("VXS_API", "")
+    text = _DIRECTIVE.sub("", text).replace("VXS_NODISCARD", "").replace("VXS_API", "")
     lines = [line for line in _trimmed(text).splitlines() if line]
     return "\n".join(constants + lines) + "\n"
 

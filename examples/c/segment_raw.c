@@ -225,7 +225,7 @@ int main(int argc, char **argv) {
     /* What will happen, before it happens. */
     vxs_plan_report will;
     check(vxs_plan_report_init(&will, sizeof will), NULL);
-    check(vxs_plan_report_for(plan, &volume, &will, &error), &error);
+    check(vxs_plan_estimate(plan, &volume, &will, &error), &error);
     printf("model   %s, %" PRIu64 " labels\n", vxs_model_name(model), vxs_model_label_count(model) - 1);
     printf("image   %" PRIu64 " x %" PRIu64 " x %" PRIu64 " voxels of %g x %g x %g mm\n", volume.shape[0],
            volume.shape[1], volume.shape[2], volume.spacing[0], volume.spacing[1], volume.spacing[2]);
@@ -250,7 +250,7 @@ int main(int argc, char **argv) {
     options.cancel = cancel;
     vxs_run_report did;
     check(vxs_run_report_init(&did, sizeof did), NULL);
-    const vxs_status status = vxs_segment(plan, &volume, &labels, &options, &did, &error);
+    const vxs_status status = vxs_segment(plan, &volume, &options, &labels, &did, &error);
     if (status != VXS_OK && IS_TERMINAL(stderr)) {
         fputc('\n', stderr);
     }

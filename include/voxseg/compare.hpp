@@ -12,6 +12,7 @@
 #include "volume.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -25,7 +26,7 @@ inline Result<std::vector<vxs_label_pair>> match_labels(const Model &first, cons
     std::vector<vxs_label_pair> pairs(vxs_model_label_count(first.get()));
     return detail::call(
         [&](vxs_error **error) {
-            return vxs_match_labels(first.get(), second.get(), by, pairs.data(), pairs.size(), &count, error);
+            return vxs_match_labels(first.get(), second.get(), by, pairs.size(), pairs.data(), &count, error);
         },
         [&] {
             pairs.resize(count);
@@ -35,12 +36,11 @@ inline Result<std::vector<vxs_label_pair>> match_labels(const Model &first, cons
 
 /**
  * How two label maps agree: volumes of labels, also on different grids. Without pairs each value that occurs is compared
- * with itself; with a tolerance in millimetres, from 0, surfaces are compared too. Of the options the channel doesn't
- * count.
+ * with itself; with a tolerance in millimetres, from 0, surfaces are compared too.
  */
 inline Result<std::vector<vxs_comparison>> compare(const VolumeView &first, const VolumeView &second,
                                                    const std::vector<vxs_label_pair> *pairs = nullptr,
-                                                   double tolerance = -1,
+                                                   std::optional<double> tolerance = std::nullopt,
                                                    const MeasureOptions &options = {}) {
     detail::Callback callback{&options.progress, nullptr};
     auto wanted = detail::filled(&vxs_compare_options_init);
@@ -49,7 +49,8 @@ inline Result<std::vector<vxs_comparison>> compare(const VolumeView &first, cons
         wanted.pairs = pairs->empty() ? &none : pairs->data();
         wanted.pair_count = pairs->size();
     }
-    wanted.tolerance = tolerance;
+    wanted.surfaces = tolerance ? 1 : 0;
+    wanted.tolerance = tolerance.value_or(0);
     wanted.threads = options.threads;
     callback.watch(wanted, options.cancel);
     std::vector<vxs_comparison> found;

@@ -49,21 +49,21 @@ public:
     }
 
     /** D95, D2 and so on: the dose that so many per cent of it receive at least. */
-    Result<double> dose_to(std::size_t index, double percent) const {
+    Result<double> dose_at_volume(std::size_t index, double percent) const {
         double dose = 0;
         return detail::call(
             [&](vxs_error **error) {
-                return vxs_dose_list_doses(list_.get(), index, &percent, 1, &dose, error);
+                return vxs_dose_list_dose_at_volume(list_.get(), index, &percent, 1, &dose, error);
             },
             [&] { return dose; });
     }
 
     /** V20 and so on, or the cumulative histogram: the shares, 0 to 1, of it that receive at least these doses. */
-    Result<std::vector<double>> shares(std::size_t index, const std::vector<double> &doses) const {
+    Result<std::vector<double>> volume_at_dose(std::size_t index, const std::vector<double> &doses) const {
         std::vector<double> shares(doses.size());
         return detail::call(
             [&](vxs_error **error) {
-                return vxs_dose_list_shares(list_.get(), index, doses.data(), doses.size(), shares.data(),
+                return vxs_dose_list_volume_at_dose(list_.get(), index, doses.data(), doses.size(), shares.data(),
                                             error);
             },
             [&] { return std::move(shares); });

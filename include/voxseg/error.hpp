@@ -48,6 +48,13 @@ private:
     std::shared_ptr<const vxs_error> error_;
 };
 
+/** What a call throws that was cancelled: by a Cancel, or by the answer of a progress function. */
+class Cancelled : public Error {
+public:
+    /** Of an error with the status VXS_CANCELLED. */
+    explicit Cancelled(Error error) : Error(std::move(error)) {}
+};
+
 #ifdef VOXSEG_NO_EXCEPTIONS
 
 /** What a function that can fail returns where exceptions are off: its value, or an Error. */
@@ -105,6 +112,9 @@ template <class T> Result<T> failed(Error error) {
 #ifdef VOXSEG_NO_EXCEPTIONS
     return error;
 #else
+    if (error.status() == VXS_CANCELLED) {
+        throw Cancelled(std::move(error));
+    }
     throw error;
 #endif
 }

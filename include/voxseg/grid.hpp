@@ -23,7 +23,7 @@ inline Result<void> labels_on_grid(const VolumeView &labels, const VolumeView &g
     detail::Callback callback{&options.progress, nullptr};
     const auto raw = detail::c_options(options, callback);
     return detail::call(
-        [&](vxs_error **error) { return vxs_labels_on_grid(&labels, &grid, &out, &raw, error); });
+        [&](vxs_error **error) { return vxs_labels_on_grid(&labels, &grid, &raw, &out, error); });
 }
 
 } // namespace VOXSEG_NAMESPACE

@@ -8,6 +8,7 @@
 #include "version.hpp"
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,8 @@ struct Free {
     void operator()(vxs_dose_list *handle) const noexcept { vxs_dose_list_free(handle); }
     void operator()(vxs_record *handle) const noexcept { vxs_record_free(handle); }
     void operator()(vxs_nifti *handle) const noexcept { vxs_nifti_free(handle); }
+    void operator()(vxs_inspection *handle) const noexcept { vxs_inspection_free(handle); }
+    void operator()(vxs_log *handle) const noexcept { vxs_log_remove(handle); }
 };
 
 template <class Handle> using Owner = std::unique_ptr<Handle, Free>;
@@ -39,6 +42,12 @@ template <class T> T filled(vxs_status (*init)(T *, std::uint64_t)) noexcept {
 }
 
 inline std::string text(const char *value) { return value ? value : ""; }
+
+/** A path as UTF-8, of whatever characters its system's are. */
+inline std::string utf8(const std::filesystem::path &path) {
+    const auto text = path.u8string();
+    return std::string(text.begin(), text.end());
+}
 
 } // namespace detail
 /** @endcond */

@@ -6,6 +6,7 @@
 #define VOXSEG_LABELS_HPP
 
 #include "dtype.hpp"
+#include "geometry.hpp"
 #include "handle.hpp"
 
 #include <array>
@@ -18,7 +19,7 @@ namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
 /** The caller's buffer for the labels: a vxs_labels that fills itself. Borrows the buffer. */
-class LabelView : public vxs_labels {
+class LabelView : public vxs_labels, public Strided<LabelView> {
 public:
     /** `bytes` bytes for labels of type `type` (an integer VXS_DTYPE_*). */
     LabelView(vxs_dtype type, void *labels, std::size_t bytes)
@@ -41,15 +42,6 @@ public:
     /** The buffer lies in the memory of the GPU of a plan on CUDA or TensorRT. */
     LabelView &on_device() {
         flags |= VXS_LABELS_ON_DEVICE;
-        return *this;
-    }
-
-    /** Bytes between neighbours along each axis, and to voxel (0, 0, 0). */
-    LabelView &with_strides(std::array<std::int64_t, 3> values, std::uint64_t start = 0) {
-        offset = start;
-        for (std::size_t i = 0; i < 3; i++) {
-            strides[i] = values[i];
-        }
         return *this;
     }
 };

@@ -5,6 +5,7 @@
 #ifndef VOXSEG_MAP_HPP
 #define VOXSEG_MAP_HPP
 
+#include "geometry.hpp"
 #include "handle.hpp"
 
 #include <array>
@@ -16,7 +17,7 @@ namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
 /** A map that a run fills beside the labels: a vxs_map that fills itself. Borrows the buffer. */
-class MapView : public vxs_map {
+class MapView : public vxs_map, public Strided<MapView> {
 public:
     /** `bytes` bytes for a map of kind VXS_MAP_*; `which` is the label of VXS_MAP_PROBABILITY. */
     MapView(vxs_map_kind what, std::uint32_t which, vxs_dtype type, void *values, std::size_t bytes)
@@ -40,15 +41,6 @@ public:
     /** Entropy in nats. */
     static MapView entropy(std::vector<float> &values) {
         return MapView(VXS_MAP_ENTROPY, 0, VXS_DTYPE_F32, values.data(), values.size() * sizeof(float));
-    }
-
-    /** Bytes between neighbours along each axis, and to voxel (0, 0, 0). */
-    MapView &with_strides(std::array<std::int64_t, 3> values, std::uint64_t start = 0) {
-        offset = start;
-        for (std::size_t i = 0; i < 3; i++) {
-            strides[i] = values[i];
-        }
-        return *this;
     }
 };
 

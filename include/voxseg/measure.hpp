@@ -19,10 +19,8 @@ inline namespace VOXSEG_NAMESPACE {
 struct MeasureOptions {
     /** Threads that work, the calling one included; 0: all processors of this process. */
     std::uint32_t threads = 0;
-    /** For statistics: which of the image's channels. */
-    std::uint64_t channel = 0;
-    /** As for RunOptions. */
-    std::function<bool(const vxs_progress &)> progress{};
+    /** Called on the thread that works; as for RunOptions. */
+    Progress progress{};
     /** Stops the work; nullptr for none. */
     const Cancel *cancel = nullptr;
 };
@@ -33,7 +31,6 @@ namespace detail {
 inline vxs_measure_options c_options(const MeasureOptions &options, Callback &callback) {
     auto raw = filled(&vxs_measure_options_init);
     raw.threads = options.threads;
-    raw.channel = options.channel;
     callback.watch(raw, options.cancel);
     return raw;
 }

@@ -9,9 +9,11 @@
 #include "error.hpp"
 #include "geometry.hpp"
 #include "handle.hpp"
+#include "progress.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
@@ -43,11 +45,13 @@ struct ModelOptions {
     /** Which of several models in a folder or an archive. Empty: the only one. */
     std::string configuration{};
     /** VXS_FOREGROUND_CROP_*, for Auto3DSeg models. */
-    std::int32_t foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
+    vxs_foreground_crop foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
     /** VXS_AUTO3DSEG_*, for Auto3DSeg models. */
-    std::int32_t auto3dseg_script = VXS_AUTO3DSEG_FROM_MODEL;
+    vxs_auto3dseg_script auto3dseg_script = VXS_AUTO3DSEG_FROM_MODEL;
     /** Bytes of memory that opening may take at one time; 0: 64 MiB, and 16 for each byte of the files. */
     std::uint64_t memory_budget = 0;
+    /** Told of the bytes of the files that were read. */
+    Progress progress{};
     /** Stops opening. */
     const Cancel *cancel = nullptr;
 };
@@ -61,7 +65,7 @@ struct TaskOptions {
     /** Pieces of a label of at most so many cubic millimetres are removed; 0: none. */
     double remove_small = 0;
     /** VXS_RESAMPLING_*. */
-    std::int32_t resampling = VXS_RESAMPLING_LINEAR;
+    vxs_resampling resampling = VXS_RESAMPLING_LINEAR;
     /** Whether every volume is cut into three overlapping parts along the body. */
     bool split = false;
     /** Whether only the part of a CT volume is looked at in which a rough segmentation finds the body. */
@@ -71,7 +75,9 @@ struct TaskOptions {
     /** Whether labels come back to the volume's grid with smooth borders. */
     bool smooth = false;
     /** Whether labels have the values that TotalSegmentator 1 gave them. */
-    bool first_order = false;
+    bool legacy_v1_labels = false;
+    /** Told of the bytes of the files that were read. */
+    Progress progress{};
     /** Stops opening. */
     const Cancel *cancel = nullptr;
 };
@@ -86,32 +92,52 @@ struct ModelFile {
 /** A published model. Immutable; any thread may use it, many plans share it, and it may end before them. */
 class Model {
 public:
-    /** Opens a model folder. `path` is UTF-8. */
-    static Result<Model> open(const std::string &path, const ModelOptions &options = {}) {
-        const vxs_model_options raw = c_options(options);
-        return make([&](vxs_model **handle, vxs_error **error) {
-            return vxs_model_open(path.c_str(), &raw, handle, error);
+    /** Opens a model folder. */
+    static Result<Model> open(const std::filesystem::path &path, const ModelOptions &options = {}) {
+        detail::Callback callback{&options.progress, nullptr};
+        const vxs_model_options raw = c_options(options, callback);
+        const std::string name = detail::utf8(path);
+        return make(callback, [&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_open(name.c_str(), &raw, handle, error);
         });
+    }
+
+    /** What a model says of itself as JSON, without its weights, in milliseconds; see vxs_inspection_json(). */
+    static Result<std::string> inspect(const std::filesystem::path &path,
+                                       const std::string &configuration = {}) {
+        const std::string name = detail::utf8(path);
+        vxs_inspection *raw = nullptr;
+        return detail::call(
+            [&](vxs_error **error) {
+                const char *which = configuration.empty() ? nullptr : configuration.c_str();
+                return vxs_model_inspect(name.c_str(), which, &raw, error);
+            },
+            [&] {
+                const detail::Owner<vxs_inspection> inspection(raw);
+                return detail::text(vxs_inspection_json(raw));
+            });
     }
 
     /** Opens a model folder's files in memory. */
     static Result<Model> open_memory(const std::vector<ModelFile> &files, const ModelOptions &options = {}) {
-        const vxs_model_options raw = c_options(options);
+        detail::Callback callback{&options.progress, nullptr};
+        const vxs_model_options raw = c_options(options, callback);
         std::vector<vxs_model_file> list;
         for (const ModelFile &file : files) {
             list.push_back({file.name.c_str(), file.data, file.size});
         }
-        return make([&](vxs_model **handle, vxs_error **error) {
+        return make(callback, [&](vxs_model **handle, vxs_error **error) {
             return vxs_model_open_memory(list.data(), list.size(), &raw, handle, error);
         });
     }
 
     /**
      * Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose path
-     * ends in ".json". `weights` is the folder that holds its models as TotalSegmentator stores them. Both are UTF-8.
+     * ends in ".json" (UTF-8). `weights` is the folder that holds its models as TotalSegmentator stores them.
      */
-    static Result<Model> open_task(const std::string &task, const std::string &weights,
+    static Result<Model> open_task(const std::string &task, const std::filesystem::path &weights,
                                    const TaskOptions &options = {}) {
+        const std::string folder = detail::utf8(weights);
         std::vector<const char *> subset;
         for (const std::string &name : options.subset) {
             subset.push_back(name.c_str());
@@ -126,10 +152,11 @@ public:
         raw.crop_to_body = options.crop_to_body ? 1 : 0;
         raw.on_network_grid = options.on_network_grid ? 1 : 0;
         raw.smooth = options.smooth ? 1 : 0;
-        raw.first_order = options.first_order ? 1 : 0;
-        raw.cancel = options.cancel == nullptr ? nullptr : options.cancel->get();
-        return make([&](vxs_model **handle, vxs_error **error) {
-            return vxs_model_open_task(task.c_str(), weights.c_str(), &raw, handle, error);
+        raw.legacy_v1_labels = options.legacy_v1_labels ? 1 : 0;
+        detail::Callback callback{&options.progress, nullptr};
+        callback.watch(raw, options.cancel);
+        return make(callback, [&](vxs_model **handle, vxs_error **error) {
+            return vxs_model_open_task(task.c_str(), folder.c_str(), &raw, handle, error);
         });
     }
 
@@ -139,7 +166,8 @@ public:
         for (const Model *member : members) {
             list.push_back(member ? member->get() : nullptr);
         }
-        return make([&](vxs_model **handle, vxs_error **error) {
+        const Progress nobody;
+        return make(detail::Callback{&nobody, nullptr}, [&](vxs_model **handle, vxs_error **error) {
             return vxs_model_ensemble(list.data(), list.size(), handle, error);
         });
     }
@@ -212,18 +240,23 @@ public:
 private:
     explicit Model(vxs_model *handle) : handle_(handle) {}
 
-    template <class Open> static Result<Model> make(Open open) {
+    template <class Open> static Result<Model> make(const detail::Callback &callback, Open open) {
         vxs_model *handle = nullptr;
-        return detail::call([&](vxs_error **error) { return open(&handle, error); },
-                            [&] { return Model(handle); });
+        return detail::call(
+            [&](vxs_error **error) {
+                const vxs_status status = open(&handle, error);
+                callback.rethrow(*error);
+                return status;
+            },
+            [&] { return Model(handle); });
     }
 
-    static vxs_model_options c_options(const ModelOptions &options) {
+    static vxs_model_options c_options(const ModelOptions &options, detail::Callback &callback) {
         auto raw = detail::filled(&vxs_model_options_init);
         raw.foreground_crop = options.foreground_crop;
         raw.auto3dseg_script = options.auto3dseg_script;
         raw.memory_budget = options.memory_budget;
-        raw.cancel = options.cancel == nullptr ? nullptr : options.cancel->get();
+        callback.watch(raw, options.cancel);
         if (!options.folds.empty()) {
             raw.folds = options.folds.data();
             raw.fold_count = options.folds.size();

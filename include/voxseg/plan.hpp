@@ -14,7 +14,6 @@
 #include "progress.hpp"
 #include "volume.hpp"
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,11 +22,8 @@ inline namespace VOXSEG_NAMESPACE {
 
 /** How to run a plan. */
 struct RunOptions {
-    /**
-     * Called on the thread that runs; returns true to go on, false to cancel. It may throw: the run is
-     * cancelled, and the exception comes out of Plan::segment(). With VOXSEG_NO_EXCEPTIONS it must not.
-     */
-    std::function<bool(const vxs_progress &)> progress;
+    /** Told how far the run is. */
+    Progress progress;
     /** Stops the run; nullptr for none. */
     const Cancel *cancel = nullptr;
     /** What to tell of each voxel beside its label. After a failure maps are as they were, or all zero. */
@@ -41,6 +37,11 @@ struct RunOptions {
 /** How to make a plan: a vxs_plan_options with its defaults. Set its fields. */
 struct PlanOptions : vxs_plan_options {
     PlanOptions() : vxs_plan_options(detail::filled(&vxs_plan_options_init)) {}
+
+    /** Told of each network that was compiled. */
+    Progress progress;
+    /** Stops compiling; nullptr for none. */
+    const Cancel *cancel = nullptr;
 };
 
 /** A model on a device. One call at a time; many plans run at once. */
@@ -48,9 +49,16 @@ class Plan {
 public:
     /** Compiles the model's network for the device. */
     static Result<Plan> create(const Model &model, const PlanOptions &options = {}) {
+        detail::Callback callback{&options.progress, nullptr};
+        vxs_plan_options raw = options;
+        callback.watch(raw, options.cancel);
         vxs_plan *handle = nullptr;
         return detail::call(
-            [&](vxs_error **error) { return vxs_plan_create(model.get(), &options, &handle, error); },
+            [&](vxs_error **error) {
+                const vxs_status status = vxs_plan_create(model.get(), &raw, &handle, error);
+                callback.rethrow(*error);
+                return status;
+            },
             [&] { return Plan(handle); });
     }
 #ifndef VOXSEG_NO_EXCEPTIONS
@@ -59,10 +67,10 @@ public:
 #endif
 
     /** What a segmentation of `volume` will need. Only the grid is looked at. */
-    Result<vxs_plan_report> report(const VolumeView &volume) const {
+    Result<vxs_plan_report> estimate(const VolumeView &volume) const {
         auto report = detail::filled(&vxs_plan_report_init);
         return detail::call(
-            [&](vxs_error **error) { return vxs_plan_report_for(get(), &volume, &report, error); },
+            [&](vxs_error **error) { return vxs_plan_estimate(get(), &volume, &report, error); },
             [&] { return report; });
     }
 
@@ -103,7 +111,7 @@ public:
         auto report = detail::filled(&vxs_run_report_init);
         return detail::call(
             [&](vxs_error **error) {
-                const vxs_status status = vxs_segment(get(), &volume, &labels, &raw, &report, error);
+                const vxs_status status = vxs_segment(get(), &volume, &raw, &labels, &report, error);
                 const detail::Owner<vxs_record> owner(record);
                 callback.rethrow(*error);
                 if (record) {

@@ -14,12 +14,18 @@
 namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
+/**
+ * Called on the thread that works; returns true to go on, false to cancel. It may throw: the call is cancelled, and the
+ * exception comes out of it. With VOXSEG_NO_EXCEPTIONS it must not.
+ */
+using Progress = std::function<bool(const vxs_progress &)>;
+
 /** @cond internal */
 namespace detail {
 
 /** Keeps exceptions of a progress function on this side of the C frames. */
 struct Callback {
-    const std::function<bool(const vxs_progress &)> *progress;
+    const Progress *progress;
     std::exception_ptr thrown;
 
     static std::int32_t call(void *user_data, const vxs_progress *progress) noexcept {

@@ -1,6 +1,6 @@
 /**
  * @file
- * @brief Which ONNX Runtime is loaded.
+ * @brief What the library was built with, and which ONNX Runtime is loaded.
  */
 #ifndef VOXSEG_RUNTIME_HPP
 #define VOXSEG_RUNTIME_HPP
@@ -8,20 +8,26 @@
 #include "error.hpp"
 #include "handle.hpp"
 
+#include <filesystem>
 #include <string>
 
 namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
-/** Loads ONNX Runtime now, from a file or folder (UTF-8), or, for "", from where the library looks. */
-inline Result<void> open_runtime(const std::string &path = {}) {
+/** What this build of the library has, as JSON; see vxs_build_info(). */
+inline std::string build_info() { return detail::text(vxs_build_info()); }
+
+/** Loads ONNX Runtime now, from a file or folder, or, for "", from where the library looks. */
+inline Result<void> open_runtime(const std::filesystem::path &path = {}) {
+    const std::string name = detail::utf8(path);
     return detail::call(
-        [&](vxs_error **error) { return vxs_runtime_open(path.empty() ? nullptr : path.c_str(), error); });
+        [&](vxs_error **error) { return vxs_runtime_open(name.empty() ? nullptr : name.c_str(), error); });
 }
 
-/** Registers a library of ONNX Runtime's plug-in execution providers (UTF-8), such as WebGPU's. */
-inline Result<void> add_runtime_plugin(const std::string &path) {
-    return detail::call([&](vxs_error **error) { return vxs_runtime_add_plugin(path.c_str(), error); });
+/** Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's. */
+inline Result<void> add_runtime_plugin(const std::filesystem::path &path) {
+    const std::string name = detail::utf8(path);
+    return detail::call([&](vxs_error **error) { return vxs_runtime_add_plugin(name.c_str(), error); });
 }
 
 /** The version of the ONNX Runtime that is loaded; empty when none is. */

@@ -18,11 +18,12 @@ namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
 /**
- * Measures each label but 0 that occurs in a label map, in ascending order, and the intensities of an image on the same
+ * Measures each label but 0 that occurs in a label map, in ascending order, and the intensities of a channel of an image on the same
  * grid; nullptr for no image, whose numbers are then NaN.
  */
 inline Result<std::vector<vxs_label_statistics>> statistics(const VolumeView &labels,
                                                             const VolumeView *image = nullptr,
+                                                            std::uint64_t channel = 0,
                                                             const MeasureOptions &options = {}) {
     detail::Callback callback{&options.progress, nullptr};
     const auto raw = detail::c_options(options, callback);
@@ -30,7 +31,7 @@ inline Result<std::vector<vxs_label_statistics>> statistics(const VolumeView &la
     return detail::call(
         [&](vxs_error **error) {
             vxs_statistics_list *made = nullptr;
-            vxs_status status = vxs_statistics(&labels, image, &raw, &made, error);
+            vxs_status status = vxs_statistics(&labels, image, channel, &raw, &made, error);
             const detail::Owner<vxs_statistics_list> list(made);
             callback.rethrow(*error);
             for (std::uint64_t i = 0; i < vxs_statistics_list_count(made) && status == VXS_OK; i++) {

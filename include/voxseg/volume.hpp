@@ -18,9 +18,9 @@ namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
 /** The caller's voxels and their grid: a vxs_volume that fills itself. Borrows the voxels. */
-class VolumeView : public vxs_volume {
+class VolumeView : public vxs_volume, public Strided<VolumeView> {
 public:
-    /** A grid without voxels, enough for Plan::report(). */
+    /** A grid without voxels, enough for Plan::estimate(). */
     explicit VolumeView(Shape size) : VolumeView(VXS_DTYPE_F32, nullptr, 0, size) {}
 
     /** `bytes` bytes of voxels of type `type` (one of VXS_DTYPE_*). */
@@ -50,11 +50,6 @@ public:
     VolumeView &with_origin(Vector values) { return copy(values, origin); }
     /** Row-major directions: column a is axis a. */
     VolumeView &with_direction(Matrix values) { return copy(values, direction); }
-    /** Bytes between neighbours along each axis, and to voxel (0, 0, 0). */
-    VolumeView &with_strides(std::array<std::int64_t, 3> values, std::uint64_t start = 0) {
-        offset = start;
-        return copy(values, strides);
-    }
     /** Intensity = stored value * factor + addend. */
     VolumeView &with_scaling(double factor, double addend) {
         slope = factor;

@@ -1,7 +1,6 @@
 //! The zip container: which entries there are, and bounded reads from them.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::limits;
 use crate::error::{Error, Result};
-use crate::file::{Budget, Bytes, Held, out_of_memory, title};
+use crate::file::{Budget, Bytes, Counted, Held, out_of_memory, title};
 
 /// A zip archive. Of one written by `torch.save`, entries are addressed below its one root folder.
 pub(crate) struct Archive {
@@ -87,9 +86,13 @@ impl Archive {
         let meter =
             Arc::new(Meter { read: AtomicU64::new(0), limit: AtomicU64::new(limits::DIRECTORY_BYTES) });
         let mut source = Source { place, meter: meter.clone() };
-        let fail = |error: io::Error| match error.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => Error::malformed(&name, error.to_string()),
-            _ => Error::Read { path: path.clone(), source: error },
+        let fail = |error: io::Error| {
+            budget.unless_cancelled(match error.kind() {
+                ErrorKind::UnexpectedEof | ErrorKind::InvalidData => {
+                    Error::malformed(&name, error.to_string())
+                }
+                _ => Error::Read { path: path.clone(), source: error },
+            })
         };
         let length = source.seek(SeekFrom::End(0)).map_err(fail)?;
         sniff(&name, &read_at(&mut source, 0, length.min(512)).map_err(fail)?)?;
@@ -104,7 +107,7 @@ impl Archive {
         }
         let zip = zip.map_err(|error| match error {
             ZipError::Io(error) => fail(error),
-            error => Error::malformed(&name, error.to_string()),
+            error => budget.unless_cancelled(Error::malformed(&name, error.to_string())),
         })?;
         meter.limit.store(u64::MAX, Relaxed);
         let entries = zip.len() as u64;
@@ -154,7 +157,7 @@ impl Archive {
     }
 
     /// The inflated size of an entry, or `None` where there is no such entry.
-    pub(super) fn size(&self, entry: &str) -> Option<u64> {
+    pub(crate) fn size(&self, entry: &str) -> Option<u64> {
         let zip = self.lock();
         let index = zip.index_for_name_raw(format!("{}{entry}", self.root).as_bytes())?;
         zip.by_index_data(index).ok().map(|data| data.size())
@@ -260,7 +263,7 @@ impl Archive {
 
     fn fail(&self, entry: &str, error: ZipError) -> Error {
         use ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
-        match error {
+        self.budget.unless_cancelled(match error {
             ZipError::Io(error)
                 if !matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof) =>
             {
@@ -270,7 +273,7 @@ impl Archive {
                 Error::unsupported(format!("{}: {what}", self.label(entry)))
             }
             error => Error::malformed(self.label(entry), error.to_string()),
-        }
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Zip> {
@@ -412,7 +415,7 @@ struct Meter {
 }
 
 enum Place {
-    File(File),
+    File(Counted),
     Memory(Cursor<Bytes>),
 }
 

@@ -48,8 +48,8 @@ impl Legacy {
             return Ok(None);
         }
         let length = file.seek(SeekFrom::End(0)).map_err(fail)?;
-        budget.admit(length);
-        Self::new(title(path), path.into(), Box::new(file), length, budget).map(Some)
+        let file = Box::new(budget.counted(path, file)?);
+        Self::new(title(path), path.into(), file, length, budget).map(Some)
     }
 
     /// Opens a file that is in memory; `None` where it isn't one of this kind.
@@ -161,7 +161,7 @@ impl Legacy {
         match read {
             Ok(_) if bytes.len() as u64 == count => Ok(Bytes::held(bytes, held)),
             Ok(_) => Err(Error::malformed(&self.name, "the file ends early")),
-            Err(source) => Err(Error::Read { path: self.path.clone(), source }),
+            Err(source) => Err(self.budget.unless_cancelled(Error::Read { path: self.path.clone(), source })),
         }
     }
 }

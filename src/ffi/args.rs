@@ -1,7 +1,8 @@
 //! Reading and writing arguments: NULL checks, strings, and structures that grow between versions.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 
+use super::version::vxs_bool;
 use crate::error::{Error, Result};
 
 /// A structure that starts with `struct_size` and grows only at its end.
@@ -9,11 +10,20 @@ use crate::error::{Error, Result};
 /// # Safety
 /// `#[repr(C)]`, the first field is `struct_size: u32`, and every bit pattern of the other fields is valid.
 pub(super) unsafe trait Growable: Copy {
-    /// Its size in the first released version: no caller may state less.
-    const FIRST_SIZE: usize;
+    /// Its size in the first released version: no caller may state less. A structure that has grown since then names its
+    /// first new field here.
+    const FIRST_SIZE: usize = size_of::<Self>();
 
     /// The values that `vxs_<x>_init` writes, `struct_size` included.
     fn defaults() -> Self;
+}
+
+/// A yes or no of the caller's.
+pub(super) fn flag(value: vxs_bool, argument: &'static str) -> Result<bool> {
+    match value {
+        0 | 1 => Ok(value == 1),
+        other => Err(Error::argument(argument, other, "0 or 1")),
+    }
 }
 
 /// A required reference.
@@ -66,6 +76,30 @@ pub(super) unsafe fn array<'a, T>(pointer: *const T, length: u64, argument: &'st
     }
     // SAFETY: not NULL, readable by the caller's guarantee, and no larger than an allocation can be.
     Ok(unsafe { std::slice::from_raw_parts(pointer, length as usize) })
+}
+
+/// A buffer to write into; `names` are those of its pointer and its size.
+///
+/// # Safety
+/// `data` is NULL or valid for writes of `size` bytes for `'a`, with nothing else referring to it.
+pub(super) unsafe fn buffer<'a>(
+    data: *mut c_void,
+    size: u64,
+    names: [&'static str; 2],
+) -> Result<&'a mut [u8]> {
+    if data.is_null() {
+        return Err(Error::NullPointer { argument: names[0] });
+    }
+    let length = usize::try_from(size).ok().filter(|&size| size <= isize::MAX as usize);
+    let length = length.ok_or_else(|| Error::argument(names[1], size, "a size that fits into memory"))?;
+    // SAFETY: not NULL; valid and unaliased for `size` bytes by the caller's guarantee.
+    Ok(unsafe { std::slice::from_raw_parts_mut(data.cast::<u8>(), length) })
+}
+
+/// An entry of a list.
+pub(super) fn at<T>(list: &[T], index: u64) -> Result<&T> {
+    let found = usize::try_from(index).ok().and_then(|index| list.get(index));
+    found.ok_or_else(|| Error::argument("index", index, format!("less than {}", list.len())))
 }
 
 /// Reads a growable structure: the caller's fields over the defaults. Fields that this version doesn't know
@@ -154,4 +188,64 @@ pub(super) unsafe fn init<T: Growable>(pointer: *mut T, size: u64, argument: &'s
         pointer.cast::<u32>().write(stated as u32);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    /// A structure whose last field came after the first release.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Grown {
+        struct_size: u32,
+        old: u32,
+        new: u64,
+    }
+
+    // SAFETY: repr(C), starts with struct_size; integers accept any bits.
+    unsafe impl Growable for Grown {
+        const FIRST_SIZE: usize = offset_of!(Self, new);
+
+        fn defaults() -> Self {
+            Grown { struct_size: size_of::<Self>() as u32, old: 1, new: 2 }
+        }
+    }
+
+    /// A client of the first header has 8 bytes, and behind them something else.
+    #[test]
+    fn a_structure_of_the_first_release_is_read_over_the_defaults() {
+        let mut memory = Grown { struct_size: 0, old: 0, new: 77 };
+        let place = &raw mut memory;
+        // SAFETY: `place` is valid for 16 bytes, of which the calls may touch 8.
+        unsafe {
+            init(place, 8, "grown").unwrap();
+            assert_eq!(*place, Grown { struct_size: 8, old: 1, new: 77 });
+            (*place).old = 5;
+            assert_eq!(read(place, "grown").unwrap(), Grown { struct_size: 8, old: 5, new: 2 });
+            write(place, Grown { struct_size: 16, old: 6, new: 7 }, "grown").unwrap();
+        }
+        assert_eq!(memory, Grown { struct_size: 8, old: 6, new: 77 });
+    }
+
+    /// A client of a later header has more, which must be zero.
+    #[test]
+    fn a_structure_of_a_later_release_must_not_use_what_is_new() {
+        let mut memory = [u64::MAX; 3];
+        let place = (&raw mut memory).cast::<Grown>();
+        let unknown = place.cast::<u64>().wrapping_add(2);
+        // SAFETY: both lie within the 24 bytes of `memory`, which has the alignment of a `Grown`.
+        unsafe {
+            init(place, 24, "grown").unwrap();
+            assert_eq!((*place, *unknown), (Grown { struct_size: 24, old: 1, new: 2 }, 0));
+            assert_eq!(read(place, "grown").unwrap().new, 2);
+            *unknown = 1;
+            assert!(matches!(read(place, "grown"), Err(Error::StructSize { found: 24, .. })));
+            for wrong in [0, 4, 7, 16 + 4097] {
+                assert!(matches!(init(place, wrong, "grown"), Err(Error::StructSize { .. })), "{wrong}");
+            }
+        }
+    }
 }

@@ -63,6 +63,17 @@ pub(super) fn getter<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     guard(body).unwrap_or(fallback)
 }
 
+/// What every `vxs_<x>_free` does.
+///
+/// # Safety
+/// `handle` is NULL or was made by `Box::into_raw`, is freed once, and nothing else uses it.
+pub(super) unsafe fn free<T>(handle: *mut T) {
+    if !handle.is_null() {
+        // SAFETY: by the caller's guarantee.
+        drop(unsafe { Box::from_raw(handle) });
+    }
+}
+
 /// The text of a panic.
 pub(super) fn panic_text(payload: &(dyn Any + Send)) -> String {
     payload

@@ -1,15 +1,18 @@
-//! Asking a running segmentation to stop.
+//! A flag that stops a call within one tile, or one piece of a file: the call returns `VXS_CANCELLED` and has
+//! written nothing. One flag may serve several calls. Options that have a field `cancel` take it.
 
 use super::args::{output, reference};
-use super::boundary::{boundary, getter};
+use super::boundary::{boundary, free, getter};
 use super::error::{vxs_error, vxs_status};
+use super::version::vxs_bool;
 use crate::progress::Cancel;
 
-/// A flag that stops a segmentation within one tile. Any thread may request it at any time; one flag may
-/// serve several runs.
+/// A flag that stops calls.
 pub struct vxs_cancel(pub(super) Cancel);
 
-/// Makes a flag that isn't set.
+/// Makes a flag that isn't set. Free it with `vxs_cancel_free`.
+///
+/// Returns `VXS_OK`. Any thread.
 ///
 /// # Safety
 /// `cancel` is NULL or writable; `error` is NULL or writable.
@@ -28,7 +31,7 @@ pub unsafe extern "C" fn vxs_cancel_create(
     }
 }
 
-/// Sets the flag. NULL is fine. Any thread.
+/// Sets the flag. NULL is fine. Any thread, also a signal handler: it is one atomic store.
 ///
 /// # Safety
 /// `cancel` is NULL or a live flag.
@@ -40,17 +43,17 @@ pub unsafe extern "C" fn vxs_cancel_request(cancel: *const vxs_cancel) {
     }
 }
 
-/// 1 when the flag is set, else 0, also for NULL. Any thread.
+/// Whether the flag is set; 0 for NULL. Any thread.
 ///
 /// # Safety
 /// `cancel` is NULL or a live flag.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_cancel_requested(cancel: *const vxs_cancel) -> i32 {
+pub unsafe extern "C" fn vxs_cancel_requested(cancel: *const vxs_cancel) -> vxs_bool {
     // SAFETY: NULL or live, by the caller's guarantee.
     getter(0, || unsafe { reference(cancel, "cancel") }.map_or(0, |cancel| cancel.0.requested().into()))
 }
 
-/// Clears the flag, so that it can serve the next run. NULL is fine. Any thread.
+/// Clears the flag, so that it can serve the next call. NULL is fine. Any thread.
 ///
 /// # Safety
 /// `cancel` is NULL or a live flag.
@@ -62,14 +65,12 @@ pub unsafe extern "C" fn vxs_cancel_reset(cancel: *const vxs_cancel) {
     }
 }
 
-/// Frees a flag that no run uses any more. NULL is fine.
+/// Frees a flag that no call uses any more. NULL is fine. Any thread.
 ///
 /// # Safety
 /// `cancel` is NULL or a live flag that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_cancel_free(cancel: *mut vxs_cancel) {
-    if !cancel.is_null() {
-        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
-        drop(unsafe { Box::from_raw(cancel) });
-    }
+    // SAFETY: by the caller's guarantee.
+    unsafe { free(cancel) };
 }

@@ -1,16 +1,17 @@
-//! How two label maps agree.
+//! How two label maps agree, label by label: Dice, and on request distances between surfaces. The maps may have
+//! different grids and, by pairs, different labels.
 
 use std::ffi::c_void;
-use std::mem::offset_of;
 use std::ptr::{null, null_mut};
 
-use super::args::{Growable, array, init, output, read_or_default, reference, write};
-use super::boundary::{boundary, getter};
+use super::args::{Growable, array, at, flag, init, output, read_or_default, reference, write};
+use super::boundary::{boundary, free, getter};
 use super::cancel::vxs_cancel;
 use super::error::{vxs_error, vxs_status};
+use super::measure;
 use super::model::vxs_model;
-use super::segment::{self, vxs_progress_callback};
-use super::statistics;
+use super::progress::{self, vxs_progress_callback};
+use super::version::vxs_bool;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
 use crate::metrics::{CompareOptions, Comparison, Pair, compare, pairs_by_name, pairs_by_terms};
@@ -23,7 +24,8 @@ pub const VXS_MATCH_NAME: i32 = 0;
 /// By the codes of property type and modifier.
 pub const VXS_MATCH_TERMS: i32 = 1;
 
-/// A label of one map and the one of another that means the same.
+/// A label of one map and the one of another that means the same. Arrays of it are passed, so that it never grows and has no
+/// `struct_size`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vxs_label_pair {
@@ -41,12 +43,15 @@ pub struct vxs_compare_options {
     pub struct_size: u32,
     /// Threads that work, the calling one included. 0 (default): all processors of this process.
     pub threads: u32,
+    /// Whether surfaces and the distances between them are compared too, which takes longer.
+    pub surfaces: vxs_bool,
+    /// Must be 0.
+    pub reserved: u32,
     /// The labels to compare. NULL (default): each value but 0 that occurs, with the same value.
     pub pairs: *const vxs_label_pair,
     /// Number of entries in `pairs`.
     pub pair_count: u64,
-    /// For surfaces and their distances: the tolerance of surface Dice in millimetres, from 0. Less than 0 (default):
-    /// surfaces are left out, which is faster.
+    /// With `surfaces`: the tolerance of surface Dice in millimetres, from 0 (default).
     pub tolerance: f64,
     /// NULL by default. It is called on the thread that called, and returns 0 to go on.
     pub progress: vxs_progress_callback,
@@ -59,15 +64,15 @@ pub struct vxs_compare_options {
 // SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits, and an all-zero
 // callback is None. A non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_compare_options {
-    const FIRST_SIZE: usize = offset_of!(Self, progress);
-
     fn defaults() -> Self {
         vxs_compare_options {
             struct_size: size_of::<Self>() as u32,
             threads: 0,
+            surfaces: 0,
+            reserved: 0,
             pairs: null(),
             pair_count: 0,
-            tolerance: -1.0,
+            tolerance: 0.0,
             progress: None,
             user_data: null_mut(),
             cancel: null(),
@@ -83,8 +88,8 @@ unsafe impl Growable for vxs_compare_options {
 pub struct vxs_comparison {
     /// Set by `vxs_comparison_init`.
     pub struct_size: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// Whether surfaces were compared.
+    pub surfaces: vxs_bool,
     /// The labels.
     pub pair: vxs_label_pair,
     /// Voxels of each, on the first map's grid.
@@ -107,12 +112,10 @@ pub struct vxs_comparison {
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
 unsafe impl Growable for vxs_comparison {
-    const FIRST_SIZE: usize = size_of::<Self>();
-
     fn defaults() -> Self {
         vxs_comparison {
             struct_size: size_of::<Self>() as u32,
-            reserved: 0,
+            surfaces: 0,
             pair: vxs_label_pair { first: 0, second: 0 },
             voxels: [0; 2],
             both: 0,
@@ -129,7 +132,9 @@ unsafe impl Growable for vxs_comparison {
 /// The comparisons of two label maps.
 pub struct vxs_comparison_list(Vec<Comparison>);
 
-/// Writes the defaults; `size` is `sizeof(vxs_compare_options)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_compare_options)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `options` is NULL or valid for writes of `size` bytes.
@@ -142,7 +147,9 @@ pub unsafe extern "C" fn vxs_compare_options_init(
     unsafe { boundary(null_mut(), || init(options, size, "options")) }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_comparison)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_comparison)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `comparison` is NULL or valid for writes of `size` bytes.
@@ -152,8 +159,10 @@ pub unsafe extern "C" fn vxs_comparison_init(comparison: *mut vxs_comparison, si
     unsafe { boundary(null_mut(), || init(comparison, size, "comparison")) }
 }
 
-/// Finds the labels of two models that mean the same. Writes up to `capacity` pairs, in the order of the first model's
-/// labels, and how many there are; with a capacity of 0 only their number. Any thread.
+/// Finds the labels of two models that mean the same. Writes up to `capacity` pairs, in the order of the first
+/// model's labels, and how many there are; with a capacity of 0 only their number.
+///
+/// Returns `VXS_INVALID_ARGUMENT` for an unknown way to match. Any thread.
 ///
 /// # Safety
 /// `first` and `second` are NULL or live models; `pairs` is valid for writes of `capacity` entries, or NULL with a
@@ -163,8 +172,8 @@ pub unsafe extern "C" fn vxs_match_labels(
     first: *const vxs_model,
     second: *const vxs_model,
     by: vxs_match,
-    pairs: *mut vxs_label_pair,
     capacity: u64,
+    pairs: *mut vxs_label_pair,
     count: *mut u64,
     error: *mut *mut vxs_error,
 ) -> vxs_status {
@@ -191,9 +200,10 @@ pub unsafe extern "C" fn vxs_match_labels(
     }
 }
 
-/// Compares two label maps, volumes with one channel of an integer type. A second map on another grid is brought to
-/// the first one's, each voxel to the nearest in the patient's space. Free the list with `vxs_comparison_list_free`.
-/// Any thread.
+/// Compares two label maps. A second map on another grid is brought to the first one's, each voxel to the nearest
+/// in the patient's space. Free the list with `vxs_comparison_list_free`.
+///
+/// Returns a status from 101 to 106 for the arguments, `VXS_CANCELLED`. Any thread.
 ///
 /// # Safety
 /// `first` and `second` are NULL or filled structures whose buffers are valid for their stated sizes; `options` is NULL
@@ -212,8 +222,11 @@ pub unsafe extern "C" fn vxs_compare(
             let [first, second] = [volume::borrow(first)?, volume::borrow(second)?];
             let options = read_or_default(options, "options")?;
             let list = output(list, "list")?;
-            if options.tolerance.is_nan() || options.tolerance == f64::INFINITY {
-                return Err(Error::argument("options.tolerance", options.tolerance, "millimetres"));
+            if !(options.tolerance >= 0.0 && options.tolerance.is_finite()) {
+                return Err(Error::argument("options.tolerance", options.tolerance, "millimetres from 0"));
+            }
+            if options.reserved != 0 {
+                return Err(Error::argument("options.reserved", options.reserved, "0"));
             }
             let pair = |&vxs_label_pair { first, second }: &vxs_label_pair| Pair { first, second };
             let pairs = if options.pairs.is_null() {
@@ -221,10 +234,10 @@ pub unsafe extern "C" fn vxs_compare(
             } else {
                 Some(array(options.pairs, options.pair_count, "options.pairs")?.iter().map(pair).collect())
             };
-            let threads = statistics::threads(options.threads)?;
-            let tolerance = (options.tolerance >= 0.0).then_some(options.tolerance);
+            let threads = measure::threads(options.threads)?;
+            let tolerance = flag(options.surfaces, "options.surfaces")?.then_some(options.tolerance);
             let wanted = CompareOptions { pairs, tolerance, threads };
-            let mut run = segment::run(options.cancel, options.progress, options.user_data);
+            let mut run = progress::run(options.progress, options.user_data, options.cancel);
             let found = compare(&first, &second, &wanted, &mut run)?;
             *list = Box::into_raw(Box::new(vxs_comparison_list(found)));
             Ok(())
@@ -242,7 +255,9 @@ pub unsafe extern "C" fn vxs_comparison_list_count(list: *const vxs_comparison_l
     getter(0, || unsafe { list.as_ref() }.map_or(0, |list| list.0.len() as u64))
 }
 
-/// Tells one comparison, in the order of the pairs that were asked for, or of the first map's values. Any thread.
+/// Tells one comparison, in the order of the pairs that were asked for, or of the first map's values.
+///
+/// Returns `VXS_INVALID_ARGUMENT` for an index past the end. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or a live list; `comparison` is NULL or was filled by `vxs_comparison_init`; `error` is NULL or
@@ -257,14 +272,12 @@ pub unsafe extern "C" fn vxs_comparison_list_get(
     // SAFETY: passed on; `reference` and `write` rule NULL out.
     unsafe {
         boundary(error, || {
-            let list = &reference(list, "list")?.0;
-            let Some(found) = usize::try_from(index).ok().and_then(|index| list.get(index)) else {
-                return Err(Error::argument("index", index, format!("less than {}", list.len())));
-            };
+            let found = at(&reference(list, "list")?.0, index)?;
             let distance = |of: fn(&crate::metrics::SurfaceDistances) -> f64| {
                 found.surface.as_ref().map_or(f64::NAN, of)
             };
             let filled = vxs_comparison {
+                surfaces: found.surface.is_some().into(),
                 pair: vxs_label_pair { first: found.pair.first, second: found.pair.second },
                 voxels: found.voxels,
                 both: found.both,
@@ -281,14 +294,12 @@ pub unsafe extern "C" fn vxs_comparison_list_get(
     }
 }
 
-/// Frees a list. NULL is fine.
+/// Frees a list. NULL is fine. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or a live list that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_comparison_list_free(list: *mut vxs_comparison_list) {
-    if !list.is_null() {
-        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
-        drop(unsafe { Box::from_raw(list) });
-    }
+    // SAFETY: by the caller's guarantee.
+    unsafe { free(list) };
 }

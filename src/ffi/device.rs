@@ -1,12 +1,13 @@
-//! What a plan can run on.
+//! Processors that a plan can run on. `VXS_DEVICE_CPU` is there always and needs no other library; the list tells
+//! which of the others can be used here, and why the rest can't.
 
 use std::ffi::{CString, c_char};
-use std::mem::offset_of;
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 
-use super::args::{Growable, init, output, reference, write};
-use super::boundary::{boundary, getter};
+use super::args::{Growable, at, init, output, reference, write};
+use super::boundary::{boundary, free, getter};
 use super::error::{c_string, vxs_error, vxs_status};
+use super::version::vxs_bool;
 use crate::engine::{Device, DeviceInfo, Provider};
 use crate::error::{Error, Result};
 
@@ -47,10 +48,14 @@ pub struct vxs_device_info {
     pub struct_size: u32,
     /// What to put into `vxs_plan_options.device`.
     pub device: vxs_device,
-    /// 1 when a plan can be made on it, else 0 and `reason` says why not.
-    pub usable: i32,
     /// Its number among the provider's devices: what to put into `vxs_plan_options.device_index`.
     pub index: u32,
+    /// Whether a plan can be made on it; `reason` says why not.
+    pub usable: vxs_bool,
+    /// Whether it is hardware of its own, as far as is known: no CPU, and no software that plays a GPU.
+    pub hardware: vxs_bool,
+    /// Must be 0.
+    pub reserved: u32,
     /// Its name. Lives as long as the list.
     pub name: *const c_char,
     /// Why it can't be used; an empty string when it can. Lives as long as the list.
@@ -59,28 +64,22 @@ pub struct vxs_device_info {
     pub driver: *const c_char,
     /// Bytes of its own memory; 0 when unknown or it has none.
     pub memory_bytes: u64,
-    /// 1 when it is hardware of its own, as far as is known; 0 for a CPU, and for software that plays a GPU.
-    pub hardware: i32,
-    /// Must be 0.
-    pub reserved: u32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
 unsafe impl Growable for vxs_device_info {
-    const FIRST_SIZE: usize = offset_of!(Self, driver);
-
     fn defaults() -> Self {
         vxs_device_info {
             struct_size: size_of::<Self>() as u32,
             device: 0,
-            usable: 0,
             index: 0,
+            usable: 0,
+            hardware: 0,
+            reserved: 0,
             name: null(),
             reason: null(),
             driver: null(),
             memory_bytes: 0,
-            hardware: 0,
-            reserved: 0,
         }
     }
 }
@@ -130,19 +129,24 @@ pub(super) fn device_code(device: Device) -> (vxs_device, u32) {
     }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_device_info)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_device_info)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `info` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_device_info_init(info: *mut vxs_device_info, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(info, size, "info")) }
+    unsafe { boundary(null_mut(), || init(info, size, "info")) }
 }
 
-/// Looks which devices there are: the CPU's, then each provider's, and for a provider without one an entry that says
-/// why. Loads ONNX Runtime when it can be found; when it can't, the devices that need it are listed as unusable. To
-/// know whether a provider that ONNX Runtime was built with can be used, its libraries are loaded. Free the list with `vxs_device_list_free`. Any thread.
+/// Looks which devices there are: the CPU's, then each provider's, and for a provider without one an entry that
+/// says why. Loads ONNX Runtime when it can be found; when it can't, the devices that need it are listed as
+/// unusable. To know whether a provider that ONNX Runtime was built with can be used, its libraries are loaded.
+/// Free the list with `vxs_device_list_free`.
+///
+/// Returns `VXS_OK`: what can't be used is no error. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or writable; `error` is NULL or writable.
@@ -177,7 +181,9 @@ pub unsafe extern "C" fn vxs_device_list_count(list: *const vxs_device_list) -> 
     getter(0, || unsafe { list.as_ref() }.map_or(0, |list| list.0.len() as u64))
 }
 
-/// Tells about one device. Any thread.
+/// Tells about one device.
+///
+/// Returns `VXS_INVALID_ARGUMENT` for an index past the end. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or a live list; `info` is NULL or was filled by `vxs_device_info_init`; `error` is NULL or
@@ -193,10 +199,7 @@ pub unsafe extern "C" fn vxs_device_list_get(
     unsafe {
         boundary(error, || {
             let list = reference(list, "list")?;
-            let found = usize::try_from(index).ok().and_then(|index| list.0.get(index));
-            let Some((device, name, reason, driver)) = found else {
-                return Err(Error::argument("index", index, format!("less than {}", list.0.len())));
-            };
+            let (device, name, reason, driver) = at(&list.0, index)?;
             let (code, index) = device_code(device.device);
             let filled = vxs_device_info {
                 device: code,
@@ -214,14 +217,12 @@ pub unsafe extern "C" fn vxs_device_list_get(
     }
 }
 
-/// Frees a list and the strings that it lent. NULL is fine.
+/// Frees a list and the strings that it lent. NULL is fine. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or a live list that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_device_list_free(list: *mut vxs_device_list) {
-    if !list.is_null() {
-        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
-        drop(unsafe { Box::from_raw(list) });
-    }
+    // SAFETY: by the caller's guarantee.
+    unsafe { free(list) };
 }

@@ -1,9 +1,11 @@
-//! Numbers about labels: the dose that they receive.
+//! The dose that each label receives: mean and extremes, dose at volume (D95) and volume at dose (V20).
 
-use super::args::{Growable, array, init, output, read_or_default, reference, write};
-use super::boundary::{boundary, getter};
+use std::ptr::null_mut;
+
+use super::args::{Growable, array, at, init, output, read_or_default, reference, write};
+use super::boundary::{boundary, free, getter};
 use super::error::{vxs_error, vxs_status};
-use super::statistics::{at, vxs_measure_options};
+use super::measure::vxs_measure_options;
 use super::volume::{self, vxs_volume};
 use crate::error::{Error, Result};
 use crate::metrics::LabelDose;
@@ -30,8 +32,6 @@ pub struct vxs_label_dose {
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
 unsafe impl Growable for vxs_label_dose {
-    const FIRST_SIZE: usize = size_of::<Self>();
-
     fn defaults() -> Self {
         let struct_size = size_of::<Self>() as u32;
         vxs_label_dose { struct_size, label: 0, voxels: 0, outside: 0, mean: 0.0, min: 0.0, max: 0.0 }
@@ -41,20 +41,23 @@ unsafe impl Growable for vxs_label_dose {
 /// The doses of a map's labels.
 pub struct vxs_dose_list(Vec<LabelDose>);
 
-/// Writes the defaults; `size` is `sizeof(vxs_label_dose)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_label_dose)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `dose` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_label_dose_init(dose: *mut vxs_label_dose, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(dose, size, "dose")) }
+    unsafe { boundary(null_mut(), || init(dose, size, "dose")) }
 }
 
-/// Measures the dose that each label but 0 receives: `dose`, a volume with one channel on any grid, sampled trilinearly
-/// in the patient's space at the centres of the label's voxels. Its outermost voxels reach half a voxel further than
-/// their centres. The numbers don't depend on the number of threads. Free the list with `vxs_dose_list_free`. Any
-/// thread.
+/// Measures the dose that each label but 0 receives: `dose`, a volume with one channel on any grid, sampled
+/// trilinearly in the patient's space at the centres of the label's voxels. Its outermost voxels reach half a voxel
+/// further than their centres. Free the list with `vxs_dose_list_free`.
+///
+/// Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`. Any thread.
 ///
 /// # Safety
 /// `labels` and `dose` are NULL or filled structures whose buffers are valid for their stated sizes; `options` is NULL
@@ -90,7 +93,9 @@ pub unsafe extern "C" fn vxs_dose_list_count(list: *const vxs_dose_list) -> u64 
     getter(0, || unsafe { list.as_ref() }.map_or(0, |list| list.0.len() as u64))
 }
 
-/// Tells the dose of one label, in ascending order of their values. Any thread.
+/// Tells the dose of one label, in ascending order of their values.
+///
+/// Returns `VXS_INVALID_ARGUMENT` for an index past the end. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or a live list; `dose` is NULL or was filled by `vxs_label_dose_init`; `error` is NULL or writable.
@@ -119,13 +124,16 @@ pub unsafe extern "C" fn vxs_dose_list_get(
     }
 }
 
-/// D95, D2 and so on of one label: for each of `percents`, 0 to 100, writes the dose that this part of it receives at
-/// least, which is a percentile of its voxels' doses, between two of them by linear interpolation. Any thread.
+/// D95, D2 and so on of one label: for each of `percents`, 0 to 100, writes the dose that this part of it receives
+/// at least, which is a percentile of its voxels' doses, between two of them by linear interpolation. `doses` has
+/// room for `count` values.
+///
+/// Returns `VXS_INVALID_ARGUMENT` for an index past the end and for other per cents. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or a live list; `percents` and `doses` hold `count` values; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_dose_list_doses(
+pub unsafe extern "C" fn vxs_dose_list_dose_at_volume(
     list: *const vxs_dose_list,
     index: u64,
     percents: *const f64,
@@ -147,12 +155,14 @@ pub unsafe extern "C" fn vxs_dose_list_doses(
 }
 
 /// V20 and so on of one label, or its cumulative dose-volume histogram: for each of `doses` writes the share of the
-/// label, 0 to 1, that receives at least that dose. Any thread.
+/// label, 0 to 1, that receives at least that dose. `shares` has room for `count` values.
+///
+/// Returns `VXS_INVALID_ARGUMENT` for an index past the end. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or a live list; `doses` and `shares` hold `count` values; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_dose_list_shares(
+pub unsafe extern "C" fn vxs_dose_list_volume_at_dose(
     list: *const vxs_dose_list,
     index: u64,
     doses: *const f64,
@@ -188,14 +198,12 @@ unsafe fn fill(
     Ok(())
 }
 
-/// Frees a list. NULL is fine.
+/// Frees a list. NULL is fine. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or a live list that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_dose_list_free(list: *mut vxs_dose_list) {
-    if !list.is_null() {
-        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
-        drop(unsafe { Box::from_raw(list) });
-    }
+    // SAFETY: by the caller's guarantee.
+    unsafe { free(list) };
 }

@@ -1,10 +1,13 @@
-//! Statuses and error objects.
+//! Every function that can fail returns a status: 0, or a number in a band: 1xx the caller's arguments, 2xx the
+//! model, 3xx runtime and device, 4xx the run, 9xx a defect of this library. Where the caller passes a pointer for
+//! it, a `vxs_error` says in words what is wrong, what was found and what was expected. There is no state of a
+//! thread.
 
 use std::ffi::{CString, c_char};
 use std::ptr::null;
 
 use super::args::text;
-use super::boundary::getter;
+use super::boundary::{free, getter};
 use crate::error::Error;
 
 /// 0 for success, else what went wrong. Bands: 1xx the caller's arguments, 2xx the model, 3xx runtime and
@@ -99,8 +102,8 @@ pub unsafe extern "C" fn vxs_error_status(error: *const vxs_error) -> vxs_status
     unsafe { error.as_ref() }.map_or(VXS_OK, |error| error.status)
 }
 
-/// One sentence that names what is wrong, what was found and what was expected. UTF-8, lives as long as the
-/// error; an empty string for NULL. Any thread.
+/// One sentence that names what is wrong, what was found and what was expected. UTF-8, lives as long as the error;
+/// an empty string for NULL. Any thread.
 ///
 /// # Safety
 /// `error` is NULL or was returned by this library and not freed.
@@ -110,9 +113,9 @@ pub unsafe extern "C" fn vxs_error_message(error: *const vxs_error) -> *const c_
     unsafe { error.as_ref() }.map_or(c"".as_ptr(), |error| error.message.as_ptr())
 }
 
-/// One detail of the error: keys are "argument", "found", "expected", "file", "tensor", "path", "reason",
-/// "needed", "budget", "channel" and "voxel", each present where it applies. UTF-8, lives as long as the
-/// error; NULL when absent. Any thread.
+/// One detail of the error: keys are "argument", "found", "expected", "file", "tensor", "path", "reason", "needed",
+/// "budget", "channel" and "voxel", each present where it applies. UTF-8, lives as long as the error; NULL when
+/// absent. Any thread.
 ///
 /// # Safety
 /// `error` is NULL or was returned by this library and not freed; `key` is NULL or a NUL-terminated string.
@@ -127,20 +130,18 @@ pub unsafe extern "C" fn vxs_error_detail(error: *const vxs_error, key: *const c
     })
 }
 
-/// Frees an error. NULL is fine.
+/// Frees an error and the strings that it lent. NULL is fine. Any thread.
 ///
 /// # Safety
 /// `error` is NULL or was returned by this library and not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_error_free(error: *mut vxs_error) {
-    if !error.is_null() {
-        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
-        drop(unsafe { Box::from_raw(error) });
-    }
+    // SAFETY: by the caller's guarantee.
+    unsafe { free(error) };
 }
 
-/// The name of a status, for example "missing tensor"; "unknown" for a number that isn't in use. A static
-/// string. Any thread.
+/// The name of a status, for example "missing tensor"; "unknown" for a number that isn't in use. A static string.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn vxs_status_name(status: vxs_status) -> *const c_char {
     Error::status_name(status).unwrap_or(c"unknown").as_ptr()

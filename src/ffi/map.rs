@@ -1,8 +1,10 @@
-//! The caller's buffers for what a run tells of each voxel beside its label.
+//! What a run can tell of each voxel beside its label: probabilities, and how certain they are. The buffers are the
+//! caller's. Options of a run take maps; tasks have none.
 
 use std::ffi::c_void;
+use std::ptr::null_mut;
 
-use super::args::{Growable, array, init, read};
+use super::args::{Growable, array, buffer, init, read};
 use super::boundary::boundary;
 use super::error::vxs_status;
 use super::volume::{VXS_DTYPE_F32, dtype, layout, vxs_dtype};
@@ -50,15 +52,13 @@ pub struct vxs_map {
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
 unsafe impl Growable for vxs_map {
-    const FIRST_SIZE: usize = size_of::<Self>();
-
     fn defaults() -> Self {
         vxs_map {
             struct_size: size_of::<Self>() as u32,
             kind: VXS_MAP_PROBABILITY,
             label: 0,
             dtype: VXS_DTYPE_F32,
-            data: std::ptr::null_mut(),
+            data: null_mut(),
             data_size: 0,
             strides: [0; 3],
             offset: 0,
@@ -66,14 +66,16 @@ unsafe impl Growable for vxs_map {
     }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_map)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_map)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `map` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_map_init(map: *mut vxs_map, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(map, size, "map")) }
+    unsafe { boundary(null_mut(), || init(map, size, "map")) }
 }
 
 /// Borrows the caller's maps.
@@ -110,14 +112,7 @@ unsafe fn borrow_one<'a>(map: *const vxs_map, grid: &Geometry) -> Result<MapBuff
     };
     let dtype = dtype(map.dtype, "map.dtype")?;
     let layout = layout(grid.shape, dtype, map.strides, map.offset)?;
-    if map.data.is_null() {
-        return Err(Error::NullPointer { argument: "map.data" });
-    }
-    let size = usize::try_from(map.data_size).ok().filter(|&size| size <= isize::MAX as usize);
-    let Some(size) = size else {
-        return Err(Error::argument("map.data_size", map.data_size, "a size that fits into memory"));
-    };
-    // SAFETY: not NULL; valid and unaliased for `data_size` bytes by the caller's guarantee.
-    let bytes = unsafe { std::slice::from_raw_parts_mut(map.data.cast::<u8>(), size) };
+    // SAFETY: valid and unaliased for `data_size` bytes by the caller's guarantee.
+    let bytes = unsafe { buffer(map.data, map.data_size, ["map.data", "map.data_size"]) }?;
     MapBuffer::new(kind, grid, dtype, layout, bytes)
 }

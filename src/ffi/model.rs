@@ -1,25 +1,28 @@
-//! A published model: weights, labels and what it needs from an image.
+//! A published model: weights, labels, and the way from an image to what the network sees. A model is immutable:
+//! any thread may use it, many plans share it, and it may be freed before them.
 
 use std::ffi::{CString, c_char, c_void};
-use std::mem::offset_of;
 use std::path::Path;
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 use std::sync::Arc;
 
-use super::args::{Growable, array, init, output, read_or_default, reference, text, write};
-use super::boundary::{boundary, getter};
+use super::args::{Growable, array, at, init, output, read_or_default, reference, text, write};
+use super::boundary::{boundary, free, getter};
 use super::cancel::vxs_cancel;
 use super::error::{c_string, vxs_error, vxs_status};
 use super::nifti::{self, vxs_reader};
+use super::progress::{self, Watching, vxs_progress_callback};
 use crate::error::{Error, Result};
 use crate::file::Bytes;
 use crate::labels::Term;
 use crate::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
-use crate::progress::Cancel;
 use crate::task::AnyModel;
 
 /// In `vxs_model_options.folds`: the folder `fold_all`.
 pub const VXS_FOLD_ALL: u32 = u32::MAX;
+
+/// How Auto3DSeg models crop to the foreground: one of `VXS_FOREGROUND_CROP_*`.
+pub type vxs_foreground_crop = i32;
 
 /// Crop to the foreground as the script of 3D Slicer's extension MONAIAuto3DSeg does it: the box is found before the
 /// image's axes are turned, and used after. Images along the patient's axes get the right box; others may lose
@@ -28,7 +31,10 @@ pub const VXS_FOREGROUND_CROP_AS_PUBLISHED: i32 = 0;
 /// Turn the foreground's box with the image.
 pub const VXS_FOREGROUND_CROP_CORRECTED: i32 = 1;
 
-/// Auto3DSeg models: BraTS' way for a network of four images and three regions that overlap, else the general one.
+/// The ways that SlicerMONAIAuto3DSeg's script knows: one of `VXS_AUTO3DSEG_*`.
+pub type vxs_auto3dseg_script = i32;
+
+/// BraTS' way for a network of four images and three regions that overlap, else the general one.
 pub const VXS_AUTO3DSEG_FROM_MODEL: i32 = 0;
 /// The general way of SlicerMONAIAuto3DSeg's script: each image is normalised as it comes.
 pub const VXS_AUTO3DSEG_GENERAL: i32 = 1;
@@ -77,7 +83,12 @@ pub struct vxs_model_options {
     /// Set by `vxs_model_options_init`.
     pub struct_size: u32,
     /// For Auto3DSeg models: `VXS_FOREGROUND_CROP_AS_PUBLISHED` by default.
-    pub foreground_crop: i32,
+    pub foreground_crop: vxs_foreground_crop,
+    /// For Auto3DSeg models: `VXS_AUTO3DSEG_FROM_MODEL` by default. The published script tells models apart by words in
+    /// their path, which isn't looked at here.
+    pub auto3dseg_script: vxs_auto3dseg_script,
+    /// Must be 0.
+    pub reserved: u32,
     /// The trained folds to average, by number, or `VXS_FOLD_ALL`. NULL (default): every numbered fold that
     /// is there.
     pub folds: *const u32,
@@ -89,40 +100,40 @@ pub struct vxs_model_options {
     /// the name's end ("3d_fullres"). Of a bundle: its config file ("inference_segresnet.yaml"). NULL (default):
     /// the only one, and a bundle's `inference`.
     pub configuration: *const c_char,
-    /// For Auto3DSeg models: `VXS_AUTO3DSEG_FROM_MODEL` by default. The published script tells models apart by words in
-    /// their path, which isn't looked at here.
-    pub auto3dseg_script: i32,
-    /// Must be 0.
-    pub reserved: u32,
     /// Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
     /// 64 MiB, and 16 bytes for each byte of the files that are opened.
     pub memory_budget: u64,
-    /// Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
+    /// NULL by default.
+    pub progress: vxs_progress_callback,
+    /// Passed to `progress`.
+    pub user_data: *mut c_void,
+    /// A flag that stops the call; NULL (default) for none.
     pub cancel: *const vxs_cancel,
 }
 
-// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
+// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero callback is None. A
+// non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_model_options {
-    const FIRST_SIZE: usize = offset_of!(Self, auto3dseg_script);
-
     fn defaults() -> Self {
         let struct_size = size_of::<Self>() as u32;
         vxs_model_options {
             struct_size,
             foreground_crop: VXS_FOREGROUND_CROP_AS_PUBLISHED,
+            auto3dseg_script: VXS_AUTO3DSEG_FROM_MODEL,
+            reserved: 0,
             folds: null(),
             fold_count: 0,
             checkpoint: null(),
             configuration: null(),
-            auto3dseg_script: VXS_AUTO3DSEG_FROM_MODEL,
-            reserved: 0,
             memory_budget: 0,
+            progress: None,
+            user_data: null_mut(),
             cancel: null(),
         }
     }
 }
 
-/// One file of a model that is in memory.
+/// One file of a model that is in memory. Arrays of it are passed, so that it never grows and has no `struct_size`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vxs_model_file {
@@ -142,25 +153,23 @@ pub struct vxs_label_info {
     pub struct_size: u32,
     /// The value that voxels of this structure get.
     pub value: u32,
-    /// Its name. UTF-8, lives as long as the model.
-    pub name: *const c_char,
     /// A colour to show it in: 0x00RRGGBB.
     pub color: u32,
     /// Must be 0.
     pub reserved: u32,
+    /// Its name. UTF-8, lives as long as the model.
+    pub name: *const c_char,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
 unsafe impl Growable for vxs_label_info {
-    const FIRST_SIZE: usize = size_of::<Self>();
-
     fn defaults() -> Self {
         vxs_label_info {
             struct_size: size_of::<Self>() as u32,
             value: 0,
-            name: null(),
             color: 0,
             reserved: 0,
+            name: null(),
         }
     }
 }
@@ -171,8 +180,8 @@ unsafe impl Growable for vxs_label_info {
 pub struct vxs_term {
     /// Set by `vxs_term_init`.
     pub struct_size: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// What it says of the label.
+    pub role: vxs_term_role,
     /// The coding scheme, "SCT" for SNOMED CT; NULL when the label has no such term. UTF-8, lives as long as the
     /// model, as the other texts.
     pub scheme: *const c_char,
@@ -184,11 +193,9 @@ pub struct vxs_term {
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
 unsafe impl Growable for vxs_term {
-    const FIRST_SIZE: usize = size_of::<Self>();
-
     fn defaults() -> Self {
         let struct_size = size_of::<Self>() as u32;
-        vxs_term { struct_size, reserved: 0, scheme: null(), code: null(), meaning: null() }
+        vxs_term { struct_size, role: VXS_TERM_CATEGORY, scheme: null(), code: null(), meaning: null() }
     }
 }
 
@@ -212,7 +219,7 @@ impl vxs_model {
 
 /// # Safety
 /// `options` is NULL or a filled structure whose pointers are valid.
-unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOptions> {
+unsafe fn model_options(options: *const vxs_model_options) -> Result<(ModelOptions, Watching)> {
     // SAFETY: by the caller's guarantee.
     unsafe {
         let options = read_or_default(options, "options")?;
@@ -244,7 +251,8 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
             Some(folds.iter().map(fold).collect())
         };
         let memory_budget = (options.memory_budget != 0).then_some(options.memory_budget);
-        let cancel = options.cancel.as_ref().map_or_else(Cancel::new, |cancel| cancel.0.clone());
+        let cancel = progress::flag(options.cancel);
+        let watching = Watching::new(options.progress, options.user_data);
         let (checkpoint, configuration) = (ModelOptions::default().checkpoint, None);
         let mut filled = ModelOptions {
             folds,
@@ -254,6 +262,7 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
             auto3dseg_script,
             memory_budget,
             cancel,
+            watch: watching.0.clone(),
         };
         if !options.checkpoint.is_null() {
             filled.checkpoint = text(options.checkpoint, "options.checkpoint")?.into();
@@ -261,38 +270,45 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<ModelOption
         if !options.configuration.is_null() {
             filled.configuration = Some(text(options.configuration, "options.configuration")?.into());
         }
-        Ok(filled)
+        Ok((filled, watching))
     }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_model_options)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_model_options)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `options` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_model_options_init(options: *mut vxs_model_options, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(options, size, "options")) }
+    unsafe { boundary(null_mut(), || init(options, size, "options")) }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_label_info)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_label_info)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `info` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_label_info_init(info: *mut vxs_label_info, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(info, size, "info")) }
+    unsafe { boundary(null_mut(), || init(info, size, "info")) }
 }
 
-/// Opens a model; what it is tell its files. A folder, or a zip archive with it:
+/// Opens a model; its files tell what it is. A folder, or a zip archive with it:
 /// - nnU-Net v2's `<trainer>__<plans>__<configuration>`, or a folder of such folders;
 /// - a MONAI bundle: `configs/inference.json` (or `.yaml`) and a checkpoint;
 /// - Auto3DSeg as 3D Slicer's extension distributes it: `model.pt` and `labels.csv`.
 ///
-/// Or a file of weights (`.pt`, `.safetensors`, `.onnx`) with a JSON of the same name beside it that says what happens
-/// around it (docs/models.md). Reads the weights; nothing in the files is ever executed. Free it with
-/// `vxs_model_free`. Any thread.
+/// Or a file of weights (`.pt`, `.safetensors`, `.onnx`) with a JSON of the same name beside it that says what
+/// happens around it (docs/models.md). Reads the weights, which takes seconds for large models; nothing in the
+/// files is ever executed. Free it with `vxs_model_free`.
+///
+/// Returns a status from 201 to 208 for what is wrong with the files, `VXS_CANCELLED`, `VXS_INVALID_ARGUMENT` for
+/// the options. Any thread.
 ///
 /// # Safety
 /// `path` is NULL or a NUL-terminated UTF-8 string; `options` is NULL (defaults) or a filled structure;
@@ -309,13 +325,16 @@ pub unsafe extern "C" fn vxs_model_open(
         boundary(error, || {
             let path = Path::new(text(path, "path")?);
             let model = output(model, "model")?;
-            *model = vxs_model::into_raw(AnyModel::Model(Model::open(path, &model_options(options)?)?));
+            let (options, _watching) = model_options(options)?;
+            *model = vxs_model::into_raw(AnyModel::Model(Model::open(path, &options)?));
             Ok(())
         })
     }
 }
 
-/// As `vxs_model_open`, for a folder's files in memory. They are only read during the call. Any thread.
+/// As `vxs_model_open`, for a folder's files in memory. They are only read during the call.
+///
+/// Returns as `vxs_model_open`. Any thread.
 ///
 /// # Safety
 /// `files` holds `file_count` entries whose names are NUL-terminated and whose data are valid for `size`
@@ -340,16 +359,18 @@ pub unsafe extern "C" fn vxs_model_open_memory(
                 let copy = Bytes::copy(bytes, &name)?;
                 folder.push((name, copy));
             }
-            *model =
-                vxs_model::into_raw(AnyModel::Model(Model::from_files(folder, &model_options(options)?)?));
+            let (options, _watching) = model_options(options)?;
+            *model = vxs_model::into_raw(AnyModel::Model(Model::from_files(folder, &options)?));
             Ok(())
         })
     }
 }
 
 /// Makes one model of several: their probabilities are averaged on the volume's grid, as `nnUNetv2_ensemble`
-/// averages those of configurations. Members have the same channels and labels; they may be freed at once. Free
-/// it with `vxs_model_free`. Any thread.
+/// averages those of configurations. Members have the same channels and labels; they may be freed at once. Free it
+/// with `vxs_model_free`.
+///
+/// Returns `VXS_INVALID_ARGUMENT` for members that differ, or aren't single models. Any thread.
 ///
 /// # Safety
 /// `members` holds `member_count` pointers, each NULL or to a live model; `model` is NULL or writable; `error`
@@ -379,21 +400,19 @@ pub unsafe extern "C" fn vxs_model_ensemble(
     }
 }
 
-/// Frees a model and the strings that it lent. NULL is fine; plans made from it live on.
+/// Frees a model and the strings that it lent. NULL is fine; plans made from it live on. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_model_free(model: *mut vxs_model) {
-    if !model.is_null() {
-        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
-        drop(unsafe { Box::from_raw(model) });
-        super::return_freed_memory();
-    }
+    // SAFETY: by the caller's guarantee.
+    unsafe { free(model) };
+    super::return_freed_memory();
 }
 
-/// The model's own name, for example "Dataset901_TorsoCT". UTF-8, lives as long as the model; NULL for NULL.
-/// Any thread.
+/// The model's own name, for example "Dataset901_TorsoCT". UTF-8, lives as long as the model; NULL for NULL. Any
+/// thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model.
@@ -403,8 +422,8 @@ pub unsafe extern "C" fn vxs_model_name(model: *const vxs_model) -> *const c_cha
     getter(null(), || unsafe { model.as_ref() }.map_or(null(), |model| model.text.name.as_ptr()))
 }
 
-/// SHA-256 over weights and recipe, 64 hexadecimal digits: equal exactly for models that compute the same.
-/// Lives as long as the model; NULL for NULL. Any thread.
+/// SHA-256 over weights and recipe, 64 hexadecimal digits: equal exactly for models that compute the same. Lives as
+/// long as the model; NULL for NULL. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model.
@@ -414,7 +433,7 @@ pub unsafe extern "C" fn vxs_model_identity(model: *const vxs_model) -> *const c
     getter(null(), || unsafe { model.as_ref() }.map_or(null(), |model| model.text.identity.as_ptr()))
 }
 
-/// All that is known about the model as JSON: architecture, parameters, recipe, labels. Lives as long as the
+/// All that is known about the model as JSON: architecture, parameters, recipe, labels. UTF-8, lives as long as the
 /// model; NULL for NULL. Any thread.
 ///
 /// # Safety
@@ -435,8 +454,8 @@ pub unsafe extern "C" fn vxs_model_channel_count(model: *const vxs_model) -> u64
     getter(0, || unsafe { model.as_ref() }.map_or(0, |model| model.text.channels.len() as u64))
 }
 
-/// What the model calls a channel, for example "CT". UTF-8, lives as long as the model; NULL when there is no
-/// such channel. Any thread.
+/// The model's name for a channel, for example "CT". UTF-8, lives as long as the model; NULL when there is no such
+/// channel. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model.
@@ -459,7 +478,9 @@ pub unsafe extern "C" fn vxs_model_label_count(model: *const vxs_model) -> u64 {
     getter(0, || unsafe { model.as_ref() }.map_or(0, |model| model.model.labels().len() as u64))
 }
 
-/// Tells about one label, in ascending order of their values. Any thread.
+/// Tells about one label, in ascending order of their values.
+///
+/// Returns `VXS_INVALID_ARGUMENT` for an index past the end. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model; `info` is NULL or was filled by `vxs_label_info_init`; `error` is NULL or
@@ -475,15 +496,11 @@ pub unsafe extern "C" fn vxs_model_label(
     unsafe {
         boundary(error, || {
             let model = reference(model, "model")?;
-            let position = usize::try_from(index).unwrap_or(usize::MAX);
-            let Some(label) = model.model.labels().get(position) else {
-                let count = model.text.labels.len();
-                return Err(Error::argument("index", index, format!("less than {count}")));
-            };
+            let label = at(model.model.labels(), index)?;
             let [red, green, blue] = label.color.map(u32::from);
             let filled = vxs_label_info {
                 value: label.value,
-                name: model.text.labels[position].as_ptr(),
+                name: at(&model.text.labels, index)?.as_ptr(),
                 color: red << 16 | green << 8 | blue,
                 ..vxs_label_info::defaults()
             };
@@ -492,18 +509,22 @@ pub unsafe extern "C" fn vxs_model_label(
     }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_term)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_term)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `term` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_term_init(term: *mut vxs_term, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(term, size, "term")) }
+    unsafe { boundary(null_mut(), || init(term, size, "term")) }
 }
 
 /// Tells one of a label's coded terms; its texts are NULL where the label has none of that role. `index` is as for
-/// `vxs_model_label`. Any thread.
+/// `vxs_model_label`.
+///
+/// Returns `VXS_INVALID_ARGUMENT` for an index past the end and for an unknown role. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model; `term` is NULL or was filled by `vxs_term_init`; `error` is NULL or writable.
@@ -519,14 +540,13 @@ pub unsafe extern "C" fn vxs_model_label_term(
     unsafe {
         boundary(error, || {
             let text = &reference(model, "model")?.text;
-            let Some(terms) = usize::try_from(index).ok().and_then(|index| text.terms.get(index)) else {
-                return Err(Error::argument("index", index, format!("less than {}", text.labels.len())));
-            };
+            let terms = at(&text.terms, index)?;
             let Some(found) = usize::try_from(role).ok().and_then(|role| terms.get(role)) else {
                 return Err(Error::argument("role", role, "one of VXS_TERM_*"));
             };
             let pointer = |part: usize| found.as_ref().map_or(null(), |texts| texts[part].as_ptr());
             let filled = vxs_term {
+                role,
                 scheme: pointer(0),
                 code: pointer(1),
                 meaning: pointer(2),
@@ -548,9 +568,11 @@ pub unsafe extern "C" fn vxs_model_reader(model: *const vxs_model) -> vxs_reader
     getter(0, || unsafe { model.as_ref() }.map_or(0, |model| nifti::code(model.model.reader())))
 }
 
-/// The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a
-/// volume whose axis 0 is x); 0 where the volume's own spacing is kept. A task's is along the patient's axes. Any
-/// thread.
+/// The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a volume
+/// whose axis 0 is x); 0 where the volume's own spacing is kept. A task's is along the patient's axes. Writes three
+/// values.
+///
+/// Returns `VXS_OK`. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model; `spacing` is NULL or holds three values; `error` is NULL or writable.
@@ -570,7 +592,10 @@ pub unsafe extern "C" fn vxs_model_spacing(
     }
 }
 
-/// The size of a tile in voxels, in the order of a volume's axes; 0 for a task, whose models have their own. Any thread.
+/// The size of a tile in voxels, in the order of a volume's axes; 0 for a task, whose models have their own. Writes
+/// three values.
+///
+/// Returns `VXS_OK`. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model; `patch` is NULL or holds three values; `error` is NULL or writable.

@@ -1,10 +1,11 @@
-//! NIfTI headers: what a file's voxels mean to a model.
+//! Headers of NIfTI files as the software reads them that a model was trained with: the same header means different
+//! spacings and orders of axes to ITK, nibabel and MONAI. Voxels stay with the caller.
 
 use std::ffi::{CString, c_char, c_void};
 use std::ptr::null;
 
 use super::args::{array, output, reference, write};
-use super::boundary::{boundary, getter};
+use super::boundary::{boundary, free, getter};
 use super::error::{c_string, vxs_error, vxs_status};
 use super::volume::{self, vxs_volume};
 use crate::error::{Error, Result};
@@ -48,11 +49,12 @@ pub struct vxs_nifti {
     note: Option<CString>,
 }
 
-/// Reads a header, of NIfTI-1 (348 bytes) or NIfTI-2 (540 bytes), in either byte order; bytes behind it are ignored, so
-/// that a whole file will do. `reader` is that of the model which will see the image: `vxs_model_reader`. Nothing else is
-/// read: voxels stay the caller's. Free it with `vxs_nifti_free`. Any thread.
+/// Reads a header, of NIfTI-1 (348 bytes) or NIfTI-2 (540 bytes), in either byte order; bytes behind it are
+/// ignored, so that a whole file will do. `reader` is that of the model which will see the image:
+/// `vxs_model_reader`. Nothing else is read: voxels stay the caller's. Free it with `vxs_nifti_free`.
 ///
-/// Returns `VXS_GEOMETRY` for headers that the reader refuses as well, and for axes over a degree away from right angles.
+/// Returns `VXS_INVALID_ARGUMENT` for bytes that are no such header, `VXS_GEOMETRY` for headers that the reader
+/// refuses as well, and for axes over a degree away from right angles. Any thread.
 ///
 /// # Safety
 /// `header` is NULL or readable for `size` bytes; `nifti` is NULL or writable; `error` is NULL or writable.
@@ -82,8 +84,10 @@ pub unsafe extern "C" fn vxs_nifti_parse(
 }
 
 /// Fills a volume, which `vxs_volume_init` made: type, shape, channels (the volumes of a series), spacing, origin,
-/// direction, slope, intercept, and whether bytes are swapped. The caller adds the voxels. The type is 0 where the library
-/// has none: 64-bit integers (`vxs_nifti_datatype` 1024 and 1280), which the caller narrows. Any thread.
+/// direction, slope, intercept, and whether bytes are swapped. The caller adds the voxels. The type is 0 where the
+/// library has none: 64-bit integers (`vxs_nifti_datatype` 1024 and 1280), which the caller narrows.
+///
+/// Returns `VXS_STRUCT_SIZE`. Any thread.
 ///
 /// # Safety
 /// `nifti` is NULL or live; `volume` is NULL or writable for its `struct_size`; `error` is NULL or writable.
@@ -105,8 +109,8 @@ pub unsafe extern "C" fn vxs_nifti_volume(
     }
 }
 
-/// Where the voxels start in their file, in bytes: behind the header of a `.nii` file, or in the `.img` file of a pair. 0 for
-/// NULL. Any thread.
+/// Where the voxels start in their file, in bytes: behind the header of a `.nii` file, or in the `.img` file of a
+/// pair. 0 for NULL. Any thread.
 ///
 /// # Safety
 /// `nifti` is NULL or live.
@@ -126,8 +130,8 @@ pub unsafe extern "C" fn vxs_nifti_datatype(nifti: *const vxs_nifti) -> i32 {
     getter(0, || unsafe { nifti.as_ref() }.map_or(0, |nifti| nifti.header.datatype.into()))
 }
 
-/// What the header contradicts itself in, and what counts, in one line for the user; NULL for a header at one with itself.
-/// UTF-8, lives as long as `nifti`. Any thread.
+/// Where the header contradicts itself, and which of its statements counts, in one line for the user; NULL for a
+/// header at one with itself. UTF-8, lives as long as `nifti`. Any thread.
 ///
 /// # Safety
 /// `nifti` is NULL or live.
@@ -138,14 +142,12 @@ pub unsafe extern "C" fn vxs_nifti_note(nifti: *const vxs_nifti) -> *const c_cha
     getter(null(), || note().map_or(null(), |note| note.as_ptr()))
 }
 
-/// Frees a header. NULL is fine.
+/// Frees a header and the string that it lent. NULL is fine. Any thread.
 ///
 /// # Safety
 /// `nifti` is NULL or live, and no other call uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_nifti_free(nifti: *mut vxs_nifti) {
-    if !nifti.is_null() {
-        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
-        drop(unsafe { Box::from_raw(nifti) });
-    }
+    // SAFETY: by the caller's guarantee.
+    unsafe { free(nifti) };
 }

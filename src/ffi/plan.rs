@@ -1,23 +1,23 @@
-//! A model made ready for a device.
+//! A model made ready for a device: compiled, and its memory measured. A plan runs one segmentation at a time; a
+//! second call gets `VXS_BUSY`. Many plans run at once.
 
 use std::ffi::{CString, c_char, c_void};
-use std::mem::offset_of;
 use std::path::PathBuf;
 use std::ptr::{null, null_mut};
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
 use super::args::{Growable, init, output, read_or_default, reference, text, write};
-use super::boundary::{boundary, getter};
+use super::boundary::{boundary, free, getter};
 use super::cancel::vxs_cancel;
 use super::device::{VXS_DEVICE_CPU, device, device_code, vxs_device};
 use super::error::{c_string, vxs_error, vxs_status};
 use super::model::vxs_model;
+use super::progress::{self, Watching, vxs_progress_callback};
 use super::volume::{self, vxs_volume};
 use crate::engine::DeviceOptions;
 use crate::engine::cpu::{CpuOptions, Isa, Mode};
 use crate::error::{Error, Result};
 use crate::plan::{Blending, PlanOptions, Precision};
-use crate::progress::Cancel;
 use crate::task::AnyPlan;
 
 /// The type that the network computes in: one of `VXS_PRECISION_*`.
@@ -30,10 +30,16 @@ pub const VXS_PRECISION_F32: i32 = 1;
 /// IEEE half precision.
 pub const VXS_PRECISION_F16: i32 = 2;
 
+/// Whether tiles are computed mirrored, too: one of `VXS_MIRRORING_*`.
+pub type vxs_mirroring = i32;
+
 /// Mirror tiles along the axes that the model was trained with, and average: the reference's default.
 pub const VXS_MIRRORING_MODEL: i32 = 0;
 /// Don't mirror: faster by 2 to the number of axes.
 pub const VXS_MIRRORING_OFF: i32 = 1;
+
+/// How overlapping tiles weigh: one of `VXS_BLENDING_*`.
+pub type vxs_blending = i32;
 
 /// Overlapping tiles weigh as the model has it.
 pub const VXS_BLENDING_MODEL: i32 = 0;
@@ -42,10 +48,16 @@ pub const VXS_BLENDING_GAUSSIAN: i32 = 1;
 /// Overlapping tiles weigh the same everywhere: MONAI's default.
 pub const VXS_BLENDING_CONSTANT: i32 = 2;
 
+/// What is done to the labels that the network gives: one of `VXS_POSTPROCESS_*`.
+pub type vxs_postprocess = i32;
+
 /// Labels as the network gives them: the reference's default.
 pub const VXS_POSTPROCESS_OFF: i32 = 0;
 /// Apply the postprocessing that comes with the model; where none does, nothing happens.
 pub const VXS_POSTPROCESS_MODEL: i32 = 1;
+
+/// What happens where the device can't compute something: one of `VXS_FALLBACK_*`.
+pub type vxs_fallback = i32;
 
 /// The device computes everything, or there is an error.
 pub const VXS_FALLBACK_OFF: i32 = 0;
@@ -53,16 +65,25 @@ pub const VXS_FALLBACK_OFF: i32 = 0;
 /// `vxs_plan_describe` tells.
 pub const VXS_FALLBACK_CPU: i32 = 1;
 
+/// What happens to scores that overflow half precision: one of `VXS_OVERFLOW_*`.
+pub type vxs_overflow = i32;
+
 /// A tile whose scores overflow half precision runs again in single; the run's report counts them.
 pub const VXS_OVERFLOW_SINGLE: i32 = 0;
 /// Scores that overflow half precision are an error.
 pub const VXS_OVERFLOW_ERROR: i32 = 1;
+
+/// How our own CPU engine computes convolutions: one of `VXS_ACCURACY_*`.
+pub type vxs_accuracy = i32;
 
 /// Our own CPU engine computes convolutions by minimal filtering where that is faster.
 pub const VXS_ACCURACY_FAST: i32 = 0;
 /// Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times as
 /// long.
 pub const VXS_ACCURACY_EXACT: i32 = 1;
+
+/// Which instructions our own CPU engine uses: one of `VXS_INSTRUCTIONS_*`.
+pub type vxs_instructions = i32;
 
 /// The widest instructions that the machine has.
 pub const VXS_INSTRUCTIONS_AUTO: i32 = 0;
@@ -116,21 +137,21 @@ pub struct vxs_plan_options {
     /// (0.5 for nnU-Net; 1 less the overlap for MONAI).
     pub step: f64,
     /// `VXS_MIRRORING_MODEL` by default.
-    pub mirroring: i32,
+    pub mirroring: vxs_mirroring,
     /// `VXS_BLENDING_MODEL` by default.
-    pub blending: i32,
+    pub blending: vxs_blending,
     /// Bytes of memory that a run may need, beside the caller's buffers. A larger need is refused before
     /// anything is computed. 0 (default): what the process may still take
     /// (docs/memory.md), which counts in any case.
     pub memory_budget: u64,
     /// `VXS_POSTPROCESS_OFF` by default.
-    pub postprocess: i32,
+    pub postprocess: vxs_postprocess,
     /// Which of the provider's devices, from 0 (default).
     pub device_index: u32,
     /// `VXS_FALLBACK_OFF` by default.
-    pub fallback: i32,
+    pub fallback: vxs_fallback,
     /// `VXS_OVERFLOW_SINGLE` by default.
-    pub overflow: i32,
+    pub overflow: vxs_overflow,
     /// Bytes of the device's own memory that the plan may need. 0 (default): what is free.
     pub device_memory_budget: u64,
     /// An existing folder (UTF-8) for what TensorRT, OpenVINO and Core ML compile; read during the call. NULL
@@ -140,23 +161,26 @@ pub struct vxs_plan_options {
     /// plan. NULL (default): one of their own.
     pub device_stream: *mut c_void,
     /// `VXS_ACCURACY_FAST` by default. For `VXS_DEVICE_CPU`.
-    pub accuracy: i32,
+    pub accuracy: vxs_accuracy,
     /// `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error.
-    pub instructions: i32,
+    pub instructions: vxs_instructions,
     /// Tiles that a GPU computes at once, up to 64, as far as its memory is enough; `vxs_plan_report` tells. 0 (default): one.
     /// `VXS_DEVICE_CPU`, ONNX files and networks with attention compute one whatever is asked for.
     pub tile_batch: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it:
-    /// `VXS_CANCELLED`. NULL (default): none. A task compiles its models when it runs, and looks at the flag then too.
+    /// Told of each network that was compiled. NULL by default. A task compiles its models when it runs.
+    pub progress: vxs_progress_callback,
+    /// Passed to `progress`.
+    pub user_data: *mut c_void,
+    /// A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it. NULL
+    /// (default): none. The plan of a task looks at it when it runs, too.
     pub cancel: *const vxs_cancel,
 }
 
-// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
+// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits, and an all-zero callback is
+// None. A non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_plan_options {
-    const FIRST_SIZE: usize = offset_of!(Self, fallback);
-
     fn defaults() -> Self {
         vxs_plan_options {
             struct_size: size_of::<Self>() as u32,
@@ -178,6 +202,8 @@ unsafe impl Growable for vxs_plan_options {
             instructions: VXS_INSTRUCTIONS_AUTO,
             tile_batch: 0,
             reserved: 0,
+            progress: None,
+            user_data: null_mut(),
             cancel: null(),
         }
     }
@@ -216,8 +242,6 @@ pub struct vxs_plan_report {
 
 // SAFETY: repr(C), starts with struct_size; integers accept any bits.
 unsafe impl Growable for vxs_plan_report {
-    const FIRST_SIZE: usize = offset_of!(Self, device_index);
-
     fn defaults() -> Self {
         vxs_plan_report {
             struct_size: size_of::<Self>() as u32,
@@ -293,7 +317,7 @@ unsafe fn device_options(options: &vxs_plan_options) -> Result<DeviceOptions> {
 
 /// # Safety
 /// As [`device_options`]; `cancel` is NULL or a live flag.
-unsafe fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
+unsafe fn plan_options(options: vxs_plan_options, watching: &Watching) -> Result<PlanOptions> {
     Ok(PlanOptions {
         device: device(options.device, options.device_index)?,
         // SAFETY: passed on.
@@ -324,11 +348,14 @@ unsafe fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
             other => return Err(Error::argument("options.postprocess", other, "one of VXS_POSTPROCESS_*")),
         },
         // SAFETY: NULL or a live flag, by the caller's guarantee.
-        cancel: unsafe { options.cancel.as_ref() }.map_or_else(Cancel::new, |cancel| cancel.0.clone()),
+        cancel: unsafe { progress::flag(options.cancel) },
+        watch: watching.0.clone(),
     })
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_plan_options)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_plan_options)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `options` is NULL or valid for writes of `size` bytes.
@@ -338,7 +365,9 @@ pub unsafe extern "C" fn vxs_plan_options_init(options: *mut vxs_plan_options, s
     unsafe { boundary(null_mut(), || init(options, size, "options")) }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_plan_report)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_plan_report)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `report` is NULL or valid for writes of `size` bytes.
@@ -348,7 +377,11 @@ pub unsafe extern "C" fn vxs_plan_report_init(report: *mut vxs_plan_report, size
     unsafe { boundary(null_mut(), || init(report, size, "report")) }
 }
 
-/// Makes a model ready to run: compiles its network for the device. Free it with `vxs_plan_free`. Any thread.
+/// Makes a model ready to run: compiles its network for the device, for which TensorRT takes minutes. Free it with
+/// `vxs_plan_free`. The plan keeps what it needs of the model.
+///
+/// Returns a status from 301 to 304 where the device can't be used, `VXS_UNSUPPORTED_MODEL`, `VXS_MEMORY_BUDGET`,
+/// `VXS_CANCELLED`, `VXS_INVALID_ARGUMENT` for the options. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model; `options` is NULL (defaults) or a filled structure; `plan` is NULL or
@@ -364,7 +397,9 @@ pub unsafe extern "C" fn vxs_plan_create(
     unsafe {
         boundary(error, || {
             let model = reference(model, "model")?;
-            let options = plan_options(read_or_default(options, "options")?)?;
+            let options = read_or_default(options, "options")?;
+            let watching = Watching::new(options.progress, options.user_data);
+            let options = plan_options(options, &watching)?;
             let place = output(plan, "plan")?;
             let plan = model.model.plan(&options)?;
             let description = c_string(&plan.describe().to_string());
@@ -376,10 +411,12 @@ pub unsafe extern "C" fn vxs_plan_create(
     }
 }
 
-/// Tells the grid of the labels for a volume: its own, unless a task was opened with `on_network_grid`. Only the volume's
-/// grid is looked at, its buffers may be NULL. Writes `shape`, `spacing`, `origin` and `direction` of `grid` in the
-/// coordinates and the order of axes of `volume`, with its `dtype`; the rest of `grid` becomes as after
-/// `vxs_volume_init`. `VXS_BUSY` while the plan runs.
+/// Tells the grid of the labels for a volume: its own, unless a task was opened with `on_network_grid`. Only the
+/// volume's grid is looked at, its buffers may be NULL. Writes `shape`, `spacing`, `origin` and `direction` of
+/// `grid` in the coordinates and the order of axes of `volume`, with its `dtype`; the rest of `grid` becomes as
+/// after `vxs_volume_init`.
+///
+/// Returns `VXS_GEOMETRY`, `VXS_BUSY` while the plan runs, `VXS_POISONED`. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `grid` is NULL or was filled by
@@ -403,14 +440,16 @@ pub unsafe extern "C" fn vxs_plan_label_grid(
     }
 }
 
-/// Tells what a segmentation of `volume` will need, before it is run: only the grid is looked at, its buffers
-/// may be NULL. `VXS_BUSY` while the plan runs.
+/// Tells what a segmentation of `volume` will need, before it is run. Only the volume's grid is looked at, its
+/// buffers may be NULL.
+///
+/// Returns `VXS_GEOMETRY`, `VXS_VOLUME_MISMATCH`, `VXS_BUSY` while the plan runs, `VXS_POISONED`. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `report` is NULL or was filled by
 /// `vxs_plan_report_init`; `error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_plan_report_for(
+pub unsafe extern "C" fn vxs_plan_estimate(
     plan: *const vxs_plan,
     volume: *const vxs_volume,
     report: *mut vxs_plan_report,
@@ -446,9 +485,10 @@ pub unsafe extern "C" fn vxs_plan_report_for(
     }
 }
 
-/// Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans that
-/// wait for long. It takes the time of one tile for each network, and so does the next run's growing. `VXS_BUSY` while
-/// the plan runs.
+/// Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans
+/// that wait for long. It takes the time of one tile for each network, and so does the next run's growing.
+///
+/// Returns `VXS_BUSY` while the plan runs, `VXS_POISONED`, or an error of the device. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan; `error` is NULL or writable.
@@ -459,7 +499,7 @@ pub unsafe extern "C" fn vxs_plan_trim(plan: *mut vxs_plan, error: *mut *mut vxs
 }
 
 /// What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
-/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"). Lives as long as the plan;
+/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"). UTF-8, lives as long as the plan;
 /// NULL for NULL. Any thread.
 ///
 /// # Safety
@@ -470,16 +510,14 @@ pub unsafe extern "C" fn vxs_plan_describe(plan: *const vxs_plan) -> *const c_ch
     getter(null(), || unsafe { plan.as_ref() }.map_or(null(), |plan| plan.description.as_ptr()))
 }
 
-/// Frees a plan that isn't running. NULL is fine.
+/// Frees a plan that isn't running. NULL is fine. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_plan_free(plan: *mut vxs_plan) {
-    if !plan.is_null() {
-        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
-        drop(unsafe { Box::from_raw(plan) });
-    }
+    // SAFETY: by the caller's guarantee.
+    unsafe { free(plan) };
 }
 
 #[cfg(test)]
@@ -520,15 +558,15 @@ mod tests {
         unsafe {
             assert_eq!(vxs_plan_trim(plan, error), 0);
             assert_eq!(
-                vxs_segment(plan, &raw const volume, &raw const labels, null(), null_mut(), error),
+                vxs_segment(plan, &raw const volume, null(), &raw const labels, null_mut(), error),
                 901
             );
             assert_eq!(
-                vxs_segment(plan, &raw const volume, &raw const labels, null(), null_mut(), error),
+                vxs_segment(plan, &raw const volume, null(), &raw const labels, null_mut(), error),
                 902
             );
             assert_eq!(vxs_plan_trim(plan, error), 902);
-            assert_eq!(vxs_plan_report_for(plan, &raw const volume, &raw mut report, error), 902);
+            assert_eq!(vxs_plan_estimate(plan, &raw const volume, &raw mut report, error), 902);
             assert_eq!(vxs_plan_label_grid(plan, &raw const volume, &raw mut grid, error), 902);
         }
         assert_eq!(bytes, [7; 60]);

@@ -1,7 +1,8 @@
-//! Running a plan on a volume.
+//! Running a plan on a volume. The caller has all buffers; the call blocks, tells its progress on the calling
+//! thread, and can be cancelled within one tile.
 
 use std::ffi::c_void;
-use std::mem::offset_of;
+use std::ptr::{null, null_mut};
 
 use super::args::{Growable, init, read_or_default, reference, write};
 use super::boundary::{boundary, guard, panic_text};
@@ -10,25 +11,15 @@ use super::error::{c_string, vxs_error, vxs_status};
 use super::labels::{self, vxs_labels};
 use super::map::{self, vxs_map};
 use super::plan::vxs_plan;
+use super::progress::{self, vxs_progress_callback};
 use super::record::vxs_record;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
-use crate::progress::{Cancel, Progress, Run, Stage};
 use crate::segment::{MemoryStep, Warning};
 use crate::volume::{NonFinite, NonFiniteVoxels};
 
-/// What a run is at: one of `VXS_STAGE_*`.
-pub type vxs_stage = i32;
-
-/// Reading, cropping, normalising and resampling the volume.
-pub const VXS_STAGE_PREPROCESS: i32 = 1;
-/// Running the network on the tiles.
-pub const VXS_STAGE_NETWORK: i32 = 2;
-/// Bringing the labels onto the volume's grid.
-pub const VXS_STAGE_RESTORE: i32 = 3;
-
-/// Measuring labels.
-pub const VXS_STAGE_MEASURE: i32 = 4;
+/// What the memory of a device wasn't enough for: one of `VXS_MEMORY_STEP_*`.
+pub type vxs_memory_step = i32;
 
 /// The device's memory was enough for what was asked for.
 pub const VXS_MEMORY_STEP_NONE: i32 = 0;
@@ -49,33 +40,14 @@ pub const VXS_NON_FINITE_ZERO: i32 = 1;
 /// to all that they touch, as TotalSegmentator 2.18 does with NumPy on x86-64.
 pub const VXS_NON_FINITE_LOWEST: i32 = 2;
 
+/// What may make the labels of a run wrong: `VXS_WARNING_*` together.
+pub type vxs_warnings = u64;
+
 /// Voxels that are NaN or infinite were read as the run's options want it.
 pub const VXS_WARNING_NON_FINITE_REPLACED: u64 = 1;
 /// A channel's intensities can't be in the units that the model was trained with: a CT scaled to 0 to 1 or to 0 to 255,
 /// Hounsfield units without their intercept, a volume that is the same everywhere.
 pub const VXS_WARNING_UNUSUAL_INTENSITIES: u64 = 2;
-
-/// How far a run is. May grow at its end.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct vxs_progress {
-    /// Size of this structure in the library.
-    pub struct_size: u32,
-    /// What it is at.
-    pub stage: vxs_stage,
-    /// Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds.
-    pub fraction: f64,
-    /// Tiles done.
-    pub tiles_done: u64,
-    /// Tiles in all.
-    pub tiles: u64,
-}
-
-/// Receives the progress of a run, a measurement or a comparison, on the thread that called it. Returns 0 to go on,
-/// anything else to cancel. It runs in the caller's floating-point environment. It must not use the running plan, and must not throw: an
-/// exception can't pass the library's frames and ends the process.
-pub type vxs_progress_callback =
-    Option<unsafe extern "C" fn(user_data: *mut c_void, progress: *const vxs_progress) -> i32>;
 
 /// How to run. Fill it by `vxs_run_options_init` first.
 #[repr(C)]
@@ -83,8 +55,8 @@ pub type vxs_progress_callback =
 pub struct vxs_run_options {
     /// Set by `vxs_run_options_init`.
     pub struct_size: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// `VXS_NON_FINITE_ERROR` by default.
+    pub non_finite: vxs_non_finite,
     /// NULL by default.
     pub progress: vxs_progress_callback,
     /// Passed to `progress`.
@@ -97,29 +69,21 @@ pub struct vxs_run_options {
     pub map_count: u64,
     /// Receives the record of a run that succeeds, to be freed with `vxs_record_free`; NULL (default): none is made.
     pub record: *mut *mut vxs_record,
-    /// `VXS_NON_FINITE_ERROR` by default.
-    pub non_finite: vxs_non_finite,
-    /// Must be 0.
-    pub reserved_2: u32,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero
 // callback is None. A non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_run_options {
-    const FIRST_SIZE: usize = offset_of!(Self, record);
-
     fn defaults() -> Self {
         vxs_run_options {
             struct_size: size_of::<Self>() as u32,
-            reserved: 0,
-            progress: None,
-            user_data: std::ptr::null_mut(),
-            cancel: std::ptr::null(),
-            maps: std::ptr::null(),
-            map_count: 0,
-            record: std::ptr::null_mut(),
             non_finite: VXS_NON_FINITE_ERROR,
-            reserved_2: 0,
+            progress: None,
+            user_data: null_mut(),
+            cancel: null(),
+            maps: null(),
+            map_count: 0,
+            record: null_mut(),
         }
     }
 }
@@ -130,8 +94,8 @@ unsafe impl Growable for vxs_run_options {
 pub struct vxs_run_report {
     /// Set by `vxs_run_report_init`.
     pub struct_size: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// What the device's memory wasn't enough for.
+    pub memory_step: vxs_memory_step,
     /// Tiles that the network computed, folds included.
     pub tiles: u64,
     /// Voxels of the label map.
@@ -156,26 +120,22 @@ pub struct vxs_run_report {
     /// Tiles that were cut and blended in the device's memory; with others the host did it while the device computed.
     pub tiles_on_device: u64,
     /// Tiles that the network computed at once.
-    pub tile_batch: u32,
-    /// What the device's memory wasn't enough for: one of `VXS_MEMORY_STEP_*`.
-    pub memory_step: i32,
+    pub tile_batch: u64,
     /// Voxels of all channels that are NaN or infinite and were read as `vxs_run_options.non_finite` says.
     pub non_finite_voxels: u64,
     /// The first of them: channel, and index along each axis of the volume. Zeros where there are none.
     pub first_non_finite: [u64; 4],
-    /// What may make the labels wrong: the bits of `VXS_WARNING_*`. The log has a sentence for each, and so has the
+    /// What may make the labels wrong: `VXS_WARNING_*` together, or 0. The log has a sentence for each, and so has the
     /// record.
-    pub warnings: u64,
+    pub warnings: vxs_warnings,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
 unsafe impl Growable for vxs_run_report {
-    const FIRST_SIZE: usize = offset_of!(Self, tiles_in_single);
-
     fn defaults() -> Self {
         vxs_run_report {
             struct_size: size_of::<Self>() as u32,
-            reserved: 0,
+            memory_step: VXS_MEMORY_STEP_NONE,
             tiles: 0,
             voxels: 0,
             near_ties: 0,
@@ -188,7 +148,6 @@ unsafe impl Growable for vxs_run_report {
             tiles_in_single: 0,
             tiles_on_device: 0,
             tile_batch: 0,
-            memory_step: VXS_MEMORY_STEP_NONE,
             non_finite_voxels: 0,
             first_non_finite: [0; 4],
             warnings: 0,
@@ -196,24 +155,28 @@ unsafe impl Growable for vxs_run_report {
     }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_run_options)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_run_options)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `options` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_run_options_init(options: *mut vxs_run_options, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(options, size, "options")) }
+    unsafe { boundary(null_mut(), || init(options, size, "options")) }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_run_report)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_run_report)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `report` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_run_report_init(report: *mut vxs_run_report, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(report, size, "report")) }
+    unsafe { boundary(null_mut(), || init(report, size, "report")) }
 }
 
 fn non_finite(value: vxs_non_finite) -> crate::Result<NonFinite> {
@@ -233,45 +196,14 @@ fn bit(warning: &Warning) -> u64 {
     }
 }
 
-fn progress_of(progress: &Progress) -> vxs_progress {
-    vxs_progress {
-        struct_size: size_of::<vxs_progress>() as u32,
-        stage: match progress.stage {
-            Stage::Preprocess => VXS_STAGE_PREPROCESS,
-            Stage::Network => VXS_STAGE_NETWORK,
-            Stage::Restore => VXS_STAGE_RESTORE,
-            Stage::Measure => VXS_STAGE_MEASURE,
-        },
-        fraction: progress.fraction,
-        tiles_done: progress.tiles_done as u64,
-        tiles: progress.tiles as u64,
-    }
-}
-
-/// A run whose progress goes to the caller, who may stop it.
-///
-/// # Safety
-/// `cancel` is NULL or a live flag; the callback follows the contract of `vxs_progress_callback` as long as the run.
-pub(super) unsafe fn run(
-    cancel: *const vxs_cancel,
-    callback: vxs_progress_callback,
-    user_data: *mut c_void,
-) -> Run<'static> {
-    // SAFETY: NULL or a live flag, by the caller's guarantee.
-    let cancel = unsafe { cancel.as_ref() }.map_or_else(Cancel::new, |cancel| cancel.0.clone());
-    let run = Run::new(cancel);
-    let Some(callback) = callback else { return run };
-    run.with_progress(move |progress| {
-        let progress = progress_of(progress);
-        // SAFETY: by the caller's guarantee.
-        unsafe { callback(user_data, &raw const progress) == 0 }
-    })
-}
-
 /// Segments a volume: writes one label a voxel into `labels`, on the volume's own grid (or, for a task that keeps
-/// labels on the networks' grid, that of `vxs_plan_label_grid`). Blocks until it is
-/// done, cancelled or failed; on anything but `VXS_OK` the label buffer is untouched and the plan can be used
-/// again. From any thread, one call a plan at a time: a second gets `VXS_BUSY`.
+/// labels on the networks' grid, that of `vxs_plan_label_grid`). Blocks until it is done, cancelled or failed; on
+/// anything but `VXS_OK` the label buffer is untouched and the plan can be used again, except after
+/// `VXS_INTERNAL_ERROR`. `report` may be NULL.
+///
+/// Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` while another call uses the
+/// plan, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`, `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any
+/// thread, one call a plan at a time.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
@@ -282,8 +214,8 @@ pub(super) unsafe fn run(
 pub unsafe extern "C" fn vxs_segment(
     plan: *mut vxs_plan,
     volume: *const vxs_volume,
-    labels: *const vxs_labels,
     options: *const vxs_run_options,
+    labels: *const vxs_labels,
     report: *mut vxs_run_report,
     error: *mut *mut vxs_error,
 ) -> vxs_status {
@@ -303,12 +235,6 @@ pub unsafe extern "C" fn vxs_segment(
         let mut labels = unsafe { place.borrow(&plan.label_grid(volume.geometry())?) }?;
         // SAFETY: by the caller's guarantee.
         let options = unsafe { read_or_default(options, "options") }?;
-        if options.reserved != 0 {
-            return Err(Error::argument("options.reserved", options.reserved, "0"));
-        }
-        if options.reserved_2 != 0 {
-            return Err(Error::argument("options.reserved_2", options.reserved_2, "0"));
-        }
         let non_finite = non_finite(options.non_finite)?;
         // SAFETY: by the caller's guarantee.
         let mut maps = unsafe { map::borrow(options.maps, options.map_count, volume.geometry()) }?;
@@ -317,7 +243,7 @@ pub unsafe extern "C" fn vxs_segment(
             unsafe { super::args::read(report.cast_const(), "report") }?;
         }
         // SAFETY: by the caller's guarantee.
-        let run = unsafe { run(options.cancel, options.progress, options.user_data) };
+        let run = unsafe { progress::run(options.progress, options.user_data, options.cancel) };
         let mut run = run.with_non_finite(non_finite);
         let outcome = guard(|| plan.segment(&volume, &mut labels, &mut maps, &mut run));
         let found = outcome.unwrap_or_else(|payload| {
@@ -347,7 +273,7 @@ pub unsafe extern "C" fn vxs_segment(
             process_peak_bytes: found.process_peak_bytes,
             tiles_in_single: found.tiles_in_single as u64,
             tiles_on_device: found.tiles_on_device as u64,
-            tile_batch: found.tile_batch as u32,
+            tile_batch: found.tile_batch as u64,
             memory_step: match found.memory_step {
                 MemoryStep::None => VXS_MEMORY_STEP_NONE,
                 MemoryStep::OneTile => VXS_MEMORY_STEP_ONE_TILE,

@@ -1,74 +1,13 @@
-//! Numbers about labels: what a label map says about an image.
+//! Size, place and surface of each label, and the intensities of an image under it.
 
-use std::ffi::c_void;
-use std::ptr::null;
+use std::ptr::null_mut;
 
-use super::args::{Growable, init, output, read_or_default, reference, write};
-use super::boundary::{boundary, getter};
-use super::cancel::vxs_cancel;
+use super::args::{Growable, at, init, output, read_or_default, reference, write};
+use super::boundary::{boundary, free, getter};
 use super::error::{vxs_error, vxs_status};
-use super::segment::{self, vxs_progress_callback};
+use super::measure::vxs_measure_options;
 use super::volume::{self, vxs_volume};
-use crate::error::{Error, Result};
 use crate::metrics::{Intensities, LabelStatistics, statistics};
-use crate::progress::Run;
-
-/// How to measure labels. Fill it by `vxs_measure_options_init` first.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct vxs_measure_options {
-    /// Set by `vxs_measure_options_init`.
-    pub struct_size: u32,
-    /// Threads that work, the calling one included. 0 (default): all processors of this process.
-    pub threads: u32,
-    /// For statistics: which of the image's channels. 0 by default.
-    pub channel: u64,
-    /// NULL by default. It is called on the thread that called, and returns 0 to go on.
-    pub progress: vxs_progress_callback,
-    /// Passed to `progress`.
-    pub user_data: *mut c_void,
-    /// A flag that stops the work; NULL (default) for none.
-    pub cancel: *const vxs_cancel,
-}
-
-// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero
-// callback is None. A non-zero one is the caller's function by contract.
-unsafe impl Growable for vxs_measure_options {
-    const FIRST_SIZE: usize = size_of::<Self>();
-
-    fn defaults() -> Self {
-        vxs_measure_options {
-            struct_size: size_of::<Self>() as u32,
-            threads: 0,
-            channel: 0,
-            progress: None,
-            user_data: std::ptr::null_mut(),
-            cancel: null(),
-        }
-    }
-}
-
-impl vxs_measure_options {
-    pub(super) fn threads(&self) -> Result<usize> {
-        threads(self.threads)
-    }
-
-    /// # Safety
-    /// The cancel flag is NULL or live, the callback follows its contract, both as long as the run.
-    pub(super) unsafe fn run(&self) -> Run<'static> {
-        // SAFETY: by the caller's guarantee.
-        unsafe { segment::run(self.cancel, self.progress, self.user_data) }
-    }
-}
-
-/// Of options of this file's and others'.
-pub(super) fn threads(wanted: u32) -> Result<usize> {
-    match wanted {
-        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
-        1..=1024 => Ok(wanted as usize),
-        other => Err(Error::argument("options.threads", other, "0 to 1024")),
-    }
-}
 
 /// Size, place and intensities of a label. Fill it by `vxs_label_statistics_init` first.
 #[repr(C)]
@@ -108,8 +47,6 @@ pub struct vxs_label_statistics {
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
 unsafe impl Growable for vxs_label_statistics {
-    const FIRST_SIZE: usize = size_of::<Self>();
-
     fn defaults() -> Self {
         vxs_label_statistics {
             struct_size: size_of::<Self>() as u32,
@@ -134,20 +71,9 @@ unsafe impl Growable for vxs_label_statistics {
 /// The statistics of a map's labels.
 pub struct vxs_statistics_list(Vec<LabelStatistics>);
 
-/// Writes the defaults; `size` is `sizeof(vxs_measure_options)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_label_statistics)` as the caller's header has it.
 ///
-/// # Safety
-/// `options` is NULL or valid for writes of `size` bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_measure_options_init(
-    options: *mut vxs_measure_options,
-    size: u64,
-) -> vxs_status {
-    // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(options, size, "options")) }
-}
-
-/// Writes the defaults; `size` is `sizeof(vxs_label_statistics)` as the caller's header has it.
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `statistics` is NULL or valid for writes of `size` bytes.
@@ -157,12 +83,14 @@ pub unsafe extern "C" fn vxs_label_statistics_init(
     size: u64,
 ) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(statistics, size, "statistics")) }
+    unsafe { boundary(null_mut(), || init(statistics, size, "statistics")) }
 }
 
-/// Measures each label but 0 that occurs in a label map, a volume with one channel of an integer type, and the
-/// intensities of an image on the same grid. The numbers are TotalSegmentator's where it has them, and don't depend on
-/// the number of threads. Free the list with `vxs_statistics_list_free`. Any thread.
+/// Measures each label but 0 that occurs in a label map, and the intensities of channel `channel` of an image on
+/// the same grid; `image` may be NULL. The numbers are TotalSegmentator's where it has them. Free the list with
+/// `vxs_statistics_list_free`.
+///
+/// Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`. Any thread.
 ///
 /// # Safety
 /// `labels` is NULL or a filled structure whose buffers are valid for their stated sizes, `image` likewise, where NULL
@@ -172,6 +100,7 @@ pub unsafe extern "C" fn vxs_label_statistics_init(
 pub unsafe extern "C" fn vxs_statistics(
     labels: *const vxs_volume,
     image: *const vxs_volume,
+    channel: u64,
     options: *const vxs_measure_options,
     list: *mut *mut vxs_statistics_list,
     error: *mut *mut vxs_error,
@@ -183,7 +112,7 @@ pub unsafe extern "C" fn vxs_statistics(
             let image = if image.is_null() { None } else { Some(volume::borrow(image)?) };
             let options = read_or_default(options, "options")?;
             let list = output(list, "list")?;
-            let channel = usize::try_from(options.channel).unwrap_or(usize::MAX);
+            let channel = usize::try_from(channel).unwrap_or(usize::MAX);
             let image = image.as_ref().map(|image| (image, channel));
             let found = statistics(&labels, image, options.threads()?, &mut options.run())?;
             *list = Box::into_raw(Box::new(vxs_statistics_list(found)));
@@ -202,7 +131,9 @@ pub unsafe extern "C" fn vxs_statistics_list_count(list: *const vxs_statistics_l
     getter(0, || unsafe { list.as_ref() }.map_or(0, |list| list.0.len() as u64))
 }
 
-/// Tells the statistics of one label, in ascending order of their values. Any thread.
+/// Tells the statistics of one label, in ascending order of their values.
+///
+/// Returns `VXS_INVALID_ARGUMENT` for an index past the end. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or a live list; `statistics` is NULL or was filled by `vxs_label_statistics_init`; `error` is NULL or
@@ -241,20 +172,12 @@ pub unsafe extern "C" fn vxs_statistics_list_get(
     }
 }
 
-/// Frees a list. NULL is fine.
+/// Frees a list. NULL is fine. Any thread.
 ///
 /// # Safety
 /// `list` is NULL or a live list that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_statistics_list_free(list: *mut vxs_statistics_list) {
-    if !list.is_null() {
-        // SAFETY: made by `Box::into_raw`, freed once by the caller's guarantee.
-        drop(unsafe { Box::from_raw(list) });
-    }
-}
-
-/// An entry of a list.
-pub(super) fn at<T>(list: &[T], index: u64) -> Result<&T> {
-    let found = usize::try_from(index).ok().and_then(|index| list.get(index));
-    found.ok_or_else(|| Error::argument("index", index, format!("less than {}", list.len())))
+    // SAFETY: by the caller's guarantee.
+    unsafe { free(list) };
 }

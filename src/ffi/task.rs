@@ -1,20 +1,24 @@
-//! Tasks: several published models that answer one question together.
+//! Several published models that answer one question together, as TotalSegmentator combines them. An opened task is
+//! a `vxs_model` and used as any other.
 
-use std::ffi::{CString, c_char};
-use std::mem::offset_of;
+use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 use std::sync::LazyLock;
 
-use super::args::{Growable, array, init, output, read_or_default, text};
+use super::args::{Growable, array, flag, init, output, read_or_default, text};
 use super::boundary::{boundary, getter};
 use super::cancel::vxs_cancel;
 use super::error::{c_string, vxs_error, vxs_status};
 use super::model::vxs_model;
+use super::progress::{self, Watching, vxs_progress_callback};
+use super::version::vxs_bool;
 use crate::error::{Error, Result};
 use crate::model::task::{Task, TaskOptions, TaskResampling};
-use crate::progress::Cancel;
 use crate::task::AnyModel;
+
+/// How a task brings the volume to its networks' grid: one of `VXS_RESAMPLING_*`.
+pub type vxs_resampling = i32;
 
 /// Bring the volume to the networks' grid by linear interpolation, rounded towards zero, and the labels back to the
 /// nearest: TotalSegmentator from 2.16.
@@ -31,53 +35,56 @@ pub struct vxs_task_options {
     /// Set by `vxs_task_options_init`.
     pub struct_size: u32,
     /// `VXS_RESAMPLING_LINEAR` by default.
-    pub resampling: i32,
+    pub resampling: vxs_resampling,
+    /// Whether the rough segmentation for a subset is a finer one that misses less.
+    pub robust_crop: vxs_bool,
+    /// Whether every volume is cut into three overlapping parts along the body, as otherwise only large ones are.
+    pub split: vxs_bool,
+    /// Whether only that part of the volume is looked at in which a rough segmentation finds the body, and 3 mm around it.
+    /// For CT tasks that look at the whole volume otherwise.
+    pub crop_to_body: vxs_bool,
+    /// Whether labels stay on the networks' grid, which `vxs_plan_label_grid` tells. For tasks that look at the whole volume.
+    pub on_network_grid: vxs_bool,
+    /// Whether labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those of the
+    /// nearest voxels.
+    pub smooth: vxs_bool,
+    /// Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For "total",
+    /// "total_fast" and "total_fastest".
+    pub legacy_v1_labels: vxs_bool,
     /// Names of the labels that are wanted. A rough segmentation finds where they are first, and only the models that
     /// know them run there. Only for whole-body tasks ("total" and its kin). NULL (default): all labels.
     pub subset: *const *const c_char,
     /// Number of entries in `subset`.
     pub subset_count: u64,
-    /// 1: the rough segmentation for a subset is a finer one that misses less. 0 by default.
-    pub robust_crop: i32,
-    /// 1: cut every volume into three overlapping parts along the body, as otherwise only large ones are. 0 by
-    /// default.
-    pub split: i32,
     /// Pieces of a label of at most so many cubic millimetres are removed; TotalSegmentator removes those up to 200.
     /// 0 (default): none.
     pub remove_small: f64,
-    /// 1: look only at the part of the volume in which a rough segmentation finds the body, 3 mm larger. For CT tasks
-    /// that look at the whole volume otherwise. 0 by default.
-    pub crop_to_body: i32,
-    /// 1: labels stay on the networks' grid, which `vxs_plan_label_grid` tells. For tasks that look at the whole volume.
-    /// 0 by default.
-    pub on_network_grid: i32,
-    /// 1: labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those of the
-    /// nearest voxels. 0 by default.
-    pub smooth: i32,
-    /// 1: labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For "total",
-    /// "total_fast" and "total_fastest". 0 by default.
-    pub first_order: i32,
-    /// Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
+    /// NULL by default.
+    pub progress: vxs_progress_callback,
+    /// Passed to `progress`.
+    pub user_data: *mut c_void,
+    /// A flag that stops the call; NULL (default) for none.
     pub cancel: *const vxs_cancel,
 }
 
-// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
+// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits, and an all-zero callback is
+// None. A non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_task_options {
-    const FIRST_SIZE: usize = offset_of!(Self, crop_to_body);
-
     fn defaults() -> Self {
         vxs_task_options {
             struct_size: size_of::<Self>() as u32,
             resampling: VXS_RESAMPLING_LINEAR,
-            subset: null(),
-            subset_count: 0,
             robust_crop: 0,
             split: 0,
-            remove_small: 0.0,
             crop_to_body: 0,
             on_network_grid: 0,
             smooth: 0,
-            first_order: 0,
+            legacy_v1_labels: 0,
+            subset: null(),
+            subset_count: 0,
+            remove_small: 0.0,
+            progress: None,
+            user_data: null_mut(),
             cancel: null(),
         }
     }
@@ -92,10 +99,6 @@ unsafe fn task_options(options: *const vxs_task_options) -> Result<TaskOptions> 
     // SAFETY: by the caller's guarantee.
     unsafe {
         let options = read_or_default(options, "options")?;
-        let flag = |value: i32, argument: &str| match value {
-            0 | 1 => Ok(value == 1),
-            other => Err(Error::argument(argument, other, "0 or 1")),
-        };
         let subset = if options.subset.is_null() {
             Vec::new()
         } else {
@@ -118,19 +121,21 @@ unsafe fn task_options(options: *const vxs_task_options) -> Result<TaskOptions> 
             crop_to_body: flag(options.crop_to_body, "options.crop_to_body")?,
             on_network_grid: flag(options.on_network_grid, "options.on_network_grid")?,
             smooth: flag(options.smooth, "options.smooth")?,
-            first_order: flag(options.first_order, "options.first_order")?,
+            first_order: flag(options.legacy_v1_labels, "options.legacy_v1_labels")?,
         })
     }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_task_options)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_task_options)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `options` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_task_options_init(options: *mut vxs_task_options, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(options, size, "options")) }
+    unsafe { boundary(null_mut(), || init(options, size, "options")) }
 }
 
 /// Number of TotalSegmentator's tasks, which the library knows. Any thread.
@@ -139,20 +144,23 @@ pub extern "C" fn vxs_task_count() -> u64 {
     getter(0, || NAMES.len() as u64)
 }
 
-/// The name of one of them, such as "total", "total_fast" (3 mm), "total_mr", "lung_vessels"; NULL when there is no such
-/// task. Lives for ever. Any thread.
+/// The name of one of them, such as "total", "total_fast" (3 mm), "total_mr", "lung_vessels"; NULL when there is no
+/// such task. A static string. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn vxs_task_name(index: u64) -> *const c_char {
     let name = || usize::try_from(index).ok().and_then(|index| NAMES.get(index));
     getter(null(), || name().map_or(null(), |name| name.as_ptr()))
 }
 
-/// Opens a task, which is then used as any model: plans, labels, `vxs_segment` with one progress and one cancelling.
-/// `task` is one of TotalSegmentator's names (`vxs_task_name`), or the path of a task file, which ends in ".json"
-/// (docs/models.md). `weights` is the folder that holds its models as TotalSegmentator stores them,
-/// `Dataset291_…/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres/fold_0/…`; one that is missing is named with its
-/// licence (`VXS_NOT_A_MODEL`). Nothing is ever fetched. Each model is opened once, one after the other; plans hold
-/// the weights of two at most. Maps aren't for tasks. Free it with `vxs_model_free`. Any thread.
+/// Opens a task, which is then used as any model: plans, labels, `vxs_segment` with one progress and one
+/// cancelling. `task` is one of TotalSegmentator's names (`vxs_task_name`), or the path of a task file, which ends
+/// in ".json" (docs/models.md). `weights` is the folder that holds its models as TotalSegmentator stores them,
+/// `Dataset291_…/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres/fold_0/…`. Nothing is ever fetched. Each model
+/// is opened once, one after the other; plans hold the weights of two at most. Maps aren't for tasks. Free it with
+/// `vxs_model_free`.
+///
+/// Returns `VXS_NOT_A_MODEL` for weights that are missing, with their licence, else as `vxs_model_open`. Any
+/// thread.
 ///
 /// # Safety
 /// `task` and `weights` are NULL or NUL-terminated UTF-8 strings; `options` is NULL (defaults) or a filled structure;
@@ -170,9 +178,10 @@ pub unsafe extern "C" fn vxs_model_open_task(
         boundary(error, || {
             let (task, weights) = (text(task, "task")?, Path::new(text(weights, "weights")?));
             let model = output(model, "model")?;
-            let cancel = read_or_default(options, "options")?.cancel.as_ref();
-            let cancel = cancel.map_or_else(Cancel::new, |cancel| cancel.0.clone());
-            let opened = Task::find(task)?.open_with(weights, &task_options(options)?, &cancel)?;
+            let (options, told) = (task_options(options)?, read_or_default(options, "options")?);
+            let (cancel, watching) =
+                (progress::flag(told.cancel), Watching::new(told.progress, told.user_data));
+            let opened = Task::find(task)?.open_with(weights, &options, &cancel, &watching.0)?;
             *model = vxs_model::into_raw(AnyModel::Task(opened));
             Ok(())
         })

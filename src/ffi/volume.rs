@@ -1,6 +1,9 @@
-//! A volume: the caller's voxels and their grid.
+//! An image in the caller's own memory: type, shape and strides of its voxels, and where they lie in the patient.
+//! Axis 0 is the fastest by default, as in ITK, VTK, NIfTI and DICOM; strides describe any other order without a
+//! copy.
 
 use std::ffi::c_void;
+use std::ptr::{null, null_mut};
 use std::sync::Arc;
 
 use super::args::{Growable, array, init, read};
@@ -33,14 +36,17 @@ pub const VXS_DTYPE_F32: i32 = 8;
 /// IEEE double precision.
 pub const VXS_DTYPE_F64: i32 = 9;
 
-/// Flag of a volume: origin and direction are in RAS coordinates (NIfTI, Slicer) and not in LPS (DICOM, ITK).
-pub const VXS_VOLUME_RAS: u32 = 1;
-/// Flag of a volume: voxels are in the other byte order than the machine's.
-pub const VXS_VOLUME_SWAPPED: u32 = 2;
-/// Flag of a volume for `vxs_segment` with a plan on CUDA or TensorRT: the voxels (`data`, or what `channel_data` points to)
+/// `VXS_VOLUME_*` together.
+pub type vxs_volume_flags = u64;
+
+/// Origin and direction are in RAS coordinates (NIfTI, Slicer) and not in LPS (DICOM, ITK).
+pub const VXS_VOLUME_RAS: u64 = 1;
+/// Voxels are in the other byte order than the machine's.
+pub const VXS_VOLUME_SWAPPED: u64 = 2;
+/// For `vxs_segment` with a plan on CUDA or TensorRT: the voxels (`data`, or what `channel_data` points to)
 /// lie in the memory of the plan's GPU. What was queued there before the call is waited for. Preprocessing runs on the host,
 /// so that they are copied there once.
-pub const VXS_VOLUME_ON_DEVICE: u32 = 4;
+pub const VXS_VOLUME_ON_DEVICE: u64 = 4;
 
 /// An image to segment: one or several channels on one grid. The library only reads it, during the call that
 /// it is passed to. Fill it by `vxs_volume_init` first.
@@ -68,7 +74,8 @@ pub struct vxs_volume {
     pub offset: u64,
     /// Number of channels, in the order that the model names them. 1 by default.
     pub channels: u64,
-    /// Distance in bytes between the channels in `data`; 0 (default): each channel follows the one before.
+    /// Distance in bytes between the channels in `data`, negative when they run backwards; 0 (default): each channel follows
+    /// the one before.
     pub channel_stride: i64,
     /// NULL (default), or `channels` pointers to one buffer a channel, all with the same type and layout.
     pub channel_data: *const *const c_void,
@@ -83,56 +90,50 @@ pub struct vxs_volume {
     pub slope: f64,
     /// See `slope`.
     pub intercept: f64,
-    /// `VXS_VOLUME_*` together, or 0.
-    pub flags: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// 0 by default.
+    pub flags: vxs_volume_flags,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
 unsafe impl Growable for vxs_volume {
-    const FIRST_SIZE: usize = size_of::<Self>();
-
     fn defaults() -> Self {
         vxs_volume {
             struct_size: size_of::<Self>() as u32,
             dtype: 0,
-            data: std::ptr::null(),
+            data: null(),
             data_size: 0,
             shape: [0; 3],
             strides: [0; 3],
             offset: 0,
             channels: 1,
             channel_stride: 0,
-            channel_data: std::ptr::null(),
+            channel_data: null(),
             spacing: [1.0; 3],
             origin: [0.0; 3],
             direction: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
             slope: 1.0,
             intercept: 0.0,
             flags: 0,
-            reserved: 0,
         }
     }
 }
 
-/// Writes the defaults; `size` is `sizeof(vxs_volume)` as the caller's header has it.
+/// Writes the defaults. `size` is `sizeof(vxs_volume)` as the caller's header has it.
+///
+/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
 ///
 /// # Safety
 /// `volume` is NULL or valid for writes of `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_volume_init(volume: *mut vxs_volume, size: u64) -> vxs_status {
     // SAFETY: passed on.
-    unsafe { boundary(std::ptr::null_mut(), || init(volume, size, "volume")) }
+    unsafe { boundary(null_mut(), || init(volume, size, "volume")) }
 }
 
 /// The grid and layout of a volume, without its voxels.
 pub(super) fn geometry(volume: &vxs_volume) -> Result<(Geometry, DType, Layout)> {
     if volume.flags & !(VXS_VOLUME_RAS | VXS_VOLUME_SWAPPED | VXS_VOLUME_ON_DEVICE) != 0 {
         return Err(Error::argument("volume.flags", volume.flags, "flags of VXS_VOLUME_*"));
-    }
-    if volume.reserved != 0 {
-        return Err(Error::argument("volume.reserved", volume.reserved, "0"));
     }
     let dtype = dtype(volume.dtype, "volume.dtype")?;
     let shape = shape(volume.shape)?;
@@ -240,14 +241,24 @@ unsafe fn buffers(volume: &vxs_volume) -> Result<Vec<*const c_void>> {
 
 /// A volume in buffers on the host.
 fn view<'a>(volume: &vxs_volume, buffers: &[&'a [u8]]) -> Result<Volume<'a>> {
-    let (geometry, dtype, layout) = geometry(volume)?;
+    let (geometry, dtype, mut layout) = geometry(volume)?;
     let channels = match buffers {
         [bytes] if volume.channel_data.is_null() => {
             let dense = (geometry.voxels() * dtype.size()) as i64;
             let stride = if volume.channel_stride == 0 { dense } else { volume.channel_stride };
+            // Of channels that run backwards the last is the first in memory, and that is where all of them count from.
+            let backwards = if stride < 0 { volume.channels - 1 } else { 0 };
+            let distance = |channels: u64| {
+                let bytes = channels.checked_mul(stride.unsigned_abs());
+                bytes.and_then(|bytes| usize::try_from(bytes).ok())
+            };
+            layout.offset =
+                distance(backwards).and_then(|bytes| layout.offset.checked_sub(bytes)).ok_or_else(|| {
+                    let expected = "a distance by which the last channel lies within the buffer";
+                    Error::argument("volume.channel_stride", stride, expected)
+                })?;
             let channel = |channel: u64| {
-                let start =
-                    (channel as i64).checked_mul(stride).and_then(|start| usize::try_from(start).ok());
+                let start = distance(channel.abs_diff(backwards));
                 start.and_then(|start| bytes.get(start..)).ok_or(Error::BufferTooSmall {
                     argument: "volume.data",
                     found: bytes.len() as u64,

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{Bytes, out_of_memory, read_into, title};
+use super::{Bytes, Counted, out_of_memory, read_into, size, title};
 use crate::error::{Error, Result};
-use crate::progress::Cancel;
+use crate::progress::{Cancel, Stage, Watch};
 
 /// Bytes that opening any model may take, unless an option says otherwise.
 pub const BASE_BYTES: u64 = 64 << 20;
@@ -26,6 +26,7 @@ struct Inner {
     fixed: bool,
     used: AtomicU64,
     cancel: Cancel,
+    watch: Watch,
 }
 
 impl Default for Budget {
@@ -37,13 +38,36 @@ impl Default for Budget {
 impl Budget {
     /// So many bytes; `None`: [`BASE_BYTES`], and [`BYTES_PER_BYTE`] for each byte of the files.
     pub fn new(bytes: Option<u64>) -> Self {
-        Self::with_cancel(bytes, Cancel::new())
+        Self::watched(bytes, Cancel::new(), Watch::default())
     }
 
-    /// As [`Budget::new`], for readers that stop when `cancel` is set.
-    pub fn with_cancel(bytes: Option<u64>, cancel: Cancel) -> Self {
+    /// As [`Budget::new`], for readers that stop when `cancel` is set, and tell `watch` of what they read.
+    pub fn watched(bytes: Option<u64>, cancel: Cancel, watch: Watch) -> Self {
         let limit = AtomicU64::new(bytes.unwrap_or(BASE_BYTES));
-        Budget(Arc::new(Inner { limit, fixed: bytes.is_some(), used: AtomicU64::new(0), cancel }))
+        Budget(Arc::new(Inner { limit, fixed: bytes.is_some(), used: AtomicU64::new(0), cancel, watch }))
+    }
+
+    /// Who is told of what is read.
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.0.watch
+    }
+
+    /// So many bytes more of the files were read.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(crate) fn advance(&self, bytes: u64) -> Result<()> {
+        self.check()?;
+        self.0.watch.advance(Stage::Open, bytes)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.0.cancel.requested() || self.0.watch.stopped() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// The error that a reader met, unless it met the caller's wish to stop.
+    pub(crate) fn unless_cancelled(&self, error: Error) -> Error {
+        self.check().err().unwrap_or(error)
     }
 
     /// A file of so many bytes is about to be read, which may take more for it.
@@ -70,17 +94,22 @@ impl Budget {
     /// As [`super::read`] and [`Budget::take`].
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Bytes> {
         let (name, file) = (title(path), self.open(path)?);
-        let (mut bytes, mut held) = (Vec::new(), self.take(&name, 0)?);
-        read_into(&mut bytes, path, &file, limit, |bytes, more| held.reserve(&name, bytes, more))?;
+        let (mut bytes, mut held, size) = (Vec::new(), self.take(&name, 0)?, file.size());
+        read_into(&mut bytes, path, size, file, limit, |bytes, more| held.reserve(&name, bytes, more))
+            .map_err(|error| self.unless_cancelled(error))?;
         Ok(Bytes::held(bytes, held))
     }
 
     /// Opens a file for reading, as [`super::open`], which may take more then.
-    pub(crate) fn open(&self, path: &Path) -> Result<File> {
-        let file = super::open(path)?;
-        let about = file.metadata().map_err(|source| Error::Read { path: path.into(), source })?;
-        self.admit(about.len());
-        Ok(file)
+    pub(crate) fn open(&self, path: &Path) -> Result<Counted> {
+        self.counted(path, super::open(path)?)
+    }
+
+    /// A file that is open, as [`Budget::open`] gives it.
+    pub(crate) fn counted(&self, path: &Path, file: File) -> Result<Counted> {
+        let size = size(path, &file)?;
+        self.admit(size);
+        Ok(Counted::new(file, size, self))
     }
 
     fn refused(&self, file: &str, more: u64, used: u64, limit: u64) -> Error {
@@ -118,10 +147,8 @@ impl Held {
     /// # Errors
     /// As [`Budget::take`].
     pub(crate) fn grow(&mut self, file: &str, more: u64) -> Result<()> {
-        let Inner { limit, used, cancel, .. } = &*self.budget.0;
-        if cancel.requested() {
-            return Err(Error::Cancelled);
-        }
+        let Inner { limit, used, .. } = &*self.budget.0;
+        self.budget.check()?;
         let limit = limit.load(Relaxed);
         let taken =
             used.fetch_update(Relaxed, Relaxed, |used| used.checked_add(more).filter(|used| *used <= limit));

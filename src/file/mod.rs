@@ -3,6 +3,7 @@
 
 mod budget;
 mod bytes;
+mod counted;
 pub(crate) mod json;
 
 use std::fs::{File, Metadata, OpenOptions};
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 pub(crate) use budget::Held;
 pub use budget::{BASE_BYTES, BYTES_PER_BYTE, Budget};
 pub use bytes::Bytes;
+pub(crate) use counted::Counted;
 
 /// Opens a file for reading. Pipes, sockets and devices are an error at once, as reading one may wait for ever or never
 /// end.
@@ -40,20 +42,27 @@ pub fn open(path: &Path) -> Result<File> {
 /// As [`open`]; [`Error::Refused`] for a larger file, [`Error::OutOfMemory`].
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    read_into(&mut bytes, path, &open(path)?, limit, |bytes, more| buffer::grow(bytes, &title(path), more))?;
+    let file = open(path)?;
+    let size = size(path, &file)?;
+    read_into(&mut bytes, path, size, &file, limit, |bytes, more| buffer::grow(bytes, &title(path), more))?;
     Ok(bytes)
 }
 
-/// Reads an open file to its end; `reserve` makes room before bytes come.
+/// The size of an open file, as the system says.
+fn size(path: &Path, file: &File) -> Result<u64> {
+    file.metadata().map(|about| about.len()).map_err(|source| Error::Read { path: path.into(), source })
+}
+
+/// Reads an open file, of which the system says its size, to its end; `reserve` makes room before bytes come.
 fn read_into(
     bytes: &mut Vec<u8>,
     path: &Path,
-    file: &File,
+    size: u64,
+    file: impl Read,
     limit: u64,
     mut reserve: impl FnMut(&mut Vec<u8>, usize) -> Result<()>,
 ) -> Result<()> {
     let failed = |source| Error::Read { path: path.into(), source };
-    let size = file.metadata().map_err(failed)?.len();
     if size > limit {
         return Err(too_large(path, limit));
     }

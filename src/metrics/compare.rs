@@ -110,7 +110,7 @@ pub fn compare(
         return compare_arrays(&a, &b.like(&a), options, run);
     }
     let grid = first.geometry().clone();
-    let bytes = labels_on_grid(second, &grid, options.threads)?;
+    let bytes = run.part(0.0, 0.1, |run| labels_on_grid(second, &grid, options.threads, run))?;
     let layout = Layout::dense(grid.shape, second.dtype());
     let moved =
         Volume::new(grid, second.dtype(), layout, vec![&bytes])?.with_swapped_bytes(second.is_swapped());

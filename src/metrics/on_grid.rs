@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::floating_point::Ours;
 use crate::labels::LabelBuffer;
 use crate::parallel;
+use crate::progress::{Run, Stage};
 use crate::volume::{Geometry, Volume};
 
 /// The labels of a map on another grid, in patient space: each voxel of `grid` gets the label of the voxel that its
@@ -15,23 +16,29 @@ use crate::volume::{Geometry, Volume};
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a volume that isn't a label map or a grid that no memory holds,
-/// [`Error::Geometry`] for an impossible grid.
-pub fn labels_on_grid(labels: &Volume, grid: &Geometry, threads: usize) -> Result<Vec<u8>> {
+/// [`Error::Geometry`] for an impossible grid, [`Error::Cancelled`].
+pub fn labels_on_grid(labels: &Volume, grid: &Geometry, threads: usize, run: &mut Run) -> Result<Vec<u8>> {
     let _ours = Ours::enter();
     LabelMap::new(labels, "labels")?;
     grid.check()?;
     let transform = GridTransform::new(grid, labels.geometry());
     let (size, [columns, rows, planes]) = (labels.dtype().size(), grid.shape);
     let mut bytes = zeros(&[planes, rows, columns, size], "grid")?;
-    let planes = bytes.chunks_exact_mut(columns * rows * size).enumerate();
-    parallel::for_each(threads, planes, |(k, plane)| {
-        for (n, label) in plane.chunks_exact_mut(size).enumerate() {
-            let position = transform.continuous_index([n % columns, n / columns, k]);
-            if let Some(voxel) = nearest(position, labels.geometry().shape) {
-                label.copy_from_slice(labels.stored(voxel));
+    // A few planes at a time, so that progress comes on the calling thread.
+    let few = 4 * threads.max(1);
+    let area = columns * rows * size;
+    for (piece, some) in bytes.chunks_mut(few * area).enumerate() {
+        run.checkpoint(Stage::Measure, few * piece, planes)?;
+        parallel::for_each(threads, some.chunks_exact_mut(area).enumerate(), |(k, plane)| {
+            for (n, label) in plane.chunks_exact_mut(size).enumerate() {
+                let position = transform.continuous_index([n % columns, n / columns, few * piece + k]);
+                if let Some(voxel) = nearest(position, labels.geometry().shape) {
+                    label.copy_from_slice(labels.stored(voxel));
+                }
             }
-        }
-    });
+        });
+    }
+    run.checkpoint(Stage::Measure, planes, planes)?;
     Ok(bytes)
 }
 
@@ -44,6 +51,7 @@ pub fn write_labels_on_grid(
     grid: &Geometry,
     out: &mut LabelBuffer,
     threads: usize,
+    run: &mut Run,
 ) -> Result<()> {
     LabelMap::new(labels, "labels")?;
     if out.dtype() != labels.dtype() {
@@ -54,7 +62,7 @@ pub fn write_labels_on_grid(
         let expected = format!("the grid's {:?}", grid.shape);
         return Err(Error::argument("out.shape", format!("{:?}", out.shape()), expected));
     }
-    let mut bytes = labels_on_grid(labels, grid, threads)?;
+    let mut bytes = labels_on_grid(labels, grid, threads, run)?;
     if labels.is_swapped() {
         bytes.chunks_exact_mut(labels.dtype().size()).for_each(<[u8]>::reverse);
     }

@@ -228,6 +228,24 @@ impl Files {
         }
     }
 
+    /// The size of a file in bytes; `None` where it isn't there.
+    pub(super) fn size(&self, name: &str) -> Option<u64> {
+        match self {
+            Files::Disk(folder, _) => {
+                let about = std::fs::metadata(folder.join(name)).ok()?;
+                about.is_file().then_some(about.len())
+            }
+            Files::Listed { list, folder } => list.size(&format!("{folder}{name}")),
+        }
+    }
+
+    /// Tells how many bytes there are in files that will be read.
+    pub(super) fn announce(&self, names: &[String]) {
+        if let Files::Disk(_, budget) = self {
+            budget.watch().announce(names.iter().filter_map(|name| self.size(name)).sum());
+        }
+    }
+
     /// A safetensors file.
     pub(super) fn safetensors(&self, name: &str) -> Result<SafeTensors> {
         SafeTensors::from_bytes_within(name, self.bytes(name)?, self.budget())

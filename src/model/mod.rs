@@ -3,6 +3,7 @@
 
 mod auto3dseg;
 mod files;
+mod inspect;
 mod json;
 mod kinds;
 mod monai;
@@ -22,9 +23,10 @@ use crate::floating_point::Ours;
 use crate::labels::Label;
 use crate::network::Network;
 use crate::nifti::Reader;
-use crate::progress::Cancel;
+use crate::progress::{Cancel, Stage, Watch};
 use crate::recipe::{Back, KeepLargest, Recipe};
 use files::Files;
+pub use inspect::{Inspection, inspect};
 
 /// A trained fold of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +55,10 @@ pub struct ModelOptions {
     /// Bytes of memory that opening may take at one time. `None`: 64 MiB, and 16 bytes for each byte of the files that
     /// are opened ([`Budget`]).
     pub memory_budget: Option<u64>,
-    /// Stops opening between two tensors, and at about every value of other files.
+    /// Stops opening within a piece of a file.
     pub cancel: Cancel,
+    /// Is told how many of the files' bytes were read.
+    pub watch: Watch,
 }
 
 /// How Auto3DSeg models crop to the foreground.
@@ -70,7 +74,7 @@ pub enum ForegroundCrop {
 
 impl ModelOptions {
     fn budget(&self) -> Budget {
-        Budget::with_cancel(self.memory_budget, self.cancel.clone())
+        Budget::watched(self.memory_budget, self.cancel.clone(), self.watch.clone())
     }
 }
 
@@ -101,6 +105,7 @@ impl Default for ModelOptions {
             auto3dseg_script: Auto3dsegScript::default(),
             memory_budget: None,
             cancel: Cancel::new(),
+            watch: Watch::default(),
         }
     }
 }
@@ -145,6 +150,13 @@ impl Model {
     /// that take more than [`ModelOptions::memory_budget`]; [`crate::Error::Cancelled`].
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         let _ours = Ours::enter();
+        let model = Self::read(path, options)?;
+        options.watch.finish(Stage::Open)?;
+        Ok(model)
+    }
+
+    /// As [`Model::open`], as one of several.
+    fn read(path: &Path, options: &ModelOptions) -> Result<Self> {
         let budget = options.budget();
         if let Some((files, weights, description)) = Files::described_at(path, &budget) {
             return monai::open_described(&files, &weights, &description);
@@ -163,7 +175,9 @@ impl Model {
     /// As [`Model::open`].
     pub fn from_files(files: Vec<(String, Bytes)>, options: &ModelOptions) -> Result<Self> {
         let _ours = Ours::enter();
-        open(&Files::memory_within(files, &options.budget()), "", options)
+        let model = open(&Files::memory_within(files, &options.budget()), "", options)?;
+        options.watch.finish(Stage::Open)?;
+        Ok(model)
     }
 
     /// An ensemble: the members' probabilities are averaged on the volume's grid, as `nnUNetv2_ensemble` does it.

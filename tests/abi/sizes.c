@@ -95,7 +95,7 @@ static vxs_status segment_with(const vxs_map *with, vxs_error **error) {
     CHECK(vxs_run_options_init(&options, sizeof options) == VXS_OK);
     options.maps = &with;
     options.map_count = 1;
-    return vxs_segment(plan, &volume, &labels, &options, NULL, error);
+    return vxs_segment(plan, &volume, &options, &labels, NULL, error);
 }
 
 /* Its weights aren't there, which is found after the options were read. */
@@ -124,12 +124,12 @@ static void of_models_and_runs(void) {
     SIZES(vxs_model_options, vxs_model_options_init, open_and_free(value, &error));
     SIZES(vxs_task_options, vxs_task_options_init, open_task(value, &error));
     SIZES(vxs_plan_options, vxs_plan_options_init, plan_and_free(value, &error));
-    SIZES(vxs_plan_report, vxs_plan_report_init, vxs_plan_report_for(plan, &volume, value, &error));
-    SIZES(vxs_volume, fill_volume, vxs_segment(plan, value, &labels, NULL, NULL, &error));
-    SIZES(vxs_labels, fill_labels, vxs_segment(plan, &volume, value, NULL, NULL, &error));
+    SIZES(vxs_plan_report, vxs_plan_report_init, vxs_plan_estimate(plan, &volume, value, &error));
+    SIZES(vxs_volume, fill_volume, vxs_segment(plan, value, NULL, &labels, NULL, &error));
+    SIZES(vxs_labels, fill_labels, vxs_segment(plan, &volume, NULL, value, NULL, &error));
     SIZES(vxs_map, fill_map, segment_with(value, &error));
-    SIZES(vxs_run_options, vxs_run_options_init, vxs_segment(plan, &volume, &labels, value, NULL, &error));
-    SIZES(vxs_run_report, vxs_run_report_init, vxs_segment(plan, &volume, &labels, NULL, value, &error));
+    SIZES(vxs_run_options, vxs_run_options_init, vxs_segment(plan, &volume, value, &labels, NULL, &error));
+    SIZES(vxs_run_report, vxs_run_report_init, vxs_segment(plan, &volume, NULL, &labels, value, &error));
 }
 
 static vxs_volume label_map(void) {
@@ -151,7 +151,7 @@ static vxs_status compare(const vxs_compare_options *options, vxs_error **error)
 static vxs_status measure(const vxs_measure_options *options, vxs_error **error) {
     const vxs_volume labels = label_map(), ct = volume_of(&small);
     vxs_statistics_list *list = NULL;
-    const vxs_status status = vxs_statistics(&labels, &ct, options, &list, error);
+    const vxs_status status = vxs_statistics(&labels, &ct, 0, options, &list, error);
     vxs_statistics_list_free(list);
     return status;
 }
@@ -163,7 +163,7 @@ static void of_measurements(void) {
     vxs_statistics_list *statistics = NULL;
     vxs_dose_list *doses = NULL;
     OK(vxs_compare(&labels, &labels, NULL, &comparisons, &error));
-    OK(vxs_statistics(&labels, NULL, NULL, &statistics, &error));
+    OK(vxs_statistics(&labels, NULL, 0, NULL, &statistics, &error));
     OK(vxs_dose(&labels, &ct, NULL, &doses, &error));
     SIZES(vxs_compare_options, vxs_compare_options_init, compare(value, &error));
     SIZES(vxs_comparison, vxs_comparison_init, vxs_comparison_list_get(comparisons, 0, value, &error));

@@ -57,12 +57,12 @@ static vxs_status opens(int which, const void *data, size_t size, int use) {
         CHECK(vxs_plan_report_init(&report, sizeof report) == VXS_OK);
         vxs_status used = vxs_plan_create(model, NULL, &other, &error);
         if (used == VXS_OK) {
-            used = vxs_plan_report_for(other, &volume, &report, &error);
+            used = vxs_plan_estimate(other, &volume, &report, &error);
         }
         if (used == VXS_OK && report.network_runs <= 2 && report.host_peak_bytes < UINT64_C(4) << 30) {
             uint8_t *found = malloc(small.count);
             const vxs_labels labels = labels_of(found, small.count);
-            used = vxs_segment(other, &volume, &labels, NULL, NULL, &error);
+            used = vxs_segment(other, &volume, NULL, &labels, NULL, &error);
             free(found);
         }
         if (used >= 900) {
@@ -89,7 +89,7 @@ static void still_right(void) {
     const vxs_volume volume = volume_of(&small);
     uint8_t *found = calloc(small.count, 1);
     const vxs_labels labels = labels_of(found, small.count);
-    OK(vxs_segment(plan, &volume, &labels, NULL, NULL, &error));
+    OK(vxs_segment(plan, &volume, NULL, &labels, NULL, &error));
     CHECK(memcmp(found, expected, small.count) == 0);
     free(found);
 }
@@ -567,7 +567,7 @@ int main(int argc, char **argv) {
     expected = malloc(small.count);
     const vxs_volume volume = volume_of(&small);
     const vxs_labels labels = labels_of(expected, small.count);
-    OK(vxs_segment(plan, &volume, &labels, NULL, NULL, &error));
+    OK(vxs_segment(plan, &volume, NULL, &labels, NULL, &error));
 
     damaged();
     hostile_archives();

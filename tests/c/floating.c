@@ -48,7 +48,7 @@ static void work(const char *path, uint8_t *labels, double numbers[3]) {
     memcpy(volume.spacing, spacing, sizeof spacing);
     const vxs_labels out = labels_of(labels, small.count);
     calls = 0;
-    OK(vxs_segment(plan, &volume, &out, &run, NULL, &error));
+    OK(vxs_segment(plan, &volume, &run, &out, NULL, &error));
     CHECK(calls > 2);
 
     vxs_volume map = volume;
@@ -57,7 +57,7 @@ static void work(const char *path, uint8_t *labels, double numbers[3]) {
     map.data_size = small.count;
     vxs_statistics_list *statistics = NULL;
     vxs_label_statistics of_label;
-    OK(vxs_statistics(&map, &volume, NULL, &statistics, &error));
+    OK(vxs_statistics(&map, &volume, 0, NULL, &statistics, &error));
     CHECK(vxs_label_statistics_init(&of_label, sizeof of_label) == VXS_OK);
     if (vxs_statistics_list_count(statistics) > 0) {
         OK(vxs_statistics_list_get(statistics, 0, &of_label, &error));
@@ -78,7 +78,8 @@ int main(int argc, char **argv) {
     double right[3], numbers[3];
     vxs_error *error = NULL;
     CHECK(expected && found);
-    OK(vxs_log_set_callback(log_message, NULL, VXS_LOG_DEBUG, &error));
+    vxs_log *log = NULL;
+    OK(vxs_log_add(VXS_LOG_DEBUG, log_message, NULL, &log, &error));
     mode = fegetround();
     work(given.model, expected, right);
 
@@ -119,7 +120,7 @@ int main(int argc, char **argv) {
     fedisableexcept(traps);
     CHECK(memcmp(found, expected, small.count) == 0 && memcmp(numbers, right, sizeof right) == 0);
 #endif
-    OK(vxs_log_set_callback(NULL, NULL, VXS_LOG_ERROR, &error));
+    vxs_log_remove(log);
     free(expected);
     free(found);
     free(ct.voxels);

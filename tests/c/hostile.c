@@ -19,6 +19,10 @@ static vxs_model *model;
 static vxs_plan *plan;
 static uint8_t *expected; /* what `plan` says about `small` */
 
+static void no_message(void *unused, vxs_log_level level, const char *message) {
+    (void)unused, (void)level, (void)message;
+}
+
 /* ------------------------------------------------------------------------------------------ helpers */
 
 /* The plan is as good as before: called after every group of failures. */
@@ -27,7 +31,7 @@ static void still_right(void) {
     uint8_t *found = calloc(small.count, 1);
     vxs_volume volume = volume_of(&small);
     vxs_labels labels = labels_of(found, small.count);
-    OK(vxs_segment(plan, &volume, &labels, NULL, NULL, &error));
+    OK(vxs_segment(plan, &volume, NULL, &labels, NULL, &error));
     CHECK(memcmp(found, expected, small.count) == 0);
     free(found);
 }
@@ -38,7 +42,7 @@ static uint8_t *canary; /* small.count bytes */
 static void not_segmented(int line, int status, const vxs_volume *volume, const vxs_labels *labels) {
     vxs_error *error = NULL;
     memset(canary, 0xA5, small.count);
-    const vxs_status found = vxs_segment(plan, volume, labels, NULL, NULL, &error);
+    const vxs_status found = vxs_segment(plan, volume, NULL, labels, NULL, &error);
     check_fails(__FILE__, line, "vxs_segment", status, found, &error);
     for (size_t at = 0; at < small.count; at++) {
         CHECK(canary[at] == 0xA5);
@@ -50,7 +54,7 @@ static void not_segmented(int line, int status, const vxs_volume *volume, const 
 static void segments_to(const vxs_volume *volume, const vxs_labels *labels, const uint8_t *found,
                         const uint8_t *want, size_t count) {
     vxs_error *error = NULL;
-    OK(vxs_segment(plan, volume, labels, NULL, NULL, &error));
+    OK(vxs_segment(plan, volume, NULL, labels, NULL, &error));
     CHECK(memcmp(found, want, count) == 0);
 }
 
@@ -66,7 +70,6 @@ static void null_pointers(void) {
     vxs_label_info label;
     vxs_device_info device;
     vxs_plan_report plan_report;
-    vxs_run_options options;
     double spacing[3];
     uint64_t patch[3];
 
@@ -115,9 +118,20 @@ static void null_pointers(void) {
     CHECK(strcmp(vxs_status_name(VXS_OK), "ok") == 0 && strcmp(vxs_status_name(12345), "unknown") == 0);
     CHECK(strcmp(vxs_status_name(INT32_MIN), "unknown") == 0);
 
-    OK(vxs_log_set_callback(NULL, NULL, VXS_LOG_WARNING, &error));
-    FAILS(VXS_INVALID_ARGUMENT, vxs_log_set_callback(NULL, NULL, 17, &error));
-    CHECK(vxs_log_set_callback(NULL, NULL, -1, NULL) == VXS_INVALID_ARGUMENT);
+    vxs_log *log = NULL;
+    FAILS(VXS_NULL_POINTER, vxs_log_add(VXS_LOG_WARNING, NULL, NULL, &log, &error));
+    FAILS(VXS_NULL_POINTER, vxs_log_add(VXS_LOG_WARNING, no_message, NULL, NULL, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_log_add(17, no_message, NULL, &log, &error));
+    CHECK(vxs_log_add(-1, no_message, NULL, &log, NULL) == VXS_INVALID_ARGUMENT && !log);
+    vxs_log_remove(NULL);
+    CHECK(strstr(vxs_build_info(), "\"version\":"));
+
+    vxs_inspection *inspection = NULL;
+    FAILS(VXS_NULL_POINTER, vxs_model_inspect(NULL, NULL, &inspection, &error));
+    FAILS(VXS_NULL_POINTER, vxs_model_inspect(given.model, NULL, NULL, &error));
+    FAILS(2, vxs_model_inspect("no/such/model", NULL, &inspection, &error));
+    CHECK(!inspection && !vxs_inspection_json(NULL));
+    vxs_inspection_free(NULL);
 
     FAILS(VXS_NULL_POINTER, vxs_model_open(NULL, NULL, &opened, &error));
     FAILS(VXS_NULL_POINTER, vxs_model_open(given.model, NULL, NULL, &error));
@@ -153,10 +167,10 @@ static void null_pointers(void) {
     CHECK(vxs_plan_create(NULL, NULL, NULL, NULL) == VXS_NULL_POINTER);
     CHECK(!vxs_plan_describe(NULL));
     CHECK(vxs_plan_report_init(&plan_report, sizeof plan_report) == VXS_OK);
-    FAILS(VXS_NULL_POINTER, vxs_plan_report_for(NULL, &volume, &plan_report, &error));
-    FAILS(VXS_NULL_POINTER, vxs_plan_report_for(plan, NULL, &plan_report, &error));
-    FAILS(VXS_NULL_POINTER, vxs_plan_report_for(plan, &volume, NULL, &error));
-    CHECK(vxs_plan_report_for(NULL, NULL, NULL, NULL) == VXS_NULL_POINTER);
+    FAILS(VXS_NULL_POINTER, vxs_plan_estimate(NULL, &volume, &plan_report, &error));
+    FAILS(VXS_NULL_POINTER, vxs_plan_estimate(plan, NULL, &plan_report, &error));
+    FAILS(VXS_NULL_POINTER, vxs_plan_estimate(plan, &volume, NULL, &error));
+    CHECK(vxs_plan_estimate(NULL, NULL, NULL, NULL) == VXS_NULL_POINTER);
     vxs_volume grid;
     CHECK(vxs_volume_init(&grid, sizeof grid) == VXS_OK);
     FAILS(VXS_NULL_POINTER, vxs_plan_label_grid(NULL, &volume, &grid, &error));
@@ -168,13 +182,13 @@ static void null_pointers(void) {
     CHECK(memcmp(grid.direction, volume.direction, sizeof grid.direction) == 0);
     vxs_plan_free(NULL);
 
-    FAILS(VXS_NULL_POINTER, vxs_segment(NULL, &volume, &labels, NULL, NULL, &error));
+    FAILS(VXS_NULL_POINTER, vxs_segment(NULL, &volume, NULL, &labels, NULL, &error));
     NOT_SEGMENTED(VXS_NULL_POINTER, NULL, &labels);
     NOT_SEGMENTED(VXS_NULL_POINTER, &volume, NULL);
     CHECK(vxs_segment(NULL, NULL, NULL, NULL, NULL, NULL) == VXS_NULL_POINTER);
     volume.data = NULL;
     NOT_SEGMENTED(VXS_NULL_POINTER, &volume, &labels);
-    OK(vxs_plan_report_for(plan, &volume, &plan_report, &error)); /* only the grid is looked at */
+    OK(vxs_plan_estimate(plan, &volume, &plan_report, &error)); /* only the grid is looked at */
     CHECK(plan_report.tiles >= 1 && plan_report.host_peak_bytes > plan_report.weight_bytes);
     volume = volume_of(&small);
     labels.data = NULL;
@@ -184,9 +198,6 @@ static void null_pointers(void) {
     volume.channel_data = pointers;
     NOT_SEGMENTED(VXS_NULL_POINTER, &volume, &labels);
     volume = volume_of(&small);
-    CHECK(vxs_run_options_init(&options, sizeof options) == VXS_OK);
-    options.reserved = 1;
-    FAILS(VXS_INVALID_ARGUMENT, vxs_segment(plan, &volume, &labels, &options, NULL, &error));
     CHECK(vxs_runtime_version() && vxs_runtime_path()); /* a plan was made: it is loaded */
     OK(vxs_runtime_open(NULL, &error));
     still_right();
@@ -210,7 +221,7 @@ static vxs_status segment_with_map(const vxs_map *map, vxs_error **error) {
     CHECK(found && vxs_run_options_init(&options, sizeof options) == VXS_OK);
     options.maps = &map;
     options.map_count = 1;
-    const vxs_status status = vxs_segment(plan, &volume, &labels, &options, NULL, error);
+    const vxs_status status = vxs_segment(plan, &volume, &options, &labels, NULL, error);
     CHECK(status != VXS_OK || memcmp(found, expected, small.count) == 0);
     free(found);
     return status;
@@ -224,7 +235,7 @@ static void maps(void) {
     vxs_run_options options;
     CHECK(vxs_run_options_init(&options, sizeof options) == VXS_OK);
     options.map_count = 1;
-    FAILS(VXS_NULL_POINTER, vxs_segment(plan, &volume, &labels, &options, NULL, &error));
+    FAILS(VXS_NULL_POINTER, vxs_segment(plan, &volume, &options, &labels, NULL, &error));
     FAILS(VXS_NULL_POINTER, segment_with_map(NULL, &error));
 #define BAD_MAP(status, change)                                                                              \
     do {                                                                                                     \
@@ -279,13 +290,13 @@ static void comparisons(void) {
 
     vxs_label_pair pairs[64];
     uint64_t count = 0;
-    FAILS(VXS_NULL_POINTER, vxs_match_labels(model, NULL, VXS_MATCH_NAME, pairs, 64, &count, &error));
-    FAILS(VXS_NULL_POINTER, vxs_match_labels(model, model, VXS_MATCH_NAME, NULL, 64, &count, &error));
-    FAILS(VXS_NULL_POINTER, vxs_match_labels(model, model, VXS_MATCH_NAME, pairs, 64, NULL, &error));
-    FAILS(VXS_INVALID_ARGUMENT, vxs_match_labels(model, model, 7, pairs, 64, &count, &error));
-    OK(vxs_match_labels(model, model, VXS_MATCH_NAME, NULL, 0, &count, &error));
+    FAILS(VXS_NULL_POINTER, vxs_match_labels(model, NULL, VXS_MATCH_NAME, 64, pairs, &count, &error));
+    FAILS(VXS_NULL_POINTER, vxs_match_labels(model, model, VXS_MATCH_NAME, 64, NULL, &count, &error));
+    FAILS(VXS_NULL_POINTER, vxs_match_labels(model, model, VXS_MATCH_NAME, 64, pairs, NULL, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_match_labels(model, model, 7, 64, pairs, &count, &error));
+    OK(vxs_match_labels(model, model, VXS_MATCH_NAME, 0, NULL, &count, &error));
     CHECK(count == vxs_model_label_count(model) - 1);
-    OK(vxs_match_labels(model, model, VXS_MATCH_NAME, pairs, 1, &count, &error));
+    OK(vxs_match_labels(model, model, VXS_MATCH_NAME, 1, pairs, &count, &error));
     CHECK(count == vxs_model_label_count(model) - 1 && pairs[0].first == pairs[0].second);
 
     vxs_volume labels = volume_of(&small);
@@ -294,21 +305,21 @@ static void comparisons(void) {
     labels.data_size = small.count;
     const vxs_labels out = labels_of(canary, small.count);
     memset(canary, 0xA5, small.count);
-    FAILS(VXS_NULL_POINTER, vxs_labels_on_grid(NULL, &labels, &out, NULL, &error));
-    FAILS(VXS_NULL_POINTER, vxs_labels_on_grid(&labels, NULL, &out, NULL, &error));
+    FAILS(VXS_NULL_POINTER, vxs_labels_on_grid(NULL, &labels, NULL, &out, &error));
+    FAILS(VXS_NULL_POINTER, vxs_labels_on_grid(&labels, NULL, NULL, &out, &error));
     FAILS(VXS_NULL_POINTER, vxs_labels_on_grid(&labels, &labels, NULL, NULL, &error));
     vxs_labels wrong = out;
     wrong.dtype = VXS_DTYPE_I8;
-    FAILS(VXS_INVALID_ARGUMENT, vxs_labels_on_grid(&labels, &labels, &wrong, NULL, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_labels_on_grid(&labels, &labels, NULL, &wrong, &error));
     wrong = out;
     wrong.data_size--;
-    FAILS(VXS_BUFFER_TOO_SMALL, vxs_labels_on_grid(&labels, &labels, &wrong, NULL, &error));
+    FAILS(VXS_BUFFER_TOO_SMALL, vxs_labels_on_grid(&labels, &labels, NULL, &wrong, &error));
     for (size_t at = 0; at < small.count; at++) {
         CHECK(canary[at] == 0xA5);
     }
     vxs_volume same_grid = labels;
     same_grid.data = NULL; /* only the grid is looked at */
-    OK(vxs_labels_on_grid(&labels, &same_grid, &out, NULL, &error));
+    OK(vxs_labels_on_grid(&labels, &same_grid, NULL, &out, &error));
     CHECK(memcmp(canary, expected, small.count) == 0);
 
     vxs_compare_options options;
@@ -316,6 +327,14 @@ static void comparisons(void) {
     CHECK(vxs_compare_options_init(&options, sizeof options) == VXS_OK);
     FAILS(VXS_NULL_POINTER, vxs_compare(NULL, &labels, NULL, &list, &error));
     FAILS(VXS_NULL_POINTER, vxs_compare(&labels, &labels, NULL, NULL, &error));
+    options.surfaces = 2;
+    FAILS(VXS_INVALID_ARGUMENT, vxs_compare(&labels, &labels, &options, &list, &error));
+    options.surfaces = 1;
+    options.reserved = 1;
+    FAILS(VXS_INVALID_ARGUMENT, vxs_compare(&labels, &labels, &options, &list, &error));
+    options.reserved = 0;
+    options.tolerance = -1;
+    FAILS(VXS_INVALID_ARGUMENT, vxs_compare(&labels, &labels, &options, &list, &error));
     options.tolerance = NAN;
     FAILS(VXS_INVALID_ARGUMENT, vxs_compare(&labels, &labels, &options, &list, &error));
     options.tolerance = 1;
@@ -371,7 +390,7 @@ static void ensembles(void) {
     const vxs_labels labels = labels_of(canary, small.count);
     vxs_run_report done;
     CHECK(vxs_run_report_init(&done, sizeof done) == VXS_OK);
-    OK(vxs_segment(twice, &volume, &labels, NULL, &done, &error));
+    OK(vxs_segment(twice, &volume, NULL, &labels, &done, &error));
     CHECK(done.tile_batch == 1 && done.memory_step == VXS_MEMORY_STEP_NONE);
     CHECK(memcmp(canary, expected, small.count) == 0);
     vxs_plan_free(twice);
@@ -398,7 +417,7 @@ static void wrong_volumes(void) {
 #define BAD_GRID(status, change)                                                                             \
     do {                                                                                                     \
         BAD(status, change);                                                                                 \
-        FAILS(status, vxs_plan_report_for(plan, &volume, &report, &error));                                  \
+        FAILS(status, vxs_plan_estimate(plan, &volume, &report, &error));                                  \
     } while (0)
 
     const uint64_t shapes[][3] = {{0, 32, 24},
@@ -419,7 +438,7 @@ static void wrong_volumes(void) {
     BAD(VXS_BUFFER_TOO_SMALL, volume.shape[2] = UINT64_C(1) << 20);
     /* Countable, but far larger than the buffer and than any memory: no matter how, but no crash. */
     BAD(1, volume.shape[0] = volume.shape[1] = volume.shape[2] = UINT64_C(1) << 18);
-    const vxs_status huge = vxs_plan_report_for(plan, &volume, &report, &error);
+    const vxs_status huge = vxs_plan_estimate(plan, &volume, &report, &error);
     CHECK(huge == VXS_OK ? report.tiles > 1 : huge < 900);
     vxs_error_free(error);
     error = NULL;
@@ -428,11 +447,10 @@ static void wrong_volumes(void) {
     BAD_GRID(VXS_INVALID_ARGUMENT, volume.dtype = 99);
     BAD_GRID(VXS_INVALID_ARGUMENT, volume.dtype = INT32_MIN);
     BAD(VXS_BUFFER_TOO_SMALL, volume.dtype = VXS_DTYPE_F64);
-    BAD_GRID(VXS_INVALID_ARGUMENT, volume.flags = UINT32_C(1) << 31);
-    BAD_GRID(VXS_INVALID_ARGUMENT, volume.flags = UINT32_MAX);
+    BAD_GRID(VXS_INVALID_ARGUMENT, volume.flags = UINT64_C(1) << 31);
+    BAD_GRID(VXS_INVALID_ARGUMENT, volume.flags = UINT64_MAX);
     /* A device's memory, for a plan on the CPU. */
     BAD(VXS_INVALID_ARGUMENT, volume.flags = VXS_VOLUME_ON_DEVICE);
-    BAD_GRID(VXS_INVALID_ARGUMENT, volume.reserved = 1);
 
     const int64_t x = 2, y = 2 * (int64_t)small.shape[0], z = y * (int64_t)small.shape[1];
     const int64_t strides[][3] = {{x, y, z + 2},
@@ -464,12 +482,12 @@ static void wrong_volumes(void) {
     for (size_t i = 0; i < sizeof absurd / sizeof absurd[0]; i++) {
         volume = good;
         volume.spacing[0] = volume.spacing[1] = volume.spacing[2] = absurd[i];
-        const vxs_status reported = vxs_plan_report_for(plan, &volume, &report, &error);
+        const vxs_status reported = vxs_plan_estimate(plan, &volume, &report, &error);
         CHECK(reported < 900 && (reported == VXS_OK) == (error == NULL));
         vxs_error_free(error);
         error = NULL;
         memset(canary, 0xA5, small.count);
-        const vxs_status segmented = vxs_segment(plan, &volume, &labels, NULL, NULL, &error);
+        const vxs_status segmented = vxs_segment(plan, &volume, NULL, &labels, NULL, &error);
         CHECK(segmented > 0 && segmented < 900 && error && canary[0] == 0xA5);
         vxs_error_free(error);
         error = NULL;
@@ -509,7 +527,7 @@ static void no_numbers(void) {
     vxs_run_options options;
     vxs_run_report report;
     CHECK(voxels && vxs_run_options_init(&options, sizeof options) == VXS_OK);
-    CHECK(options.non_finite == VXS_NON_FINITE_ERROR && options.reserved_2 == 0);
+    CHECK(options.non_finite == VXS_NON_FINITE_ERROR);
     for (size_t i = 0; i < small.count; i++) {
         voxels[i] = small.voxels[i];
     }
@@ -522,7 +540,7 @@ static void no_numbers(void) {
         voxels[(2 * y + 3) * x + 4 + i] = kinds[i];
     }
     NOT_SEGMENTED(VXS_VOXELS_NOT_FINITE, &volume, &labels);
-    CHECK(vxs_segment(plan, &volume, &labels, &options, NULL, &error) == VXS_VOXELS_NOT_FINITE);
+    CHECK(vxs_segment(plan, &volume, &options, &labels, NULL, &error) == VXS_VOXELS_NOT_FINITE);
     CHECK(strcmp(vxs_error_detail(error, "found"), "3") == 0);
     CHECK(strcmp(vxs_error_detail(error, "channel"), "0") == 0);
     CHECK(strcmp(vxs_error_detail(error, "voxel"), "4 3 2") == 0);
@@ -531,16 +549,13 @@ static void no_numbers(void) {
     const int32_t wrong[] = {-1, 3, INT32_MAX};
     for (size_t i = 0; i < 3; i++) {
         options.non_finite = wrong[i];
-        FAILS(VXS_INVALID_ARGUMENT, vxs_segment(plan, &volume, &labels, &options, NULL, &error));
+        FAILS(VXS_INVALID_ARGUMENT, vxs_segment(plan, &volume, &options, &labels, NULL, &error));
     }
     options.non_finite = VXS_NON_FINITE_ZERO;
-    options.reserved_2 = 1;
-    FAILS(VXS_INVALID_ARGUMENT, vxs_segment(plan, &volume, &labels, &options, NULL, &error));
-    options.reserved_2 = 0;
     for (int32_t how = VXS_NON_FINITE_ZERO; how <= VXS_NON_FINITE_LOWEST; how++) {
         options.non_finite = how;
         CHECK(vxs_run_report_init(&report, sizeof report) == VXS_OK);
-        OK(vxs_segment(plan, &volume, &labels, &options, &report, &error));
+        OK(vxs_segment(plan, &volume, &options, &labels, &report, &error));
         CHECK(report.non_finite_voxels == 3 && (report.warnings & VXS_WARNING_NON_FINITE_REPLACED));
         CHECK(report.first_non_finite[0] == 0 && report.first_non_finite[1] == 4);
         CHECK(report.first_non_finite[2] == 3 && report.first_non_finite[3] == 2);
@@ -551,7 +566,7 @@ static void no_numbers(void) {
     }
     options.non_finite = VXS_NON_FINITE_ERROR;
     CHECK(vxs_run_report_init(&report, sizeof report) == VXS_OK);
-    OK(vxs_segment(plan, &volume, &labels, &options, &report, &error));
+    OK(vxs_segment(plan, &volume, &options, &labels, &report, &error));
     CHECK(report.warnings == VXS_WARNING_UNUSUAL_INTENSITIES && report.non_finite_voxels == 0);
     free(voxels);
     still_right();
@@ -581,7 +596,7 @@ static void wrong_labels(void) {
     BAD_LABELS(VXS_INVALID_ARGUMENT, labels.dtype = 99);
     BAD_LABELS(VXS_INVALID_ARGUMENT, labels.flags = VXS_LABELS_ON_DEVICE);
     BAD_LABELS(VXS_INVALID_ARGUMENT, labels.flags = 2);
-    BAD_LABELS(VXS_INVALID_ARGUMENT, labels.reserved = 1);
+    BAD_LABELS(VXS_INVALID_ARGUMENT, labels.flags = UINT64_MAX);
     BAD_LABELS(1, labels.offset = 1);
     BAD_LABELS(1, labels.offset = UINT64_MAX);
     const int64_t y = (int64_t)small.shape[0], z = y * (int64_t)small.shape[1];
@@ -667,7 +682,7 @@ static void other_layouts(void) {
     volume = volume_of(&small);
     labels = labels_of((uint8_t *)wide, (small.count + 8) * sizeof(uint16_t));
     labels.dtype = VXS_DTYPE_U16;
-    OK(vxs_segment(plan, &volume, &labels, NULL, NULL, &error));
+    OK(vxs_segment(plan, &volume, NULL, &labels, NULL, &error));
     for (size_t at = 0; at < small.count + 8; at++) {
         CHECK(wide[at] == (at < small.count ? expected[at] : 0xA5A5));
     }
@@ -681,7 +696,7 @@ static void other_layouts(void) {
     segments_to(&volume, &labels, canary, expected, small.count);
     volume = volume_of(&small);
     volume.direction[8] = -1;
-    OK(vxs_segment(plan, &volume, &labels, NULL, NULL, &error));
+    OK(vxs_segment(plan, &volume, NULL, &labels, NULL, &error));
 
     /* The other byte order. */
     for (size_t at = 0; at < small.count; at++) {
@@ -702,11 +717,11 @@ static void other_layouts(void) {
     volume.data = &voxel;
     volume.data_size = sizeof voxel;
     labels = labels_of(&label, 1);
-    OK(vxs_segment(plan, &volume, &labels, NULL, NULL, &error));
+    OK(vxs_segment(plan, &volume, NULL, &labels, NULL, &error));
     CHECK(label != 0xA5);
     /* An image of zeros has nothing to crop to. */
     voxel = 0;
-    OK(vxs_segment(plan, &volume, &labels, NULL, NULL, &error));
+    OK(vxs_segment(plan, &volume, NULL, &labels, NULL, &error));
 
     /* Voxels that are not numbers: a status or labels, no crash. */
     for (size_t at = 0; at < small.count; at++) {
@@ -717,7 +732,7 @@ static void other_layouts(void) {
     volume.dtype = VXS_DTYPE_F32;
     volume.data = floats;
     volume.data_size = small.count * sizeof(float);
-    const vxs_status status = vxs_segment(plan, &volume, &labels, NULL, NULL, &error);
+    const vxs_status status = vxs_segment(plan, &volume, NULL, &labels, NULL, &error);
     CHECK(status < 900);
     vxs_error_free(error);
     free(want);
@@ -844,7 +859,7 @@ static void wrong_plans(void) {
         vxs_status status = vxs_plan_create(model, &options, &made, &error);
         if (status == VXS_OK) {
             const vxs_volume volume = volume_of(&ct);
-            status = vxs_plan_report_for(made, &volume, &report, &error);
+            status = vxs_plan_estimate(made, &volume, &report, &error);
         }
         CHECK(status < 900);
         vxs_error_free(error);
@@ -860,7 +875,7 @@ static void wrong_plans(void) {
     if (status == VXS_OK) {
         const vxs_volume volume = volume_of(&small);
         const vxs_labels labels = labels_of(canary, small.count);
-        status = vxs_segment(poor, &volume, &labels, NULL, NULL, &error);
+        status = vxs_segment(poor, &volume, NULL, &labels, NULL, &error);
     }
     CHECK(status == VXS_MEMORY_BUDGET && vxs_error_detail(error, "needed"));
     CHECK(strcmp(vxs_error_detail(error, "budget"), "1048576") == 0);
@@ -943,8 +958,8 @@ static void busy_from_outside(watcher *running) {
     CHECK(vxs_plan_report_init(&report, sizeof report) == VXS_OK);
     while (!atomic_load(&running->reached)) {
     }
-    FAILS(VXS_BUSY, vxs_segment(plan, &volume, &labels, NULL, NULL, &error));
-    FAILS(VXS_BUSY, vxs_plan_report_for(plan, &volume, &report, &error));
+    FAILS(VXS_BUSY, vxs_segment(plan, &volume, NULL, &labels, NULL, &error));
+    FAILS(VXS_BUSY, vxs_plan_estimate(plan, &volume, &report, &error));
     CHECK(vxs_plan_describe(plan)); /* what doesn't change can be read all the time */
     atomic_store(&running->go_on, 1);
     free(unused);
@@ -956,7 +971,7 @@ static void *segment_small(void *options) {
     const vxs_volume volume = volume_of(&small);
     const vxs_labels labels = labels_of(found, small.count);
     CHECK(small.count <= sizeof found);
-    OK(vxs_segment(plan, &volume, &labels, options, NULL, &error));
+    OK(vxs_segment(plan, &volume, options, &labels, NULL, &error));
     CHECK(memcmp(found, expected, small.count) == 0);
     return NULL;
 }
@@ -979,7 +994,7 @@ static void progress_and_cancel(void) {
     vxs_run_options options = watched_by(&seen, cancel);
     vxs_run_report report;
     CHECK(vxs_run_report_init(&report, sizeof report) == VXS_OK);
-    OK(vxs_segment(plan, &volume, &labels, &options, &report, &error));
+    OK(vxs_segment(plan, &volume, &options, &labels, &report, &error));
     CHECK(seen.last == 1 && seen.stage == VXS_STAGE_RESTORE);
     CHECK(seen.tiles >= 2 && seen.calls >= seen.tiles && report.tiles == seen.tiles);
     CHECK(report.voxels == large.count && report.near_ties < large.count);
@@ -992,7 +1007,7 @@ static void progress_and_cancel(void) {
     do {                                                                                                     \
         memset(again, 0xA5, large.count);                                                                    \
         CHECK(vxs_run_report_init(&report, sizeof report) == VXS_OK);                                        \
-        FAILS(VXS_CANCELLED, vxs_segment(plan, &volume, &labels_again, &options, &report, &error));          \
+        FAILS(VXS_CANCELLED, vxs_segment(plan, &volume, &options, &labels_again, &report, &error));          \
         CHECK(seen.calls_after <= (after) && report.total_seconds == 0);                                     \
         for (size_t at = 0; at < large.count; at++) {                                                        \
             CHECK(again[at] == 0xA5);                                                                        \
@@ -1031,7 +1046,7 @@ static void progress_and_cancel(void) {
     if (!given.quick) {
         seen = new_watcher();
         options = watched_by(&seen, cancel);
-        OK(vxs_segment(plan, &volume, &labels_again, &options, NULL, &error));
+        OK(vxs_segment(plan, &volume, &options, &labels_again, NULL, &error));
         CHECK(memcmp(buffer, again, large.count) == 0);
     }
     vxs_cancel_free(cancel);
@@ -1056,7 +1071,7 @@ static void *segment_with(void *own_plan) {
     const vxs_labels labels = labels_of(found, small.count);
     for (int round = 0; round < (given.quick ? 1 : 3); round++) {
         memset(found, 0xA5, small.count);
-        OK(vxs_segment(own_plan, &volume, &labels, NULL, NULL, &error));
+        OK(vxs_segment(own_plan, &volume, NULL, &labels, NULL, &error));
         CHECK(memcmp(found, expected, small.count) == 0);
     }
     free(found);
@@ -1121,7 +1136,7 @@ int main(int argc, char **argv) {
     CHECK(expected && canary);
     const vxs_volume volume = volume_of(&small);
     const vxs_labels labels = labels_of(expected, small.count);
-    OK(vxs_segment(plan, &volume, &labels, NULL, NULL, &error));
+    OK(vxs_segment(plan, &volume, NULL, &labels, NULL, &error));
     size_t foreground = 0;
     for (size_t at = 0; at < small.count; at++) {
         foreground += expected[at] != 0;

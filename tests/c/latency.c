@@ -70,7 +70,7 @@ int main(int argc, char **argv) {
 
     pace whole = {.last = now()};
     options.user_data = &whole;
-    OK(vxs_segment(plan, &volume, &labels, &options, NULL, &error));
+    OK(vxs_segment(plan, &volume, &options, &labels, NULL, &error));
     CHECK(atomic_load(&whole.tiles) > 3);
 
     double worst = 0;
@@ -81,7 +81,7 @@ int main(int argc, char **argv) {
         pthread_t other;
         options.user_data = &stopped;
         CHECK(pthread_create(&other, NULL, ask, &asked) == 0);
-        FAILS(VXS_CANCELLED, vxs_segment(plan, &volume, &labels, &options, NULL, &error));
+        FAILS(VXS_CANCELLED, vxs_segment(plan, &volume, &options, &labels, NULL, &error));
         const double returned = now();
         CHECK(pthread_join(other, NULL) == 0);
         worst = returned - asked.requested > worst ? returned - asked.requested : worst;

@@ -34,17 +34,18 @@ static void refused(const vxs_volume *wrong) {
     vxs_dose_list *doses = NULL;
     vxs_compare_options options;
     CHECK(vxs_compare_options_init(&options, sizeof options) == VXS_OK);
+    options.surfaces = 1;
     options.tolerance = 1;
-    FAILS(VXS_INVALID_ARGUMENT, vxs_statistics(wrong, NULL, NULL, &statistics, &error));
-    FAILS(VXS_INVALID_ARGUMENT, vxs_statistics(&good, wrong, NULL, &statistics, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_statistics(wrong, NULL, 0, NULL, &statistics, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_statistics(&good, wrong, 0, NULL, &statistics, &error));
     FAILS(VXS_INVALID_ARGUMENT, vxs_compare(wrong, wrong, NULL, &comparisons, &error));
     FAILS(VXS_INVALID_ARGUMENT, vxs_compare(wrong, &good, &options, &comparisons, &error));
     FAILS(VXS_INVALID_ARGUMENT, vxs_compare(wrong, &elsewhere, NULL, &comparisons, &error));
     FAILS(VXS_INVALID_ARGUMENT, vxs_compare(&good, wrong, &options, &comparisons, &error));
     FAILS(VXS_INVALID_ARGUMENT, vxs_dose(wrong, &field, NULL, &doses, &error));
     FAILS(VXS_INVALID_ARGUMENT, vxs_dose(&good, wrong, NULL, &doses, &error));
-    FAILS(VXS_INVALID_ARGUMENT, vxs_labels_on_grid(wrong, &good, &labels, NULL, &error));
-    FAILS(VXS_INVALID_ARGUMENT, vxs_segment(plan, wrong, &labels, NULL, NULL, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_labels_on_grid(wrong, &good, NULL, &labels, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_segment(plan, wrong, NULL, &labels, NULL, &error));
     CHECK(!statistics && !comparisons && !doses && memcmp(canary, (uint8_t[8]){0}, sizeof canary) == 0);
 }
 
@@ -86,21 +87,21 @@ int main(int argc, char **argv) {
     vxs_statistics_list *list = NULL;
     for (int power = 4; power <= 56; power++) {
         wrong = of_shape(1ull << power, 1, 1);
-        FAILS(VXS_BUFFER_TOO_SMALL, vxs_statistics(&wrong, NULL, NULL, &list, &error));
+        FAILS(VXS_BUFFER_TOO_SMALL, vxs_statistics(&wrong, NULL, 0, NULL, &list, &error));
     }
     wrong = of_shape(1ull << 58, 1, 1);
-    FAILS(VXS_INVALID_ARGUMENT, vxs_statistics(&wrong, NULL, NULL, &list, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_statistics(&wrong, NULL, 0, NULL, &list, &error));
     wrong.strides[1] = 1;
-    FAILS(VXS_INVALID_ARGUMENT, vxs_statistics(&wrong, NULL, NULL, &list, &error));
+    FAILS(VXS_INVALID_ARGUMENT, vxs_statistics(&wrong, NULL, 0, NULL, &list, &error));
 
     /* Axes of one voxel may have any step, and gaps and turned axes are no overlap. */
     vxs_volume good = of_shape(1, 8, 1);
     good.strides[1] = 1;
-    OK(vxs_statistics(&good, NULL, NULL, &list, &error));
+    OK(vxs_statistics(&good, NULL, 0, NULL, &list, &error));
     vxs_statistics_list_free(list);
     good = of_shape(2, 1, 2);
     good.strides[0] = 4, good.strides[1] = 0, good.strides[2] = -2, good.offset = 3;
-    OK(vxs_statistics(&good, NULL, NULL, &list, &error));
+    OK(vxs_statistics(&good, NULL, 0, NULL, &list, &error));
     vxs_statistics_list_free(list);
 
     vxs_plan_free(plan);

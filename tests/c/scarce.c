@@ -45,7 +45,7 @@ static void work(vxs_plan *plan, uint8_t *labels, uint8_t *moved, double numbers
     vxs_error *error = NULL;
     const vxs_volume volume = volume_of(&small);
     const vxs_labels out = labels_of(labels, small.count), there = labels_of(moved, small.count);
-    OK(vxs_segment(plan, &volume, &out, NULL, NULL, &error));
+    OK(vxs_segment(plan, &volume, NULL, &out, NULL, &error));
 
     const vxs_volume map = label_map(labels);
     vxs_volume shifted = map;
@@ -53,11 +53,11 @@ static void work(vxs_plan *plan, uint8_t *labels, uint8_t *moved, double numbers
     vxs_measure_options measure;
     CHECK(vxs_measure_options_init(&measure, sizeof measure) == VXS_OK);
     measure.threads = 8;
-    OK(vxs_labels_on_grid(&map, &shifted, &there, &measure, &error));
+    OK(vxs_labels_on_grid(&map, &shifted, &measure, &there, &error));
 
     vxs_statistics_list *statistics = NULL;
     vxs_label_statistics of_label;
-    OK(vxs_statistics(&map, &volume, &measure, &statistics, &error));
+    OK(vxs_statistics(&map, &volume, 0, &measure, &statistics, &error));
     CHECK(vxs_label_statistics_init(&of_label, sizeof of_label) == VXS_OK && vxs_statistics_list_count(statistics) > 0);
     OK(vxs_statistics_list_get(statistics, 0, &of_label, &error));
     numbers[0] = of_label.surface_area;
@@ -77,6 +77,7 @@ static void work(vxs_plan *plan, uint8_t *labels, uint8_t *moved, double numbers
     vxs_comparison comparison;
     CHECK(vxs_compare_options_init(&compare, sizeof compare) == VXS_OK);
     compare.threads = 8;
+    compare.surfaces = 1;
     compare.tolerance = 1;
     OK(vxs_compare(&map, &shifted, &compare, &comparisons, &error));
     CHECK(vxs_comparison_init(&comparison, sizeof comparison) == VXS_OK);
@@ -128,8 +129,8 @@ int main(int argc, char **argv) {
     run.cancel = cancel;
     const vxs_volume volume = volume_of(&small);
     const vxs_labels out = labels_of(labels[1], small.count);
-    FAILS(VXS_CANCELLED, vxs_segment(made, &volume, &out, &run, NULL, &error));
-    OK(vxs_segment(made, &volume, &out, NULL, NULL, &error));
+    FAILS(VXS_CANCELLED, vxs_segment(made, &volume, &run, &out, NULL, &error));
+    OK(vxs_segment(made, &volume, NULL, &out, NULL, &error));
     CHECK(memcmp(labels[0], labels[1], small.count) == 0);
     atomic_store(&left, -1);
     work(plan, labels[1], moved[1], numbers[1]);

@@ -52,7 +52,7 @@ static int run(vxs_plan *plan, uint8_t *found, int calls_left, const vxs_cancel 
     options.user_data = &calls_left;
     options.cancel = cancel;
     memset(found, 0xA5, small.count);
-    const vxs_status status = vxs_segment(plan, &volume, &labels, &options, NULL, &error);
+    const vxs_status status = vxs_segment(plan, &volume, &options, &labels, NULL, &error);
     if (status == VXS_OK) {
         CHECK(memcmp(found, expected, small.count) == 0);
         return 1;
@@ -129,7 +129,7 @@ int main(int argc, char **argv) {
     vxs_plan *first = new_plan(1);
     const vxs_volume volume = volume_of(&small);
     const vxs_labels labels = labels_of(expected, small.count);
-    OK(vxs_segment(first, &volume, &labels, NULL, NULL, &error));
+    OK(vxs_segment(first, &volume, NULL, &labels, NULL, &error));
     vxs_plan_free(first);
 
     pthread_t threads[THREADS], canceller;

@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
         vxs_plan_report_init(&report, sizeof report);
         volume.dtype = VXS_DTYPE_I16;
         volume.shape[0] = volume.shape[1] = volume.shape[2] = 128;
-        status = vxs_plan_report_for(plan, &volume, &report, &error);
+        status = vxs_plan_estimate(plan, &volume, &report, &error);
     }
     if (status != VXS_OK) {
         fprintf(stderr, "%s\n", vxs_error_message(error));

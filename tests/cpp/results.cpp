@@ -66,7 +66,7 @@ int main(int argc, char **argv) {
         return true;
     };
     const auto report = plan->segment(volume, labels, watch);
-    CHECK(report && last == 1 && plan->report(volume)->tiles == 1);
+    CHECK(report && last == 1 && plan->estimate(volume)->tiles == 1);
     auto compared =
         voxseg::compare(voxseg::VolumeView(labels, {16, 12, 10}), voxseg::VolumeView(labels, {16, 12, 10}));
     CHECK(compared);

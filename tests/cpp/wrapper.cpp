@@ -67,6 +67,7 @@ void run(const arguments &given) {
         voxseg::open_runtime();
         CHECK(messages > 0 && !voxseg::runtime_path().empty());
     }
+    CHECK(voxseg::build_info().find(vxs_version()) != std::string::npos);
     const int heard = messages;
     const voxseg::Devices devices;
     CHECK(devices.size() >= 1 && devices[0].device != 0 && !devices[0].name.empty());
@@ -117,6 +118,35 @@ void run(const arguments &given) {
     // Tasks: known by name; weights that are missing are named with their licence.
     const auto tasks = voxseg::tasks();
     CHECK(std::count(tasks.begin(), tasks.end(), "total") == 1 && vxs_task_name(tasks.size()) == nullptr);
+    // Opening and compiling tell their progress and can be cancelled; a model says what it is without its weights.
+    voxseg::ModelOptions opening;
+    double opened_share = 0;
+    opening.progress = [&opened_share](const vxs_progress &now) {
+        CHECK(now.stage == VXS_STAGE_OPEN && now.bytes_read <= now.bytes && now.fraction >= opened_share);
+        opened_share = now.fraction;
+        return true;
+    };
+    voxseg::Model::open(given.model, opening);
+    CHECK(opened_share == 1);
+    opening.progress = [](const vxs_progress &) { return false; };
+    try {
+        voxseg::Model::open(given.model, opening);
+        CHECK(!"it throws");
+    } catch (const voxseg::Cancelled &cancelled) {
+        CHECK(cancelled.status() == VXS_CANCELLED);
+    }
+    opening.progress = [](const vxs_progress &) -> bool { throw Surprise{3}; };
+    try {
+        voxseg::Model::open(given.model, opening);
+        CHECK(!"it throws");
+    } catch (const Surprise &surprise) {
+        CHECK(surprise.number == 3);
+    }
+    voxseg::PlanOptions compiling;
+    compiling.progress = [](const vxs_progress &now) { return now.stage != VXS_STAGE_COMPILE; };
+    throws(VXS_CANCELLED, [&] { voxseg::Plan(model, compiling); });
+    CHECK(voxseg::Model::inspect(given.model).find(model.name()) != std::string::npos);
+    throws(2, [] { voxseg::Model::inspect("/nowhere/at/all"); });
     voxseg::TaskOptions liver;
     liver.subset = {"liver"};
     const auto weights = throws(VXS_NOT_A_MODEL, [&] { voxseg::Model::open_task("total", "/nowhere", liver); });
@@ -140,7 +170,7 @@ void run(const arguments &given) {
     CHECK(!plan.describe().empty());
 
     const auto volume = voxseg::VolumeView(voxels, shape).with_spacing(spacing);
-    CHECK(plan.report(voxseg::VolumeView(shape).with_spacing(spacing)).tiles == plan.report(volume).tiles);
+    CHECK(plan.estimate(voxseg::VolumeView(shape).with_spacing(spacing)).tiles == plan.estimate(volume).tiles);
     std::vector<std::uint8_t> labels(voxels.size(), 0xA5), again(voxels.size(), 0xA5);
     const vxs_run_report report = plan.segment(volume, labels);
     CHECK(report.voxels == labels.size() && report.tiles == 1 && report.total_seconds > 0);
@@ -165,9 +195,9 @@ void run(const arguments &given) {
               plan.segment(voxseg::VolumeView(twice, shape).with_channels(2), again);
           }).detail("found") != "");
     throws(VXS_GEOMETRY,
-           [&] { plan.report(voxseg::VolumeView(shape).with_direction({1, 1, 0, 0, 1, 0, 0, 0, 1})); });
+           [&] { plan.estimate(voxseg::VolumeView(shape).with_direction({1, 1, 0, 0, 1, 0, 0, 0, 1})); });
     throws(VXS_GEOMETRY, [&] {
-        plan.report(voxseg::VolumeView(shape).with_origin({0, 0, std::numeric_limits<double>::infinity()}));
+        plan.estimate(voxseg::VolumeView(shape).with_origin({0, 0, std::numeric_limits<double>::infinity()}));
     });
     throws(1, [&] { plan.segment(voxseg::VolumeView(voxels, shape).with_strides({2, 32, 1000000}), again); });
     throws(VXS_INVALID_ARGUMENT,
@@ -231,7 +261,7 @@ void run(const arguments &given) {
         share = now.fraction;
         return true;
     };
-    const auto measured = voxseg::statistics(rods, &image_of_ramp, measure);
+    const auto measured = voxseg::statistics(rods, &image_of_ramp, 0, measure);
     CHECK(share == 1 && measured.size() == 1 && measured[0].label == 9 && measured[0].voxels == 24);
     CHECK(measured[0].milliliters == 0.048 && measured[0].mean == 25 && measured[0].max == 30);
     CHECK(measured[0].first[2] == 1 && measured[0].last[1] == 4 && measured[0].margin == 1);
@@ -240,9 +270,9 @@ void run(const arguments &given) {
     const auto coarse = voxseg::VolumeView(ramp, box).with_spacing({2, 2, 2});
     const auto doses = voxseg::Doses::measure(rods, coarse);
     CHECK(doses.size() == 1 && doses.at(0).voxels == 24 && doses.at(0).outside == 0 && doses.at(0).mean == 12.5);
-    CHECK(doses.dose_to(0, 100) == 10 && doses.dose_to(0, 0) == 15);
-    CHECK((doses.shares(0, {0, 12, 16}) == std::vector<double>{1, 0.5, 0}));
-    throws(VXS_INVALID_ARGUMENT, [&] { doses.dose_to(0, 101); });
+    CHECK(doses.dose_at_volume(0, 100) == 10 && doses.dose_at_volume(0, 0) == 15);
+    CHECK((doses.volume_at_dose(0, {0, 12, 16}) == std::vector<double>{1, 0.5, 0}));
+    throws(VXS_INVALID_ARGUMENT, [&] { doses.dose_at_volume(0, 101); });
     throws(VXS_INVALID_ARGUMENT, [&] { doses.at(1); });
     throws(VXS_INVALID_ARGUMENT, [&] { voxseg::statistics(coarse, &image_of_ramp); });
     std::vector<std::uint8_t> there(512, 0xA5);
@@ -254,7 +284,7 @@ void run(const arguments &given) {
     throws(VXS_INVALID_ARGUMENT, [&] { voxseg::labels_on_grid(rods, coarse, wider); });
     measure.progress = [](const vxs_progress &) -> bool { throw Surprise{5}; };
     try {
-        voxseg::statistics(rods, nullptr, measure);
+        voxseg::statistics(rods, nullptr, 0, measure);
         CHECK(!"it throws");
     } catch (const Surprise &surprise) {
         CHECK(surprise.number == 5);

@@ -116,7 +116,7 @@ static inline vxs_status segment(const fixture *given, vxs_plan *plan, results *
     }
     const vxs_volume volume = volume_of(&given->volume);
     const vxs_labels labels = labels_of(into->labels, count);
-    return vxs_segment(plan, &volume, &labels, &options, NULL, error);
+    return vxs_segment(plan, &volume, &options, &labels, NULL, error);
 }
 
 static inline vxs_volume label_map(const fixture *given) {
@@ -140,7 +140,7 @@ static inline vxs_status measure(const fixture *given, int call, results *into, 
         vxs_statistics_list *list = NULL;
         vxs_label_statistics first;
         CHECK(vxs_label_statistics_init(&first, sizeof first) == VXS_OK);
-        status = vxs_statistics(&map, &volume, &options, &list, error);
+        status = vxs_statistics(&map, &volume, 0, &options, &list, error);
         if (status == VXS_OK && vxs_statistics_list_get(list, 0, &first, NULL) == VXS_OK) {
             into->numbers[0] = first.surface_area;
             into->numbers[1] = first.median;
@@ -153,6 +153,7 @@ static inline vxs_status measure(const fixture *given, int call, results *into, 
         CHECK(vxs_compare_options_init(&compare, sizeof compare) == VXS_OK);
         CHECK(vxs_comparison_init(&first, sizeof first) == VXS_OK);
         compare.threads = given->threads;
+        compare.surfaces = 1;
         compare.tolerance = 1;
         status = vxs_compare(&map, &shifted, &compare, &list, error);
         if (status == VXS_OK && vxs_comparison_list_get(list, 0, &first, NULL) == VXS_OK) {
@@ -172,7 +173,7 @@ static inline vxs_status measure(const fixture *given, int call, results *into, 
         vxs_dose_list_free(list);
     } else {
         const vxs_labels moved = labels_of(into->moved, given->volume.count);
-        status = vxs_labels_on_grid(&map, &shifted, &moved, &options, error);
+        status = vxs_labels_on_grid(&map, &shifted, &options, &moved, error);
     }
     return status;
 }

@@ -33,7 +33,7 @@ namespace Voxseg.Tests
                 Assert.InRange(now.Fraction, last, 1);
                 last = now.Fraction;
             });
-            var all = LabelStatistics.Of(Volume(labels), Volume(ramp), new MeasureOptions { Progress = progress });
+            var all = LabelStatistics.Of(Volume(labels), Volume(ramp), options: new MeasureOptions { Progress = progress });
             Assert.Equal(1, all.Count);
             Assert.Equal(1.0, last);
             var found = all[0];
@@ -63,10 +63,10 @@ namespace Voxseg.Tests
             Assert.Equal(24L, found.Voxels);
             Assert.Equal(0L, found.Outside);
             Assert.Equal(new[] { 25.0, 20, 30 }, new[] { found.Mean, found.Min, found.Max });
-            Assert.Equal(new[] { 20.0, 30 }, found.DosesTo(100, 0));
-            Assert.Equal(new[] { 1.0, 0.5, 0 }, found.Shares(0, 25, 31));
-            Assert.Equal(0, found.Shares().Length);
-            Assert.Contains("percents", Assert.Throws<InputException>(() => found.DosesTo(101)).Message);
+            Assert.Equal(new[] { 20.0, 30 }, found.DoseAtVolume(100, 0));
+            Assert.Equal(new[] { 1.0, 0.5, 0 }, found.VolumeAtDose(0, 25, 31));
+            Assert.Equal(0, found.VolumeAtDose().Length);
+            Assert.Contains("percents", Assert.Throws<InputException>(() => found.DoseAtVolume(101)).Message);
         }
 
         [Fact]
@@ -111,9 +111,9 @@ namespace Voxseg.Tests
         {
             var smaller = Fixture.Volume(new long[] { 8, 8, 7 }, ramp);
             Assert.Contains("image", Assert.Throws<InputException>(() => LabelStatistics.Of(Volume(labels), smaller)).Message);
-            var second = new MeasureOptions { Channel = 1 };
             Assert.Contains("channel", Assert.Throws<InputException>(
-                () => LabelStatistics.Of(Volume(labels), Volume(ramp), second)).Message);
+                () => LabelStatistics.Of(Volume(labels), Volume(ramp), 1)).Message);
+            Assert.Throws<ArgumentOutOfRangeException>(() => LabelStatistics.Of(Volume(labels), Volume(ramp), -1));
             Assert.Throws<ArgumentNullException>(() => LabelDose.Of(Volume(labels), null));
             Assert.Throws<ArgumentOutOfRangeException>(
                 () => LabelStatistics.Of(Volume(labels), options: new MeasureOptions { Threads = -1 }));

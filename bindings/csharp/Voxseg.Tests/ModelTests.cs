@@ -106,7 +106,7 @@ namespace Voxseg.Tests
                 Assert.Equal(2 * coarse.Shape[0], map.Shape[0]);
             }
             foreach (var unsuited in new[] {
-                new TaskOptions { FirstOrder = true }, new TaskOptions { CropToBody = true, Smooth = true } })
+                new TaskOptions { LegacyV1Labels = true }, new TaskOptions { CropToBody = true, Smooth = true } })
             {
                 Assert.Throws<InputException>(() => Model.OpenTask("total_mr", "no/such/folder", unsuited));
             }
@@ -137,13 +137,13 @@ namespace Voxseg.Tests
         [Fact]
         public void PlanTellsWhatItWillDo()
         {
-            var report = Fixture.Plan.Report(Fixture.Volume(Fixture.Wide));
+            var report = Fixture.Plan.Estimate(Fixture.Volume(Fixture.Wide));
             Assert.Equal(2L, report.Tiles);
             Assert.Equal(Precision.Float32, report.Precision);
             Assert.True(report.HostPeakBytes > report.WeightBytes && report.WeightBytes > 0);
             var grid = Volume.Grid(40, 12, 10);
             grid.Spacing = Fixture.Spacing;
-            Assert.Equal(report.HostPeakBytes, Fixture.Plan.Report(grid).HostPeakBytes);
+            Assert.Equal(report.HostPeakBytes, Fixture.Plan.Estimate(grid).HostPeakBytes);
             Assert.Contains("{", Fixture.Plan.Describe());
         }
 
@@ -153,7 +153,7 @@ namespace Voxseg.Tests
             var options = new PlanOptions { Threads = 1, Step = 0.05 };
             using (var plan = new Plan(Fixture.Model, options))
             {
-                var report = plan.Report(Fixture.Volume(Fixture.Wide));
+                var report = plan.Estimate(Fixture.Volume(Fixture.Wide));
                 Assert.Equal(1, report.Threads);
                 Assert.Equal(6L, report.Tiles);
                 options.MemoryBudget = report.HostPeakBytes - 1;
@@ -220,7 +220,7 @@ namespace Voxseg.Tests
             plan.Dispose();
             var volume = Fixture.Volume(Fixture.Small);
             Assert.Equal("Plan", Assert.Throws<ObjectDisposedException>(() => plan.Segment(volume)).ObjectName);
-            Assert.Throws<ObjectDisposedException>(() => plan.Report(volume));
+            Assert.Throws<ObjectDisposedException>(() => plan.Estimate(volume));
             Assert.Throws<ObjectDisposedException>(() => plan.Describe());
         }
 

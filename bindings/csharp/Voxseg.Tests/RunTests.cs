@@ -88,6 +88,67 @@ namespace Voxseg.Tests
         }
 
         [Fact]
+        public async Task OpeningAndCompilingTellAndStop()
+        {
+            var stages = new HashSet<Stage>();
+            var bytes = 0L;
+            var progress = new Reports(now =>
+            {
+                stages.Add(now.Stage);
+                bytes = Math.Max(bytes, now.BytesRead);
+            });
+            using (var model = await Model.OpenAsync(Fixture.ModelFolder, null, progress))
+            using (var plan = await Plan.CreateAsync(model, null, progress))
+            {
+                plan.Trim();
+                Assert.Equal(Fixture.Volume(Shape).VoxelCount, (long)plan.Segment(Fixture.Volume(Shape)).Bytes.Length);
+                var surprise = new KeyNotFoundException("surprise");
+                var failing = new Reports(_ => { throw surprise; });
+                Assert.Same(surprise, Assert.Throws<KeyNotFoundException>(() => new Plan(model, null, failing)));
+                Assert.Same(surprise, Assert.Throws<KeyNotFoundException>(
+                    () => Model.Open(Fixture.ModelFolder, null, failing)));
+            }
+            Assert.True(stages.SetEquals(new[] { Stage.Open, Stage.Compile }));
+            Assert.True(bytes > 100000, "only " + bytes + " bytes were told");
+            using (var source = new CancellationTokenSource())
+            {
+                var stopping = new Reports(_ => source.Cancel());
+                var task = Model.OpenAsync(Fixture.ModelFolder, null, stopping, source.Token);
+                await Thrown<OperationCanceledException>(task);
+                Assert.True(task.IsCanceled);
+            }
+        }
+
+        [Fact]
+        public void ReceiversDoNotKnowOfEachOther()
+        {
+            int first = 0, second = 0;
+            var voxels = new short[Shape[0] * Shape[1] * Shape[2]];
+            var warned = Fixture.Volume(Shape, voxels);
+            using (Log.Receive((level, message) => Interlocked.Increment(ref second)))
+            {
+                using (Log.Receive((level, message) => Interlocked.Increment(ref first)))
+                {
+                    Fixture.Plan.Segment(warned);
+                }
+                Assert.True(first > 0 && second == first, first + " and " + second + " messages");
+                var before = first;
+                Fixture.Plan.Segment(warned);
+                Assert.True(first == before && second > before, first + " and " + second + " messages");
+            }
+            Assert.Throws<ArgumentNullException>(() => Log.Receive(null));
+        }
+
+        [Fact]
+        public void AModelIsInspectedWithoutItsWeights()
+        {
+            Assert.Contains("\"name\":\"" + Fixture.Model.Name + "\"", Model.Inspect(Fixture.ModelFolder));
+            Assert.Throws<ModelException>(() => Model.Inspect("no/such/model"));
+            Assert.Throws<ArgumentNullException>(() => Model.Inspect(null));
+            Assert.Contains(Library.Version, Library.BuildInfo);
+        }
+
+        [Fact]
         public async Task CancelBeforeTheStart()
         {
             using (var source = new CancellationTokenSource())

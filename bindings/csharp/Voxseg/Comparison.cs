@@ -29,6 +29,7 @@ namespace Voxseg
     {
         private Comparison(vxs_comparison* raw)
         {
+            Surfaces = raw->surfaces != 0;
             Pair = new LabelPair(raw->pair.first, raw->pair.second);
             Voxels = Checked.Copy(raw->voxels, 2);
             Both = (long)raw->both;
@@ -39,6 +40,9 @@ namespace Voxseg
             MeanDistance = raw->mean_distance;
             SurfaceDice = raw->surface_dice;
         }
+
+        /// <summary>Whether surfaces were compared.</summary>
+        public bool Surfaces { get; }
 
         /// <summary>The labels.</summary>
         public LabelPair Pair { get; }
@@ -82,7 +86,7 @@ namespace Voxseg
             {
                 VoxsegException.Check(
                     NativeMethods.vxs_match_labels(
-                        first.Handle, second.Handle, (int)by, pairs, capacity, &count, out error),
+                        first.Handle, second.Handle, (int)by, capacity, pairs, &count, out error),
                     error);
             }
             var found = new List<LabelPair>();
@@ -132,7 +136,8 @@ namespace Voxseg
                 vxs_compare_options options;
                 VoxsegException.Check(NativeMethods.vxs_compare_options_init(&options, (ulong)sizeof(vxs_compare_options)));
                 options.threads = (uint)threads;
-                options.tolerance = tolerance ?? options.tolerance;
+                options.surfaces = tolerance == null ? 0 : 1;
+                options.tolerance = tolerance ?? 0;
                 if (pairs != null)
                 {
                     var raw = new List<vxs_label_pair>();

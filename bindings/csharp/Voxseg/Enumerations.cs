@@ -35,17 +35,17 @@ namespace Voxseg
         /// <summary>NVIDIA GPUs through CUDA and cuDNN.</summary>
         Cuda = 3,
         /// <summary>NVIDIA GPUs through TensorRT, which compiles a network for minutes.</summary>
-        Tensorrt = 4,
+        TensorRT = 4,
         /// <summary>Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (<c>vxs_runtime_add_plugin</c>).</summary>
-        Webgpu = 5,
+        WebGpu = 5,
         /// <summary>Any GPU on Windows, through Direct3D 12.</summary>
-        Directml = 6,
+        DirectML = 6,
         /// <summary>Intel processors (index 0) and GPUs (from index 1 on).</summary>
-        Openvino = 7,
+        OpenVino = 7,
         /// <summary>Apple's GPUs and neural engines.</summary>
-        Coreml = 8,
+        CoreML = 8,
         /// <summary>AMD GPUs through ROCm.</summary>
-        Migraphx = 9,
+        MIGraphX = 9,
         /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that plays a GPU; else <c>VXS_DEVICE_CPU</c>.</summary>
         Best = 100,
     }
@@ -204,7 +204,7 @@ namespace Voxseg
     /// <summary>Which way of the published script Auto3DSeg models go.</summary>
     public enum Auto3dsegScript
     {
-        /// <summary>Auto3DSeg models: BraTS' way for a network of four images and three regions that overlap, else the general one.</summary>
+        /// <summary>BraTS' way for a network of four images and three regions that overlap, else the general one.</summary>
         FromModel = 0,
         /// <summary>The general way of SlicerMONAIAuto3DSeg's script: each image is normalised as it comes.</summary>
         General = 1,
@@ -214,7 +214,7 @@ namespace Voxseg
         WholeHead = 3,
     }
 
-    /// <summary>What a run is at.</summary>
+    /// <summary>What a call is at.</summary>
     public enum Stage
     {
         /// <summary>Reading, cropping, normalising and resampling the volume.</summary>
@@ -223,8 +223,12 @@ namespace Voxseg
         Network = 2,
         /// <summary>Bringing the labels onto the volume's grid.</summary>
         Restore = 3,
-        /// <summary>Measuring labels.</summary>
+        /// <summary>Measuring labels, comparing them, or bringing them to another grid.</summary>
         Measure = 4,
+        /// <summary>Reading the files of a model.</summary>
+        Open = 5,
+        /// <summary>Compiling the networks of a plan.</summary>
+        Compile = 6,
     }
 
     /// <summary>What a map tells of each voxel.</summary>

@@ -42,14 +42,14 @@ namespace Voxseg
 
         /// <summary>D95, D2 and so on: for each of the per cents, the dose that this part of the label receives at least.</summary>
         /// <exception cref="InputException">One isn't from 0 to 100.</exception>
-        public double[] DosesTo(params double[] percents)
+        public double[] DoseAtVolume(params double[] percents)
         {
             var doses = new double[percents.Length];
             ErrorHandle error;
             fixed (double* asked = percents, found = doses)
             {
                 VoxsegException.Check(
-                    NativeMethods.vxs_dose_list_doses(list, index, asked, (ulong)percents.Length, found, out error), error);
+                    NativeMethods.vxs_dose_list_dose_at_volume(list, index, asked, (ulong)percents.Length, found, out error), error);
             }
             return doses;
         }
@@ -58,14 +58,14 @@ namespace Voxseg
         /// V20 and so on, or the cumulative histogram: for each dose the share of the label, 0 to 1, that receives at least
         /// that much.
         /// </summary>
-        public double[] Shares(params double[] doses)
+        public double[] VolumeAtDose(params double[] doses)
         {
             var shares = new double[doses.Length];
             ErrorHandle error;
             fixed (double* asked = doses, found = shares)
             {
                 VoxsegException.Check(
-                    NativeMethods.vxs_dose_list_shares(list, index, asked, (ulong)doses.Length, found, out error), error);
+                    NativeMethods.vxs_dose_list_volume_at_dose(list, index, asked, (ulong)doses.Length, found, out error), error);
             }
             return shares;
         }

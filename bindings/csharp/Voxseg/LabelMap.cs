@@ -86,7 +86,7 @@ namespace Voxseg
         /// </summary>
         /// <param name="labels">A volume with one channel of integers.</param>
         /// <param name="grid">A volume of which only the grid is looked at: the dose, or <see cref="Volume.Grid(long, long, long)"/>.</param>
-        /// <param name="options">Of these the threads count.</param>
+        /// <param name="options">Threads, progress, cancellation.</param>
         /// <returns>A volume on that grid of the type of <paramref name="labels"/>, axis 0 fastest.</returns>
         public static unsafe Volume OnGrid(Volume labels, Volume grid, MeasureOptions options = null)
         {
@@ -96,7 +96,7 @@ namespace Voxseg
             }
             Library.Check();
             options = options ?? new MeasureOptions();
-            using (var watch = new Watch(null, default(System.Threading.CancellationToken)))
+            using (var watch = new Watch(options.Progress, options.Cancellation))
             using (var call = new NativeCall())
             {
                 vxs_volume rawLabels, rawGrid;
@@ -111,8 +111,8 @@ namespace Voxseg
                 vxs_measure_options rawOptions;
                 options.Fill(&rawOptions, watch, call);
                 ErrorHandle error;
-                var status = NativeMethods.vxs_labels_on_grid(&rawLabels, &rawGrid, &raw, &rawOptions, out error);
-                VoxsegException.Check(status, error);
+                var status = NativeMethods.vxs_labels_on_grid(&rawLabels, &rawGrid, &rawOptions, &raw, out error);
+                watch.Check(status, error);
                 return grid.WithVoxels(voxels);
             }
         }

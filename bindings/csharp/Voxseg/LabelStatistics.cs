@@ -72,9 +72,15 @@ namespace Voxseg
         /// <summary>Measures each label but 0 that occurs, in ascending order. Blocks.</summary>
         /// <param name="labels">A volume with one channel of integers.</param>
         /// <param name="image">An image on the same grid; null for none.</param>
-        /// <param name="options">Channel, threads, progress, cancellation.</param>
-        public static IReadOnlyList<LabelStatistics> Of(Volume labels, Volume image = null, MeasureOptions options = null)
+        /// <param name="channel">Which of the image's channels.</param>
+        /// <param name="options">Threads, progress, cancellation.</param>
+        public static IReadOnlyList<LabelStatistics> Of(
+            Volume labels, Volume image = null, int channel = 0, MeasureOptions options = null)
         {
+            if (channel < 0)
+            {
+                throw new ArgumentOutOfRangeException("channel", channel, "expected a number from 0");
+            }
             if (labels == null)
             {
                 throw new ArgumentNullException("labels");
@@ -95,7 +101,7 @@ namespace Voxseg
                 vxs_measure_options raw;
                 options.Fill(&raw, watch, call);
                 var status = NativeMethods.vxs_statistics(
-                    &rawLabels, image == null ? null : &rawImage, &raw, out list, out error);
+                    &rawLabels, image == null ? null : &rawImage, (ulong)channel, &raw, out list, out error);
                 watch.Check(status, error);
             }
             using (list)

@@ -17,6 +17,18 @@ namespace Voxseg
             }
         }
 
+        /// <summary>
+        /// What this build of the library has, as JSON: version, interface, target, engines, models, licences. Loads nothing.
+        /// </summary>
+        public static string BuildInfo
+        {
+            get
+            {
+                Check();
+                return Text.From(NativeMethods.vxs_build_info());
+            }
+        }
+
         /// <summary>The version of the ONNX Runtime that is loaded; null when none is.</summary>
         public static string RuntimeVersion
         {

@@ -1,41 +1,67 @@
 using System;
+using System.Runtime.InteropServices;
 
 namespace Voxseg
 {
-    /// <summary>The library's messages, those of ONNX Runtime among them. Without a receiver it is silent.</summary>
-    public static unsafe class Log
+    /// <summary>
+    /// A receiver of the library's messages, those of ONNX Runtime among them, until it is disposed of. A process may have
+    /// several, which don't know of each other; without one the library is silent.
+    /// </summary>
+    public sealed unsafe class Log : IDisposable
     {
+        // Static, so that the collector never takes what native code calls.
         private static readonly vxs_log_callback Callback = OnMessage;
-        private static volatile Action<LogLevel, string> receiver;
 
-        /// <summary>Sets the process-wide receiver.</summary>
-        /// <param name="receive">
-        /// Gets each message, from any thread and from several at once. It must not call this library; what it throws is
-        /// dropped. Null ends it.
-        /// </param>
-        /// <param name="level">The least level that is told.</param>
-        public static void Receive(Action<LogLevel, string> receive, LogLevel level = LogLevel.Warning)
+        private readonly Action<LogLevel, string> receive;
+        private readonly LogHandle handle;
+        private GCHandle self;
+
+        private Log(Action<LogLevel, string> receive, LogLevel level)
         {
-            Library.Check();
+            this.receive = receive;
+            self = GCHandle.Alloc(this);
             ErrorHandle error;
-            if (receive != null)
+            var status = NativeMethods.vxs_log_add(
+                (int)level, Callback, (void*)GCHandle.ToIntPtr(self), out handle, out error);
+            if (status != NativeMethods.VXS_OK)
             {
-                receiver = receive;
+                self.Free();
             }
-            VoxsegException.Check(
-                NativeMethods.vxs_log_set_callback(receive == null ? null : Callback, null, (int)level, out error), error);
-            receiver = receive;
+            VoxsegException.Check(status, error);
         }
 
-        private static void OnMessage(void* unused, int level, byte* message)
+        /// <summary>Adds a receiver, beside others.</summary>
+        /// <param name="receive">
+        /// Gets each message, from any thread and from several at once. It must not call this library; what it throws is
+        /// dropped.
+        /// </param>
+        /// <param name="level">The least level that is told.</param>
+        /// <returns>The receiver: it listens until it is disposed of.</returns>
+        public static Log Receive(Action<LogLevel, string> receive, LogLevel level = LogLevel.Warning)
+        {
+            if (receive == null)
+            {
+                throw new ArgumentNullException("receive");
+            }
+            Library.Check();
+            return new Log(receive, level);
+        }
+
+        /// <summary>Ends it. Returns when no message is under way; not from within the receiver.</summary>
+        public void Dispose()
+        {
+            handle.Dispose();
+            if (self.IsAllocated)
+            {
+                self.Free();
+            }
+        }
+
+        private static void OnMessage(void* log, int level, byte* message)
         {
             try
             {
-                var receive = receiver;
-                if (receive != null)
-                {
-                    receive((LogLevel)level, Text.From(message));
-                }
+                ((Log)GCHandle.FromIntPtr((IntPtr)log).Target).receive((LogLevel)level, Text.From(message));
             }
             catch (Exception)
             {

@@ -6,9 +6,6 @@ namespace Voxseg
     /// <summary>How to measure labels.</summary>
     public sealed class MeasureOptions
     {
-        /// <summary>For statistics: which of the image's channels.</summary>
-        public int Channel { get; set; }
-
         /// <summary>Threads that work. 0 (default): all processors of this process. Numbers don't depend on it.</summary>
         public int Threads { get; set; }
 
@@ -20,13 +17,11 @@ namespace Voxseg
 
         internal unsafe void Fill(vxs_measure_options* raw, Watch watch, NativeCall call)
         {
-            if (Channel < 0 || Threads < 0)
+            if (Threads < 0)
             {
-                throw new ArgumentOutOfRangeException(
-                    Channel < 0 ? "Channel" : "Threads", Math.Min(Channel, Threads), "expected a number from 0");
+                throw new ArgumentOutOfRangeException("Threads", Threads, "expected a number from 0");
             }
             VoxsegException.Check(NativeMethods.vxs_measure_options_init(raw, (ulong)sizeof(vxs_measure_options)));
-            raw->channel = (ulong)Channel;
             raw->threads = (uint)Threads;
             raw->progress = watch.Receiver;
             raw->user_data = watch.UserData;

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Threading;
+using System.Threading.Tasks;
 
 namespace Voxseg
 {
@@ -23,22 +24,28 @@ namespace Voxseg
         /// </summary>
         /// <param name="path">Its folder or file.</param>
         /// <param name="options">Which folds, and so on.</param>
+        /// <param name="progress">Is told of the bytes that were read, on this thread. What it throws comes out.</param>
         /// <param name="cancellation">Stops opening; any thread may request it.</param>
         /// <exception cref="ModelException">It isn't a model, is damaged, or isn't supported.</exception>
         /// <exception cref="OperationCanceledException">It was cancelled.</exception>
         public static Model Open(
-            string path, ModelOptions options = null, CancellationToken cancellation = default(CancellationToken))
+            string path,
+            ModelOptions options = null,
+            IProgress<SegmentProgress> progress = null,
+            CancellationToken cancellation = default(CancellationToken))
         {
             if (path == null)
             {
                 throw new ArgumentNullException("path");
             }
             Library.Check();
-            using (var watch = new Watch(null, cancellation))
+            using (var watch = new Watch(progress, cancellation))
             using (var call = new NativeCall())
             {
                 vxs_model_options raw;
                 (options ?? new ModelOptions()).Fill(&raw, call);
+                raw.progress = watch.Receiver;
+                raw.user_data = watch.UserData;
                 raw.cancel = watch.Cancel(call);
                 ModelHandle model;
                 ErrorHandle error;
@@ -47,19 +54,68 @@ namespace Voxseg
             }
         }
 
+        /// <summary>Opens a model on a thread of its own. Options stay as they are until the task has ended.</summary>
+        /// <returns>A task that gives the model; it is cancelled where <see cref="Open"/> throws
+        /// <see cref="OperationCanceledException"/>.</returns>
+        public static Task<Model> OpenAsync(
+            string path,
+            ModelOptions options = null,
+            IProgress<SegmentProgress> progress = null,
+            CancellationToken cancellation = default(CancellationToken))
+        {
+            // Opening takes seconds: too long for a thread of the pool.
+            return Task.Factory.StartNew(
+                () => Open(path, options, progress, cancellation), cancellation,
+                TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+        }
+
+        /// <summary>
+        /// What a model says of itself without its weights, in milliseconds, as JSON: name, format, configuration, channels,
+        /// labels with their codes, spacing, patch, licence, folds, weight_bytes, and reasons for which it wouldn't open
+        /// (unsupported).
+        /// </summary>
+        /// <param name="path">Its folder or file.</param>
+        /// <param name="configuration">As in <see cref="ModelOptions"/>.</param>
+        /// <exception cref="ModelException">It isn't a model, or the files around the weights are damaged.</exception>
+        public static string Inspect(string path, string configuration = null)
+        {
+            if (path == null)
+            {
+                throw new ArgumentNullException("path");
+            }
+            Library.Check();
+            InspectionHandle inspection;
+            ErrorHandle error;
+            VoxsegException.Check(
+                NativeMethods.vxs_model_inspect(
+                    Text.Utf8(path, "path"), Text.Utf8(configuration, "configuration"), out inspection, out error), error);
+            using (inspection)
+            {
+                return Text.From(NativeMethods.vxs_inspection_json(inspection));
+            }
+        }
+
         /// <summary>Opens a folder's files in memory. They are only read during the call.</summary>
         /// <param name="files">
         /// Content by path within the folder, with '/' between folders: "fold_0/checkpoint_final.pth".
         /// </param>
         /// <param name="options">As for a folder.</param>
+        /// <param name="progress">As for a folder.</param>
+        /// <param name="cancellation">Stops opening; any thread may request it.</param>
         /// <exception cref="ModelException">They are no model, or one that isn't supported.</exception>
-        public static Model OpenMemory(IEnumerable<KeyValuePair<string, byte[]>> files, ModelOptions options = null)
+        /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+        public static Model OpenMemory(
+            IEnumerable<KeyValuePair<string, byte[]>> files,
+            ModelOptions options = null,
+            IProgress<SegmentProgress> progress = null,
+            CancellationToken cancellation = default(CancellationToken))
         {
             if (files == null)
             {
                 throw new ArgumentNullException("files");
             }
             Library.Check();
+            using (var watch = new Watch(progress, cancellation))
             using (var call = new NativeCall())
             {
                 var list = new List<vxs_model_file>();
@@ -78,11 +134,14 @@ namespace Voxseg
                 }
                 vxs_model_options raw;
                 (options ?? new ModelOptions()).Fill(&raw, call);
+                raw.progress = watch.Receiver;
+                raw.user_data = watch.UserData;
+                raw.cancel = watch.Cancel(call);
                 ModelHandle model;
                 ErrorHandle error;
                 fixed (vxs_model_file* first = list.ToArray())
                 {
-                    VoxsegException.Check(
+                    watch.Check(
                         NativeMethods.vxs_model_open_memory(first, (ulong)list.Count, &raw, out model, out error), error);
                 }
                 return new Model(model);
@@ -111,21 +170,33 @@ namespace Voxseg
         /// <param name="task">One of <see cref="Tasks"/>, or the path of a task file, which ends in ".json".</param>
         /// <param name="weights">The folder that holds its models as TotalSegmentator stores them.</param>
         /// <param name="options">Which labels are wanted, and how.</param>
+        /// <param name="progress">Is told of the bytes that were read, on this thread. What it throws comes out.</param>
+        /// <param name="cancellation">Stops opening; any thread may request it.</param>
         /// <exception cref="ModelException">Weights are missing: the message names them and their licence.</exception>
-        public static Model OpenTask(string task, string weights, TaskOptions options = null)
+        /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+        public static Model OpenTask(
+            string task,
+            string weights,
+            TaskOptions options = null,
+            IProgress<SegmentProgress> progress = null,
+            CancellationToken cancellation = default(CancellationToken))
         {
             if (task == null || weights == null)
             {
                 throw new ArgumentNullException(task == null ? "task" : "weights");
             }
             Library.Check();
+            using (var watch = new Watch(progress, cancellation))
             using (var call = new NativeCall())
             {
                 vxs_task_options raw;
                 (options ?? new TaskOptions()).Fill(&raw, call);
+                raw.progress = watch.Receiver;
+                raw.user_data = watch.UserData;
+                raw.cancel = watch.Cancel(call);
                 ModelHandle model;
                 ErrorHandle error;
-                VoxsegException.Check(
+                watch.Check(
                     NativeMethods.vxs_model_open_task(
                         Text.Utf8(task, "task"), Text.Utf8(weights, "weights"), &raw, out model, out error),
                     error);

@@ -6,13 +6,6 @@ using System.Runtime.InteropServices;
 namespace Voxseg
 {
     [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_label_pair
-    {
-        public uint first;
-        public uint second;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_progress
     {
         public uint struct_size;
@@ -20,35 +13,23 @@ namespace Voxseg
         public double fraction;
         public ulong tiles_done;
         public ulong tiles;
+        public ulong bytes_read;
+        public ulong bytes;
     }
 
     [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_compare_options
+    internal unsafe struct vxs_device_info
     {
         public uint struct_size;
-        public uint threads;
-        public vxs_label_pair* pairs;
-        public ulong pair_count;
-        public double tolerance;
-        public IntPtr progress;
-        public void* user_data;
-        public IntPtr cancel;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_comparison
-    {
-        public uint struct_size;
+        public int device;
+        public uint index;
+        public int usable;
+        public int hardware;
         public uint reserved;
-        public vxs_label_pair pair;
-        public fixed ulong voxels[2];
-        public ulong both;
-        public fixed double milliliters[2];
-        public double dice;
-        public double hausdorff;
-        public double hausdorff_95;
-        public double mean_distance;
-        public double surface_dice;
+        public byte* name;
+        public byte* reason;
+        public byte* driver;
+        public ulong memory_bytes;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -69,46 +50,7 @@ namespace Voxseg
         public fixed double direction[9];
         public double slope;
         public double intercept;
-        public uint flags;
-        public uint reserved;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_device_info
-    {
-        public uint struct_size;
-        public int device;
-        public int usable;
-        public uint index;
-        public byte* name;
-        public byte* reason;
-        public byte* driver;
-        public ulong memory_bytes;
-        public int hardware;
-        public uint reserved;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_label_dose
-    {
-        public uint struct_size;
-        public uint label;
-        public ulong voxels;
-        public ulong outside;
-        public double mean;
-        public double min;
-        public double max;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_measure_options
-    {
-        public uint struct_size;
-        public uint threads;
-        public ulong channel;
-        public IntPtr progress;
-        public void* user_data;
-        public IntPtr cancel;
+        public ulong flags;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -120,8 +62,7 @@ namespace Voxseg
         public ulong data_size;
         public fixed long strides[3];
         public ulong offset;
-        public uint flags;
-        public uint reserved;
+        public ulong flags;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -142,24 +83,16 @@ namespace Voxseg
     {
         public uint struct_size;
         public int foreground_crop;
+        public int auto3dseg_script;
+        public uint reserved;
         public uint* folds;
         public ulong fold_count;
         public byte* checkpoint;
         public byte* configuration;
-        public int auto3dseg_script;
-        public uint reserved;
         public ulong memory_budget;
+        public IntPtr progress;
+        public void* user_data;
         public IntPtr cancel;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_label_info
-    {
-        public uint struct_size;
-        public uint value;
-        public byte* name;
-        public uint color;
-        public uint reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -171,13 +104,42 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_label_info
+    {
+        public uint struct_size;
+        public uint value;
+        public uint color;
+        public uint reserved;
+        public byte* name;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_term
     {
         public uint struct_size;
-        public uint reserved;
+        public int role;
         public byte* scheme;
         public byte* code;
         public byte* meaning;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_task_options
+    {
+        public uint struct_size;
+        public int resampling;
+        public int robust_crop;
+        public int split;
+        public int crop_to_body;
+        public int on_network_grid;
+        public int smooth;
+        public int legacy_v1_labels;
+        public byte** subset;
+        public ulong subset_count;
+        public double remove_small;
+        public IntPtr progress;
+        public void* user_data;
+        public IntPtr cancel;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -202,6 +164,8 @@ namespace Voxseg
         public int instructions;
         public uint tile_batch;
         public uint reserved;
+        public IntPtr progress;
+        public void* user_data;
         public IntPtr cancel;
     }
 
@@ -226,22 +190,20 @@ namespace Voxseg
     internal unsafe struct vxs_run_options
     {
         public uint struct_size;
-        public uint reserved;
+        public int non_finite;
         public IntPtr progress;
         public void* user_data;
         public IntPtr cancel;
         public vxs_map** maps;
         public ulong map_count;
         public IntPtr* record;
-        public int non_finite;
-        public uint reserved_2;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_run_report
     {
         public uint struct_size;
-        public uint reserved;
+        public int memory_step;
         public ulong tiles;
         public ulong voxels;
         public ulong near_ties;
@@ -253,11 +215,20 @@ namespace Voxseg
         public ulong process_peak_bytes;
         public ulong tiles_in_single;
         public ulong tiles_on_device;
-        public uint tile_batch;
-        public int memory_step;
+        public ulong tile_batch;
         public ulong non_finite_voxels;
         public fixed ulong first_non_finite[4];
         public ulong warnings;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_measure_options
+    {
+        public uint struct_size;
+        public uint threads;
+        public IntPtr progress;
+        public void* user_data;
+        public IntPtr cancel;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -281,27 +252,102 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
-    internal unsafe struct vxs_task_options
+    internal unsafe struct vxs_label_dose
     {
         public uint struct_size;
-        public int resampling;
-        public byte** subset;
-        public ulong subset_count;
-        public int robust_crop;
-        public int split;
-        public double remove_small;
-        public int crop_to_body;
-        public int on_network_grid;
-        public int smooth;
-        public int first_order;
+        public uint label;
+        public ulong voxels;
+        public ulong outside;
+        public double mean;
+        public double min;
+        public double max;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_label_pair
+    {
+        public uint first;
+        public uint second;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_compare_options
+    {
+        public uint struct_size;
+        public uint threads;
+        public int surfaces;
+        public uint reserved;
+        public vxs_label_pair* pairs;
+        public ulong pair_count;
+        public double tolerance;
+        public IntPtr progress;
+        public void* user_data;
         public IntPtr cancel;
     }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_comparison
+    {
+        public uint struct_size;
+        public int surfaces;
+        public vxs_label_pair pair;
+        public fixed ulong voxels[2];
+        public ulong both;
+        public fixed double milliliters[2];
+        public double dice;
+        public double hausdorff;
+        public double hausdorff_95;
+        public double mean_distance;
+        public double surface_dice;
+    }
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate void vxs_log_callback(void* user_data, int level, byte* message);
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate int vxs_progress_callback(void* user_data, vxs_progress* progress);
 
-    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-    internal unsafe delegate void vxs_log_callback(void* user_data, int level, byte* message);
+    internal sealed class ErrorHandle : SafeHandle
+    {
+        public ErrorHandle() : base(IntPtr.Zero, true) { }
+
+        public ErrorHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_error_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class LogHandle : SafeHandle
+    {
+        public LogHandle() : base(IntPtr.Zero, true) { }
+
+        public LogHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_log_remove(handle);
+            return true;
+        }
+    }
 
     internal sealed class CancelHandle : SafeHandle
     {
@@ -320,27 +366,6 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_cancel_free(handle);
-            return true;
-        }
-    }
-
-    internal sealed class ComparisonListHandle : SafeHandle
-    {
-        public ComparisonListHandle() : base(IntPtr.Zero, true) { }
-
-        public ComparisonListHandle(IntPtr owned) : base(IntPtr.Zero, true)
-        {
-            SetHandle(owned);
-        }
-
-        public override bool IsInvalid
-        {
-            get { return handle == IntPtr.Zero; }
-        }
-
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.vxs_comparison_list_free(handle);
             return true;
         }
     }
@@ -366,11 +391,11 @@ namespace Voxseg
         }
     }
 
-    internal sealed class DoseListHandle : SafeHandle
+    internal sealed class NiftiHandle : SafeHandle
     {
-        public DoseListHandle() : base(IntPtr.Zero, true) { }
+        public NiftiHandle() : base(IntPtr.Zero, true) { }
 
-        public DoseListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        public NiftiHandle(IntPtr owned) : base(IntPtr.Zero, true)
         {
             SetHandle(owned);
         }
@@ -382,28 +407,7 @@ namespace Voxseg
 
         protected override bool ReleaseHandle()
         {
-            NativeMethods.vxs_dose_list_free(handle);
-            return true;
-        }
-    }
-
-    internal sealed class ErrorHandle : SafeHandle
-    {
-        public ErrorHandle() : base(IntPtr.Zero, true) { }
-
-        public ErrorHandle(IntPtr owned) : base(IntPtr.Zero, true)
-        {
-            SetHandle(owned);
-        }
-
-        public override bool IsInvalid
-        {
-            get { return handle == IntPtr.Zero; }
-        }
-
-        protected override bool ReleaseHandle()
-        {
-            NativeMethods.vxs_error_free(handle);
+            NativeMethods.vxs_nifti_free(handle);
             return true;
         }
     }
@@ -429,11 +433,11 @@ namespace Voxseg
         }
     }
 
-    internal sealed class NiftiHandle : SafeHandle
+    internal sealed class InspectionHandle : SafeHandle
     {
-        public NiftiHandle() : base(IntPtr.Zero, true) { }
+        public InspectionHandle() : base(IntPtr.Zero, true) { }
 
-        public NiftiHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        public InspectionHandle(IntPtr owned) : base(IntPtr.Zero, true)
         {
             SetHandle(owned);
         }
@@ -445,7 +449,7 @@ namespace Voxseg
 
         protected override bool ReleaseHandle()
         {
-            NativeMethods.vxs_nifti_free(handle);
+            NativeMethods.vxs_inspection_free(handle);
             return true;
         }
     }
@@ -513,23 +517,55 @@ namespace Voxseg
         }
     }
 
+    internal sealed class DoseListHandle : SafeHandle
+    {
+        public DoseListHandle() : base(IntPtr.Zero, true) { }
+
+        public DoseListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_dose_list_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class ComparisonListHandle : SafeHandle
+    {
+        public ComparisonListHandle() : base(IntPtr.Zero, true) { }
+
+        public ComparisonListHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_comparison_list_free(handle);
+            return true;
+        }
+    }
+
     internal static unsafe class NativeMethods
     {
         /// <summary>voxseg.dll, libvoxseg.so or libvoxseg.dylib.</summary>
         public const string Library = "voxseg";
 
-        public const int VXS_MATCH_NAME = 0;
-        public const int VXS_MATCH_TERMS = 1;
-        public const int VXS_DEVICE_CPU = 1;
-        public const int VXS_DEVICE_ORT_CPU = 2;
-        public const int VXS_DEVICE_CUDA = 3;
-        public const int VXS_DEVICE_TENSORRT = 4;
-        public const int VXS_DEVICE_WEBGPU = 5;
-        public const int VXS_DEVICE_DIRECTML = 6;
-        public const int VXS_DEVICE_OPENVINO = 7;
-        public const int VXS_DEVICE_COREML = 8;
-        public const int VXS_DEVICE_MIGRAPHX = 9;
-        public const int VXS_DEVICE_BEST = 100;
+        public const int VXS_ABI_MAJOR = 0;
+        public const int VXS_ABI_MINOR = 1;
         public const int VXS_OK = 0;
         public const int VXS_INVALID_ARGUMENT = 101;
         public const int VXS_NULL_POINTER = 102;
@@ -558,14 +594,47 @@ namespace Voxseg
         public const int VXS_OUT_OF_MEMORY = 406;
         public const int VXS_INTERNAL_ERROR = 901;
         public const int VXS_POISONED = 902;
-        public const int VXS_LABELS_ON_DEVICE = 1;
         public const int VXS_LOG_DEBUG = 0;
         public const int VXS_LOG_INFO = 1;
         public const int VXS_LOG_WARNING = 2;
         public const int VXS_LOG_ERROR = 3;
+        public const int VXS_STAGE_PREPROCESS = 1;
+        public const int VXS_STAGE_NETWORK = 2;
+        public const int VXS_STAGE_RESTORE = 3;
+        public const int VXS_STAGE_MEASURE = 4;
+        public const int VXS_STAGE_OPEN = 5;
+        public const int VXS_STAGE_COMPILE = 6;
+        public const int VXS_DEVICE_CPU = 1;
+        public const int VXS_DEVICE_ORT_CPU = 2;
+        public const int VXS_DEVICE_CUDA = 3;
+        public const int VXS_DEVICE_TENSORRT = 4;
+        public const int VXS_DEVICE_WEBGPU = 5;
+        public const int VXS_DEVICE_DIRECTML = 6;
+        public const int VXS_DEVICE_OPENVINO = 7;
+        public const int VXS_DEVICE_COREML = 8;
+        public const int VXS_DEVICE_MIGRAPHX = 9;
+        public const int VXS_DEVICE_BEST = 100;
+        public const int VXS_DTYPE_I8 = 1;
+        public const int VXS_DTYPE_U8 = 2;
+        public const int VXS_DTYPE_I16 = 3;
+        public const int VXS_DTYPE_U16 = 4;
+        public const int VXS_DTYPE_I32 = 5;
+        public const int VXS_DTYPE_U32 = 6;
+        public const int VXS_DTYPE_F16 = 7;
+        public const int VXS_DTYPE_F32 = 8;
+        public const int VXS_DTYPE_F64 = 9;
+        public const int VXS_VOLUME_RAS = 1;
+        public const int VXS_VOLUME_SWAPPED = 2;
+        public const int VXS_VOLUME_ON_DEVICE = 4;
+        public const int VXS_LABELS_ON_DEVICE = 1;
         public const int VXS_MAP_PROBABILITY = 1;
         public const int VXS_MAP_MARGIN = 2;
         public const int VXS_MAP_ENTROPY = 3;
+        public const int VXS_READER_ITK = 1;
+        public const int VXS_READER_NIBABEL = 2;
+        public const int VXS_READER_NIBABEL_IO = 3;
+        public const int VXS_READER_NIBABEL_IO_REORIENT = 4;
+        public const int VXS_READER_MONAI = 5;
         public const uint VXS_FOLD_ALL = uint.MaxValue;
         public const int VXS_FOREGROUND_CROP_AS_PUBLISHED = 0;
         public const int VXS_FOREGROUND_CROP_CORRECTED = 1;
@@ -578,11 +647,9 @@ namespace Voxseg
         public const int VXS_TERM_MODIFIER = 2;
         public const int VXS_TERM_REGION = 3;
         public const int VXS_TERM_REGION_MODIFIER = 4;
-        public const int VXS_READER_ITK = 1;
-        public const int VXS_READER_NIBABEL = 2;
-        public const int VXS_READER_NIBABEL_IO = 3;
-        public const int VXS_READER_NIBABEL_IO_REORIENT = 4;
-        public const int VXS_READER_MONAI = 5;
+        public const int VXS_RESAMPLING_LINEAR = 0;
+        public const int VXS_RESAMPLING_CUBIC = 1;
+        public const int VXS_RESAMPLING_NETWORK = 2;
         public const int VXS_PRECISION_AUTO = 0;
         public const int VXS_PRECISION_F32 = 1;
         public const int VXS_PRECISION_F16 = 2;
@@ -604,10 +671,6 @@ namespace Voxseg
         public const int VXS_INSTRUCTIONS_AVX2 = 2;
         public const int VXS_INSTRUCTIONS_NEON = 3;
         public const int VXS_INSTRUCTIONS_PORTABLE = 4;
-        public const int VXS_STAGE_PREPROCESS = 1;
-        public const int VXS_STAGE_NETWORK = 2;
-        public const int VXS_STAGE_RESTORE = 3;
-        public const int VXS_STAGE_MEASURE = 4;
         public const int VXS_MEMORY_STEP_NONE = 0;
         public const int VXS_MEMORY_STEP_ONE_TILE = 1;
         public const int VXS_MEMORY_STEP_HOST_BLENDS = 2;
@@ -616,95 +679,17 @@ namespace Voxseg
         public const int VXS_NON_FINITE_LOWEST = 2;
         public const int VXS_WARNING_NON_FINITE_REPLACED = 1;
         public const int VXS_WARNING_UNUSUAL_INTENSITIES = 2;
-        public const int VXS_RESAMPLING_LINEAR = 0;
-        public const int VXS_RESAMPLING_CUBIC = 1;
-        public const int VXS_RESAMPLING_NETWORK = 2;
-        public const int VXS_ABI_MAJOR = 0;
-        public const int VXS_ABI_MINOR = 1;
-        public const int VXS_DTYPE_I8 = 1;
-        public const int VXS_DTYPE_U8 = 2;
-        public const int VXS_DTYPE_I16 = 3;
-        public const int VXS_DTYPE_U16 = 4;
-        public const int VXS_DTYPE_I32 = 5;
-        public const int VXS_DTYPE_U32 = 6;
-        public const int VXS_DTYPE_F16 = 7;
-        public const int VXS_DTYPE_F32 = 8;
-        public const int VXS_DTYPE_F64 = 9;
-        public const int VXS_VOLUME_RAS = 1;
-        public const int VXS_VOLUME_SWAPPED = 2;
-        public const int VXS_VOLUME_ON_DEVICE = 4;
+        public const int VXS_MATCH_NAME = 0;
+        public const int VXS_MATCH_TERMS = 1;
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_cancel_create(out CancelHandle cancel, out ErrorHandle error);
+        public static extern uint vxs_abi_version();
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern void vxs_cancel_request(CancelHandle cancel);
+        public static extern byte* vxs_version();
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_cancel_requested(CancelHandle cancel);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern void vxs_cancel_reset(CancelHandle cancel);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern void vxs_cancel_free(IntPtr cancel);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_compare_options_init(vxs_compare_options* options, ulong size);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_comparison_init(vxs_comparison* comparison, ulong size);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_match_labels(ModelHandle first, ModelHandle second, int by, vxs_label_pair* pairs, ulong capacity, ulong* count, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_compare(vxs_volume* first, vxs_volume* second, vxs_compare_options* options, out ComparisonListHandle list, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern ulong vxs_comparison_list_count(ComparisonListHandle list);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_comparison_list_get(ComparisonListHandle list, ulong index, vxs_comparison* comparison, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern void vxs_comparison_list_free(IntPtr list);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_device_info_init(vxs_device_info* info, ulong size);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_device_list_open(out DeviceListHandle list, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern ulong vxs_device_list_count(DeviceListHandle list);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_device_list_get(DeviceListHandle list, ulong index, vxs_device_info* info, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern void vxs_device_list_free(IntPtr list);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_label_dose_init(vxs_label_dose* dose, ulong size);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_dose(vxs_volume* labels, vxs_volume* dose, vxs_measure_options* options, out DoseListHandle list, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern ulong vxs_dose_list_count(DoseListHandle list);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_dose_list_get(DoseListHandle list, ulong index, vxs_label_dose* dose, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_dose_list_doses(DoseListHandle list, ulong index, double* percents, ulong count, double* doses, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_dose_list_shares(DoseListHandle list, ulong index, double* doses, ulong count, double* shares, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern void vxs_dose_list_free(IntPtr list);
+        public static extern byte* vxs_build_info();
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_error_status(ErrorHandle error);
@@ -722,16 +707,79 @@ namespace Voxseg
         public static extern byte* vxs_status_name(int status);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_log_add(int level, vxs_log_callback callback, void* user_data, out LogHandle log, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_log_remove(IntPtr log);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_cancel_create(out CancelHandle cancel, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_cancel_request(CancelHandle cancel);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_cancel_requested(CancelHandle cancel);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_cancel_reset(CancelHandle cancel);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_cancel_free(IntPtr cancel);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_runtime_open(byte[] path, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_runtime_add_plugin(byte[] path, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_runtime_version();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_runtime_path();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_device_info_init(vxs_device_info* info, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_device_list_open(out DeviceListHandle list, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_device_list_count(DeviceListHandle list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_device_list_get(DeviceListHandle list, ulong index, vxs_device_info* info, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_device_list_free(IntPtr list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_volume_init(vxs_volume* volume, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_labels_init(vxs_labels* labels, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_labels_on_grid(vxs_volume* labels, vxs_volume* grid, vxs_labels* @out, vxs_measure_options* options, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_log_set_callback(vxs_log_callback callback, void* user_data, int level, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_map_init(vxs_map* map, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_nifti_parse(void* header, ulong size, int reader, out NiftiHandle nifti, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_nifti_volume(NiftiHandle nifti, vxs_volume* volume, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_nifti_data_offset(NiftiHandle nifti);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_nifti_datatype(NiftiHandle nifti);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern byte* vxs_nifti_note(NiftiHandle nifti);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_nifti_free(IntPtr nifti);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_model_options_init(vxs_model_options* options, ulong size);
@@ -788,22 +836,25 @@ namespace Voxseg
         public static extern int vxs_model_patch(ModelHandle model, ulong* patch, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_nifti_parse(void* header, ulong size, int reader, out NiftiHandle nifti, out ErrorHandle error);
+        public static extern int vxs_model_inspect(byte[] path, byte[] configuration, out InspectionHandle inspection, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_nifti_volume(NiftiHandle nifti, vxs_volume* volume, out ErrorHandle error);
+        public static extern byte* vxs_inspection_json(InspectionHandle inspection);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern ulong vxs_nifti_data_offset(NiftiHandle nifti);
+        public static extern void vxs_inspection_free(IntPtr inspection);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_nifti_datatype(NiftiHandle nifti);
+        public static extern int vxs_task_options_init(vxs_task_options* options, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern byte* vxs_nifti_note(NiftiHandle nifti);
+        public static extern ulong vxs_task_count();
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern void vxs_nifti_free(IntPtr nifti);
+        public static extern byte* vxs_task_name(ulong index);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_open_task(byte[] task, byte[] weights, vxs_task_options* options, out ModelHandle model, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_plan_options_init(vxs_plan_options* options, ulong size);
@@ -818,7 +869,7 @@ namespace Voxseg
         public static extern int vxs_plan_label_grid(PlanHandle plan, vxs_volume* volume, vxs_volume* grid, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_plan_report_for(PlanHandle plan, vxs_volume* volume, vxs_plan_report* report, out ErrorHandle error);
+        public static extern int vxs_plan_estimate(PlanHandle plan, vxs_volume* volume, vxs_plan_report* report, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_plan_trim(PlanHandle plan, out ErrorHandle error);
@@ -836,34 +887,25 @@ namespace Voxseg
         public static extern void vxs_record_free(IntPtr record);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_runtime_open(byte[] path, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_runtime_add_plugin(byte[] path, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern byte* vxs_runtime_version();
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern byte* vxs_runtime_path();
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_run_options_init(vxs_run_options* options, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_run_report_init(vxs_run_report* report, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_segment(PlanHandle plan, vxs_volume* volume, vxs_labels* labels, vxs_run_options* options, vxs_run_report* report, out ErrorHandle error);
+        public static extern int vxs_segment(PlanHandle plan, vxs_volume* volume, vxs_run_options* options, vxs_labels* labels, vxs_run_report* report, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_measure_options_init(vxs_measure_options* options, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_labels_on_grid(vxs_volume* labels, vxs_volume* grid, vxs_measure_options* options, vxs_labels* @out, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_label_statistics_init(vxs_label_statistics* statistics, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_statistics(vxs_volume* labels, vxs_volume* image, vxs_measure_options* options, out StatisticsListHandle list, out ErrorHandle error);
+        public static extern int vxs_statistics(vxs_volume* labels, vxs_volume* image, ulong channel, vxs_measure_options* options, out StatisticsListHandle list, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern ulong vxs_statistics_list_count(StatisticsListHandle list);
@@ -875,24 +917,45 @@ namespace Voxseg
         public static extern void vxs_statistics_list_free(IntPtr list);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_task_options_init(vxs_task_options* options, ulong size);
+        public static extern int vxs_label_dose_init(vxs_label_dose* dose, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern ulong vxs_task_count();
+        public static extern int vxs_dose(vxs_volume* labels, vxs_volume* dose, vxs_measure_options* options, out DoseListHandle list, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern byte* vxs_task_name(ulong index);
+        public static extern ulong vxs_dose_list_count(DoseListHandle list);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_model_open_task(byte[] task, byte[] weights, vxs_task_options* options, out ModelHandle model, out ErrorHandle error);
+        public static extern int vxs_dose_list_get(DoseListHandle list, ulong index, vxs_label_dose* dose, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern uint vxs_abi_version();
+        public static extern int vxs_dose_list_dose_at_volume(DoseListHandle list, ulong index, double* percents, ulong count, double* doses, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern byte* vxs_version();
+        public static extern int vxs_dose_list_volume_at_dose(DoseListHandle list, ulong index, double* doses, ulong count, double* shares, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_volume_init(vxs_volume* volume, ulong size);
+        public static extern void vxs_dose_list_free(IntPtr list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_compare_options_init(vxs_compare_options* options, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_comparison_init(vxs_comparison* comparison, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_match_labels(ModelHandle first, ModelHandle second, int by, ulong capacity, vxs_label_pair* pairs, ulong* count, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_compare(vxs_volume* first, vxs_volume* second, vxs_compare_options* options, out ComparisonListHandle list, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_comparison_list_count(ComparisonListHandle list);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_comparison_list_get(ComparisonListHandle list, ulong index, vxs_comparison* comparison, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_comparison_list_free(IntPtr list);
     }
 }

@@ -17,22 +17,60 @@ namespace Voxseg
         /// Makes a model ready to run: compiles its network for the device. That takes a moment: not on a user interface's
         /// thread. The model may be disposed of afterwards.
         /// </summary>
+        /// <param name="model">Which one.</param>
+        /// <param name="options">Device, threads and so on.</param>
+        /// <param name="progress">Is told of each network that was compiled, on this thread. What it throws comes out.</param>
+        /// <param name="cancellation">Stops compiling; any thread may request it.</param>
         /// <exception cref="DeviceException">The device, or ONNX Runtime, can't be used.</exception>
-        public Plan(Model model, PlanOptions options = null)
+        /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+        public Plan(
+            Model model,
+            PlanOptions options = null,
+            IProgress<SegmentProgress> progress = null,
+            CancellationToken cancellation = default(CancellationToken))
         {
             if (model == null)
             {
                 throw new ArgumentNullException("model");
             }
+            using (var watch = new Watch(progress, cancellation))
             using (var call = new NativeCall())
             {
                 vxs_plan_options raw;
                 (options ?? new PlanOptions()).Fill(&raw, call);
+                raw.progress = watch.Receiver;
+                raw.user_data = watch.UserData;
+                raw.cancel = watch.Cancel(call);
                 ErrorHandle error;
-                VoxsegException.Check(NativeMethods.vxs_plan_create(model.Handle, &raw, out handle, out error), error);
+                watch.Check(NativeMethods.vxs_plan_create(model.Handle, &raw, out handle, out error), error);
             }
             var labels = model.Labels;
             highestLabel = labels.Count == 0 ? 0 : labels[labels.Count - 1].Value;
+        }
+
+        /// <summary>Makes a plan on a thread of its own. Options stay as they are until the task has ended.</summary>
+        /// <returns>A task that gives the plan; it is cancelled where the constructor throws
+        /// <see cref="OperationCanceledException"/>.</returns>
+        public static Task<Plan> CreateAsync(
+            Model model,
+            PlanOptions options = null,
+            IProgress<SegmentProgress> progress = null,
+            CancellationToken cancellation = default(CancellationToken))
+        {
+            return Task.Factory.StartNew(
+                () => new Plan(model, options, progress, cancellation), cancellation,
+                TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+        }
+
+        /// <summary>
+        /// Gives memory back, of the host and of the device, that the plan only keeps to make its next run faster; for plans
+        /// that wait for long.
+        /// </summary>
+        /// <exception cref="PlanBusyException">The plan is running.</exception>
+        public void Trim()
+        {
+            ErrorHandle error;
+            VoxsegException.Check(NativeMethods.vxs_plan_trim(Handle, out error), error);
         }
 
         /// <summary>What runs where, as JSON.</summary>
@@ -45,7 +83,7 @@ namespace Voxseg
 
         /// <summary>What a segmentation of the volume will need, before it is run. Only its grid is looked at.</summary>
         /// <exception cref="PlanBusyException">The plan is running.</exception>
-        public PlanReport Report(Volume volume)
+        public PlanReport Estimate(Volume volume)
         {
             if (volume == null)
             {
@@ -58,7 +96,7 @@ namespace Voxseg
                 vxs_plan_report raw;
                 VoxsegException.Check(NativeMethods.vxs_plan_report_init(&raw, (ulong)sizeof(vxs_plan_report)));
                 ErrorHandle error;
-                VoxsegException.Check(NativeMethods.vxs_plan_report_for(Handle, &grid, &raw, out error), error);
+                VoxsegException.Check(NativeMethods.vxs_plan_estimate(Handle, &grid, &raw, out error), error);
                 return new PlanReport(&raw);
             }
         }
@@ -136,7 +174,7 @@ namespace Voxseg
                 vxs_run_report report;
                 VoxsegException.Check(NativeMethods.vxs_run_report_init(&report, (ulong)sizeof(vxs_run_report)));
                 ErrorHandle error;
-                var status = NativeMethods.vxs_segment(handle, &rawVolume, &rawLabels, &run, &report, out error);
+                var status = NativeMethods.vxs_segment(handle, &rawVolume, &run, &rawLabels, &report, out error);
                 using (var owned = new RecordHandle(record))
                 {
                     watch.Check(status, error);

@@ -51,7 +51,7 @@ namespace Voxseg
         /// Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For "total",
         /// "total_fast" and "total_fastest".
         /// </summary>
-        public bool FirstOrder { get; set; }
+        public bool LegacyV1Labels { get; set; }
 
         internal unsafe void Fill(vxs_task_options* raw, NativeCall call)
         {
@@ -63,7 +63,7 @@ namespace Voxseg
             raw->crop_to_body = CropToBody ? 1 : 0;
             raw->on_network_grid = OnNetworkGrid ? 1 : 0;
             raw->smooth = Smooth ? 1 : 0;
-            raw->first_order = FirstOrder ? 1 : 0;
+            raw->legacy_v1_labels = LegacyV1Labels ? 1 : 0;
             if (Subset != null && Subset.Count > 0)
             {
                 var names = new List<IntPtr>();

@@ -50,7 +50,7 @@ namespace Voxseg
         }
 
         /// <summary>
-        /// Memory of the GPU that a plan on <see cref="Voxseg.Device.Cuda"/> or <see cref="Voxseg.Device.Tensorrt"/> runs on, for
+        /// Memory of the GPU that a plan on <see cref="Voxseg.Device.Cuda"/> or <see cref="Voxseg.Device.TensorRT"/> runs on, for
         /// <see cref="Plan.Segment"/>. What was queued on the GPU before that call is waited for.
         /// </summary>
         /// <param name="voxels">Its address there.</param>

@@ -73,7 +73,7 @@ class Inputs(unittest.TestCase):
         ):
             with self.assertRaisesRegex(voxseg.ArgumentError, "plan on cuda or tensorrt"):
                 run()
-        self.assertEqual(plan().report(OnDevice(), SPACING).network_shape, plan().report(ct(), SPACING).network_shape)
+        self.assertEqual(plan().estimate(OnDevice(), SPACING).network_shape, plan().estimate(ct(), SPACING).network_shape)
         with self.assertRaisesRegex(ValueError, "some channels lie in a device's memory"):
             segment([OnDevice(), ct()])
 

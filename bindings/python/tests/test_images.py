@@ -85,7 +85,7 @@ class FromSimpleItk(unittest.TestCase):
         np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(labels), expected())
 
     def test_report(self) -> None:
-        self.assertEqual(plan().report(self.image(ct())), plan().report(ct().shape, SPACING))
+        self.assertEqual(plan().estimate(self.image(ct())), plan().estimate(ct().shape, SPACING))
 
 
     def test_a_file_that_itk_reads_otherwise(self) -> None:

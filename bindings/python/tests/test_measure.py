@@ -37,8 +37,8 @@ class Measured(unittest.TestCase):
         (found,) = voxseg.dose(self.labels, self.ramp.astype(np.float32), spacing=(1, 1, 2))
         self.assertEqual((found.label, found.voxels, found.outside), (9, 24, 0))
         self.assertEqual((found.mean, found.min, found.max), (25, 20, 30))
-        self.assertEqual((found.dose_to(100), found.dose_to(0)), (20, 30))
-        self.assertEqual(found.shares([0, 25, 31]), [1, 0.5, 0])
+        self.assertEqual((found.dose_at_volume(100), found.dose_at_volume(0)), (20, 30))
+        self.assertEqual(found.volume_at_dose([0, 25, 31]), [1, 0.5, 0])
         self.assertIn("label 9", repr(found))
 
     def test_labels_on_a_dose_grid(self) -> None:
@@ -70,7 +70,7 @@ class Measured(unittest.TestCase):
         with self.assertRaisesRegex(voxseg.ArgumentError, "channel"):
             voxseg.statistics(self.labels, self.ramp, spacing=(1, 1, 1), channel=1)
         with self.assertRaisesRegex(voxseg.ArgumentError, "percents"):
-            voxseg.dose(self.labels, self.ramp, spacing=(1, 1, 1))[0].dose_to(101)
+            voxseg.dose(self.labels, self.ramp, spacing=(1, 1, 1))[0].dose_at_volume(101)
 
 
 if __name__ == "__main__":

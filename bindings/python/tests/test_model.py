@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import pickle
@@ -14,6 +15,35 @@ import numpy as np
 
 import voxseg
 from fixture import MODEL, REPOSITORY, SMALL, SPACING, ct, expected, model, plan
+
+
+class Inspected(unittest.TestCase):
+    def test_a_model_without_its_weights(self) -> None:
+        found, opened = voxseg.Model.inspect(MODEL), model()
+        self.assertEqual((found["name"], found["channels"]), (opened.name, list(opened.channels)))
+        self.assertEqual([label["value"] for label in found["labels"]], [label.value for label in opened.labels])
+        self.assertEqual((tuple(found["spacing"]), tuple(found["patch"])), (opened.spacing, opened.patch))
+        self.assertEqual((found["unsupported"], found["folds"]), ([], ["fold_0"]))
+        with self.assertRaisesRegex(voxseg.ModelError, "no/such/model"):
+            voxseg.Model.inspect("no/such/model")
+
+    def test_terms(self) -> None:
+        found = model().terms("liver")
+        self.assertEqual(found["type"].scheme, "SCT")
+        self.assertEqual(found["type"].meaning.lower(), "liver")
+        self.assertEqual(model().terms("background"), {})
+        with self.assertRaisesRegex(ValueError, "no label"):
+            model().terms("tail")
+
+    def test_files_that_are_read(self) -> None:
+        names = ["plans.json", "dataset.json", "fold_0/checkpoint_final.pth"]
+        with contextlib.ExitStack() as stack:
+            files = {name: stack.enter_context(open(Path(MODEL, name), "rb")) for name in names}
+            self.assertEqual(voxseg.Model.open_memory(files).identity, model().identity)
+
+    def test_build(self) -> None:
+        found = voxseg.build_info()
+        self.assertEqual((found["version"], found["interface"][0]), (voxseg.version(), 0))
 
 
 class Tasks(unittest.TestCase):
@@ -63,8 +93,8 @@ class Tasks(unittest.TestCase):
             voxseg.Model.open_task("total", "no/such/folder", resampling="best")
         with self.assertRaisesRegex(voxseg.ArgumentError, "on_network_grid"):
             voxseg.Model.open_task("skin", "no/such/folder", on_network_grid=True)
-        with self.assertRaisesRegex(voxseg.ArgumentError, "first_order"):
-            voxseg.Model.open_task("total_mr", "no/such/folder", first_order=True, smooth=True)
+        with self.assertRaisesRegex(voxseg.ArgumentError, "legacy_v1_labels"):
+            voxseg.Model.open_task("total_mr", "no/such/folder", legacy_v1_labels=True, smooth=True)
         with self.assertRaisesRegex(voxseg.ArgumentError, "crop_to_body"):
             voxseg.Model.open_task("total_mr", "no/such/folder", crop_to_body=True)
 
@@ -192,7 +222,7 @@ class Refused(unittest.TestCase):
         error = self.refused(voxseg.MemoryBudgetError, 403, lambda: voxseg.Plan(model(), memory_budget=1000))
         self.assertEqual(error.details["budget"], "1000")
         self.assertIsInstance(error, MemoryError)
-        budget = plan().report(SMALL, SPACING).host_peak_bytes - 1
+        budget = plan().estimate(SMALL, SPACING).host_peak_bytes - 1
         small = voxseg.Plan(model(), memory_budget=budget)
         self.refused(voxseg.MemoryBudgetError, 403, lambda: small.segment(ct(), SPACING))
 
@@ -200,12 +230,12 @@ class Refused(unittest.TestCase):
 class Planned(unittest.TestCase):
     def test_report(self) -> None:
         own = voxseg.Plan(model(), device="cpu", accuracy="fast", precision="f32", threads=1, step=0.5, mirroring=False)
-        report = own.report(SMALL, SPACING)
+        report = own.estimate(SMALL, SPACING)
         self.assertEqual((report.device, report.precision, report.threads), ("cpu", "f32", 1))
         self.assertEqual((report.network_shape, report.tiles), ((16, 12, 10), 1))
         self.assertGreater(report.host_peak_bytes, report.weight_bytes)
-        self.assertEqual(own.report(ct(), SPACING), report)
-        self.assertEqual(own.report((16, 10, 12), SPACING, axes="xzy"), report)
+        self.assertEqual(own.estimate(ct(), SPACING), report)
+        self.assertEqual(own.estimate((16, 10, 12), SPACING, axes="xzy"), report)
         self.assertIn("device", own.describe())
         np.testing.assert_array_equal(own.segment(ct(), SPACING).labels, expected())
 

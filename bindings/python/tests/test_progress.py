@@ -6,17 +6,19 @@ import _thread
 import contextlib
 import gc
 import io
+import logging
 import signal
 import threading
 import time
 import unittest
+import warnings
 import weakref
 from typing import Any
 
 import numpy as np
 
 import voxseg
-from fixture import SPACING, WIDE, ct, expected, plan
+from fixture import MODEL, SPACING, WIDE, ct, expected, plan
 
 try:
     import tqdm
@@ -52,6 +54,53 @@ class Reported(unittest.TestCase):
             self.assertEqual(plan().segment(ct(), SPACING, progress=nothing).report.tiles, 1)
         with self.assertRaisesRegex(TypeError, "progress is 1"):
             plan().segment(ct(), SPACING, progress=1)
+
+
+    def test_opening_and_compiling(self) -> None:
+        seen: list[voxseg.Progress] = []
+        with voxseg.Model.open(MODEL, progress=seen.append) as opened:
+            self.assertEqual((seen[-1].stage, seen[-1].fraction), ("open", 1.0))
+            self.assertGreater(seen[-1].bytes_read, 100_000)
+            self.assertEqual(seen[-1].bytes_read, seen[-1].bytes)
+            made = voxseg.Plan(opened, progress=seen.append)
+            self.assertEqual((seen[-1].stage, seen[-1].fraction), ("compile", 1.0))
+            made.trim()
+            with self.assertRaises(voxseg.Cancelled):
+                voxseg.Plan(opened, progress=lambda _: False)
+        with self.assertRaises(voxseg.Cancelled):
+            voxseg.Model.open(MODEL, progress=lambda _: False)
+
+        def surprise(_: voxseg.Progress) -> None:
+            raise KeyError("surprise")
+
+        with self.assertRaisesRegex(KeyError, "surprise"):
+            voxseg.Model.open(MODEL, progress=surprise)
+        cancel = voxseg.Cancel()
+        cancel.request()
+        with self.assertRaises(voxseg.Cancelled):
+            voxseg.Model.open(MODEL, cancel=cancel)
+        with self.assertRaises(voxseg.Cancelled):
+            voxseg.on_grid(np.ones((4, 4, 4), np.uint8), np.ones((4, 4, 4)), spacing=SPACING, grid_spacing=SPACING, cancel=cancel)
+
+
+class Logs(unittest.TestCase):
+    def test_receivers_do_not_know_of_each_other(self) -> None:
+        flat = np.zeros(WIDE, np.int16)
+
+        def warned() -> None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                plan().segment(flat, SPACING)
+
+        with voxseg.Log("voxseg.first"):
+            with self.assertLogs("voxseg.first", "WARNING") as first:
+                with self.assertLogs("voxseg.second", "WARNING") as second, voxseg.Log(logging.getLogger("voxseg.second")):
+                    warned()
+                heard = len(second.output)
+                warned()
+        self.assertEqual((len(second.output), len(first.output)), (heard, 2 * heard))
+        with self.assertRaisesRegex(ValueError, "log is 'loud'"):
+            voxseg.Log(level="loud")
 
 
 class Stopped(unittest.TestCase):

@@ -46,7 +46,7 @@ internal static class SegmentRaw
                 key.Cancel = true;
                 stop.Cancel();
             };
-            var will = plan.Report(volume);
+            var will = plan.Estimate(volume);
             Console.WriteLine(
                 "plan    " + will.Tiles + " tiles, " + will.Threads + " threads, up to " + (will.HostPeakBytes >> 20) + " MiB");
 

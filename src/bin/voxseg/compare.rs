@@ -95,7 +95,7 @@ pub fn compare(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     };
     let difference = a.grid_difference(&b);
     if difference.is_some() {
-        b = a.sibling(b.dtype, labels_on_grid(&b.volume()?, &a.geometry, threads())?);
+        b = a.sibling(b.dtype, labels_on_grid(&b.volume()?, &a.geometry, threads(), &mut Run::default())?);
     }
     let names = tables(&arguments.model)?;
     let pairs = match arguments.matching {

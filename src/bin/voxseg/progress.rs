@@ -61,6 +61,8 @@ fn line(progress: &Progress, seconds: f64) -> String {
         Stage::Network => format!("tile {}/{}", progress.tiles_done, progress.tiles),
         Stage::Restore => "restoring".into(),
         Stage::Measure => "measuring".into(),
+        Stage::Open => "opening".into(),
+        Stage::Compile => "compiling".into(),
     };
     let left = match progress.fraction {
         0.1..1.0 => format!("  {} left", clock(seconds / progress.fraction * (1.0 - progress.fraction))),
@@ -80,12 +82,20 @@ mod tests {
 
     #[test]
     fn lines() {
-        let half = Progress { stage: Stage::Network, fraction: 0.5, tiles_done: 4, tiles: 9 };
+        let none = Progress {
+            stage: Stage::Network,
+            fraction: 0.0,
+            tiles_done: 0,
+            tiles: 9,
+            bytes_read: 0,
+            bytes: 0,
+        };
+        let half = Progress { fraction: 0.5, tiles_done: 4, ..none };
         assert_eq!(
             line(&half, 90.0),
             format!("{}{}  50 %  tile 4/9  1:30 left", "█".repeat(16), "░".repeat(16))
         );
-        let end = Progress { stage: Stage::Restore, fraction: 1.0, tiles_done: 9, tiles: 9 };
+        let end = Progress { stage: Stage::Restore, fraction: 1.0, tiles_done: 9, ..none };
         assert!(line(&end, 90.0).ends_with("100 %  restoring"));
     }
 }

@@ -277,7 +277,8 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         let shown = if grid == image.geometry {
             values
         } else {
-            let bytes = labels_on_grid(&labels.volume()?, &image.geometry, planned.threads)?;
+            let bytes =
+                labels_on_grid(&labels.volume()?, &image.geometry, planned.threads, &mut Run::default())?;
             image.sibling(dtype, bytes).labels(path)?
         };
         let canvas = picture::draw(&image, &shown, &counts, &name, &arguments.caption);

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use voxseg::log::{self, Level};
+use voxseg::log::{self, Level, Listening};
 
 static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static LISTENING: Mutex<Option<Listening>> = Mutex::new(None);
 
 /// Says a warning.
 pub fn say(text: &str) {
@@ -21,10 +22,11 @@ pub fn said() -> Vec<String> {
 
 /// From now on the library's own warnings are said, too.
 pub fn listen() {
-    log::set(Level::Warning, Some(Box::new(|_, text| say(text))));
+    let listening = log::add(Level::Warning, Box::new(|_, text| say(text)));
+    *LISTENING.lock().unwrap_or_else(PoisonError::into_inner) = Some(listening);
 }
 
 /// From now on they aren't: a run's come with its report.
 pub fn ignore() {
-    log::set(Level::Warning, None);
+    *LISTENING.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }

@@ -79,11 +79,11 @@ fn labels_on_the_grid_of_the_dose() {
     let middle = position(&unplaced, shape.map(|length| length / 2));
     let grid = Geometry { origin: [0, 1, 2].map(|axis| CENTER[axis] - middle[axis]), ..unplaced };
     for labels in [&labels, &labels.turned()] {
-        let bytes = labels_on_grid(&labels.volume(), &grid, 2).unwrap();
+        let bytes = labels_on_grid(&labels.volume(), &grid, 2, &mut Run::default()).unwrap();
         let mut bytes_of_buffer = vec![0xAB; bytes.len()];
         let layout = Layout::dense(grid.shape, labels.dtype);
         let mut out = LabelBuffer::new(&grid, labels.dtype, layout, &mut bytes_of_buffer).unwrap();
-        write_labels_on_grid(&labels.volume(), &grid, &mut out, 1).unwrap();
+        write_labels_on_grid(&labels.volume(), &grid, &mut out, 1, &mut Run::default()).unwrap();
         assert_eq!(bytes_of_buffer, bytes);
         let map = Volume::new(grid.clone(), labels.dtype, layout, vec![&bytes]).unwrap();
         let field = Image::intensities(&grid, |voxel| linear(position(&grid, voxel)));
@@ -112,7 +112,9 @@ fn labels_on_the_grid_of_the_dose() {
     let mut bytes = vec![0; 2 * grid.voxels()];
     let mut out =
         LabelBuffer::new(&grid, DType::U16, Layout::dense(grid.shape, DType::U16), &mut bytes).unwrap();
-    let error = write_labels_on_grid(&labels.volume(), &grid, &mut out, 1).unwrap_err().to_string();
+    let error = write_labels_on_grid(&labels.volume(), &grid, &mut out, 1, &mut Run::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("out.dtype"), "{error}");
 }
 

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::{Image, indices};
 use crate::metrics::labels_on_grid;
+use crate::progress::Run;
 use crate::volume::Geometry;
 
 proptest! {
@@ -31,7 +32,7 @@ proptest! {
             if inside { (1 + i + from[0] * (j + from[1] * k)) as u8 } else { 0 }
         }).collect();
         for threads in [1, 3] {
-            prop_assert_eq!(&labels_on_grid(&labels.volume(), &grid, threads).unwrap(), &expected);
+            prop_assert_eq!(&labels_on_grid(&labels.volume(), &grid, threads, &mut Run::default()).unwrap(), &expected);
         }
     }
 }

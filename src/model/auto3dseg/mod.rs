@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::files::Files;
+use super::inspect::Found;
 use super::json::Json;
 use super::{About, Auto3dsegScript, ForegroundCrop, Model, ModelOptions};
 use crate::error::{Error, Result};
@@ -89,6 +90,22 @@ pub(super) fn open(files: &Files, place: &str, options: &ModelOptions) -> Result
         unusable_postprocessing: None,
     };
     Ok(Model::new(vec![network], recipe, about, None))
+}
+
+/// What there is to know of a model without its weights, which hold all but the labels.
+pub(super) fn inspect(files: &Files) -> Result<Found> {
+    Ok(Found {
+        format: "Auto3DSeg",
+        name: files.folder_name().unwrap_or("Auto3DSeg").into(),
+        configuration: String::new(),
+        channels: Vec::new(),
+        labels: labels::read(files, LABELS)?,
+        licence: None,
+        folds: Vec::new(),
+        weights: vec![CHECKPOINT.into()],
+        recipe: None,
+        network: None,
+    })
 }
 
 /// The ways that the script knows.

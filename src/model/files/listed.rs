@@ -35,7 +35,10 @@ fn plain(name: &str) -> String {
 impl Listed {
     /// The caller's own memory counts as files do.
     pub(super) fn memory(files: Vec<(String, Bytes)>, budget: &Budget) -> Self {
-        files.iter().for_each(|(_, bytes)| budget.admit(bytes.len() as u64));
+        for (_, bytes) in &files {
+            budget.admit(bytes.len() as u64);
+            budget.watch().expect(bytes.len() as u64);
+        }
         let title = format!("{} files in memory", files.len());
         // The first of equal names counts.
         let files =
@@ -65,6 +68,14 @@ impl Listed {
         self.files.contains_key(name)
     }
 
+    /// The size of a file in bytes; `None` where it isn't there.
+    pub(super) fn size(&self, name: &str) -> Option<u64> {
+        match (self.files.get(name)?, &self.archive) {
+            (Content::Memory(bytes), _) => Some(bytes.len() as u64),
+            (Content::Entry(entry), archive) => archive.as_ref()?.size(entry),
+        }
+    }
+
     /// The names that start with `folder`, without it.
     pub(super) fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
         self.files.range(folder.to_owned()..).map_while(move |(name, _)| name.strip_prefix(folder))
@@ -76,7 +87,7 @@ impl Listed {
             (Some(Content::Memory(bytes)), _) if bytes.len() as u64 > limit => {
                 Err(Error::refused(name, format!("more than {limit} bytes, which is the limit")))
             }
-            (Some(Content::Memory(bytes)), _) => Ok(Some(bytes.clone())),
+            (Some(Content::Memory(bytes)), _) => self.whole(bytes).map(Some),
             (Some(Content::Entry(entry)), Some(archive)) => archive.read(entry, limit).map(Some),
             _ => Ok(None),
         }
@@ -85,16 +96,22 @@ impl Listed {
     /// A whole file, however large.
     pub(super) fn bytes(&self, name: &str) -> Result<Bytes> {
         match (self.files.get(name), &self.archive) {
-            (Some(Content::Memory(bytes)), _) => Ok(bytes.clone()),
+            (Some(Content::Memory(bytes)), _) => self.whole(bytes),
             (Some(Content::Entry(entry)), Some(archive)) => archive.read(entry, LARGEST_ENTRY),
             _ => Err(Error::NotAModel { reason: format!("{name} is not among the files") }),
         }
     }
 
+    /// The caller's memory, which is read at once.
+    fn whole(&self, bytes: &Bytes) -> Result<Bytes> {
+        self.budget.advance(bytes.len() as u64)?;
+        Ok(bytes.clone())
+    }
+
     pub(super) fn checkpoint(&self, name: &str) -> Result<Checkpoint> {
         match (self.files.get(name), &self.archive) {
             (Some(Content::Memory(bytes)), _) => {
-                Checkpoint::from_bytes_within(name, bytes.clone(), &self.budget)
+                Checkpoint::from_bytes_within(name, self.whole(bytes)?, &self.budget)
             }
             (Some(Content::Entry(entry)), Some(archive)) => {
                 let bytes = archive.read(entry, LARGEST_ENTRY)?;

@@ -3,6 +3,7 @@
 use serde_json::Value as Raw;
 
 use crate::error::{Error, Result};
+use crate::model::inspect::licence;
 
 pub(super) const METADATA: &str = "configs/metadata.json";
 
@@ -15,6 +16,7 @@ pub(super) struct Metadata {
     pub(super) name: Option<String>,
     pub(super) version: Option<String>,
     pub(super) monai_version: Option<String>,
+    pub(super) licence: Option<String>,
     /// Names of the image's channels in their order.
     pub(super) channels: Vec<String>,
     /// Names of the prediction's channels by their numbers, in ascending order.
@@ -33,7 +35,8 @@ impl Metadata {
         }
         let channels = channels.into_iter().map(|(_, name)| name).collect();
         let (name, version) = (text("name"), text("version"));
-        Ok(Metadata { name, version, monai_version: text("monai_version"), channels, classes })
+        let licence = licence(raw);
+        Ok(Metadata { name, version, monai_version: text("monai_version"), licence, channels, classes })
     }
 }
 

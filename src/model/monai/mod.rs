@@ -16,7 +16,8 @@ mod tests;
 use serde_json::Map;
 
 use super::files::Files;
-use super::{About, Model, ModelOptions};
+use super::inspect::Found;
+use super::{About, Model, ModelOptions, nnunet};
 use crate::checkpoint::{Checkpoint, Value as Stored};
 use crate::error::{Error, Result};
 use crate::labels::{Label, Terms, colors};
@@ -31,6 +32,8 @@ use preprocessing::base;
 /// Transforms that a bundle around an nnU-Net model may have: they load and save.
 const HARMLESS: [&str; 7] =
     ["LoadImage", "EnsureChannelFirst", "EnsureType", "ToTensor", "SaveImage", "Decollate", "DecollateBatch"];
+/// Labels have two bytes.
+const MOST_CLASSES: usize = 1 << 16;
 /// Files that an error names.
 const MOST_NAMED: usize = 8;
 /// Keys under which training tools keep a network's weights beside other things.
@@ -53,6 +56,48 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
     }
 }
 
+/// What there is to know of a bundle without its weights.
+pub(super) fn inspect(files: &Files, options: &ModelOptions) -> Result<(Files, Found)> {
+    let config = options.configuration.as_deref();
+    let Some((files, _)) = bundle::find(files, config) else {
+        return Err(Error::NotAModel { reason: format!("{} is no bundle", files.title()) });
+    };
+    let found = match Bundle::read(&files, config)? {
+        Bundle::NnUnet(bundle) => nnunet::inspect_wrapped(&files, &bundle.folder, &bundle.checkpoint)?,
+        Bundle::Described(bundle) => {
+            let metadata = &bundle.metadata;
+            let context = Context { file: &bundle.file, monai_version: metadata.monai_version.as_deref() };
+            let recipe = recipe(&bundle);
+            let decision = recipe.as_ref().map_or(&Decision::Highest, |recipe| &recipe.decision);
+            let arguments = arguments(&bundle.network)?;
+            let count =
+                |name: &str| arguments.get(name).and_then(serde_json::Value::as_u64).map(|it| it as usize);
+            let classes = count("out_channels").unwrap_or(metadata.classes.len()).max(1);
+            Found {
+                format: "MONAI bundle",
+                name: metadata.name.clone().unwrap_or_else(|| files.folder_name().unwrap_or("bundle").into()),
+                configuration: bundle.file.clone(),
+                channels: channels(
+                    &metadata.channels,
+                    count("in_channels").unwrap_or(metadata.channels.len()),
+                ),
+                labels: labels(&metadata.classes, decision, classes.min(MOST_CLASSES)),
+                licence: metadata.licence.clone(),
+                folds: Vec::new(),
+                weights: vec![bundle.checkpoint.clone()],
+                network: from_config(&bundle.network.target, &arguments, &context).err(),
+                recipe: Some(recipe),
+            }
+        }
+    };
+    Ok((files, found))
+}
+
+/// As [`inspect`], for a file of weights with a JSON beside it.
+pub(super) fn inspect_described(files: &Files, weights: &str, description: &str) -> Result<Found> {
+    single::inspect(files, weights, description)
+}
+
 /// Opens a file of weights by the JSON beside it: what a bundle's config says, and `channels` and `labels`.
 pub(super) fn open_described(files: &Files, weights: &str, description: &str) -> Result<Model> {
     single::open(files, weights, description)
@@ -71,7 +116,7 @@ fn wrapped(files: &Files, bundle: &NnUnetBundle) -> Result<Model> {
         let what = format!("{}: `{id}`: `{target}` around an nnU-Net model", bundle.file);
         return Err(Error::unsupported(what));
     }
-    super::nnunet::open_wrapped(files, &bundle.folder, &bundle.checkpoint)
+    nnunet::open_wrapped(files, &bundle.folder, &bundle.checkpoint)
 }
 
 fn described(files: &Files, bundle: &BundleConfig) -> Result<Model> {

@@ -6,43 +6,104 @@ use super::bundle::{object, transforms};
 use super::config::{Config, Value};
 use super::postprocessing::Forward;
 use super::{
-    arguments, build, channels, check_dimensions, fit, inferer, labels, postprocessing, preprocessing,
+    MOST_CLASSES, arguments, build, channels, check_dimensions, fit, inferer, labels, postprocessing,
+    preprocessing,
 };
 use crate::error::{Error, Result};
 use crate::model::files::Files;
+use crate::model::inspect::Found;
 use crate::model::{About, Model, onnx};
 use crate::network::Network;
 use crate::network::monai::{Context, from_config};
 use crate::recipe::{Decision, Recipe};
 
-pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Model> {
-    let config = Config::read(files, &[description])?;
-    let version = if config.has("monai_version") { Some(text(&config, "monai_version")?) } else { None };
-    let named_channels = names(&config, "channels")?;
-    let mut classes: Vec<(usize, String)> = Vec::new();
-    for (number, name) in entries(&config, "labels")? {
-        let wrong =
-            || Error::malformed(description, format!("label `{number}`, expected a number from 0 to 65535"));
-        classes.push((number.parse::<u16>().map_err(|_| wrong())?.into(), name));
-    }
-    classes.sort();
+/// What the description says of everything but the network.
+struct Described {
+    config: Config,
+    channels: Vec<String>,
+    classes: Vec<(usize, String)>,
+    recipe: Recipe,
+}
 
-    let (preprocessing_id, before) = transforms(&config, "preprocessing")?;
-    let steps = preprocessing::steps(description, &before)?;
-    let reader = preprocessing::reader(description, &before)?;
-    let tiling = inferer::tiling(description, &object(&config, "inferer")?)?;
-    let (_, chain) = transforms(&config, "postprocessing")?;
-    let forward = Forward { id: &preprocessing_id, chain: &before };
-    let end = postprocessing::read(description, &chain, forward)?;
-    let mut recipe = Recipe {
-        reader,
-        steps,
-        tiling,
-        back: end.back,
-        decision: end.decision,
-        cleanup: end.cleanup,
-        postprocess: Vec::new(),
-    };
+impl Described {
+    fn read(files: &Files, description: &str) -> Result<Self> {
+        let config = Config::read(files, &[description])?;
+        let channels = names(&config, "channels")?;
+        let mut classes: Vec<(usize, String)> = Vec::new();
+        for (number, name) in entries(&config, "labels")? {
+            let wrong = || {
+                Error::malformed(description, format!("label `{number}`, expected a number from 0 to 65535"))
+            };
+            classes.push((number.parse::<u16>().map_err(|_| wrong())?.into(), name));
+        }
+        classes.sort();
+
+        let (preprocessing_id, before) = transforms(&config, "preprocessing")?;
+        let steps = preprocessing::steps(description, &before)?;
+        let reader = preprocessing::reader(description, &before)?;
+        let tiling = inferer::tiling(description, &object(&config, "inferer")?)?;
+        let (_, chain) = transforms(&config, "postprocessing")?;
+        let forward = Forward { id: &preprocessing_id, chain: &before };
+        let end = postprocessing::read(description, &chain, forward)?;
+        let recipe = Recipe {
+            reader,
+            steps,
+            tiling,
+            back: end.back,
+            decision: end.decision,
+            cleanup: end.cleanup,
+            postprocess: Vec::new(),
+        };
+        Ok(Described { config, channels, classes, recipe })
+    }
+}
+
+/// What there is to know without the weights.
+pub(super) fn inspect(files: &Files, weights: &str, description: &str) -> Result<Found> {
+    let Described { config, channels: named, classes, recipe } = Described::read(files, description)?;
+    let is_onnx = weights.ends_with(".onnx");
+    let (mut inputs, mut outputs, mut network) = (named.len(), classes.len(), None);
+    if !is_onnx {
+        let definition = object(&config, "network_def")?;
+        let arguments = arguments(&definition)?;
+        let count =
+            |name: &str| arguments.get(name).and_then(serde_json::Value::as_u64).map(|it| it as usize);
+        inputs = count("in_channels").unwrap_or(inputs);
+        outputs = count("out_channels").unwrap_or(outputs);
+        let version = version(&config)?;
+        let context = Context { file: description, monai_version: version.as_deref() };
+        network = from_config(&definition.target, &arguments, &context).err();
+    }
+    Ok(Found {
+        format: format(weights),
+        name: if config.has("name") { text(&config, "name")? } else { weights.to_owned() },
+        configuration: description.into(),
+        channels: channels(&named, inputs.min(MOST_CLASSES)),
+        labels: labels(&classes, &recipe.decision, outputs.clamp(1, MOST_CLASSES)),
+        licence: ["licence", "license"]
+            .iter()
+            .find(|id| config.has(id))
+            .map(|id| text(&config, id))
+            .transpose()?,
+        folds: Vec::new(),
+        weights: vec![weights.into()],
+        recipe: Some(Ok(recipe)),
+        network,
+    })
+}
+
+fn format(weights: &str) -> &'static str {
+    if weights.ends_with(".onnx") { "ONNX" } else { "weights with a description" }
+}
+
+fn version(config: &Config) -> Result<Option<String>> {
+    if config.has("monai_version") { text(config, "monai_version").map(Some) } else { Ok(None) }
+}
+
+pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Model> {
+    let described = Described::read(files, description)?;
+    let Described { config, channels: named_channels, classes, mut recipe } = described;
+    let version = version(&config)?;
     let (network, architecture) = if weights.ends_with(".onnx") {
         let classes = match &recipe.decision {
             Decision::Highest => classes.len(),
@@ -66,7 +127,7 @@ pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Mo
     fit(&mut recipe.decision, network.output_channels(), description)?;
     let about = About {
         name: if config.has("name") { text(&config, "name")? } else { weights.to_owned() },
-        format: if weights.ends_with(".onnx") { "ONNX" } else { "weights with a description" },
+        format: format(weights),
         configuration: description.into(),
         trainer: String::new(),
         architecture,

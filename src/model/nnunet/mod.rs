@@ -9,11 +9,13 @@ mod recipe;
 mod trainer;
 
 use super::files::Files;
+use super::inspect::{Found, licence};
 use super::json::{Json, parse};
 use super::{About, Model, ModelOptions};
 use crate::checkpoint::{Checkpoint, Value};
 use crate::error::{Error, Result};
 use crate::network::{Network, StateDict};
+use crate::recipe::Recipe;
 use architecture::Architecture;
 use folds::folds;
 use labels::Labels;
@@ -40,7 +42,9 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
     let dataset = parse(files, DATASET)?;
     let (plans, dataset) = (Json::new(PLANS, &plans), Json::new(DATASET, &dataset));
     let folds = folds(files, options)?;
-    let checkpoint = |fold: &String| files.checkpoint(&format!("{fold}/{}", options.checkpoint));
+    let file = |fold: &String| format!("{fold}/{}", options.checkpoint);
+    files.announce(&folds.iter().map(file).collect::<Vec<_>>());
+    let checkpoint = |fold: &String| files.checkpoint(&file(fold));
     let first = checkpoint(&folds[0])?;
     let name = configuration_name(files, &first)?.to_owned();
     if let Some(wanted) = &options.configuration
@@ -175,6 +179,61 @@ fn previous_stage(files: &Files, stage: &str, options: &ModelOptions) -> Result<
     };
     // The stages need not have the same folds; each takes all that it has.
     open(&place, &ModelOptions { folds: None, configuration: None, ..options.clone() })
+}
+
+/// What there is to know of a model folder without its weights, which are the first to know the configuration's name: the
+/// folder's name says it, too.
+pub(super) fn inspect(files: &Files, options: &ModelOptions) -> Result<(Files, Found)> {
+    let files = choose(files, options.configuration.as_deref())?;
+    let named = files.folder_name().and_then(|name| name.split("__").nth(2)).map(str::to_owned);
+    let folds = folds(&files, options)?;
+    let weights = folds.iter().map(|fold| format!("{fold}/{}", options.checkpoint)).collect();
+    let found = found(&files, "", named.or(options.configuration.clone()), folds, weights)?;
+    Ok((files, found))
+}
+
+/// As [`inspect`], for a model in a bundle.
+pub(super) fn inspect_wrapped(files: &Files, folder: &str, weights: &str) -> Result<Found> {
+    let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    let found = found(files, &folder, None, Vec::new(), vec![weights.to_owned()])?;
+    Ok(Found { format: "MONAI bundle of nnU-Net v2", ..found })
+}
+
+fn found(
+    files: &Files,
+    folder: &str,
+    configuration: Option<String>,
+    folds: Vec<String>,
+    weights: Vec<String>,
+) -> Result<Found> {
+    let (plans, dataset) =
+        (parse(files, &format!("{folder}{PLANS}"))?, parse(files, &format!("{folder}{DATASET}"))?);
+    let licence = licence(&dataset);
+    let (plans, dataset) = (Json::new(PLANS, &plans), Json::new(DATASET, &dataset));
+    let configurations = plans.get("configurations")?;
+    let mut only = configurations.members()?.into_iter().map(|(name, _)| name.to_owned());
+    let name = configuration.or_else(|| only.next().filter(|_| only.next().is_none()));
+    let labels = Labels::read(&dataset)?;
+    let channels = labels::channels(&dataset)?;
+    let recipe_of = |name: &String| -> Result<Recipe> {
+        let configuration = Configuration::resolve(&plans, name)?;
+        let cascaded = configuration.previous_stage()?.is_some();
+        let inputs = channels.len() + if cascaded { labels.foreground.len() } else { 0 };
+        Architecture::read(&configuration, labels.classes, inputs)?;
+        recipe::recipe(&plans, &configuration, channels.len(), Vec::new(), &labels)
+    };
+    Ok(Found {
+        format: "nnU-Net v2",
+        name: plans.get("dataset_name")?.text()?.into(),
+        recipe: name.as_ref().map(recipe_of),
+        configuration: name.unwrap_or_default(),
+        channels,
+        labels: labels.table,
+        licence,
+        folds,
+        weights,
+        network: None,
+    })
 }
 
 /// The plans' network with a checkpoint's weights.

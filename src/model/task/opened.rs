@@ -11,9 +11,9 @@ use super::{Crop, Rule, Task, TaskModel, TaskOptions, TaskResampling, values_by_
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
 use crate::labels::Label;
-use crate::model::{Model, ModelOptions, describe_label, hexadecimal};
+use crate::model::{Fold, Model, ModelOptions, describe_label, hexadecimal};
 use crate::nifti::Reader;
-use crate::progress::Cancel;
+use crate::progress::{Cancel, Stage, Watch};
 
 /// A task with the folder of its weights. It holds no weights itself.
 #[derive(Clone, Debug)]
@@ -57,10 +57,32 @@ pub struct Part {
     pub(crate) identity: String,
 }
 
-/// Where a task's models are looked for, and what stops it.
+/// Where a task's models are looked for, what stops it, and who is told of it.
 struct Weights<'a> {
     folder: &'a Path,
+    /// Whether they are opened, or only looked for.
+    reads: bool,
     cancel: &'a Cancel,
+    watch: &'a Watch,
+}
+
+impl Part {
+    /// Bytes of its weights: those of each fold that will be opened.
+    fn bytes(&self) -> u64 {
+        let folds = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let wanted = |name: &str| match &self.options.folds {
+            Some(folds) => folds.iter().any(|fold| match fold {
+                Fold::Number(number) => name == format!("fold_{number}"),
+                Fold::All => name == "fold_all",
+            }),
+            None => name.strip_prefix("fold_").is_some_and(|number| number.parse::<u32>().is_ok()),
+        };
+        folds
+            .filter(|entry| entry.file_name().to_str().is_some_and(wanted))
+            .filter_map(|entry| std::fs::metadata(entry.path().join(&self.options.checkpoint)).ok())
+            .map(|about| about.len())
+            .sum()
+    }
 }
 
 impl Task {
@@ -72,14 +94,20 @@ impl Task {
     /// [`Error::NotAModel`] for a model that is missing, with the licence under which it is published; what is wrong
     /// with a model's files; [`Error::InvalidArgument`] for options that don't suit the task.
     pub fn open(&self, weights: &Path, options: &TaskOptions) -> Result<OpenedTask> {
-        self.open_with(weights, options, &Cancel::new())
+        self.open_with(weights, options, &Cancel::new(), &Watch::default())
     }
 
-    /// As [`Task::open`], until `cancel` is set.
+    /// As [`Task::open`], until `cancel` is set; `watch` is told how many of the files' bytes were read.
     ///
     /// # Errors
     /// As [`Task::open`]; [`Error::Cancelled`].
-    pub fn open_with(&self, weights: &Path, options: &TaskOptions, cancel: &Cancel) -> Result<OpenedTask> {
+    pub fn open_with(
+        &self,
+        weights: &Path,
+        options: &TaskOptions,
+        cancel: &Cancel,
+        watch: &Watch,
+    ) -> Result<OpenedTask> {
         let _ours = Ours::enter();
         if let Some(volume) = options.remove_small.filter(|volume| !(volume.is_finite() && *volume >= 0.0)) {
             return Err(Error::argument("options.remove_small", volume, "a volume in cubic millimetres"));
@@ -105,7 +133,14 @@ impl Task {
             self.check_network_grid(crop.is_some(), options)?;
         }
         let mut links = Vec::new();
-        task.add_to(&mut links, crop, &Weights { folder: weights, cancel }, &options.subset)?;
+        // A first look finds what is missing before anything is read, and how much there is to read.
+        let mut look = Weights { folder: weights, reads: false, cancel, watch };
+        task.add_to(&mut links, crop.clone(), &look, &options.subset)?;
+        watch.announce_all(links.iter().flat_map(|link| &link.parts).map(Part::bytes).sum());
+        links.clear();
+        look.reads = true;
+        task.add_to(&mut links, crop, &look, &options.subset)?;
+        watch.finish(Stage::Open)?;
         let mut hash = Sha256::new();
         hash.update(format!("{task:?} {options:?}"));
         links.iter().flat_map(|link| &link.parts).for_each(|part| hash.update(&part.identity));
@@ -148,13 +183,13 @@ impl Task {
     pub(super) fn in_first_order(&self, labels: &[Label]) -> Result<Vec<Label>> {
         let Some(first) = &self.first_order else {
             let expected = format!("false: {} has one order of labels only", self.name);
-            return Err(Error::argument("options.first_order", true, expected));
+            return Err(Error::argument("options.legacy_v1_labels", true, expected));
         };
         let kept: HashSet<&str> = labels.iter().map(|label| &*label.name).collect();
         let left: Vec<Label> = first.iter().filter(|label| kept.contains(&*label.name)).cloned().collect();
         if left.len() < 2 {
             let names: Vec<&str> = labels.iter().map(|label| &*label.name).collect();
-            let expected = "names of labels that TotalSegmentator 1 had, with options.first_order";
+            let expected = "names of labels that TotalSegmentator 1 had, with options.legacy_v1_labels";
             return Err(Error::argument("options.subset", names[1..].join(", "), expected));
         }
         Ok(left)
@@ -220,8 +255,12 @@ impl Task {
             return Err(Error::NotAModel { reason });
         }
         let options = ModelOptions { folds: model.folds.clone(), ..ModelOptions::default() };
-        // The caller's flag is about opening the task, not about loading a model again.
-        let opened = Model::open(&path, &ModelOptions { cancel: weights.cancel.clone(), ..options.clone() })?;
+        if !weights.reads {
+            return Ok(Part { path, options, values: Vec::new(), identity: String::new() });
+        }
+        // The caller's flag and receiver are about opening the task, not about loading a model again.
+        let (cancel, watch) = (weights.cancel.clone(), weights.watch.clone());
+        let opened = Model::read(&path, &ModelOptions { cancel, watch, ..options.clone() })?;
         let unsuited =
             |what: String| Err(Error::unsupported(format!("{what} in task {}: {}", self.name, model.path)));
         if opened.channels().len() != 1 {

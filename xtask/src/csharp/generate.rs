@@ -25,7 +25,7 @@ const ENUMERATIONS: [(&str, &str, &str); 23] = [
     ("VXS_RESAMPLING_", "Resampling", "How a task brings the volume to its networks' grid."),
     ("VXS_FOREGROUND_CROP_", "ForegroundCrop", "How Auto3DSeg models find the foreground."),
     ("VXS_AUTO3DSEG_", "Auto3dsegScript", "Which way of the published script Auto3DSeg models go."),
-    ("VXS_STAGE_", "Stage", "What a run is at."),
+    ("VXS_STAGE_", "Stage", "What a call is at."),
     ("VXS_MAP_", "MapKind", "What a map tells of each voxel."),
     ("VXS_MATCH_", "LabelMatch", "How labels of two models are matched."),
     ("VXS_TERM_", "TermRole", "What a coded term of a label says: DICOM's attributes."),
@@ -61,7 +61,7 @@ pub fn native_methods(header: &Header) -> Result<String> {
         let _ = writeln!(out, "    internal unsafe delegate {signature};\n");
     }
     for opaque in &header.opaque {
-        out += &handle(opaque);
+        out += &handle(opaque, end_of(header, opaque)?);
     }
     out += "    internal static unsafe class NativeMethods\n    {\n";
     out += "        /// <summary>voxseg.dll, libvoxseg.so or libvoxseg.dylib.</summary>\n";
@@ -74,7 +74,7 @@ pub fn native_methods(header: &Header) -> Result<String> {
         let _ = writeln!(out, "        public const {kind} {name} = {value};");
     }
     for function in &header.functions {
-        let frees = function.name.ends_with("_free");
+        let frees = ends(&function.name);
         let signature = declared(header, function, |header, it| parameter(header, it, frees))?;
         out += "\n        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]\n";
         let _ = writeln!(out, "        public static extern {signature};");
@@ -111,8 +111,20 @@ pub fn enumerations(header: &Header) -> String {
     out + "}\n"
 }
 
+/// Whether a function frees the handle that it gets.
+fn ends(function: &str) -> bool {
+    function.ends_with("_free") || function.ends_with("_remove")
+}
+
+/// The function that frees an opaque structure.
+fn end_of<'a>(header: &'a Header, opaque: &str) -> Result<&'a str> {
+    let takes = |it: &&Signature| matches!(&it.parameters[..], [only] if only.kind.name == opaque);
+    let found = header.functions.iter().filter(takes).find(|it| ends(&it.name));
+    found.map(|it| it.name.as_str()).ok_or_else(|| format!("voxseg.h: nothing frees a {opaque}"))
+}
+
 /// The owner of an opaque structure.
-fn handle(opaque: &str) -> String {
+fn handle(opaque: &str, end: &str) -> String {
     let name = handle_name(opaque);
     format!(
         "    internal sealed class {name} : SafeHandle
@@ -131,7 +143,7 @@ fn handle(opaque: &str) -> String {
 
         protected override bool ReleaseHandle()
         {{
-            NativeMethods.{opaque}_free(handle);
+            NativeMethods.{end}(handle);
             return true;
         }}
     }}
@@ -212,10 +224,24 @@ fn pointer(header: &Header, kind: &Type, opaque: &str) -> Result<String> {
     Ok(format!("{plain}{stars}"))
 }
 
+/// Names that are written as their owners do.
+const OWN_CASE: [(&str, &str); 6] = [
+    ("TENSORRT", "TensorRT"),
+    ("WEBGPU", "WebGpu"),
+    ("DIRECTML", "DirectML"),
+    ("OPENVINO", "OpenVino"),
+    ("COREML", "CoreML"),
+    ("MIGRAPHX", "MIGraphX"),
+];
+
 /// `ORT_CPU` is `OrtCpu`; types of numbers have the names that .NET uses: `U16` is `UInt16`.
 fn member(name: &str) -> String {
     let mut text = String::new();
     for word in name.split('_') {
+        if let Some((_, own)) = OWN_CASE.iter().find(|(name, _)| *name == word) {
+            text += own;
+            continue;
+        }
         let (first, rest) = word.split_at(1);
         let bits = !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit());
         text += &match (first, bits) {
@@ -283,11 +309,13 @@ mod tests {
     #[test]
     fn constants_become_enumerations() {
         let code = "/** `a` < b */\n#define VXS_DTYPE_F16 7\n#define VXS_DEVICE_ORT_CPU 2\n
+            #define VXS_DEVICE_TENSORRT 4\n
             #define VXS_DEVICE_BEST 100\n#define VXS_OK 0\n#define VXS_DEVICE_UNUSABLE 304\n#define VXS_FOLD_ALL UINT32_MAX";
         let text = enumerations(&parsed(code));
         assert!(text.contains("<summary><c>a</c> &lt; b</summary>\n        Float16 = 7,"), "{text}");
         let (devices, statuses) = (text.find("enum Device").unwrap(), text.find("enum Status").unwrap());
         assert!((devices..statuses).contains(&text.find("OrtCpu = 2").unwrap()), "{text}");
+        assert!((devices..statuses).contains(&text.find("TensorRT = 4").unwrap()), "{text}");
         assert!((devices..statuses).contains(&text.find("Best = 100").unwrap()), "{text}");
         assert!(text.find("DeviceUnusable = 304").unwrap() > statuses, "{text}");
         assert!(!text.contains("FoldAll"));

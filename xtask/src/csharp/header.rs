@@ -69,6 +69,8 @@ impl Header {
         while let Some(first) = tokens.pop() {
             match first.as_str() {
                 "typedef" => header.typedef(&mut tokens)?,
+                // For C and C++ compilers.
+                "VXS_NODISCARD" => continue,
                 "VXS_API" => {
                     let returns = tokens.kind()?;
                     let name = tokens.word()?;
@@ -287,7 +289,7 @@ mod tests {
             #ifdef __cplusplus
             extern \"C\" {
             #endif
-            VXS_API
+            VXS_NODISCARD VXS_API
             vxs_status vxs_open(const char *path, struct vxs_box **box);
             VXS_API uint32_t vxs_version(void);
             #endif";

@@ -12,19 +12,18 @@ namespace Voxseg.Tests
         {
             try
             {
-                Log.Receive(
+                using (Log.Receive(
                     (level, message) =>
                     {
                         Console.WriteLine(level + ": " + message);
                         throw new InvalidOperationException("nobody sees it");
                     },
-                    LogLevel.Info);
+                    LogLevel.Info))
                 using (var model = Model.Open(arguments[0]))
                 using (new Plan(model, new PlanOptions { Device = Device.OrtCpu }))
                 {
                     Console.WriteLine("a plan was made");
                 }
-                Log.Receive(null);
             }
             catch (Exception exception)
             {

@@ -27,12 +27,22 @@ from ._errors import (
     RunError,
 )
 from ._images import Place
+from ._log import Log
 from ._measure import Dose, Statistics, dose, on_grid, statistics
-from ._model import Label, Model, tasks
+from ._model import Label, Model, Term, tasks
 from ._nifti import HeaderWarning
 from ._plan import Plan, PlanReport
 from ._progress import Cancel, Progress
-from ._runtime import Device, add_runtime_plugin, devices, open_runtime, runtime_path, runtime_version, version
+from ._runtime import (
+    Device,
+    add_runtime_plugin,
+    build_info,
+    devices,
+    open_runtime,
+    runtime_path,
+    runtime_version,
+    version,
+)
 from ._segmentation import RunReport, Segmentation
 
 __version__ = version()
@@ -50,6 +60,7 @@ __all__ = [
     "HeaderWarning",
     "InternalError",
     "Label",
+    "Log",
     "MemoryBudgetError",
     "Model",
     "ModelError",
@@ -62,7 +73,9 @@ __all__ = [
     "RunReport",
     "Segmentation",
     "Statistics",
+    "Term",
     "add_runtime_plugin",
+    "build_info",
     "compare",
     "devices",
     "dose",

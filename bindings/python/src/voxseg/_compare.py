@@ -50,7 +50,7 @@ def match_labels(first: Model, second: Model, by: str = "name") -> list[tuple[in
         raise ValueError(f"by is {by!r}, expected 'name' or 'terms'")
     capacity = len(first.labels)
     pairs, count = ffi.new("vxs_label_pair[]", capacity), ffi.new("uint64_t *")
-    call(lib.vxs_match_labels, first._get(), second._get(), kinds[by], pairs, capacity, count)
+    call(lib.vxs_match_labels, first._get(), second._get(), kinds[by], capacity, pairs, count)
     return [(pairs[index].first, pairs[index].second) for index in range(count[0])]
 
 
@@ -83,9 +83,9 @@ def compare(
     if tolerance is not None:
         if not tolerance >= 0:
             raise ValueError(f"tolerance is {tolerance!r}, expected millimetres from 0")
-        options.tolerance = tolerance
+        options.surfaces, options.tolerance = True, tolerance
     place = ffi.new("vxs_comparison_list **")
-    watched(lib.vxs_compare, (maps[0], maps[1]), options, place, progress, cancel)
+    watched(options, progress, cancel, lib.vxs_compare, *maps, options, place)
     found = ffi.gc(place[0], lib.vxs_comparison_list_free)
     return [_comparison(found, index) for index in range(lib.vxs_comparison_list_count(found))]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 
 from ._buffers import place_output
 from ._compare import _map
@@ -71,14 +71,14 @@ class Dose:
         self.max: float = raw.max
         """The largest dose."""
 
-    def dose_to(self, percent: float) -> float:
+    def dose_at_volume(self, percent: float) -> float:
         """D95, D2 and so on: the dose that so many per cent of the label receive at least."""
-        return self._values(lib.vxs_dose_list_doses, [percent])[0]
+        return self._values(lib.vxs_dose_list_dose_at_volume, [percent])[0]
 
-    def shares(self, doses: Iterable[float]) -> list[float]:
+    def volume_at_dose(self, doses: Iterable[float]) -> list[float]:
         """V20 and so on, or the cumulative histogram: the shares, 0 to 1, of the label that receive at least these
         doses."""
-        return self._values(lib.vxs_dose_list_shares, doses)
+        return self._values(lib.vxs_dose_list_volume_at_dose, doses)
 
     def _values(self, function: Callable[..., int], asked: Iterable[float]) -> list[float]:
         values = ffi.new("double[]", [float(value) for value in asked])
@@ -107,10 +107,12 @@ def statistics(
     image's. `threads` 0 uses all processors; `progress` and `cancel` are as for `Plan.segment`.
     """
     options = initialised("vxs_measure_options")
-    options.channel, options.threads = channel, threads
+    options.threads = threads
     place = ffi.new("vxs_statistics_list **")
     volume = ffi.NULL if image is None else _map(image, spacing)
-    watched(lib.vxs_statistics, (_map(labels, spacing), volume), options, place, progress, cancel)
+    watched(
+        options, progress, cancel, lib.vxs_statistics, _map(labels, spacing), volume, channel, options, place
+    )
     found = ffi.gc(place[0], lib.vxs_statistics_list_free)
     return [_statistics(found, index) for index in range(lib.vxs_statistics_list_count(found))]
 
@@ -132,7 +134,8 @@ def dose(
     options = initialised("vxs_measure_options")
     options.threads = threads
     place = ffi.new("vxs_dose_list **")
-    watched(lib.vxs_dose, (_map(labels, spacing), _map(dose, spacing)), options, place, progress, cancel)
+    maps = _map(labels, spacing), _map(dose, spacing)
+    watched(options, progress, cancel, lib.vxs_dose, *maps, options, place)
     found = ffi.gc(place[0], lib.vxs_dose_list_free)
     return [Dose(found, index) for index in range(lib.vxs_dose_list_count(found))]
 
@@ -144,19 +147,23 @@ def on_grid(
     threads: int = 0,
     spacing: Any | None = None,
     grid_spacing: Any | None = None,
+    progress: None | bool | Receiver = None,
+    cancel: Cancel | None = None,
 ) -> Any:
     """A label map on another grid in the patient's space, such as that of a dose: each voxel gets the label of the voxel
     that its centre lies in, 0 outside.
 
     Both are SimpleITK or nibabel images, or arrays indexed [z, y, x] with `spacing` or `grid_spacing` (x, y, z). Of
-    `grid` only the grid is looked at. The result is of the kind of `grid` and has the type of `labels`.
+    `grid` only the grid is looked at. The result is of the kind of `grid` and has the type of `labels`. `progress` and
+    `cancel` are as for `Plan.segment`.
     """
     source, target = image_of(labels, ArrayGrid(spacing)), image_of(grid, ArrayGrid(grid_spacing))
     result, voxels = target.output(source.channels[0].dtype.newbyteorder("="))
     out, options = initialised("vxs_labels"), initialised("vxs_measure_options")
     place_output(out, voxels)
     options.threads = threads
-    call(lib.vxs_labels_on_grid, _map(labels, spacing), _volume(target), out, options)
+    grids = _map(labels, spacing), _volume(target)
+    watched(options, progress, cancel, lib.vxs_labels_on_grid, *grids, options, out)
     return result
 
 

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ._constants import name, number
+from ._constants import name, names, number
 from ._errors import call
 from ._handle import Handle
 from ._native import ffi, lib
-from ._progress import Cancel
+from ._progress import Cancel, Receiver, watched
 from ._structures import initialised, keep
 from ._text import text, utf8
 
@@ -25,6 +25,17 @@ class Label(NamedTuple):
     """What the model calls it."""
     color: tuple[int, int, int]
     """Red, green and blue to show it in, 0 to 255."""
+
+
+class Term(NamedTuple):
+    """A coded term of a label."""
+
+    scheme: str
+    """The coding scheme: "SCT" for SNOMED CT."""
+    code: str
+    """The code."""
+    meaning: str
+    """What it means."""
 
 
 class Model(Handle):
@@ -43,7 +54,9 @@ class Model(Handle):
         checkpoint: str | None = None,
         configuration: str | None = None,
         auto3dseg: str | None = None,
+        foreground_crop: str | None = None,
         memory_budget: int | None = None,
+        progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
     ) -> Model:
         """Opens a model's folder or archive. Nothing in its files is ever executed.
@@ -51,13 +64,29 @@ class Model(Handle):
         `folds` are the trained folds to average, by number, or "all" for the folder fold_all; None takes every
         numbered fold that is there. `checkpoint` is the weights' file name in each of them. `configuration` chooses
         among several models in one place, such as "3d_fullres". `auto3dseg` is the way of the published script that an
-        Auto3DSeg model goes: "general", "brats" or "whole-head"; None tells it by the network. `memory_budget` are the
-        bytes that opening may take at one time; None is 64 MiB, and 16 bytes for each byte of the files. `cancel` stops
-        opening.
+        Auto3DSeg model goes: "general", "brats" or "whole-head"; None tells it by the network. `foreground_crop` is how it
+        crops: "as-published" (default) or "corrected". `memory_budget` are the bytes that opening may take at one time;
+        None is 64 MiB, and 16 bytes for each byte of the files.
+
+        `progress` is True for tqdm's bar or a callable that gets a `Progress` with the bytes of the files that were read,
+        and returns False to stop. An exception in it, Ctrl-C included, stops opening and is raised here; so does `cancel`.
         """
         encoded = utf8(path, "path")
-        options = _options(folds, checkpoint, configuration, auto3dseg, memory_budget, cancel)
-        return cls(_made(lambda place: call(lib.vxs_model_open, encoded, options, place)))
+        options = _options(folds, checkpoint, configuration, auto3dseg, foreground_crop, memory_budget)
+        return cls(_made(lambda place: watched(options, progress, cancel, lib.vxs_model_open, encoded, options, place)))
+
+    @classmethod
+    def inspect(cls, path: str | os.PathLike[str], configuration: str | None = None) -> dict[str, Any]:
+        """What a model says of itself without its weights, in milliseconds: name, format, configuration, channels, labels
+        with their codes, spacing, patch, licence, folds, weight_bytes, and reasons for which it wouldn't open
+        (unsupported). None is what only the weights tell."""
+        encoded = utf8(path, "path")
+        which = ffi.NULL if configuration is None else utf8(configuration, "configuration")
+        place = ffi.new("vxs_inspection **")
+        call(lib.vxs_model_inspect, encoded, which, place)
+        inspection = ffi.gc(place[0], lib.vxs_inspection_free)
+        found: dict[str, Any] = json.loads(text(lib.vxs_inspection_json(inspection)))
+        return found
 
     @classmethod
     def open_memory(
@@ -68,16 +97,21 @@ class Model(Handle):
         checkpoint: str | None = None,
         configuration: str | None = None,
         auto3dseg: str | None = None,
+        foreground_crop: str | None = None,
         memory_budget: int | None = None,
+        progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
     ) -> Model:
-        """As `Model.open`, for files in memory: contents (bytes or another buffer) by path in the model's folder."""
+        """As `Model.open`, for files in memory: contents by path in the model's folder. A content is bytes, another buffer,
+        or a file object that is read to its end."""
         names = [ffi.new("char[]", utf8(name, "file name")) for name in files]
-        contents = [ffi.from_buffer(content) for content in files.values()]
+        buffers = [content.read() if hasattr(content, "read") else content for content in files.values()]
+        contents = [ffi.from_buffer(content) for content in buffers]
         raw = ffi.new("vxs_model_file[]", [(n, c, len(c)) for n, c in zip(names, contents)])
         keep(raw, (names, contents))
-        options = _options(folds, checkpoint, configuration, auto3dseg, memory_budget, cancel)
-        return cls(_made(lambda place: call(lib.vxs_model_open_memory, raw, len(names), options, place)))
+        options = _options(folds, checkpoint, configuration, auto3dseg, foreground_crop, memory_budget)
+        given = raw, len(names), options
+        return cls(_made(lambda place: watched(options, progress, cancel, lib.vxs_model_open_memory, *given, place)))
 
     @classmethod
     def open_task(
@@ -93,7 +127,8 @@ class Model(Handle):
         crop_to_body: bool = False,
         on_network_grid: bool = False,
         smooth: bool = False,
-        first_order: bool = False,
+        legacy_v1_labels: bool = False,
+        progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
     ) -> Model:
         """Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose
@@ -106,21 +141,19 @@ class Model(Handle):
         (before) or "network" (each network's own). `split` cuts every volume into three overlapping parts along the
         body, as otherwise only large ones are. `crop_to_body` looks only at the part of a CT volume in which a rough
         segmentation finds the body. `on_network_grid` keeps the labels on the networks' grid (`Plan.label_grid`).
-        `smooth` gives labels smooth borders where they come back to the image's grid. `first_order` gives labels the
-        values that they had in TotalSegmentator 1. `cancel` stops opening.
+        `smooth` gives labels smooth borders where they come back to the image's grid. `legacy_v1_labels` gives
+        labels the values that they had in TotalSegmentator 1. `progress` and `cancel` are as for `Model.open`.
         """
         raw = initialised("vxs_task_options")
         raw.resampling = number("RESAMPLING", resampling)
         raw.robust_crop, raw.split, raw.remove_small = robust_crop, split, remove_small
         raw.crop_to_body, raw.on_network_grid = crop_to_body, on_network_grid
-        raw.smooth, raw.first_order = smooth, first_order
-        if cancel is not None:
-            raw.cancel = keep(raw, cancel._get())
+        raw.smooth, raw.legacy_v1_labels = smooth, legacy_v1_labels
         if subset:
-            names = [ffi.new("char[]", utf8(name, "subset")) for name in subset]
-            raw.subset, raw.subset_count = keep(raw, ffi.new("const char *[]", keep(raw, names))), len(names)
-        encoded = utf8(task, "task"), utf8(weights, "weights")
-        return cls(_made(lambda place: call(lib.vxs_model_open_task, *encoded, raw, place)))
+            wanted = [ffi.new("char[]", utf8(name, "subset")) for name in subset]
+            raw.subset, raw.subset_count = keep(raw, ffi.new("const char *[]", keep(raw, wanted))), len(wanted)
+        given = utf8(task, "task"), utf8(weights, "weights"), raw
+        return cls(_made(lambda place: watched(raw, progress, cancel, lib.vxs_model_open_task, *given, place)))
 
     @classmethod
     def ensemble(cls, members: Iterable[Model]) -> Model:
@@ -156,6 +189,21 @@ class Model(Handle):
             red, green, blue = info.color.to_bytes(4, "big")[1:]
             labels.append(Label(info.value, text(info.name), (red, green, blue)))
         return tuple(labels)
+
+    def terms(self, label: int | str | Label) -> dict[str, Term]:
+        """The coded terms of a label, given by value or name, by DICOM's roles: "category", "type", "modifier", "region" and
+        "region-modifier", as far as it has them."""
+        labels = self.labels
+        index = next((i for i, known in enumerate(labels) if label in (known, known.value, known.name)), None)
+        if index is None:
+            raise ValueError(f"{label!r} is no label of the model, expected a value or name")
+        found = {}
+        for role, code in names("TERM").items():
+            raw = initialised("vxs_term")
+            call(lib.vxs_model_label_term, self._get(), index, code, raw)
+            if raw.code != ffi.NULL:
+                found[role] = Term(text(raw.scheme), text(raw.code), text(raw.meaning))
+        return found
 
     @property
     def reader(self) -> str:
@@ -209,14 +257,14 @@ def _options(
     checkpoint: str | None,
     configuration: str | None,
     auto3dseg: str | None,
+    foreground_crop: str | None,
     memory_budget: int | None,
-    cancel: Cancel | None,
 ) -> Any:
     raw = initialised("vxs_model_options")
     if memory_budget is not None:
         raw.memory_budget = memory_budget
-    if cancel is not None:
-        raw.cancel = keep(raw, cancel._get())
+    if foreground_crop is not None:
+        raw.foreground_crop = number("FOREGROUND_CROP", foreground_crop)
     if auto3dseg is not None:
         if auto3dseg not in _AUTO3DSEG:
             raise ValueError(f"auto3dseg is {auto3dseg!r}, expected one of {', '.join(_AUTO3DSEG)}")

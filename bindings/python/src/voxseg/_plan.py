@@ -18,7 +18,7 @@ from ._handle import Handle
 from ._images import ArrayGrid, Image, Place, image_of
 from ._model import Label, Model
 from ._native import ffi, lib
-from ._progress import Cancel, Receiver, Watch
+from ._progress import Cancel, Receiver, Watch, watched
 from ._runtime import open_runtime, seek_runtime
 from ._segmentation import RunReport, Segmentation
 from ._structures import initialised, keep
@@ -85,6 +85,8 @@ class Plan(Handle):
         accuracy: str = "fast",
         instructions: str = "auto",
         tile_batch: int = 0,
+        device_stream: int = 0,
+        progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
     ) -> None:
         """Compiles the model's network for a device; `voxseg.devices()` lists them.
@@ -97,8 +99,11 @@ class Plan(Handle):
         everything; `describe` tells. `overflow="error"` ends a run whose scores overflow half precision, which else
         repeats those tiles in single. `device_memory_budget` is in bytes of the device's own memory, None for what is
         free. `device_cache` is an existing folder for what TensorRT, OpenVINO and Core ML compile. `tile_batch` tiles are
-        computed at once, as far as the device's memory is enough; 0 is one. `cancel` stops compiling, which takes TensorRT
-        minutes, as soon as ONNX Runtime looks at it.
+        computed at once, as far as the device's memory is enough; 0 is one. `device_stream` is the address of a
+        `cudaStream_t` that CUDA and TensorRT shall compute on, alive as long as the plan; 0 is one of their own.
+
+        `progress` is told of each network that was compiled, as for `Model.open`. `cancel` stops compiling, which takes
+        TensorRT minutes, as soon as ONNX Runtime looks at it.
 
         For "cpu": `accuracy="exact"` computes convolutions as plain sums, which takes several times as long.
         `instructions` is one of "auto", "avx512", "avx2", "neon" and "portable".
@@ -111,8 +116,7 @@ class Plan(Handle):
         options.postprocess = lib.VXS_POSTPROCESS_MODEL if postprocess else lib.VXS_POSTPROCESS_OFF
         options.device_index = device_index
         options.tile_batch = tile_batch
-        if cancel is not None:
-            options.cancel = keep(options, cancel._get())
+        options.device_stream = ffi.cast("void *", device_stream)
         options.fallback = _constants.number("FALLBACK", fallback)
         options.overflow = _constants.number("OVERFLOW", overflow)
         options.accuracy = _constants.number("ACCURACY", accuracy)
@@ -135,22 +139,26 @@ class Plan(Handle):
             # The CPU needs ONNX Runtime only for what the library's own engine lacks.
             if device != "cpu":
                 seek_runtime()
-            call(lib.vxs_plan_create, model._get(), options, made)
+            watched(options, progress, cancel, lib.vxs_plan_create, model._get(), options, made)
         except DeviceError as error:
             if error.status != lib.VXS_RUNTIME_MISSING:
                 raise
             open_runtime()
-            call(lib.vxs_plan_create, model._get(), options, made)
+            watched(options, progress, cancel, lib.vxs_plan_create, model._get(), options, made)
         super().__init__(made[0], lib.vxs_plan_free)
         self._labels = model.labels
         self._reader = lib.vxs_model_reader(model._get())
+
+    def trim(self) -> None:
+        """Gives memory back that the plan only keeps to make its next run faster; for plans that wait for long."""
+        call(lib.vxs_plan_trim, self._here())
 
     def describe(self) -> dict[str, Any]:
         """What runs where: device, engine and its version, precision, operators."""
         described: dict[str, Any] = json.loads(text(lib.vxs_plan_describe(self._get())))
         return described
 
-    def report(
+    def estimate(
         self,
         image: Any,
         spacing: Sequence[float] | None = None,
@@ -163,7 +171,7 @@ class Plan(Handle):
         """What a segmentation of `image` will need; in place of an array its shape will do."""
         raw = _grid(image, ArrayGrid(spacing, origin, direction, axes, coordinates), self._reader)
         report = initialised("vxs_plan_report")
-        call(lib.vxs_plan_report_for, self._here(), raw, report)
+        call(lib.vxs_plan_estimate, self._here(), raw, report)
         return PlanReport(
             _constants.name("DEVICE", report.device),
             report.device_index,
@@ -243,7 +251,7 @@ class Plan(Handle):
         watch = Watch(progress)
         options.progress = watch.callback
         try:
-            call(lib.vxs_segment, self._here(), raw, into, options, report)
+            call(lib.vxs_segment, self._here(), raw, options, into, report)
         except Error:
             if watch.exception is None:
                 raise

@@ -13,16 +13,20 @@ from ._structures import keep
 
 
 class Progress(NamedTuple):
-    """How far a run is."""
+    """How far a call is."""
 
     stage: str
-    """"preprocess", "network", "restore", or "measure" for numbers about labels."""
+    """"preprocess", "network", "restore"; "measure" for numbers about labels; "open" for models, "compile" for plans."""
     fraction: float
     """Share of the whole run that is done: never decreases, 1 at the end of a run that succeeds."""
     tiles_done: int
     """Tiles done."""
     tiles: int
     """Tiles in all."""
+    bytes_read: int = 0
+    """While a model is opened: bytes of its files that were read, or that aren't needed."""
+    bytes: int = 0
+    """Bytes of these files in all, as far as they are known."""
 
 
 class Cancel(Handle):
@@ -68,7 +72,8 @@ class Watch:
         if self._receiver is None:
             return 0
         stage = _constants.name("STAGE", raw.stage)
-        return int(self._receiver(Progress(stage, raw.fraction, raw.tiles_done, raw.tiles)) is False)
+        now = Progress(stage, raw.fraction, raw.tiles_done, raw.tiles, raw.bytes_read, raw.bytes)
+        return int(self._receiver(now) is False)
 
     def _on_error(self, _: type[BaseException], exception: BaseException, __: TracebackType | None) -> None:
         self.exception = exception
@@ -111,20 +116,19 @@ class _Bar:
 
 
 def watched(
-    function: Callable[..., int],
-    volumes: tuple[Any, Any],
     options: Any,
-    place: Any,
     progress: None | bool | Receiver,
     cancel: Cancel | None,
+    function: Callable[..., int],
+    *arguments: Any,
 ) -> None:
-    """Calls a function about two volumes that tells of its progress; what the receiver throws is raised here."""
+    """Calls a function that tells of its progress as its options say; what the receiver throws is raised here."""
     if cancel is not None:
         options.cancel = keep(options, cancel._get())
     watch = Watch(progress)
     options.progress = watch.callback
     try:
-        call(function, *volumes, options, place)
+        call(function, *arguments)
     except Error:
         if watch.exception is None:
             raise

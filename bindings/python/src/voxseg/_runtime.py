@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import _constants
 from ._errors import DeviceError, call
@@ -17,6 +19,12 @@ from ._text import text, utf8
 def version() -> str:
     """The library's release."""
     return text(lib.vxs_version())
+
+
+def build_info() -> dict[str, Any]:
+    """What this build of the library has: version, interface, target, engines, models, licences. Loads nothing."""
+    found: dict[str, Any] = json.loads(text(lib.vxs_build_info()))
+    return found
 
 
 def open_runtime(path: str | os.PathLike[str] | None = None) -> None:
