@@ -287,3 +287,112 @@ fn keep_largest(rule: &KeepLargest) -> Form {
         ("background", (*background).into()),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// A step of every kind, and every other choice, in some recipes.
+    fn every_kind() -> Vec<Recipe> {
+        let spline = Resampler::Spline(Spline::new(3, 0, None).unwrap());
+        let torch = Resampler::Torch { separate: Some(true), frugal: true };
+        let spacing = [Some(1.0), Some(0.5), None];
+        let normalizations = vec![
+            Normalization::Ct { lower: -100.0, upper: f32::INFINITY, mean: 10.5, std: 1.0 },
+            Normalization::ZScore { masked: true },
+            Normalization::None,
+            Normalization::RescaleTo01,
+            Normalization::RgbTo01,
+        ];
+        let intensities = [
+            MonaiIntensity::ScaleRange { from: [0.0, 1.0], to: [None, Some(1.0)], clip: true },
+            MonaiIntensity::Scale { to: [None; 2], channel_wise: true },
+            MonaiIntensity::Normalize {
+                nonzero: true,
+                channel_wise: true,
+                subtrahend: Some(vec![1.0, 2.0]),
+                divisor: None,
+            },
+            MonaiIntensity::Sigmoid,
+            MonaiIntensity::SoftClip,
+            MonaiIntensity::ScaleByDeviation,
+        ];
+        let crop = CropForeground { margin: [1; 3], allow_smaller: true, k_divisible: [1; 3] };
+        let pad = |end| SpatialPad { shape: [4; 3], end };
+        let mut steps = vec![
+            Step::Orient { canonical: true, flip: [true, false, true], order: [2, 1, 0] },
+            Step::CropToNonzero,
+            Step::Normalize(normalizations),
+            Step::Resample(Resample { spacing, image: spline, scores: torch, labels: Resampler::None }),
+            Step::Space(Spacing { outside: Outside::Zeros, single: true, ..Spacing::new([1.0; 3]) }),
+            Step::Space(Spacing { pixdim: [None; 3], ..Spacing::new([1.0; 3]) }),
+            Step::Pad { pad: pad(true), padding: Padding::Constant(-1.5) },
+            Step::Pad { pad: pad(false), padding: Padding::Edge },
+            Step::AddPreviousStage { labels: vec![1, 2] },
+        ];
+        let intensity = |rule| Step::Intensity { channel: Some(1), rule };
+        steps.extend(intensities.map(intensity));
+        steps.extend(
+            [BoxSource::Image, BoxSource::FirstChannel, BoxSource::Misplaced]
+                .map(|source| Step::CropForeground { crop, padding: Padding::Minimum, source }),
+        );
+        let first = Recipe {
+            reader: Reader::Monai,
+            steps,
+            tiling: Tiling {
+                placement: Placement::Overlapping([0.25; 3]),
+                weights: Weights::MonaiGaussian([0.125; 3]),
+                fill: Fill::Edge,
+                sums: Sums::Single,
+                mirror: vec![0, 2],
+                ..Recipe::for_tests([8; 3]).tiling
+            },
+            back: Back::Probabilities,
+            decision: Decision::regions([1, 2]),
+            cleanup: vec![Cleanup {
+                rule: LargestComponents { labels: None, independent: true, connectivity: 3, components: 1 },
+                on_network_grid: true,
+            }],
+            postprocess: vec![KeepLargest { labels: vec![1, 2], background: 0 }],
+        };
+        let other = |back, reader, weights| Recipe {
+            back,
+            reader,
+            tiling: Tiling { weights, ..Recipe::for_tests([8; 3]).tiling },
+            ..Recipe::for_tests([8; 3])
+        };
+        vec![
+            first,
+            other(Back::Labels, Reader::Nibabel, Weights::Constant),
+            other(Back::InterpolatedLabels, Reader::NibabelIo, Weights::Gaussian),
+            other(Back::Scores, Reader::NibabelIoWithReorient, Weights::Gaussian),
+        ]
+    }
+
+    #[test]
+    fn every_kind_fits_the_schema() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas/model.schema.json");
+        let mut schema: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        schema["$ref"] = json!("#/$defs/recipe");
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        for each in every_kind() {
+            let json = recipe(&each).json();
+            let wrong: Vec<String> = validator
+                .iter_errors(&json)
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
+            assert!(wrong.is_empty(), "{wrong:#?}");
+        }
+    }
+
+    #[test]
+    fn readers_have_one_name_each() {
+        for each in Reader::all() {
+            assert_eq!(reader(each), each.name().into());
+        }
+    }
+}
