@@ -47,6 +47,10 @@ pub mod progress;
 pub mod recipe;
 pub mod record;
 pub mod restore;
+#[cfg(feature = "ort")]
+pub mod runtime;
+#[cfg(not(feature = "ort"))]
+#[path = "no_runtime.rs"]
 pub mod runtime;
 pub mod segment;
 pub mod task;
