@@ -38,6 +38,7 @@ pub mod ffi;
 pub mod file;
 pub mod labels;
 pub mod log;
+pub mod metrics;
 pub mod model;
 pub mod network;
 pub mod nifti;
@@ -50,7 +51,7 @@ pub mod restore;
 #[cfg(feature = "ort")]
 pub mod runtime;
 #[cfg(not(feature = "ort"))]
-#[path = "no_runtime.rs"]
+#[path = "runtime/absent.rs"]
 pub mod runtime;
 pub mod segment;
 pub mod task;

@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 
 /// Where memory grows with what a caller gives.
-const FOLDERS: [&str; 8] = [
+const FOLDERS: [&str; 9] = [
     "src/preprocess",
     "src/tiling",
     "src/restore",
     "src/segment",
     "src/task",
     "src/labels",
+    "src/metrics",
     "src/engine/cpu",
     "src/plan",
 ];

@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use voxseg::labels::{CompareOptions, Label, Pair, compare, label_table, pairs_by_name, pairs_by_terms};
+use voxseg::labels::{Label, label_table};
+use voxseg::metrics::{CompareOptions, Pair, compare, pairs_by_name, pairs_by_terms};
 use voxseg::model::task::Task;
 use voxseg::model::{Model, ModelOptions};
 use voxseg::progress::Run;

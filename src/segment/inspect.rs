@@ -63,9 +63,8 @@ mod tests {
     use crate::labels::LabelBuffer;
     use crate::model::Model;
     use crate::plan::{Plan, PlanOptions, Precision};
-    use crate::preprocess::normalize::Normalization;
     use crate::progress::Cancel;
-    use crate::recipe::{Recipe, Step};
+    use crate::recipe::{Normalization, Recipe, Step};
     use crate::segment::UnusualKind;
     use crate::volume::{DType, Geometry, Layout, NonFinite};
 

@@ -11,10 +11,11 @@ use crate::labels::LabelBuffer;
 use crate::model::Model;
 use crate::nifti::Reader;
 use crate::plan::{Plan, PlanOptions, Precision};
-use crate::preprocess::monai::{CropForeground, Padding, Spacing};
-use crate::preprocess::normalize::Normalization;
 use crate::progress::{Cancel, Run};
-use crate::recipe::{Back, BoxSource, KeepLargest, Placement, Recipe, Step, Sums, Tiling, Weights};
+use crate::recipe::{
+    Back, BoxSource, CropForeground, KeepLargest, Normalization, Padding, Placement, Recipe, Spacing, Step,
+    Sums, Tiling, Weights,
+};
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
 

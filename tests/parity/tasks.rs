@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use serde_json::Value;
-use voxseg::labels::{LabelBuffer, statistics};
+use voxseg::labels::LabelBuffer;
+use voxseg::metrics::statistics;
 use voxseg::model::task::{Task, TaskOptions, TaskResampling};
 use voxseg::plan::PlanOptions;
 use voxseg::progress::Run;

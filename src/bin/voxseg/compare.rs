@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use voxseg::labels::{
-    CompareOptions, Comparison, Label, Pair, compare as compare_labels, labels_on_grid, pairs_by_name,
+use voxseg::labels::Label;
+use voxseg::metrics::{
+    CompareOptions, Comparison, Pair, compare as compare_labels, labels_on_grid, pairs_by_name,
     pairs_by_terms, summary,
 };
 use voxseg::progress::Run;

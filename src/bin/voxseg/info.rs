@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use voxseg::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
-use voxseg::preprocess::monai::Spacing;
-use voxseg::preprocess::normalize::Normalization;
-use voxseg::recipe::{BoxSource, Decision, KeepLargest, Resampler, Spline, Step};
+use voxseg::recipe::{BoxSource, Decision, KeepLargest, Normalization, Resampler, Spacing, Spline, Step};
 
 use crate::counts::thousands;
 use crate::failure::Outcome;

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use voxseg::labels::{Label, LabelDose, LabelStatistics, dose as measure_dose, statistics as measure};
+use voxseg::labels::Label;
+use voxseg::metrics::{LabelDose, LabelStatistics, dose as measure_dose, statistics as measure};
 use voxseg::progress::Run;
 
 use crate::counts::thousands;

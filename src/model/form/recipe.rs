@@ -2,14 +2,11 @@
 
 use super::{Form, fields, kind};
 use crate::nifti::Reader;
-use crate::preprocess::monai::{CropForeground, MonaiIntensity, Outside, Padding, Spacing, SpatialPad};
-use crate::preprocess::normalize::Normalization;
-use crate::preprocess::resample::Orders;
 use crate::recipe::{
-    Back, BoxSource, Cleanup, Decision, Fill, KeepLargest, Placement, Recipe, Region, Resample, Resampler,
-    Spline, Step, Sums, Tiling, Weights,
+    Back, BoxSource, Cleanup, CropForeground, Decision, Fill, KeepLargest, LargestComponents, MonaiIntensity,
+    Normalization, Orders, Outside, Padding, Placement, Recipe, Region, Resample, Resampler, Spacing,
+    SpatialPad, Spline, Step, Sums, Tiling, Weights,
 };
-use crate::restore::LargestComponents;
 
 /// All that happens around a network.
 pub(in crate::model) fn recipe(recipe: &Recipe) -> Form {

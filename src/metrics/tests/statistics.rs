@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Image, assert_near, blocks, indices, oblique, position};
-use crate::labels::{CompareOptions, LabelStatistics, compare, dose, statistics};
+use crate::metrics::{CompareOptions, LabelStatistics, compare, dose, statistics};
 use crate::progress::{Cancel, Run, Stage};
 use crate::volume::{DType, Geometry, Layout, Volume};
 

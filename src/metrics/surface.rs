@@ -54,17 +54,17 @@ impl SurfaceDistances {
         run: &Run,
     ) -> Result<Self> {
         let elements = areas(spacing);
-        let way = |from: &Array3<u8>, to: &Array3<u8>| -> Result<Way> {
+        let way = |from: &Array3<u8>, to: &Array3<u8>| -> Result<DirectedDistances> {
             let to = Nearest::new(to.view(), |&code| is_surface(code), spacing, threads)?;
             run.check()?;
-            let way = Way::new(from, &to, &elements, threads, run.cancel())?;
+            let way = DirectedDistances::new(from, &to, &elements, threads, run.cancel())?;
             run.check()?;
             Ok(way)
         };
         let ways = [way(codes[0], codes[1])?, way(codes[1], codes[0])?];
-        let larger = |distance: fn(&Way) -> f64| ways.iter().map(distance).fold(0.0, f64::max);
+        let larger = |distance: fn(&DirectedDistances) -> f64| ways.iter().map(distance).fold(0.0, f64::max);
         let area: f64 = ways.iter().map(|way| way.area).sum();
-        let share = |part: &dyn Fn(&Way) -> f64| ways.iter().map(part).sum::<f64>() / area;
+        let share = |part: &dyn Fn(&DirectedDistances) -> f64| ways.iter().map(part).sum::<f64>() / area;
         Ok(SurfaceDistances {
             areas: [ways[0].area, ways[1].area],
             hausdorff: larger(|way| way.quantile(1.0)),
@@ -87,21 +87,22 @@ pub(super) fn area(codes: &Array3<u8>, spacing: [f64; 3]) -> f64 {
 const SURFACE: &str = "the distances of surfaces";
 
 /// One surface's distances to the other.
-struct Way {
+struct DirectedDistances {
     /// Of the whole surface.
     area: f64,
     /// Of the elements that lie on the other surface.
     touching: f64,
     /// The others, from the nearest to the furthest.
-    elements: Vec<Element>,
+    elements: Vec<Surfel>,
 }
 
-struct Element {
+/// A piece of a surface.
+struct Surfel {
     distance: f64,
     area: f64,
 }
 
-impl Way {
+impl DirectedDistances {
     fn new(
         from: &Array3<u8>,
         to: &Nearest,
@@ -109,7 +110,7 @@ impl Way {
         threads: usize,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let mut planes: Vec<(f64, Vec<Element>)> =
+        let mut planes: Vec<(f64, Vec<Surfel>)> =
             buffer::collect(SURFACE, from.axis_iter(Axis(0)).map(|_| Default::default()))?;
         parallel::try_for_each(threads, planes.iter_mut().enumerate(), |(z, (touching, elements))| {
             if cancel.requested() {
@@ -130,7 +131,7 @@ impl Way {
             if !apart.is_empty() {
                 let mut scratch = Scratch::default();
                 let squared = to.plane(z, |y| wanted[y], &mut scratch)?;
-                let element = |(voxel, area): (usize, f64)| Element { distance: squared[voxel].sqrt(), area };
+                let element = |(voxel, area): (usize, f64)| Surfel { distance: squared[voxel].sqrt(), area };
                 *elements = buffer::collect(SURFACE, apart.into_iter().map(element))?;
             }
             Ok(())
@@ -140,11 +141,11 @@ impl Way {
         let mut elements = buffer::with_room(SURFACE, count)?;
         elements.extend(planes.into_iter().flat_map(|(_, elements)| elements));
         // Without the memory that a stable order would take: equals are the same.
-        elements.sort_unstable_by(|a: &Element, b: &Element| {
+        elements.sort_unstable_by(|a: &Surfel, b: &Surfel| {
             a.distance.total_cmp(&b.distance).then(a.area.total_cmp(&b.area))
         });
         let area = touching + elements.iter().map(|element| element.area).sum::<f64>();
-        Ok(Way { area, touching, elements })
+        Ok(DirectedDistances { area, touching, elements })
     }
 
     /// The distances' integral over the surface.

@@ -1,8 +1,8 @@
 //! The dose that labels receive, from a dose volume on a grid of its own.
 
 use super::by_label::ByLabel;
+use super::grid_transform::GridTransform;
 use super::map::{LabelMap, each_run, gather};
-use super::placement::Placement;
 use super::room::zeros;
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
@@ -87,7 +87,7 @@ pub fn dose(labels: &Volume, dose: &Volume, threads: usize, run: &mut Run) -> Re
         return Err(Error::argument("dose.channels", dose.channels(), "1"));
     }
     let field = Field::read(dose, threads)?;
-    let placement = Placement::new(&map.grid(), &dose.memory_order().grid(dose.geometry()));
+    let transform = GridTransform::new(&map.grid(), &dose.memory_order().grid(dose.geometry()));
     let [_, rows, columns] = map.shape;
     let work = |start: usize, end: usize| {
         let mut found = ByLabel::<Received>::new();
@@ -98,7 +98,7 @@ pub fn dose(labels: &Volume, dose: &Volume, threads: usize, run: &mut Run) -> Re
                 each_run(row, 0, |label, from, to| {
                     let received = found.of(label)?;
                     for x in from..to {
-                        let dose = field.at(placement.position([z, y, x]));
+                        let dose = field.at(transform.continuous_index([z, y, x]));
                         received.outside += u64::from(dose.is_none());
                         buffer::push(&mut received.doses, DOSES, dose.unwrap_or(0.0))?;
                     }

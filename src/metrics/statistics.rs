@@ -6,8 +6,8 @@
 //! for labels whose [`margin`](LabelStatistics::margin) is less than 3.
 
 use super::by_label::ByLabel;
-use super::map::{Extent, LabelMap, each_run, gather};
-use super::placement::same_voxels;
+use super::grid_transform::same_voxels;
+use super::map::{BoundingBox, LabelMap, each_run, gather};
 use super::room::zeros;
 use super::surfels;
 use crate::error::{Error, Result};
@@ -123,14 +123,14 @@ struct Found {
     voxels: u64,
     /// Of the voxels' indices along the array's axes.
     sums: [u64; 3],
-    extent: Extent,
+    bounds: BoundingBox,
     area: f64,
     intensities: Vec<f32>,
 }
 
 impl Default for Found {
     fn default() -> Self {
-        Found { voxels: 0, sums: [0; 3], extent: Extent::NONE, area: 0.0, intensities: Vec::new() }
+        Found { voxels: 0, sums: [0; 3], bounds: BoundingBox::NONE, area: 0.0, intensities: Vec::new() }
     }
 }
 
@@ -140,7 +140,7 @@ impl Found {
         Found {
             voxels: self.voxels + other.voxels,
             sums: [0, 1, 2].map(|axis| self.sums[axis] + other.sums[axis]),
-            extent: self.extent.union(&other.extent),
+            bounds: self.bounds.union(&other.bounds),
             area: self.area + other.area,
             intensities: Vec::new(),
         }
@@ -149,7 +149,7 @@ impl Found {
     fn add_run(&mut self, [z, y]: [usize; 2], from: usize, to: usize) {
         let voxels = (to - from) as u64;
         self.voxels += voxels;
-        self.extent.include_run([z, y], from, to);
+        self.bounds.include_run([z, y], from, to);
         self.sums[0] += z as u64 * voxels;
         self.sums[1] += y as u64 * voxels;
         self.sums[2] += (from + to - 1) as u64 * voxels / 2;
@@ -157,7 +157,7 @@ impl Found {
 
     fn finish(&self, label: u32, map: &LabelMap, intensities: Option<Intensities>) -> LabelStatistics {
         let grid = map.grid();
-        let Extent { start, end } = self.extent;
+        let BoundingBox { start, end } = self.bounds;
         let mean = self.sums.map(|sum| sum as f64 / self.voxels as f64);
         let position = |row: usize| -> f64 {
             let along = |axis: usize| grid.direction[row][axis] * grid.spacing[axis] * mean[axis];

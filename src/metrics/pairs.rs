@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::compare::Pair;
-use super::table::Label;
-use super::terms::{Term, Terms};
+use crate::labels::Label;
+use crate::labels::{Term, Terms};
 
 /// Labels of the same name: case doesn't matter, and spaces, hyphens and underscores are the same. A name that
 /// stands twice in a table is left out, as is the background.

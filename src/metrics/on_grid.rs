@@ -1,11 +1,11 @@
 //! A label map on another grid.
 
-use super::buffer::LabelBuffer;
+use super::grid_transform::{GridTransform, nearest};
 use super::map::LabelMap;
-use super::placement::{Placement, nearest};
 use super::room::zeros;
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
+use crate::labels::LabelBuffer;
 use crate::parallel;
 use crate::volume::{Geometry, Volume};
 
@@ -20,13 +20,13 @@ pub fn labels_on_grid(labels: &Volume, grid: &Geometry, threads: usize) -> Resul
     let _ours = Ours::enter();
     LabelMap::new(labels, "labels")?;
     grid.check()?;
-    let placement = Placement::new(grid, labels.geometry());
+    let transform = GridTransform::new(grid, labels.geometry());
     let (size, [columns, rows, planes]) = (labels.dtype().size(), grid.shape);
     let mut bytes = zeros(&[planes, rows, columns, size], "grid")?;
     let planes = bytes.chunks_exact_mut(columns * rows * size).enumerate();
     parallel::for_each(threads, planes, |(k, plane)| {
         for (n, label) in plane.chunks_exact_mut(size).enumerate() {
-            let position = placement.position([n % columns, n / columns, k]);
+            let position = transform.continuous_index([n % columns, n / columns, k]);
             if let Some(voxel) = nearest(position, labels.geometry().shape) {
                 label.copy_from_slice(labels.stored(voxel));
             }

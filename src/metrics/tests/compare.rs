@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::{Image, assert_near, blocks, indices, oblique, position};
-use crate::labels::{CompareOptions, Comparison, Pair, SurfaceDistances, compare, summary, surfels};
+use crate::metrics::surfels;
+use crate::metrics::{CompareOptions, Comparison, Pair, SurfaceDistances, compare, summary};
 use crate::progress::{Cancel, Run, Stage};
 use crate::volume::Geometry;
 

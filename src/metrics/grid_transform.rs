@@ -3,13 +3,13 @@
 use crate::volume::Geometry;
 
 /// Positions in another grid, in its voxels, as an affine function of the voxel.
-pub(super) struct Placement {
+pub(super) struct GridTransform {
     start: [f64; 3],
     /// Change of the position with a step along each axis.
     steps: [[f64; 3]; 3],
 }
 
-impl Placement {
+impl GridTransform {
     /// Of the voxels of `grid` in `other`.
     pub(super) fn new(grid: &Geometry, other: &Geometry) -> Self {
         // Directions in files are rounded, so that the transpose wouldn't be the inverse.
@@ -18,11 +18,11 @@ impl Placement {
             [0, 1, 2].map(|n| (0..3).map(|k| inverse[n][k] * point[k]).sum::<f64>() / other.spacing[n])
         };
         let steps = [0, 1, 2].map(|axis| position(grid.direction.map(|row| row[axis] * grid.spacing[axis])));
-        Placement { start: position([0, 1, 2].map(|k| grid.origin[k] - other.origin[k])), steps }
+        GridTransform { start: position([0, 1, 2].map(|k| grid.origin[k] - other.origin[k])), steps }
     }
 
     /// The position of a voxel.
-    pub(super) fn position(&self, voxel: [usize; 3]) -> [f64; 3] {
+    pub(super) fn continuous_index(&self, voxel: [usize; 3]) -> [f64; 3] {
         let [i, j, k] = voxel.map(|index| index as f64);
         [0, 1, 2].map(|n| self.start[n] + i * self.steps[0][n] + j * self.steps[1][n] + k * self.steps[2][n])
     }
@@ -30,12 +30,12 @@ impl Placement {
 
 /// Whether each voxel of a grid is nearest to the one of the same index of the other, and there are no more.
 pub(super) fn same_voxels(grid: &Geometry, other: &Geometry) -> bool {
-    let placement = Placement::new(grid, other);
+    let transform = GridTransform::new(grid, other);
     // An affine function deviates most at a corner.
     let near = |corner: usize| {
         let last = |axis: usize| if corner >> axis & 1 == 1 { grid.shape[axis] - 1 } else { 0 };
         let voxel = [0, 1, 2].map(last);
-        let position = placement.position(voxel);
+        let position = transform.continuous_index(voxel);
         (0..3).all(|axis| (position[axis] - voxel[axis] as f64).abs() < 0.5)
     };
     grid.shape == other.shape && (0..8).all(near)
@@ -79,7 +79,7 @@ mod tests {
         };
         let other =
             Geometry { spacing: [2.0, 1.0, 0.5], origin: [-1.0, 0.0, 1.0], ..Geometry::with_shape([9; 3]) };
-        let position = Placement::new(&grid, &other).position([2, 1, 3]);
+        let position = GridTransform::new(&grid, &other).continuous_index([2, 1, 3]);
         // The voxel lies at (1 + 1.2 + 7.2, -2 - 1, 7 + 1.6 - 5.4).
         let expected = [(9.4 + 1.0) / 2.0, -3.0, (3.2 - 1.0) / 0.5];
         assert!((0..3).all(|n| (position[n] - expected[n]).abs() < 1e-12), "{position:?}");

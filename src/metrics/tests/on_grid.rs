@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Image, indices};
-use crate::labels::labels_on_grid;
+use crate::metrics::labels_on_grid;
 use crate::volume::Geometry;
 
 proptest! {

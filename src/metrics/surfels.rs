@@ -6,7 +6,7 @@
 
 use ndarray::{Array3, ArrayViewMut3, Axis};
 
-use super::map::{Extent, LabelMap, PLANES};
+use super::map::{BoundingBox, LabelMap, PLANES};
 use crate::error::Result;
 use crate::progress::Cancel;
 use crate::{buffer, parallel};
@@ -91,15 +91,15 @@ fn triangle([a, b, c]: [Point; 3], spacing: [f64; 3]) -> f64 {
 pub(super) fn codes(
     map: &LabelMap,
     label: u32,
-    extent: &Extent,
+    bounds: &BoundingBox,
     threads: usize,
     cancel: &Cancel,
 ) -> Result<Array3<u8>> {
-    let [planes, rows, columns] = extent.shape();
+    let [planes, rows, columns] = bounds.shape();
     let mut codes = buffer::zeros(CELLS, (planes + 1, rows + 1, columns + 1))?;
     let pieces = codes.axis_chunks_iter_mut(Axis(0), 2 * PLANES).enumerate();
     parallel::try_for_each(threads, pieces, |(n, piece)| {
-        if cancel.requested() { Ok(()) } else { fill(map, label, extent, n * 2 * PLANES, piece) }
+        if cancel.requested() { Ok(()) } else { fill(map, label, bounds, n * 2 * PLANES, piece) }
     })?;
     Ok(codes)
 }
@@ -108,17 +108,17 @@ pub(super) fn codes(
 fn fill(
     map: &LabelMap,
     label: u32,
-    extent: &Extent,
+    bounds: &BoundingBox,
     first: usize,
     mut cells: ArrayViewMut3<u8>,
 ) -> Result<()> {
-    let [planes, rows, columns] = extent.shape();
+    let [planes, rows, columns] = bounds.shape();
     let mut labels = buffer::zeroed(CELLS, rows * columns)?;
     // The four corners of each cell that lie in one plane.
     let mut quarter = |z: Option<usize>, corners: &mut [u8]| {
         corners.fill(0);
         if let Some(z) = z.filter(|&z| z < planes) {
-            let [start_z, start_y, start_x] = extent.start;
+            let [start_z, start_y, start_x] = bounds.start;
             map.read([start_z + z, start_y, start_x], [1, rows, columns], &mut labels);
             for (y, row) in labels.chunks_exact(columns).enumerate() {
                 let (before, after) =

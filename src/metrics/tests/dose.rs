@@ -1,5 +1,6 @@
 use super::{Image, assert_near, indices, oblique, position};
-use crate::labels::{LabelBuffer, LabelDose, dose, labels_on_grid, statistics, write_labels_on_grid};
+use crate::labels::LabelBuffer;
+use crate::metrics::{LabelDose, dose, labels_on_grid, statistics, write_labels_on_grid};
 use crate::progress::Run;
 use crate::volume::{DType, Geometry, Layout, Volume};
 

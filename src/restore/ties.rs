@@ -4,12 +4,14 @@
 use ndarray::Array3;
 use serde_json::Value;
 
-use super::monai::{CropForeground, Outside, Padding, Spacing, SpatialPad, resize};
-use super::preprocess;
-use super::resample::{self, corners, torch};
+use super::back;
+use crate::preprocess::monai::resize;
+use crate::preprocess::preprocess;
+use crate::preprocess::resample::{self, corners, torch};
 use crate::progress::Run;
-use crate::recipe::{BoxSource, Recipe, Resampler, Spline, Step};
-use crate::restore::back;
+use crate::recipe::{
+    BoxSource, CropForeground, Outside, Padding, Recipe, Resampler, Spacing, SpatialPad, Spline, Step,
+};
 use crate::volume::{DType, Geometry, Layout, Volume};
 
 /// The suite's golden values, or those in the file `VOXSEG_NEAREST`.

@@ -25,7 +25,7 @@ pub(super) struct LabelMap<'a> {
 
 /// Voxels from `start` to before `end`, along the array's axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Extent {
+pub(super) struct BoundingBox {
     pub(super) start: [usize; 3],
     pub(super) end: [usize; 3],
 }
@@ -84,18 +84,18 @@ impl<'a> LabelMap<'a> {
     }
 }
 
-impl Extent {
+impl BoundingBox {
     /// Nothing yet: any voxel widens it.
-    pub(super) const NONE: Extent = Extent { start: [usize::MAX; 3], end: [0; 3] };
+    pub(super) const NONE: BoundingBox = BoundingBox { start: [usize::MAX; 3], end: [0; 3] };
 
     /// Widens it by a run of voxels along the last axis.
     pub(super) fn include_run(&mut self, [z, y]: [usize; 2], from: usize, to: usize) {
-        *self = self.union(&Extent { start: [z, y, from], end: [z + 1, y + 1, to] });
+        *self = self.union(&BoundingBox { start: [z, y, from], end: [z + 1, y + 1, to] });
     }
 
     /// The smallest box around both.
-    pub(super) fn union(&self, other: &Extent) -> Extent {
-        Extent {
+    pub(super) fn union(&self, other: &BoundingBox) -> BoundingBox {
+        BoundingBox {
             start: [0, 1, 2].map(|axis| self.start[axis].min(other.start[axis])),
             end: [0, 1, 2].map(|axis| self.end[axis].max(other.end[axis])),
         }

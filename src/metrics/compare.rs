@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::map::{Extent, LabelMap, each_run, gather};
+use super::grid_transform::same_voxels;
+use super::map::{BoundingBox, LabelMap, each_run, gather};
 use super::on_grid::labels_on_grid;
-use super::placement::same_voxels;
 use super::room::zeros;
 use super::surface::{self, SurfaceDistances};
 use super::surfels;
@@ -139,7 +139,7 @@ pub fn summary(comparisons: &[Comparison]) -> Summary {
 /// Voxels with one label in the first map and one in the second.
 struct Overlap {
     voxels: u64,
-    extent: Extent,
+    bounds: BoundingBox,
 }
 
 fn overlaps(a: &LabelMap, b: &LabelMap, threads: usize, run: &mut Run) -> Result<BTreeMap<Pair, Overlap>> {
@@ -161,9 +161,9 @@ fn overlaps(a: &LabelMap, b: &LabelMap, threads: usize, run: &mut Run) -> Result
                     .for_each(|(pair, (&first, &second))| *pair = Pair { first, second });
                 each_run(&pairs, Pair::default(), |pair, from, to| {
                     let overlap =
-                        found.entry(pair).or_insert_with(|| Overlap { voxels: 0, extent: Extent::NONE });
+                        found.entry(pair).or_insert_with(|| Overlap { voxels: 0, bounds: BoundingBox::NONE });
                     overlap.voxels += (to - from) as u64;
-                    overlap.extent.include_run([z, y], from, to);
+                    overlap.bounds.include_run([z, y], from, to);
                     Ok(())
                 })?;
             }
@@ -172,19 +172,22 @@ fn overlaps(a: &LabelMap, b: &LabelMap, threads: usize, run: &mut Run) -> Result
     };
     let add = |all: Overlap, piece: Overlap| Overlap {
         voxels: all.voxels + piece.voxels,
-        extent: all.extent.union(&piece.extent),
+        bounds: all.bounds.union(&piece.bounds),
     };
     let found = gather(planes, threads, run, work)?.into_iter();
     Ok(found.filter_map(|(pair, pieces)| Some((pair, pieces.into_iter().reduce(add)?))).collect())
 }
 
 /// All voxels of each label of one map.
-fn totals(overlaps: &BTreeMap<Pair, Overlap>, label: impl Fn(&Pair) -> u32) -> BTreeMap<u32, (u64, Extent)> {
+fn totals(
+    overlaps: &BTreeMap<Pair, Overlap>,
+    label: impl Fn(&Pair) -> u32,
+) -> BTreeMap<u32, (u64, BoundingBox)> {
     let mut totals = BTreeMap::new();
     for (pair, overlap) in overlaps {
-        let (voxels, extent) = totals.entry(label(pair)).or_insert((0, Extent::NONE));
+        let (voxels, bounds) = totals.entry(label(pair)).or_insert((0, BoundingBox::NONE));
         *voxels += overlap.voxels;
-        *extent = extent.union(&overlap.extent);
+        *bounds = bounds.union(&overlap.bounds);
     }
     totals
 }
@@ -214,15 +217,15 @@ fn compare_arrays(
     let count = pairs.len();
     let mut compare_pair = |(n, pair): (usize, Pair)| {
         run.checkpoint(Stage::Measure, n, count)?;
-        let nothing = (0, Extent::NONE);
+        let nothing = (0, BoundingBox::NONE);
         let found =
             [first.get(&pair.first).unwrap_or(&nothing), second.get(&pair.second).unwrap_or(&nothing)];
         let voxels = found.map(|(voxels, _)| *voxels);
         let surface = match options.tolerance {
             Some(tolerance) if voxels != [0; 2] => {
-                let extent = found[0].1.union(&found[1].1);
+                let bounds = found[0].1.union(&found[1].1);
                 let labels = [(a, pair.first, voxels[0]), (b, pair.second, voxels[1])];
-                Some(surfaces(labels, &extent, grid.spacing, tolerance, options.threads, run)?)
+                Some(surfaces(labels, &bounds, grid.spacing, tolerance, options.threads, run)?)
             }
             _ => None,
         };
@@ -241,14 +244,14 @@ fn compare_arrays(
 
 fn surfaces(
     labels: [(&LabelMap, u32, u64); 2],
-    extent: &Extent,
+    bounds: &BoundingBox,
     spacing: [f64; 3],
     tolerance: f64,
     threads: usize,
     run: &Run,
 ) -> Result<SurfaceDistances> {
     let [first, second] =
-        labels.map(|(map, label, _)| surfels::codes(map, label, extent, threads, run.cancel()));
+        labels.map(|(map, label, _)| surfels::codes(map, label, bounds, threads, run.cancel()));
     let codes = [first?, second?];
     run.check()?;
     if labels.iter().any(|(_, _, voxels)| *voxels == 0) {
