@@ -1,5 +1,7 @@
 //! What runs a network on one tile. An engine is made for one network, one tile size and one device.
 
+#![cfg_attr(not(feature = "ort"), allow(dead_code, reason = "what only ONNX Runtime's engines use"))]
+
 mod asleep;
 #[cfg(test)]
 pub(crate) mod beside;
@@ -7,6 +9,10 @@ pub mod cpu;
 mod cuda;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(feature = "ort")]
+mod ort;
+#[cfg(not(feature = "ort"))]
+#[path = "no_ort.rs"]
 mod ort;
 mod provider;
 mod room;
@@ -375,16 +381,10 @@ impl<'a> Order<'a> {
 
     /// Makes an engine. `taken`: bytes of the device's memory that the plan has already.
     pub(crate) fn engine(&self, network: &Arc<Network>, taken: u64) -> Result<Box<dyn Engine>> {
-        let &Order { device, tile, precision, threads, options, cancel, ref workspace } = self;
-        if self.is_own(network) {
-            return Ok(Box::new(CpuEngine::sharing(network, tile, threads, options.cpu, workspace)?));
+        if !self.is_own(network) {
+            return ort::engine(self, network, taken);
         }
-        let runtime = runtime::open(None)?;
-        let target =
-            ort::Target { runtime, device, precision, threads, options, taken, cancel, cache_name: "" };
-        Ok(match network.onnx_file() {
-            Some(file) => Box::new(ort::FileEngine::new(&target, network, file, tile)?),
-            None => Box::new(ort::OrtEngine::new(&target, network, tile)?),
-        })
+        let &Order { tile, threads, options, ref workspace, .. } = self;
+        Ok(Box::new(CpuEngine::sharing(network, tile, threads, options.cpu, workspace)?))
     }
 }

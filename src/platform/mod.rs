@@ -73,6 +73,11 @@ mod system {
     pub(crate) fn prefer_huge_pages(_start: *mut u8, _bytes: usize) {}
 }
 
+/// Why a library can't be loaded, in the system's words.
+pub(crate) fn why_not_loaded(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
 #[cfg(not(any(unix, windows)))]
 pub(crate) fn library_folder() -> Option<std::path::PathBuf> {
     None

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use libloading::Library;
 
-use crate::runtime::why_not_loaded;
+use crate::platform::why_not_loaded;
 
 /// What a failed call says.
 pub(in crate::engine) type Result<T> = std::result::Result<T, String>;
