@@ -1,6 +1,9 @@
 //! What runs a network on one tile. An engine is made for one network, one tile size and one device.
 
-#![cfg_attr(not(feature = "ort"), allow(dead_code, reason = "what only ONNX Runtime's engines use"))]
+#![cfg_attr(
+    not(feature = "ort"),
+    allow(dead_code, unused_imports, reason = "what only ONNX Runtime's engines use")
+)]
 
 mod asleep;
 #[cfg(test)]

@@ -5,6 +5,10 @@
     unsafe_code,
     reason = "functions of the system, and memory that it gives; each block says why it may"
 )]
+#![cfg_attr(
+    not(feature = "ort"),
+    allow(dead_code, unused_imports, reason = "where ONNX Runtime is looked for")
+)]
 
 #[cfg(any(target_os = "linux", test))]
 mod groups;

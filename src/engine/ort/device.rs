@@ -16,8 +16,9 @@ use crate::engine::room::room;
 use crate::engine::{Device, DeviceInfo, DeviceOptions, Provider};
 use crate::error::{Error, Result};
 use crate::plan::Precision;
+use crate::platform::why_not_loaded;
 use crate::progress::Cancel;
-use crate::runtime::{Runtime, why_not_loaded};
+use crate::runtime::Runtime;
 
 /// What an engine runs on, and how.
 #[derive(Clone, Copy)]
