@@ -6,6 +6,7 @@
     reason = "functions of the system, and memory that it gives; each block says why it may"
 )]
 
+mod crew;
 #[cfg(any(target_os = "linux", test))]
 mod groups;
 #[cfg(target_os = "linux")]
@@ -29,6 +30,7 @@ use windows as system;
 #[cfg(windows)]
 pub(crate) use windows::library_folder;
 
+pub(crate) use crew::Crew;
 pub(crate) use system::{peak_memory, prefer_huge_pages};
 pub(crate) use zeroed::{Plain, zeroed};
 
