@@ -25,7 +25,7 @@ pub struct Recipe {
     pub decision: Decision,
     /// What the model always does to its labels.
     pub cleanup: Vec<Cleanup>,
-    /// What is done to the labels afterwards, in order, when [`crate::plan::PlanOptions::postprocess`] asks for
+    /// What is done to the labels afterwards, in order, when [`crate::inference::PlanOptions::postprocess`] asks for
     /// it.
     pub postprocess: Vec<KeepLargest>,
 }

@@ -4,15 +4,14 @@
 use std::path::{Path, PathBuf};
 
 /// Where memory grows with what a caller gives.
-const FOLDERS: [&str; 8] = [
+const FOLDERS: [&str; 7] = [
     "src/preprocess",
     "src/tiling",
     "src/restore",
-    "src/segment",
+    "src/inference",
     "src/task",
     "src/labels",
     "src/engine/cpu",
-    "src/plan",
 ];
 
 /// What ends the process where there is no memory.
@@ -50,6 +49,9 @@ const ALLOWED: [&str; 13] = [
     "let mut whole = buffers.to_vec();",
 ];
 
+/// Files that hold what is small, or for tests.
+const OTHERS: [&str; 3] = ["ties.rs", "check.rs", "beside.rs"];
+
 /// Rust files, without those of tests.
 fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -57,7 +59,7 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() && name != "tests" {
             files(&path, all);
-        } else if name.ends_with(".rs") && !name.contains("tests") && name != "ties.rs" {
+        } else if name.ends_with(".rs") && !name.contains("tests") && !OTHERS.contains(&name.as_str()) {
             all.push(path);
         }
     }
@@ -66,7 +68,7 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
 #[test]
 fn what_grows_is_asked_for_in_a_way_that_can_fail() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut all = vec![root.join("src/segment.rs"), root.join("src/plan.rs")];
+    let mut all = Vec::new();
     FOLDERS.iter().for_each(|folder| files(&root.join(folder), &mut all));
     assert!(all.len() > 80, "{} files", all.len());
     let mut found = Vec::new();
