@@ -10,11 +10,11 @@ use std::time::Instant;
 use half::f16;
 use ndarray::{Array3, Array4};
 use voxseg::nifti::Reader;
-use voxseg::preprocess::resample::{Orders, resample};
+use voxseg::preprocess::resample::resample;
 use voxseg::preprocess::{Change, Way};
 use voxseg::progress::Run;
 use voxseg::recipe::{
-    Back, Decision, Fill, Placement, Recipe, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
+    Back, Decision, Fill, Orders, Placement, Recipe, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
 };
 use voxseg::restore::Restorer;
 use voxseg::volume::{AxisMap, Geometry};

@@ -39,6 +39,7 @@ pub mod file;
 pub mod inference;
 pub mod labels;
 pub mod log;
+pub mod metrics;
 pub mod model;
 pub mod network;
 pub mod nifti;

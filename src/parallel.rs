@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::Result;
 use crate::floating_point::Ours;
 use crate::platform::Crew;
+use crate::threads;
 
 /// Threads of the host that the library may compute on. Any number of runs may use one at the same time.
 pub trait Executor: Send + Sync {
@@ -51,18 +52,23 @@ thread_local! {
 /// As long as it lives, the calling thread's work is shared out in a certain place.
 pub(crate) struct Entered {
     before: Place,
+    might_start: bool,
     /// It belongs to one thread.
     _thread: PhantomData<*const ()>,
 }
 
 impl Entered {
     fn new(place: Place) -> Self {
-        Entered { before: PLACE.replace(place), _thread: PhantomData }
+        // Whoever computes on the host's threads starts none.
+        let might_start = threads::may_start(false);
+        threads::may_start(might_start && !matches!(place, Place::Host(_)));
+        Entered { before: PLACE.replace(place), might_start, _thread: PhantomData }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        threads::may_start(self.might_start);
         // Threads of a crew end here, so they must not find the place borrowed.
         drop(PLACE.replace(std::mem::take(&mut self.before)));
     }
@@ -77,11 +83,6 @@ pub(crate) fn enter(host: Option<&Arc<dyn Executor>>, threads: usize) -> Entered
         (Place::Nowhere, None) => Place::Crew(Arc::new(Crew::new(threads))),
         (place, _) => place,
     })
-}
-
-/// Whether the calling thread's work goes to the host's threads.
-pub(crate) fn is_hosted() -> bool {
-    PLACE.with_borrow(|place| matches!(place, Place::Host(_)))
 }
 
 /// Calls `member` for up to `count` members, whose numbers begin with 0, at the same time if there are threads; the first
@@ -194,7 +195,7 @@ mod tests {
         for way in ways {
             let host: Arc<dyn Executor> = Arc::new(Odd(way));
             let entered = enter(Some(&host), 4);
-            assert!(is_hosted());
+            assert!(!threads::may_start(false));
             let done = AtomicUsize::new(0);
             for_each(4, 0..100, |n| {
                 // What is shared out within a share isn't split.
@@ -205,7 +206,7 @@ mod tests {
             assert_eq!(done.into_inner(), 4950);
             assert!(catch_unwind(|| for_each(4, 0..100, |n| assert_ne!(n, 40))).is_err());
             drop(entered);
-            assert!(!is_hosted());
+            assert!(threads::may_start(true));
         }
     }
 

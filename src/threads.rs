@@ -1,15 +1,24 @@
 //! Threads that help. The system may have none to give (limits, sandboxes), and a host that computes on its own threads
 //! wants none of ours: then whoever asked does the work alone.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 use crate::floating_point::Ours;
 use crate::log::{self, Level};
-use crate::parallel;
 
 /// Whether the log has heard that threads are scarce.
 static TOLD: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static MAY_START: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Says whether the calling thread may start others from now on; returns what was so before.
+pub(crate) fn may_start(may: bool) -> bool {
+    MAY_START.replace(may)
+}
 
 /// Starts a thread that ends with its scope; `None` where there is none, and `work` won't run.
 pub(crate) fn spawn<'scope, T: Send + 'scope>(
@@ -41,7 +50,7 @@ fn allowed() -> Option<()> {
     if !scarce::allowed() {
         return None;
     }
-    (!parallel::is_hosted()).then_some(())
+    MAY_START.get().then_some(())
 }
 
 fn builder() -> Builder {

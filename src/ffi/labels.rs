@@ -11,7 +11,8 @@ use super::statistics::vxs_measure_options;
 use super::volume::{self, dtype, layout, vxs_dtype, vxs_volume};
 use crate::error::{Error, Result};
 use crate::inference::Machine;
-use crate::labels::{LabelBuffer, write_labels_on_grid};
+use crate::labels::LabelBuffer;
+use crate::metrics::write_labels_on_grid;
 use crate::volume::Geometry;
 
 /// Where the labels go: the caller's own buffer, on a grid that the call knows (the volume's), so without a shape of its

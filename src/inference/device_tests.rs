@@ -10,9 +10,8 @@ use crate::inference::{MemoryStep, RunReport};
 use crate::inference::{Plan, PlanOptions};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
-use crate::preprocess::normalize::Normalization;
 use crate::progress::{Cancel, Run};
-use crate::recipe::{Back, Decision, Recipe, Region, Resample, Resampler, Spline, Step, Sums};
+use crate::recipe::{Back, Decision, Normalization, Recipe, Region, Resample, Resampler, Spline, Step, Sums};
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
 

@@ -65,9 +65,8 @@ mod tests {
     use crate::inference::{Plan, PlanOptions};
     use crate::labels::LabelBuffer;
     use crate::model::Model;
-    use crate::preprocess::normalize::Normalization;
     use crate::progress::Cancel;
-    use crate::recipe::{Recipe, Step};
+    use crate::recipe::{Normalization, Recipe, Step};
     use crate::volume::{DType, Geometry, Layout, NonFinite};
 
     const SHAPE: [usize; 3] = [6, 5, 4];

@@ -5,10 +5,11 @@ use crate::error::Error;
 use crate::inference::{Plan, PlanOptions};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
-use crate::preprocess::monai::{Padding, Spacing, SpatialPad};
-use crate::preprocess::normalize::Normalization;
 use crate::progress::Run;
-use crate::recipe::{Back, KeepLargest, Recipe, Resample, Resampler, Spline, Step, Sums};
+use crate::recipe::{
+    Back, KeepLargest, Normalization, Padding, Recipe, Resample, Resampler, Spacing, SpatialPad, Spline,
+    Step, Sums,
+};
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
 

@@ -7,10 +7,9 @@ use crate::buffer;
 use crate::engine::Workspace;
 use crate::error::Result;
 use crate::labels::LabelBuffer;
-use crate::preprocess::normalize::Normalization;
 use crate::preprocess::{Prepared, preprocess};
 use crate::progress::Run;
-use crate::recipe::Step;
+use crate::recipe::{Normalization, Step};
 use crate::volume::{DType, Layout, Volume};
 
 /// The network's image.

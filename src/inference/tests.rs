@@ -12,10 +12,11 @@ use crate::inference::{Plan, PlanOptions};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
 use crate::nifti::Reader;
-use crate::preprocess::monai::{CropForeground, Padding, Spacing};
-use crate::preprocess::normalize::Normalization;
 use crate::progress::{Cancel, Run};
-use crate::recipe::{Back, BoxSource, KeepLargest, Placement, Recipe, Step, Sums, Tiling, Weights};
+use crate::recipe::{
+    Back, BoxSource, CropForeground, KeepLargest, Normalization, Padding, Placement, Recipe, Spacing, Step,
+    Sums, Tiling, Weights,
+};
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
 

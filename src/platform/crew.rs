@@ -6,7 +6,6 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::parallel::Executor;
 use crate::threads;
 
 /// Up to so many threads, the calling one included.
@@ -91,10 +90,9 @@ impl Crew {
     pub(crate) fn new(most: usize) -> Self {
         Crew { most, shared: Arc::default(), threads: Mutex::default() }
     }
-}
 
-impl Executor for Crew {
-    fn parallel_for(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    /// Calls `task` once for each number below `tasks`, and returns when the last call has returned.
+    pub(crate) fn parallel_for(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         /// The work's end: no thread is inside the task when it is dropped.
         struct Called<'a>(&'a Shared);
         impl Drop for Called<'_> {

@@ -4,17 +4,19 @@ pub mod crop;
 pub mod monai;
 pub mod normalize;
 pub mod resample;
+mod shape;
+mod trace;
 
 use ndarray::{Array3, Array4, Axis, s};
 
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::progress::{Run, Stage};
-use crate::recipe::{self, BoxSource, Recipe, Step};
-use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
+use crate::recipe::{self, BoxSource, Normalization, Padding, Recipe, Spacing, Step};
+use crate::volume::{AxisMap, DType, Layout, Volume};
 use crop::{Box3, nonzero_box, nonzero_mask};
-use monai::{Back, Grid, Padding, Spacing, Window};
-use normalize::Normalization;
+use monai::{Grid, Window};
+pub use trace::{Change, Way};
 
 /// An image for the network, [channels, axis 0, axis 1, axis 2], and the way back from it.
 #[derive(Clone, Debug)]
@@ -23,51 +25,6 @@ pub struct Prepared {
     pub image: Array4<f32>,
     /// How it came from the volume.
     pub way: Way,
-}
-
-/// How an image came from a volume: all that undoing it needs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Way {
-    /// The network's axes in the volume.
-    pub map: AxisMap,
-    /// The volume's grid along the network's axes.
-    pub grid: Geometry,
-    /// What became of it, in order.
-    pub changes: Vec<Change>,
-}
-
-/// A change of an image's grid.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// A part was kept, or the image was padded.
-    Cut {
-        /// The image's shape before.
-        from: [usize; 3],
-        /// What became the image.
-        window: Window,
-    },
-    /// nnU-Net's resampling, from this shape.
-    Resampled([usize; 3]),
-    /// MONAI's, with the way back; `None` where nothing changed.
-    Spaced(Option<Box<Back>>),
-}
-
-impl Way {
-    /// For an image that is a volume on this grid as the network's axes see it.
-    pub fn new(map: AxisMap, volume: &Geometry) -> Self {
-        Way { map, grid: map.grid(volume), changes: Vec::new() }
-    }
-
-    /// The part of the volume that the network saw, along its axes.
-    pub fn kept(&self) -> Box3 {
-        match self.changes.first() {
-            Some(Change::Cut { from, window }) => Box3 {
-                start: [0, 1, 2].map(|axis| window.start[axis].clamp(0, from[axis] as i64) as usize),
-                end: [0, 1, 2].map(|axis| window.end[axis].clamp(0, from[axis] as i64) as usize),
-            },
-            _ => Box3::whole(self.grid.shape),
-        }
-    }
 }
 
 /// What its memory is for, in errors.
@@ -327,6 +284,3 @@ fn previous_stage(
     }
     Ok(channels)
 }
-
-#[cfg(test)]
-mod ties;

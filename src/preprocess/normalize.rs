@@ -1,38 +1,12 @@
 //! Intensity normalisation, one channel at a time, in `f32` as nnU-Net does it.
 
+use crate::recipe::Normalization;
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 
 use crate::{Error, Result, buffer, parallel};
 
 /// The smallest divisor: keeps constant images finite.
 const SMALLEST: f32 = 1e-8;
-
-/// How the intensities of a channel are brought to the scale that the network was trained on.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Normalization {
-    /// Clip to [`lower`, `upper`], subtract `mean`, divide by `std`: all from the training images.
-    Ct {
-        /// The lowest intensity kept.
-        lower: f32,
-        /// The highest intensity kept.
-        upper: f32,
-        /// The mean intensity.
-        mean: f32,
-        /// The standard deviation.
-        std: f32,
-    },
-    /// Subtract the image's own mean, divide by its own (population) standard deviation.
-    ZScore {
-        /// Only the voxels of the mask are measured and changed.
-        masked: bool,
-    },
-    /// Leave the intensities as they are.
-    None,
-    /// Subtract the image's minimum, divide by the maximum of the rest.
-    RescaleTo01,
-    /// Divide by 255.
-    RgbTo01,
-}
 
 impl Normalization {
     /// Normalises `channel` in place, on up to `threads` threads; the result doesn't depend on their number.

@@ -1,23 +1,10 @@
 //! MONAI's `KeepLargestConnectedComponent` on label maps.
 
+use crate::recipe::LargestComponents;
 use ndarray::Array3;
 
 use super::components::{Sets, bytes_of_runs};
 use crate::{Error, Result, buffer};
-
-/// Which components of which labels stay; the other voxels of these labels become 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LargestComponents {
-    /// The labels; `None`: all but 0.
-    pub labels: Option<Vec<u16>>,
-    /// Whether each label has its own components; else those of all labels together are ranked.
-    pub independent: bool,
-    /// How many axes may differ between neighbours; 1 for voxel faces up to 3 for corners.
-    pub connectivity: u8,
-    /// How many components stay. Of equals those stay whose first voxel comes later in the array: MONAI leaves
-    /// it to NumPy's unstable sort, which with few components does so.
-    pub components: usize,
-}
 
 impl LargestComponents {
     /// Refuses values that mean nothing.

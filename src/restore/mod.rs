@@ -30,7 +30,6 @@ use decide::Decider;
 pub use decide::Domain;
 pub use decide::activate;
 pub use labelling::Labelling;
-pub use largest_components::LargestComponents;
 pub use maps::{Map, MapBuffer};
 use source::Source;
 
@@ -228,3 +227,5 @@ impl<'a, S: Score> Restorer<'a, S> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod ties;

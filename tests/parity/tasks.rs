@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use serde_json::Value;
-use voxseg::inference::PlanOptions;
-use voxseg::inference::RunReport;
-use voxseg::labels::{LabelBuffer, statistics};
+use voxseg::inference::{PlanOptions, RunReport};
+use voxseg::labels::LabelBuffer;
+use voxseg::metrics::statistics;
 use voxseg::model::task::{Task, TaskOptions, TaskResampling};
 use voxseg::progress::Run;
 use voxseg::task::TaskPlan;

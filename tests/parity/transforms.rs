@@ -1,14 +1,13 @@
 //! MONAI's transforms on the random cases that `make_transforms.py` made in the folder `VOXSEG_TRANSFORMS`.
 
 use std::path::Path;
+use voxseg::recipe::{
+    CropForeground, LargestComponents, MonaiIntensity, Outside, Padding, Spacing, SpatialPad,
+};
 
 use ndarray::{Array3, Array4, ArrayD, Axis, Ix3, Ix4};
 use serde_json::Value;
-use voxseg::preprocess::monai::{
-    CropForeground, Grid, MonaiIntensity, Outside, Padding, Sampling, Spaced, Spacing, SpatialPad, Window,
-    resize,
-};
-use voxseg::restore::LargestComponents;
+use voxseg::preprocess::monai::{Grid, Sampling, Spaced, Window, resize};
 use voxseg::tiling::sliding::{importance, starts};
 use voxseg::volume::Geometry;
 

@@ -19,11 +19,10 @@ use crate::log::{self, Level};
 use crate::network::StateDict;
 use crate::network::monai::{self, Context};
 use crate::nifti::Reader;
-use crate::preprocess::monai::{CropForeground, MonaiIntensity, Outside, Padding, Spacing};
 use crate::recipe::{
-    Back, BoxSource, Cleanup, Decision, Fill, Placement, Recipe, Region, Step, Sums, Tiling, Weights,
+    Back, BoxSource, Cleanup, CropForeground, Decision, Fill, LargestComponents, MonaiIntensity, Outside,
+    Padding, Placement, Recipe, Region, Spacing, Step, Sums, Tiling, Weights,
 };
-use crate::restore::LargestComponents;
 use crate::tiling::sliding::SIGMA_SCALE;
 
 const CHECKPOINT: &str = "model.pt";

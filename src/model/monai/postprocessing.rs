@@ -5,8 +5,7 @@ use super::config::expression::{Binary, Expression};
 use super::config::{Component, Value};
 use super::preprocessing::base;
 use crate::error::{Error, Result};
-use crate::recipe::{Back, Cleanup, Decision, Region};
-use crate::restore::LargestComponents;
+use crate::recipe::{Back, Cleanup, Decision, LargestComponents, Region};
 
 /// Transforms that save, or change how results are held and not what they are.
 const HARMLESS: [&str; 6] = ["SaveImage", "EnsureType", "CastToType", "ToTensor", "DeleteItems", "Identity"];

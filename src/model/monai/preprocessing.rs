@@ -4,8 +4,7 @@ use super::arguments::{Argument, Arguments};
 use super::config::{Component, Value};
 use crate::error::{Error, Result};
 use crate::nifti;
-use crate::preprocess::monai::{CropForeground, MonaiIntensity, Outside, Padding, Spacing, SpatialPad};
-use crate::recipe::{BoxSource, Step};
+use crate::recipe::{BoxSource, CropForeground, MonaiIntensity, Outside, Padding, Spacing, SpatialPad, Step};
 
 /// Transforms that load an image, or change how it is held and not what it is.
 const HARMLESS: [&str; 8] = [

@@ -5,9 +5,8 @@ use super::plans::Configuration;
 use crate::error::{Error, Result};
 use crate::model::json::Json;
 use crate::nifti::Reader;
-use crate::preprocess::normalize::Normalization;
 use crate::recipe::{
-    Back, Fill, Placement, Recipe, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
+    Back, Fill, Normalization, Placement, Recipe, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
 };
 
 /// The recipe of a configuration; `mirror` are the network's axes that may be mirrored.

@@ -1,21 +1,10 @@
 //! MONAI's `CropForeground` with its default `select_fn`.
 
+use crate::recipe::CropForeground;
 use ndarray::{ArrayView2, ArrayView4, Axis};
 
 use super::pad::Window;
 use crate::{Error, Result, buffer, parallel};
-
-/// The box of all intensities above zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CropForeground {
-    /// Voxels added on both sides of each axis.
-    pub margin: [u32; 3],
-    /// Whether the margin ends at the image's border; else the box may reach beyond (the default from MONAI 1.5
-    /// on).
-    pub allow_smaller: bool,
-    /// Each side of the box becomes a multiple of this; 0 and 1 leave it.
-    pub k_divisible: [u32; 3],
-}
 
 impl CropForeground {
     /// The box in an image `[channel, axis 0, axis 1, axis 2]`.

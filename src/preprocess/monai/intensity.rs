@@ -1,48 +1,11 @@
 //! MONAI's intensity transforms, in `f32` as PyTorch computes them.
 
+use crate::recipe::MonaiIntensity;
 use ndarray::{ArrayViewMut4, Axis};
 
 use super::sigmoid::{sigmoid, tanh};
 use super::statistics::{Moments, range};
 use crate::{Error, Result, parallel};
-
-/// A change of an image's intensities.
-#[derive(Clone, Debug, PartialEq)]
-pub enum MonaiIntensity {
-    /// `ScaleIntensityRange`: one range is mapped to another.
-    ScaleRange {
-        /// `a_min`, `a_max`.
-        from: [f64; 2],
-        /// `b_min`, `b_max`; without both, `from` becomes 0 to 1.
-        to: [Option<f64>; 2],
-        /// Whether results are clipped to those of `to` that are given.
-        clip: bool,
-    },
-    /// `ScaleIntensity` without a factor: the image's own range is mapped to another.
-    Scale {
-        /// `minv`, `maxv`; without both, the range becomes 0 to 1.
-        to: [Option<f64>; 2],
-        /// Whether each channel has its own range.
-        channel_wise: bool,
-    },
-    /// `NormalizeIntensity`: less the mean, divided by the (population) standard deviation.
-    Normalize {
-        /// Whether only intensities that aren't zero are measured and changed.
-        nonzero: bool,
-        /// Whether each channel is measured by itself.
-        channel_wise: bool,
-        /// Used for the mean: one for each channel, or for all when not `channel_wise`.
-        subtrahend: Option<Vec<f64>>,
-        /// Used for the deviation, as the subtrahend.
-        divisor: Option<Vec<f64>>,
-    },
-    /// `sigmoid(x)`.
-    Sigmoid,
-    /// `3 · tanh(x / 3)`.
-    SoftClip,
-    /// Less the minimum, divided by the sample standard deviation, both of all channels.
-    ScaleByDeviation,
-}
 
 impl MonaiIntensity {
     /// What Auto3DSeg's segmenter does for one of its `normalize_mode`s.

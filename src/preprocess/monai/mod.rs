@@ -14,10 +14,8 @@ mod sigmoid;
 pub mod spacing;
 mod statistics;
 
-pub use foreground::CropForeground;
 pub use grid::Grid;
-pub use intensity::MonaiIntensity;
-pub use pad::{Padding, SpatialPad, Window};
+pub use pad::Window;
 pub use resample::{resample_linear, resample_nearest};
-pub use sampling::{AxisTaps, Outside, Sampling};
-pub use spacing::{Back, Spaced, Spacing};
+pub use sampling::{AxisTaps, Sampling};
+pub use spacing::{Back, Spaced};

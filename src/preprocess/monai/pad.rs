@@ -1,6 +1,7 @@
 //! Boxes that may reach beyond the image, and what fills them there: MONAI's `Pad` after `Crop`, and the way
 //! back.
 
+use crate::recipe::{Padding, SpatialPad};
 use ndarray::{Array3, ArrayView3, Axis, Zip, s};
 
 use crate::error::Result;
@@ -13,26 +14,6 @@ pub struct Window {
     pub start: [i64; 3],
     /// One beyond the last voxel inside.
     pub end: [i64; 3],
-}
-
-/// What fills voxels beyond the image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Padding {
-    /// A number.
-    Constant(f32),
-    /// The border goes on.
-    Edge,
-    /// The smallest intensity of each line, one axis after the other: NumPy's mode `minimum`.
-    Minimum,
-}
-
-/// `SpatialPad`: an image gets at least this shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpatialPad {
-    /// The least shape; an axis stays where it is zero.
-    pub shape: [usize; 3],
-    /// Whether all padding comes after the image; else it is on both sides, the odd voxel after it.
-    pub end: bool,
 }
 
 impl SpatialPad {

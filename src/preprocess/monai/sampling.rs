@@ -7,6 +7,7 @@ use ndarray::{Array3, ArrayView3};
 
 use super::resample::{resample_linear, resample_nearest};
 use crate::error::Result;
+use crate::recipe::Outside;
 use crate::{buffer, parallel};
 
 /// A distance in voxels that axes at right angles may seem to be skewed by, from rounding; no intensity feels it.
@@ -18,15 +19,6 @@ const FUSED_FROM: usize = 400;
 
 /// What its memory is for, in errors.
 const LINE: &str = "where voxels lie along an axis";
-
-/// What lies beyond the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outside {
-    /// The image's border goes on.
-    Border,
-    /// Zeros.
-    Zeros,
-}
 
 /// For each output along an axis, the two inputs that it lies between.
 #[derive(Clone, Debug, PartialEq)]

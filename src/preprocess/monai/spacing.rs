@@ -3,7 +3,8 @@
 
 use super::grid::Grid;
 use super::matrix::{cholesky, product, solve, times, transposed};
-use super::sampling::{Outside, Sampling};
+use super::sampling::Sampling;
+use crate::recipe::{Outside, Spacing};
 use crate::{Error, Result};
 
 /// How close spacings and affines must be to count as equal (MONAI's `AFFINE_TOL`).
@@ -15,26 +16,6 @@ const ABSOLUTE: f64 = 1e-8;
 
 /// No image has as many voxels: a spacing that gives more is a mistake.
 const MOST_VOXELS: f64 = (1u64 << 33) as f64;
-
-/// Change of a grid's spacing with its axes kept.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Spacing {
-    /// The new spacing; an axis keeps its own where this is `None` or not positive.
-    pub pixdim: [Option<f64>; 3],
-    /// An axis keeps its spacing from here on (up to `max_pixdim`); `None`: from `pixdim`.
-    pub min_pixdim: [Option<f64>; 3],
-    /// An axis keeps its spacing up to here; `None`: up to `pixdim`.
-    pub max_pixdim: [Option<f64>; 3],
-    /// Whether coordinates are normalised by the outermost voxels' centres (else by their faces).
-    pub align_corners: bool,
-    /// What lies beyond the image.
-    pub outside: Outside,
-    /// Whether resampling is in single precision; MONAI's default is double precision.
-    pub single: bool,
-    /// Whether the image's axes are taken to be at right angles, as ITK leaves them when it reads a file; else
-    /// rounding in a file counts as MONAI counts it.
-    pub straight: bool,
-}
 
 /// What a step made of a grid.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,11 +3,11 @@
 
 use ndarray::{Array3, ArrayView3, Axis, Zip};
 
-use super::{Orders, coordinate, nearest, resample_as, resample_nearest, torch};
+use super::{coordinate, nearest, resample_as, resample_nearest, torch};
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::parallel;
-use crate::recipe::Resampler;
+use crate::recipe::{Orders, Resampler};
 
 /// What its memory is for, in errors.
 const LABELS: &str = "the labels of a previous stage";

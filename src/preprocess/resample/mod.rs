@@ -23,61 +23,12 @@ pub use nearest::resample_nearest;
 use pass::{LANES, Pass, Range, Sample, Scratch};
 pub(crate) use smooth::smooth_labels;
 
-use crate::recipe::Resampler;
-use crate::{Error, Result, buffer, parallel};
-
-/// The largest ratio of voxel sizes at which an image is still resampled in all axes at once.
-const ANISOTROPY: f64 = 3.0;
+use crate::recipe::{Orders, Resampler};
+use crate::{Result, buffer, parallel};
 
 /// How many planes or blocks of columns each thread gets, so that threads that start late don't delay the
 /// end.
 const SHARES: usize = 8;
-
-/// The shape after resampling from `spacing` to `target` (both in the same unit, in the order of `shape`).
-///
-/// Halves are rounded to even.
-pub fn resampled_shape(shape: [usize; 3], spacing: [f64; 3], target: [f64; 3]) -> [usize; 3] {
-    [0, 1, 2].map(|axis| (spacing[axis] / target[axis] * shape[axis] as f64).round_ties_even() as usize)
-}
-
-/// The axis that is resampled apart from the other two, if any.
-///
-/// `force` is the model's explicit choice. Without one, the axis is split off when the voxels of the current
-/// grid, or else those of the new grid, are more than three times longer one way than another. No axis is
-/// split off when two share the largest spacing.
-pub fn separate_axis(current: [f64; 3], new: [f64; 3], force: Option<bool>) -> Option<usize> {
-    let largest = |spacing: [f64; 3]| spacing.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    let smallest = |spacing: [f64; 3]| spacing.into_iter().fold(f64::INFINITY, f64::min);
-    let anisotropic = |spacing: &[f64; 3]| largest(*spacing) / smallest(*spacing) > ANISOTROPY;
-    let spacing = match force {
-        Some(false) => None,
-        Some(true) => Some(current),
-        None => [current, new].into_iter().find(anisotropic),
-    }?;
-    let mut coarse = (0..3).filter(|&axis| largest(spacing) / spacing[axis] == 1.0);
-    coarse.next().filter(|_| coarse.next().is_none())
-}
-
-/// Spline orders: 0 nearest, 1 linear, 3 cubic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Orders {
-    /// In all axes or, where one is resampled apart, within its slices.
-    pub order: u8,
-    /// Along the axis that is resampled apart.
-    pub order_z: u8,
-}
-
-impl Orders {
-    /// Checks that both orders are implemented.
-    pub fn new(order: u8, order_z: u8) -> Result<Orders> {
-        match [order, order_z].into_iter().find(|order| ![0, 1, 3].contains(order)) {
-            Some(order) => {
-                Err(Error::unsupported(format!("resampling of order {order}, supported are 0, 1 and 3")))
-            }
-            None => Ok(Orders { order, order_z }),
-        }
-    }
-}
 
 /// What its memory is for, in errors.
 const IMAGE: &str = "a resampled image";

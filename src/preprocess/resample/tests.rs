@@ -227,27 +227,3 @@ fn nearest_of_labels_equals_order_zero() {
     let intensities = resample(image.view(), [7, 2, 9], Orders::new(0, 0).unwrap(), None, 1).unwrap();
     assert_eq!(labels.mapv(|label| label as f32), intensities);
 }
-
-#[test]
-fn shapes_round_half_to_even() {
-    assert_eq!(resampled_shape([5, 7, 10], [0.5, 0.5, 3.0], [1.0, 1.0, 1.5]), [2, 4, 20]);
-}
-
-#[test]
-fn axis_is_split_off_when_anisotropic() {
-    let even = [1.0; 3];
-    assert_eq!(separate_axis([3.0, 1.0, 1.0], even, None), None);
-    assert_eq!(separate_axis([3.1, 1.0, 1.0], even, None), Some(0));
-    assert_eq!(separate_axis(even, [1.0, 1.0, 5.0], None), Some(2));
-    assert_eq!(separate_axis([5.0, 5.0, 1.0], [1.0, 1.0, 5.0], None), None);
-    assert_eq!(separate_axis([1.0, 2.0, 1.5], even, Some(true)), Some(1));
-    assert_eq!(separate_axis(even, [9.0, 1.0, 1.0], Some(true)), None);
-    assert_eq!(separate_axis([9.0, 1.0, 1.0], even, Some(false)), None);
-}
-
-#[test]
-fn other_orders_are_refused() {
-    assert_eq!(Orders::new(3, 1).unwrap(), Orders { order: 3, order_z: 1 });
-    assert!(matches!(Orders::new(2, 0), Err(Error::Unsupported { .. })));
-    assert!(matches!(Orders::new(3, 5), Err(Error::Unsupported { .. })));
-}

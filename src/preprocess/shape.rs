@@ -1,0 +1,34 @@
+//! The grids that a recipe's steps make of a volume's grid, before any voxel is read.
+
+use super::monai::Grid;
+use crate::error::Result;
+use crate::recipe::{Recipe, Step};
+use crate::volume::Geometry;
+
+impl Recipe {
+    /// A volume's grid along the network's axes, as MONAI's steps begin with it.
+    pub fn grid(&self, geometry: &Geometry) -> Grid {
+        let straight = self.steps.iter().any(|step| matches!(step, Step::Space(spacing) if spacing.straight));
+        let grid = if straight { Grid::new(&geometry.clone().straightened()) } else { Grid::new(geometry) };
+        grid.turned(&self.axes(geometry))
+    }
+
+    /// The shape of the network's image for a volume on this grid, where nothing is cut off.
+    ///
+    /// # Errors
+    /// [`crate::Error::Geometry`] for a grid that a step can't change.
+    pub fn network_shape(&self, geometry: &Geometry) -> Result<[usize; 3]> {
+        let mut grid = self.grid(geometry);
+        for step in &self.steps {
+            match step {
+                Step::Resample(resample) => {
+                    grid.shape = resample.shape(grid.shape, self.axes(geometry).apply(geometry.spacing));
+                }
+                Step::Space(spacing) => grid = spacing.forward(&grid)?.grid,
+                Step::Pad { pad, .. } => grid = grid.cut(&pad.window(grid.shape)),
+                _ => {}
+            }
+        }
+        Ok(grid.shape)
+    }
+}

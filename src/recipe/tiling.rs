@@ -1,0 +1,78 @@
+//! How an image is cut into tiles, and how their scores are put together.
+
+/// How an image is cut into tiles, and how their scores are put together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tiling {
+    /// Size of a tile along the network's axes.
+    pub patch: [usize; 3],
+    /// Whether tiles are slices of axis 0.
+    pub slices: bool,
+    /// Where tiles lie.
+    pub placement: Placement,
+    /// How much each of a tile's voxels counts.
+    pub weights: Weights,
+    /// What surrounds an image that is smaller than a tile.
+    pub fill: Fill,
+    /// The type that scores are summed and kept in.
+    pub sums: Sums,
+    /// Network axes along which tiles are mirrored and averaged.
+    pub mirror: Vec<usize>,
+}
+
+/// Where tiles lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Placement {
+    /// nnU-Net's: spread evenly, at most this share of a tile apart.
+    Even(f64),
+    /// MONAI's: whole voxels apart so that at least these shares of a tile overlap, the last ones drawn back.
+    Overlapping([f64; 3]),
+}
+
+/// How much each of a tile's voxels counts where tiles overlap.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weights {
+    /// nnU-Net's Gaussian.
+    Gaussian,
+    /// All the same.
+    Constant,
+    /// MONAI's Gaussian, its standard deviations as shares of a tile.
+    MonaiGaussian([f64; 3]),
+}
+
+/// What surrounds an image that is smaller than a tile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fill {
+    /// A number.
+    Constant(f32),
+    /// The border goes on.
+    Edge,
+}
+
+/// The type that tiles' scores are summed and kept in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sums {
+    /// Half precision, nnU-Net's.
+    Half,
+    /// Single precision, MONAI's.
+    Single,
+}
+
+impl Placement {
+    /// The distance of tiles as a share of a tile: of the axis along which they lie closest.
+    pub fn step(&self) -> f64 {
+        match self {
+            Placement::Even(step) => *step,
+            Placement::Overlapping(overlap) => {
+                1.0 - overlap.iter().fold(0.0, |most: f64, &one| most.max(one))
+            }
+        }
+    }
+
+    /// The same rule with another distance.
+    pub fn with_step(&self, step: f64) -> Self {
+        match self {
+            Placement::Even(_) => Placement::Even(step),
+            Placement::Overlapping(_) => Placement::Overlapping([1.0 - step; 3]),
+        }
+    }
+}
