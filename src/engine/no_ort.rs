@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{DeviceInfo, Engine, Order, Provider};
+use super::{DeviceInfo, Engine, EngineRequest, Provider};
 use crate::error::Result;
 use crate::network::Network;
 use crate::runtime::{self, Runtime};
 
 /// Refuses a network that our own engine doesn't run.
-pub(super) fn engine(_: &Order, _: &Arc<Network>, _: u64) -> Result<Box<dyn Engine>> {
+pub(super) fn engine(_: &EngineRequest, _: &Arc<Network>, _: u64) -> Result<Arc<dyn Engine>> {
     match *runtime::open(None)? {}
 }
 

@@ -10,6 +10,7 @@
     allow(dead_code, unused_imports, reason = "where ONNX Runtime is looked for")
 )]
 
+mod crew;
 #[cfg(any(target_os = "linux", test))]
 mod groups;
 #[cfg(target_os = "linux")]
@@ -33,6 +34,7 @@ use windows as system;
 #[cfg(windows)]
 pub(crate) use windows::library_folder;
 
+pub(crate) use crew::Crew;
 pub(crate) use system::{peak_memory, prefer_huge_pages};
 pub(crate) use zeroed::{Plain, zeroed};
 

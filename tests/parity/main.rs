@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use voxseg::engine::cpu::{CpuOptions, Mode};
 use voxseg::engine::{Device, DeviceOptions};
+use voxseg::inference::RunReport;
+use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
-use voxseg::plan::{Plan, PlanOptions};
 use voxseg::progress::Run;
 use voxseg::restore::{Map, MapBuffer};
-use voxseg::segment::RunReport;
 use voxseg::volume::{DType, Layout, Volume};
 
 use image::Image;
@@ -98,7 +98,7 @@ fn segment(folder: &Path, case: &Value, threads: usize, mode: Mode) -> Found {
         None => vec![open(&case["model"])],
     };
     let model = Model::ensemble(&members).unwrap();
-    let mut plan = Plan::new(&model, &options).unwrap();
+    let plan = Plan::new(&model, &options).unwrap();
     let read = |path: &Value| Image::read_as(&folder.join(text(path)), model.reader());
     let images: Vec<Image> = case["images"].as_array().unwrap().iter().map(read).collect();
     let grid = images[0].geometry.clone();

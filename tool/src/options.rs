@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use voxseg::engine::Device;
+use voxseg::engine::Precision;
 use voxseg::engine::cpu::Isa;
 use voxseg::model::{Auto3dsegScript, Fold};
-use voxseg::plan::Precision;
 use voxseg::volume::NonFinite;
 
 use crate::image_file::file_name;

@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use voxseg::engine::Precision;
 use voxseg::engine::cpu::{CpuOptions, Isa, Mode};
 use voxseg::engine::{Device, DeviceOptions};
+use voxseg::inference::{Blending, PlanOptions, PlanReport, RunReport};
 use voxseg::labels::LabelBuffer;
 use voxseg::metrics::labels_on_grid;
 use voxseg::model::Model;
 use voxseg::nifti::Reader;
-use voxseg::plan::{Blending, PlanOptions, PlanReport, Precision};
 use voxseg::progress::Run;
 use voxseg::record::record;
 use voxseg::restore::{Map, MapBuffer};
-use voxseg::segment::RunReport;
 use voxseg::task::AnyModel;
 use voxseg::volume::{DType, Layout, NonFinite};
 
@@ -209,7 +209,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         postprocess: arguments.postprocess,
         ..PlanOptions::default()
     };
-    let mut plan = model.plan(&options)?;
+    let plan = model.plan(&options)?;
     let non_finite = arguments.non_finite.unwrap_or_else(|| non_finite_of(&model, &arguments.image[0]));
     let (name, identity) = (model.name().to_owned(), model.describe());
     let labels_of = model.labels().to_vec();

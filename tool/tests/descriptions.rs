@@ -9,7 +9,7 @@ use voxseg::Error;
 use voxseg::labels::LabelBuffer;
 use voxseg::model::task::{Task, TaskOptions};
 use voxseg::model::{Model, ModelOptions};
-use voxseg::plan::PlanOptions;
+use voxseg::inference::PlanOptions;
 use voxseg::progress::Run;
 use voxseg::record::record;
 use voxseg::task::AnyModel;
@@ -125,7 +125,7 @@ fn recorded(model: &AnyModel) -> Value {
     let mut bytes = vec![0; grid().voxels()];
     let mut labels =
         LabelBuffer::new(&grid(), DType::U8, Layout::dense(SHAPE, DType::U8), &mut bytes).unwrap();
-    let mut plan = model.plan(&PlanOptions::default()).unwrap();
+    let plan = model.plan(&PlanOptions::default()).unwrap();
     let mut run = Run::default().with_non_finite(NonFinite::Zero);
     let report = plan.segment(&volume, &mut labels, &mut [], &mut run).unwrap();
     check("plan", &plan.describe(), model.name());

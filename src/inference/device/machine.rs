@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::driver::Result;
+use crate::engine::nvidia::Result;
 
 /// The kernels of kernels.cu.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use crate::buffer::scarce;
 use crate::error::Error;
+use crate::inference::{Plan, PlanOptions};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
-use crate::plan::{Plan, PlanOptions};
 use crate::progress::Run;
 use crate::recipe::{
     Back, KeepLargest, Normalization, Padding, Recipe, Resample, Resampler, Spacing, SpatialPad, Spline,
@@ -61,7 +61,7 @@ fn fail_each(recipe: Recipe, mirrored: bool, maps: bool) -> usize {
         Ok(_) => true,
     };
     let in_plan = (0..).find(|&failing| made(failing)).unwrap();
-    let mut plan = Plan::new(&model, &options).unwrap();
+    let plan = Plan::new(&model, &options).unwrap();
     let mut right = None;
     for failing in (0..).map(|n| if n == 0 { usize::MAX } else { n - 1 }) {
         let (mut bytes, mut map) = (vec![0xA5; grid.voxels()], vec![0xA5; 4 * grid.voxels()]);

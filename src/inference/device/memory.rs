@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::driver::Result;
+use super::job::Job;
 use super::machine::{Array, Machine};
-use crate::engine::Job;
+use crate::engine::nvidia::Result;
 use crate::restore::Labelling;
 
 /// Planes of labels that are decided at a time.
@@ -125,7 +125,11 @@ impl Labels {
 
 impl Memory {
     /// Room for a job on a machine; `may_overflow`: whether scores can leave the range of the network's precision.
-    pub(in crate::engine) fn new(machine: &Arc<dyn Machine>, job: &Job, may_overflow: bool) -> Result<Self> {
+    pub(in crate::inference) fn new(
+        machine: &Arc<dyn Machine>,
+        job: &Job,
+        may_overflow: bool,
+    ) -> Result<Self> {
         let extent = job.extent();
         let (ring, plane, width) = (extent.ring(), extent.plane(), extent.width());
         let single = size_of::<f32>();

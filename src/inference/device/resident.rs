@@ -3,11 +3,12 @@
 
 use std::ffi::c_void;
 
-use super::driver::Result;
+use super::job::Job;
 use super::machine::{Averaged, Decided, Kernel, Placed};
 use super::memory::{Memory, SLAB};
 use crate::buffer;
-use crate::engine::{Engine, Job};
+use crate::engine::nvidia::Result;
+use crate::engine::{DeviceEngine, Workspace};
 use crate::error::Error;
 use crate::recipe::Fill;
 use crate::restore::Labelling;
@@ -16,7 +17,8 @@ use crate::tiling::grid::TileRow;
 /// A job whose arrays lie on a device.
 pub struct Resident<'a> {
     memory: Memory,
-    engines: &'a mut [Box<dyn Engine>],
+    engines: Vec<&'a dyn DeviceEngine>,
+    workspace: &'a mut Workspace,
     job: Job<'a>,
     /// Planes of the image that were uploaded.
     uploaded: usize,
@@ -33,8 +35,13 @@ macro_rules! arguments {
 
 impl<'a> Resident<'a> {
     /// A job in memory that was made for it, with the engines that run its networks.
-    pub(crate) fn new(memory: Memory, engines: &'a mut [Box<dyn Engine>], job: Job<'a>) -> Self {
-        Resident { memory, engines, job, uploaded: 0, first: 0, labelled: 0 }
+    pub(crate) fn new(
+        memory: Memory,
+        engines: Vec<&'a dyn DeviceEngine>,
+        workspace: &'a mut Workspace,
+        job: Job<'a>,
+    ) -> Self {
+        Resident { memory, engines, workspace, job, uploaded: 0, first: 0, labelled: 0 }
     }
 
     /// Uploads the planes of the image that a row of tiles needs and no row before did.
@@ -90,7 +97,8 @@ impl<'a> Resident<'a> {
             self.memory.machine.launch(Kernel::Cut, numbers, of_tile)
         });
         cut.and_then(|()| self.memory.machine.finish()).map_err(failed("cut a tile"))?;
-        self.engines[fold].run_at(input, scores, false)?;
+        let batch = self.job.batch;
+        self.engines[fold].run_at(self.workspace, batch, input, scores, false)?;
         if self.memory.may_overflow {
             let numbers = (tiles.len() * extent.classes * extent.tile()) as i64;
             let counter = self.memory.counter.address;
@@ -102,7 +110,7 @@ impl<'a> Resident<'a> {
             let lost =
                 launched.and_then(|()| self.memory.counted()).map_err(failed("check a tile's scores"))?;
             if lost > 0 {
-                self.engines[fold].run_at(input, scores, true)?;
+                self.engines[fold].run_at(self.workspace, batch, input, scores, true)?;
             }
         }
         Ok(())

@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::check::{Case, agrees_with_the_host, compare, recipe};
-use super::driver::Result;
 use super::machine::{Address, Averaged, Decided, Kernel, Machine, Placed};
+use crate::engine::nvidia::Result;
 use crate::recipe::{Back, Decision, Fill, Region};
 use crate::tiling::TileGrid;
 
@@ -23,7 +23,7 @@ struct Host(Library);
 pub(crate) fn host() -> &'static Arc<dyn Machine> {
     static HOST: OnceLock<Arc<dyn Machine>> = OnceLock::new();
     HOST.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/cuda/kernels.cu");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/inference/device/kernels.cu");
         let folder = std::env::temp_dir().join(format!("voxseg-kernels-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let library = folder.join("kernels.so");

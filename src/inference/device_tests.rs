@@ -1,15 +1,18 @@
 //! The whole way with tiles, sums and labels in a device's memory, which gives the bytes of the host's way.
 
-use crate::engine::beside::Beside;
+use std::sync::{Arc, Mutex};
+
+use super::device::beside::Beside;
+use crate::engine::Precision;
 use crate::engine::{DeviceOptions, Engine};
 use crate::error::{Error, Result};
+use crate::inference::{MemoryStep, RunReport};
+use crate::inference::{Plan, PlanOptions};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
-use crate::plan::{Plan, PlanOptions, Precision};
 use crate::progress::{Cancel, Run};
 use crate::recipe::{Back, Decision, Normalization, Recipe, Region, Resample, Resampler, Spline, Step, Sums};
 use crate::restore::{Map, MapBuffer};
-use crate::segment::{MemoryStep, RunReport};
 use crate::volume::{DType, Geometry, Layout, Volume};
 
 const SHAPE: [usize; 3] = [13, 11, 17];
@@ -56,8 +59,9 @@ fn recipe(back: Back, sums: Sums, regions: bool) -> Recipe {
 fn plan(recipe: &Recipe, on_device: bool, batch: usize, free: u64) -> Plan {
     let model = Model::for_tests(recipe.clone(), CLASSES);
     let size = PATCH.iter().product::<usize>();
-    let engine = |_| -> Box<dyn Engine> {
-        Box::new(Beside { rule, on_device, batch, narrowed: false, free, sizes: [size, CLASSES * size] })
+    let engine = |_| -> Arc<dyn Engine> {
+        let sizes = [size, CLASSES * size];
+        Arc::new(Beside { rule, on_device, batch: Mutex::new((batch, false)), free, sizes })
     };
     let options = PlanOptions {
         device_options: DeviceOptions { tile_batch: batch, ..DeviceOptions::default() },
@@ -72,7 +76,7 @@ struct Found {
     report: RunReport,
 }
 
-fn segment(plan: &mut Plan, maps: bool, run: &mut Run) -> Result<Found> {
+fn segment(plan: &Plan, maps: bool, run: &mut Run) -> Result<Found> {
     let grid = Geometry::with_shape(SHAPE);
     let value = |at: usize| {
         let [x, y, z] = [at % SHAPE[0], at / SHAPE[0] % SHAPE[1], at / (SHAPE[0] * SHAPE[1])];
@@ -103,12 +107,12 @@ fn a_device_gives_the_labels_of_the_host() {
     ] {
         for sums in [Sums::Half, Sums::Single] {
             let recipe = recipe(back, sums, regions);
-            let host = segment(&mut plan(&recipe, false, 1, 0), true, &mut Run::default()).unwrap();
+            let host = segment(&plan(&recipe, false, 1, 0), true, &mut Run::default()).unwrap();
             assert!(host.labels.iter().any(|&label| label != host.labels[0]), "{back:?}");
             assert_eq!(host.report.tiles_on_device, 0);
             for (batch, maps) in [(1, false), (3, false), (2, true)] {
-                let mut plan = plan(&recipe, true, batch, PLENTY);
-                let found = segment(&mut plan, maps, &mut Run::default()).unwrap();
+                let plan = plan(&recipe, true, batch, PLENTY);
+                let found = segment(&plan, maps, &mut Run::default()).unwrap();
                 let name = format!("{back:?}, {sums:?}, regions {regions}, {batch} at once, maps {maps}");
                 assert!(found.labels == host.labels, "{name}: other labels");
                 assert!(!maps || found.margins == host.margins, "{name}: other margins");
@@ -124,9 +128,9 @@ fn a_device_gives_the_labels_of_the_host() {
 #[test]
 fn several_tiles_at_once_give_the_same_on_the_host() {
     let recipe = recipe(Back::Scores, Sums::Half, false);
-    let one = segment(&mut plan(&recipe, false, 1, 0), false, &mut Run::default()).unwrap();
+    let one = segment(&plan(&recipe, false, 1, 0), false, &mut Run::default()).unwrap();
     for batch in 2..5 {
-        let found = segment(&mut plan(&recipe, false, batch, 0), false, &mut Run::default()).unwrap();
+        let found = segment(&plan(&recipe, false, batch, 0), false, &mut Run::default()).unwrap();
         assert!(found.labels == one.labels, "{batch} at once give other labels");
         assert_eq!((found.report.tiles, found.report.tile_batch), (one.report.tiles, batch));
     }
@@ -136,7 +140,7 @@ fn several_tiles_at_once_give_the_same_on_the_host() {
 #[test]
 fn with_less_memory_the_run_goes_down_the_ladder_and_says_so() {
     let recipe = recipe(Back::Scores, Sums::Half, false);
-    let whole = segment(&mut plan(&recipe, true, 3, PLENTY), false, &mut Run::default()).unwrap();
+    let whole = segment(&plan(&recipe, true, 3, PLENTY), false, &mut Run::default()).unwrap();
     let peak = |batch: usize| {
         let plan = plan(&recipe, true, batch, PLENTY);
         plan.report(&Geometry::with_shape(SHAPE)).unwrap().device_peak_bytes - plan.device_bytes()
@@ -145,9 +149,9 @@ fn with_less_memory_the_run_goes_down_the_ladder_and_says_so() {
     assert!(three > one);
     let mut steps = Vec::new();
     for free in [three, (one + three) / 2, one / 2, 0] {
-        let mut plan = plan(&recipe, true, 3, free);
+        let plan = plan(&recipe, true, 3, free);
         for again in [false, true] {
-            let found = segment(&mut plan, false, &mut Run::default()).unwrap();
+            let found = segment(&plan, false, &mut Run::default()).unwrap();
             assert!(found.labels == whole.labels, "{free} bytes give other labels");
             let RunReport { tiles, tiles_on_device, tile_batch, memory_step, .. } = found.report;
             let on_device = if memory_step == MemoryStep::HostBlends { 0 } else { tiles };
@@ -174,8 +178,8 @@ fn a_budget_counts_what_is_around_the_networks() {
     for (budget, expected) in [(all, all), (all - 1, 200)] {
         let size = PATCH.iter().product::<usize>();
         let sizes = [size, CLASSES * size];
-        let engine = |_| -> Box<dyn Engine> {
-            Box::new(Beside { rule, on_device: true, batch: 1, narrowed: false, free: PLENTY, sizes })
+        let engine = |_| -> Arc<dyn Engine> {
+            Arc::new(Beside { rule, on_device: true, batch: Mutex::new((1, false)), free: PLENTY, sizes })
         };
         let device_options = DeviceOptions { memory_budget: Some(budget), ..DeviceOptions::default() };
         let options = PlanOptions { device_options, ..PlanOptions::default() };
@@ -188,8 +192,8 @@ fn a_budget_counts_what_is_around_the_networks() {
 #[test]
 fn a_cancelled_run_leaves_the_plan_usable() {
     let recipe = recipe(Back::Scores, Sums::Half, false);
-    let mut plan = plan(&recipe, true, 2, PLENTY);
-    let whole = segment(&mut plan, false, &mut Run::default()).unwrap();
+    let plan = plan(&recipe, true, 2, PLENTY);
+    let whole = segment(&plan, false, &mut Run::default()).unwrap();
     for stop in [1, 5, 12] {
         let cancel = Cancel::new();
         let mut reports = 0;
@@ -197,7 +201,7 @@ fn a_cancelled_run_leaves_the_plan_usable() {
             reports += 1;
             reports < stop
         });
-        assert!(matches!(segment(&mut plan, false, &mut run), Err(Error::Cancelled)));
+        assert!(matches!(segment(&plan, false, &mut run), Err(Error::Cancelled)));
     }
-    assert!(segment(&mut plan, false, &mut Run::default()).unwrap().labels == whole.labels);
+    assert!(segment(&plan, false, &mut Run::default()).unwrap().labels == whole.labels);
 }

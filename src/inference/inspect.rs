@@ -60,12 +60,13 @@ mod tests {
 
     use super::*;
     use crate::engine::fake::FakeEngine;
+    use crate::engine::{Engine, Precision};
+    use crate::inference::UnusualKind;
+    use crate::inference::{Plan, PlanOptions};
     use crate::labels::LabelBuffer;
     use crate::model::Model;
-    use crate::plan::{Plan, PlanOptions, Precision};
     use crate::progress::Cancel;
     use crate::recipe::{Normalization, Recipe, Step};
-    use crate::segment::UnusualKind;
     use crate::volume::{DType, Geometry, Layout, NonFinite};
 
     const SHAPE: [usize; 3] = [6, 5, 4];
@@ -77,14 +78,14 @@ mod tests {
         let recipe = Recipe { steps: vec![Step::Normalize(vec![ct])], ..Recipe::for_tests([6, 5, 4]) };
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = runs.clone();
-        let rule = Box::new(move |input: &[f32], output: &mut [f32]| {
+        let rule = move |input: &[f32], output: &mut [f32]| {
             counted.fetch_add(1, Ordering::Relaxed);
             let (background, foreground) = output.split_at_mut(input.len());
             background.fill(0.0);
             foreground.iter_mut().zip(input).for_each(|(score, &value)| *score = value - 50.0);
             Ok(())
-        });
-        let engines: Vec<Box<dyn crate::engine::Engine>> = vec![Box::new(FakeEngine(rule))];
+        };
+        let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(FakeEngine::new(rule))];
         let model = Model::for_tests(recipe, 2);
         let plan = Plan::with_engines(&model, &PlanOptions::default(), engines, Precision::F32, 2).unwrap();
         (plan, runs)
@@ -98,7 +99,7 @@ mod tests {
         let mut found = vec![CANARY; grid.voxels()];
         let layout = Layout::dense(SHAPE, DType::U8);
         let mut labels = LabelBuffer::new(&grid, DType::U8, layout, &mut found).unwrap();
-        let (mut plan, runs) = plan();
+        let (plan, runs) = plan();
         let result = plan.segment(&volume, &mut labels, &mut [], run);
         (result, found, runs.load(Ordering::Relaxed))
     }

@@ -1,5 +1,7 @@
 //! NVIDIA's driver interface (CUDA driver API 11.0 or newer): which GPUs there are, what memory they have free, and the
-//! functions that kernels need.
+//! functions that kernels need. It is opened when it is asked for, and no toolkit is needed.
+
+#![allow(unsafe_code, reason = "the driver is a C library")]
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
@@ -10,14 +12,14 @@ use libloading::Library;
 use crate::platform::why_not_loaded;
 
 /// What a failed call says.
-pub(in crate::engine) type Result<T> = std::result::Result<T, String>;
+pub(crate) type Result<T> = std::result::Result<T, String>;
 
 type Status = c_int;
 type Device = c_int;
-pub(super) type Context = *mut c_void;
-pub(super) type Module = *mut c_void;
-pub(super) type Function = *mut c_void;
-pub(super) type Stream = *mut c_void;
+pub(crate) type Context = *mut c_void;
+pub(crate) type Module = *mut c_void;
+pub(crate) type Function = *mut c_void;
+pub(crate) type Stream = *mut c_void;
 
 /// The system's driver: there is no other place to load it from, so this is its bare name.
 const LIBRARY: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
@@ -25,8 +27,8 @@ const LIBRARY: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
 macro_rules! functions {
     ($($name:ident = $symbol:literal ($($argument:ty),*);)*) => {
         /// The driver's functions, in the versions that its headers have mapped these names to since CUDA 11.
-        pub(super) struct Functions {
-            $(pub(super) $name: unsafe extern "system" fn($($argument),*) -> Status,)*
+        pub(crate) struct Functions {
+            $(pub(crate) $name: unsafe extern "system" fn($($argument),*) -> Status,)*
         }
 
         impl Functions {
@@ -75,14 +77,14 @@ functions! {
 }
 
 /// The driver, initialised.
-pub(in crate::engine) struct Driver {
-    pub(super) functions: Functions,
+pub(crate) struct Driver {
+    pub(crate) functions: Functions,
     // Never unloaded: the statics that hold this are never dropped, and others in the process use it too.
     _library: Library,
 }
 
 /// A GPU.
-pub(in crate::engine) struct Gpu {
+pub(crate) struct Gpu {
     /// Its name.
     pub name: String,
     /// Bytes of its memory.
@@ -91,7 +93,7 @@ pub(in crate::engine) struct Gpu {
 
 impl Driver {
     /// The process's driver, or why there is none.
-    pub(in crate::engine) fn get() -> Result<&'static Driver> {
+    pub(crate) fn get() -> Result<&'static Driver> {
         static DRIVER: OnceLock<Result<Driver>> = OnceLock::new();
         DRIVER.get_or_init(Driver::open).as_ref().map_err(Clone::clone)
     }
@@ -106,7 +108,7 @@ impl Driver {
         Ok(driver)
     }
 
-    pub(super) fn check(&self, call: &str, status: Status) -> Result<()> {
+    pub(crate) fn check(&self, call: &str, status: Status) -> Result<()> {
         if status == 0 {
             return Ok(());
         }
@@ -120,7 +122,7 @@ impl Driver {
     }
 
     /// The newest CUDA version that the driver supports, as "13.0".
-    pub(in crate::engine) fn version(&self) -> String {
+    pub(crate) fn version(&self) -> String {
         let mut version = 0;
         // SAFETY: the place is writable.
         unsafe { (self.functions.version)(&raw mut version) };
@@ -128,7 +130,7 @@ impl Driver {
     }
 
     /// The GPUs in the order in which CUDA numbers them, `CUDA_VISIBLE_DEVICES` respected.
-    pub(in crate::engine) fn gpus(&self) -> Result<Vec<Gpu>> {
+    pub(crate) fn gpus(&self) -> Result<Vec<Gpu>> {
         let mut count = 0;
         // SAFETY: the place is writable.
         self.check("cuDeviceGetCount", unsafe { (self.functions.count)(&raw mut count) })?;
@@ -148,15 +150,24 @@ impl Driver {
         Ok(Gpu { name, memory: memory as u64 })
     }
 
-    pub(super) fn device(&self, index: c_int) -> Result<Device> {
+    pub(crate) fn device(&self, index: c_int) -> Result<Device> {
         let mut device = 0;
         // SAFETY: the place is writable.
         self.check("cuDeviceGet", unsafe { (self.functions.device)(&raw mut device, index) })?;
         Ok(device)
     }
 
+    /// Keeps a GPU's context, which takes memory of its own, until the result is dropped.
+    pub(crate) fn hold(&'static self, index: u32) -> Result<Held> {
+        let device = self.device(index as c_int)?;
+        let mut context = null_mut();
+        // SAFETY: the place is writable; `Drop` releases what is retained here.
+        self.check("cuDevicePrimaryCtxRetain", unsafe { (self.functions.retain)(&raw mut context, device) })?;
+        Ok(Held { driver: self, device })
+    }
+
     /// Bytes of a GPU's memory that nobody has. Makes the context that CUDA needs there anyway.
-    pub(in crate::engine) fn free_memory(&self, index: u32) -> Result<u64> {
+    pub(crate) fn free_memory(&self, index: u32) -> Result<u64> {
         let device = self.device(index as c_int)?;
         let (mut context, mut free, mut total) = (null_mut(), 0_usize, 0_usize);
         // SAFETY: all places are writable; what is retained is released, what is pushed is popped, on this thread.
@@ -172,6 +183,19 @@ impl Driver {
             asked?;
         }
         Ok(free as u64)
+    }
+}
+
+/// A GPU's primary context, which others may hold too.
+pub(crate) struct Held {
+    driver: &'static Driver,
+    device: Device,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: retained once, when this was made.
+        unsafe { (self.driver.functions.release)(self.device) };
     }
 }
 

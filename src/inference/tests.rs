@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
+use crate::engine::Precision;
 use crate::engine::fake::FakeEngine;
 use crate::error::{Error, Result};
+use crate::inference::{Plan, PlanOptions};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
 use crate::nifti::Reader;
-use crate::plan::{Plan, PlanOptions, Precision};
 use crate::progress::{Cancel, Run};
 use crate::recipe::{
     Back, BoxSource, CropForeground, KeepLargest, Normalization, Padding, Placement, Recipe, Spacing, Step,
@@ -45,7 +46,7 @@ fn threshold(input: &[f32], output: &mut [f32]) -> Result<()> {
 type Rule = Box<dyn FnMut(&[f32], &mut [f32]) -> Result<()> + Send>;
 
 fn plan_with(model: &Model, options: &PlanOptions, rule: Rule) -> Plan {
-    Plan::with_engines(model, options, vec![Box::new(FakeEngine(rule))], Precision::F32, 2).unwrap()
+    Plan::with_engines(model, options, vec![Arc::new(FakeEngine::new(rule))], Precision::F32, 2).unwrap()
 }
 
 fn plan(canonical: bool) -> Plan {
@@ -184,7 +185,7 @@ fn in_all_orientations(model: &Model, mut check: impl FnMut(&[u8], &[Vec<f32>]))
             record.lock().unwrap().push(input.to_vec());
             threshold(input, output)
         };
-        let mut plan = plan_with(model, &PlanOptions::default(), Box::new(rule));
+        let plan = plan_with(model, &PlanOptions::default(), Box::new(rule));
         plan.segment(&volume, &mut labels, &mut [], &mut Run::default()).unwrap();
         let mut turned = vec![9; bytes.len()];
         each(shape, |at| {
@@ -247,7 +248,7 @@ fn slope_and_intercept_apply() {
     let shape = [4, 4, 4];
     let stored = store(shape, [0, 1, 2], [false; 3], 0, |at| (value(shape, at) - 10) * 2);
     let volume = Volume::new(Geometry::with_shape(shape), DType::I16, stored.layout, vec![&stored.bytes]);
-    let labels = run(&mut plan(false), &volume.unwrap().with_scaling(0.5, 10.0).unwrap()).unwrap();
+    let labels = run(&plan(false), &volume.unwrap().with_scaling(0.5, 10.0).unwrap()).unwrap();
     let layout = Layout::dense(shape, DType::U8);
     each(shape, |at| assert_eq!(labels[position(&layout, at)] == 1, f32::from(value(shape, at)) > THRESHOLD));
 }
@@ -258,7 +259,7 @@ fn both_byte_orders_and_every_type_give_the_same_labels() {
     let grid = Geometry::with_shape(shape);
     let labels_of = |dtype: DType, bytes: &[u8], swapped: bool| {
         let volume = Volume::new(grid.clone(), dtype, Layout::dense(shape, dtype), vec![bytes]).unwrap();
-        run(&mut plan(false), &volume.with_swapped_bytes(swapped)).unwrap()
+        run(&plan(false), &volume.with_swapped_bytes(swapped)).unwrap()
     };
     let mut values = Vec::new();
     each(shape, |at| values.push(value(shape, at) as u8));
@@ -288,7 +289,7 @@ fn both_byte_orders_and_every_type_give_the_same_labels() {
 
 const CANARY: u8 = 0xEE;
 
-fn run_with(plan: &mut Plan, volume: &Volume, run: &mut Run) -> (Result<crate::segment::RunReport>, Vec<u8>) {
+fn run_with(plan: &Plan, volume: &Volume, run: &mut Run) -> (Result<crate::inference::RunReport>, Vec<u8>) {
     let grid = volume.geometry().clone();
     let mut bytes = vec![CANARY; grid.voxels()];
     let layout = Layout::dense(grid.shape, DType::U8);
@@ -296,7 +297,7 @@ fn run_with(plan: &mut Plan, volume: &Volume, run: &mut Run) -> (Result<crate::s
     (plan.segment(volume, &mut labels, &mut [], run), bytes)
 }
 
-fn run(plan: &mut Plan, volume: &Volume) -> Result<Vec<u8>> {
+fn run(plan: &Plan, volume: &Volume) -> Result<Vec<u8>> {
     let (result, bytes) = run_with(plan, volume, &mut Run::default());
     result.map(|_| bytes)
 }
@@ -319,7 +320,7 @@ fn progress_never_falls_and_ends_at_one() {
         fractions.push(progress.fraction);
         true
     });
-    let (result, _) = run_with(&mut plan(false), &view(&stored, shape), &mut watched);
+    let (result, _) = run_with(&plan(false), &view(&stored, shape), &mut watched);
     drop(watched);
     assert!(result.unwrap().tiles > 8);
     assert!(fractions.windows(2).all(|pair| pair[0] <= pair[1]), "{fractions:?}");
@@ -339,20 +340,20 @@ fn cancel_stops_within_a_tile_and_writes_nothing() {
         }
         threshold(input, output)
     };
-    let mut plan = plan_with(&model(false), &PlanOptions::default(), Box::new(rule));
-    let (result, bytes) = run_with(&mut plan, &view(&stored, shape), &mut Run::new(cancel.clone()));
+    let plan = plan_with(&model(false), &PlanOptions::default(), Box::new(rule));
+    let (result, bytes) = run_with(&plan, &view(&stored, shape), &mut Run::new(cancel.clone()));
     assert!(matches!(result, Err(Error::Cancelled)));
     assert_eq!(tiles.load(Ordering::SeqCst), 4);
     assert!(bytes.iter().all(|&byte| byte == CANARY));
     cancel.reset();
-    assert!(run_with(&mut plan, &view(&stored, shape), &mut Run::new(cancel)).0.is_ok());
+    assert!(run_with(&plan, &view(&stored, shape), &mut Run::new(cancel)).0.is_ok());
 }
 
 #[test]
 fn a_receiver_can_cancel_at_any_point() {
     let shape = [6, 5, 4];
     let stored = ones(shape);
-    let mut plan = plan(false);
+    let plan = plan(false);
     let mut calls = 0;
     for stop in 1.. {
         calls = 0;
@@ -360,7 +361,7 @@ fn a_receiver_can_cancel_at_any_point() {
             calls += 1;
             calls < stop
         });
-        let (result, bytes) = run_with(&mut plan, &view(&stored, shape), &mut stopping);
+        let (result, bytes) = run_with(&plan, &view(&stored, shape), &mut stopping);
         drop(stopping);
         if result.is_ok() {
             break;
@@ -384,11 +385,11 @@ fn an_engine_that_fails_leaves_labels_and_plan_as_they_were() {
         }
         threshold(input, output)
     };
-    let mut plan = plan_with(&model(false), &PlanOptions::default(), Box::new(rule));
-    let (result, bytes) = run_with(&mut plan, &view(&stored, shape), &mut Run::default());
+    let plan = plan_with(&model(false), &PlanOptions::default(), Box::new(rule));
+    let (result, bytes) = run_with(&plan, &view(&stored, shape), &mut Run::default());
     assert_eq!(result.unwrap_err().status(), 404);
     assert!(bytes.iter().all(|&byte| byte == CANARY));
-    assert!(run(&mut plan, &view(&stored, shape)).unwrap().iter().all(|&label| label == 0));
+    assert!(run(&plan, &view(&stored, shape)).unwrap().iter().all(|&label| label == 0));
 }
 
 #[test]
@@ -399,8 +400,8 @@ fn scores_that_overflow_half_precision_are_refused() {
         output.fill(1e6);
         Ok(())
     };
-    let mut plan = plan_with(&model(false), &PlanOptions::default(), Box::new(rule));
-    assert_eq!(run(&mut plan, &view(&stored, shape)).unwrap_err().status(), 405);
+    let plan = plan_with(&model(false), &PlanOptions::default(), Box::new(rule));
+    assert_eq!(run(&plan, &view(&stored, shape)).unwrap_err().status(), 405);
 }
 
 #[test]
@@ -409,7 +410,7 @@ fn a_small_budget_names_the_need_and_that_need_is_enough() {
     let stored = ones(shape);
     let with = |budget| {
         let options = PlanOptions { memory_budget: Some(budget), ..PlanOptions::default() };
-        run(&mut plan_with(&model(false), &options, Box::new(threshold)), &view(&stored, shape))
+        run(&plan_with(&model(false), &options, Box::new(threshold)), &view(&stored, shape))
     };
     let Err(Error::MemoryBudget { needed, .. }) = with(1000) else {
         panic!("a budget of 1000 bytes is refused")
@@ -423,7 +424,7 @@ fn volumes_and_buffers_that_do_not_suit_are_refused() {
     let shape = [4, 4, 4];
     let stored = ones(shape);
     let two = Volume::new(Geometry::with_shape(shape), DType::I16, stored.layout, vec![&stored.bytes; 2]);
-    assert_eq!(run(&mut plan(false), &two.unwrap()).unwrap_err().status(), 106);
+    assert_eq!(run(&plan(false), &two.unwrap()).unwrap_err().status(), 106);
     let grid = Geometry::with_shape(shape);
     let mut bytes = vec![0; 64];
     let dense = Layout::dense(shape, DType::U8);
@@ -474,10 +475,10 @@ fn only_the_largest_component_stays_where_that_is_asked_for() {
         let mut recipe = model(false).recipe().clone();
         recipe.postprocess = vec![KeepLargest { labels, background: 0 }];
         let options = PlanOptions { postprocess, ..PlanOptions::default() };
-        run(&mut plan_with(&Model::for_tests(recipe, 2), &options, Box::new(threshold)), &volume).unwrap()
+        run(&plan_with(&Model::for_tests(recipe, 2), &options, Box::new(threshold)), &volume).unwrap()
     };
     let all = with(vec![1], false);
-    assert_eq!(all, run(&mut plan(false), &volume).unwrap());
+    assert_eq!(all, run(&plan(false), &volume).unwrap());
     assert_eq!(all, with(vec![7], true));
     let kept = with(vec![1], true);
     each(shape, |at| {
@@ -486,13 +487,13 @@ fn only_the_largest_component_stays_where_that_is_asked_for() {
         assert_eq!(kept[position] == 1, large(at) || beside(at), "{at:?}");
     });
     let options = PlanOptions { postprocess: true, ..PlanOptions::default() };
-    let plain = run(&mut plan_with(&model(false), &options, Box::new(threshold)), &volume).unwrap();
+    let plain = run(&plan_with(&model(false), &options, Box::new(threshold)), &volume).unwrap();
     assert_eq!(plain, all, "a model without rules");
 }
 
 /// Sums of tiles with Gaussian weights are rounded where the weights are small.
 fn equal_weights() -> PlanOptions {
-    PlanOptions { blending: crate::plan::Blending::Constant, ..PlanOptions::default() }
+    PlanOptions { blending: crate::inference::Blending::Constant, ..PlanOptions::default() }
 }
 
 /// A plan whose network gives these scores for (background, foreground) wherever it looks.
@@ -506,7 +507,7 @@ fn constant(scores: [f32; 2]) -> Rule {
 }
 
 /// A map of a run over a volume with a margin of zeros, axis 0 fastest.
-fn mapped(plan: &mut Plan, map: Map, dtype: DType) -> (Vec<u8>, Vec<u8>) {
+fn mapped(plan: &Plan, map: Map, dtype: DType) -> (Vec<u8>, Vec<u8>) {
     let shape = [5, 6, 4];
     let stored = store(shape, [2, 0, 1], [true, false, true], 3, |at| value(shape, at));
     let grid = Geometry::with_shape(shape);
@@ -536,12 +537,12 @@ fn maps_tell_probability_margin_and_entropy() {
             assert!((value - expected).abs() < 1e-6, "{index}: {value}, expected {expected}");
         }
     };
-    let (labels, probability) = mapped(&mut plan(), Map::Probability(1), DType::F32);
+    let (labels, probability) = mapped(&plan(), Map::Probability(1), DType::F32);
     close(&probability, p, 0.0);
     assert!(labels.iter().enumerate().all(|(n, &label)| label == u8::from(inside(n % 5, n / 30))));
-    close(&mapped(&mut plan(), Map::Probability(0), DType::F32).1, 1.0 - p, 1.0);
-    close(&mapped(&mut plan(), Map::Entropy, DType::F32).1, -p * p.ln() - (1.0 - p) * (1.0 - p).ln(), 0.0);
-    let (_, margins) = mapped(&mut plan(), Map::Margin, DType::U8);
+    close(&mapped(&plan(), Map::Probability(0), DType::F32).1, 1.0 - p, 1.0);
+    close(&mapped(&plan(), Map::Entropy, DType::F32).1, -p * p.ln() - (1.0 - p) * (1.0 - p).ln(), 0.0);
+    let (_, margins) = mapped(&plan(), Map::Margin, DType::U8);
     assert_eq!(margins[1], 255);
     let near = plan_with(&model(true), &equal_weights(), constant([0.0, 0.25]));
     let (_, margins) = mapped(&mut { near }, Map::Margin, DType::U8);
@@ -553,7 +554,7 @@ fn maps_tell_probability_margin_and_entropy() {
             "{index}: {margin}"
         );
     }
-    let (_, halves) = mapped(&mut plan(), Map::Probability(1), DType::F16);
+    let (_, halves) = mapped(&plan(), Map::Probability(1), DType::F16);
     let value = half::f16::from_ne_bytes([halves[2], halves[3]]).to_f32();
     assert!((value - p).abs() < 1e-3, "{value}");
 }
@@ -563,7 +564,7 @@ fn maps_are_refused_or_cleared() {
     let shape = [4, 4, 4];
     let grid = Geometry::with_shape(shape);
     let stored = store(shape, [0, 1, 2], [false; 3], 0, |at| value(shape, at));
-    let attempt = |map, dtype: DType, plan: &mut Plan, run: &mut Run| {
+    let attempt = |map, dtype: DType, plan: &Plan, run: &mut Run| {
         let (mut labels, mut values) = (vec![9; 64], vec![9; 64 * dtype.size()]);
         let mut buffer =
             LabelBuffer::new(&grid, DType::U8, Layout::dense(shape, DType::U8), &mut labels).unwrap();
@@ -576,9 +577,9 @@ fn maps_are_refused_or_cleared() {
     for (map, dtype) in
         [(Map::Margin, DType::F32), (Map::Entropy, DType::U8), (Map::Probability(1), DType::I16)]
     {
-        assert!(matches!(attempt(map, dtype, &mut plan(true), run), Err(Error::InvalidArgument { .. })));
+        assert!(matches!(attempt(map, dtype, &plan(true), run), Err(Error::InvalidArgument { .. })));
     }
-    let unknown = attempt(Map::Probability(2), DType::F32, &mut plan(true), run).unwrap_err().to_string();
+    let unknown = attempt(Map::Probability(2), DType::F32, &plan(true), run).unwrap_err().to_string();
     assert!(unknown.contains("map.label"), "{unknown}");
 
     // Cancelled while the last tiles run: planes that were written are zero again.
@@ -603,7 +604,7 @@ fn ensembles_average_probabilities() {
     for (first, second) in [([0.0, -1.0], [0.0, 1.5]), ([0.0, -4.0], [0.0, 1.5])] {
         let mut plan = single(second);
         plan.others.push(single(first));
-        let (labels, probability) = mapped(&mut plan, Map::Probability(1), DType::F32);
+        let (labels, probability) = mapped(&plan, Map::Probability(1), DType::F32);
         let sigmoid = |scores: [f32; 2]| 1.0 / (1.0 + (scores[0] - scores[1]).exp());
         let mean = (sigmoid(first) + sigmoid(second)) / 2.0;
         let (label, found) = (labels[1], floats(&probability)[1]);

@@ -4,8 +4,8 @@ use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-use super::driver::{Context, Driver, Function, Module, Result, Stream};
 use super::machine::{Address, Kernel, Machine};
+use crate::engine::nvidia::{Context, Driver, Function, Module, Result, Stream};
 
 /// The kernels for GPUs of compute capability 7.0 and newer, which the driver compiles on. It ends with a NUL.
 const PTX: &str = concat!(include_str!("kernels.ptx"), "\0");
@@ -15,7 +15,7 @@ const BLOCK: usize = 256;
 const MOST_BLOCKS: usize = 1 << 16;
 
 /// A GPU with our kernels loaded. It shares the primary context with ONNX Runtime, so that addresses are the same.
-pub(in crate::engine) struct GpuMachine {
+pub(super) struct GpuMachine {
     driver: &'static Driver,
     device: c_int,
     context: Context,
@@ -31,7 +31,7 @@ unsafe impl Sync for GpuMachine {}
 
 impl GpuMachine {
     /// The GPU of that number, with kernels that compute there what the host does.
-    pub(in crate::engine) fn machine(index: u32) -> Result<Arc<dyn Machine>> {
+    pub(super) fn machine(index: u32) -> Result<Arc<dyn Machine>> {
         let driver = Driver::get()?;
         let device = driver.device(index as c_int)?;
         let mut context = null_mut();

@@ -5,13 +5,12 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::time::Instant;
 
 use crate::buffer;
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::threads;
 use crate::tiling::Mirrored;
 
 /// Tiles that are in flight at once.
-pub(crate) const IN_FLIGHT: usize = 2;
+const IN_FLIGHT: usize = 2;
 
 /// Buffers of one tile.
 struct Slot {
@@ -19,8 +18,11 @@ struct Slot {
     scores: Vec<f32>,
 }
 
+/// Computes the scores of a tile, or of several at once.
+type Network<'a> = &'a mut (dyn FnMut(&[f32], &mut [f32]) -> Result<()> + Send);
+
 /// The buffers that tiles travel in, and how long that took.
-pub(super) struct Ahead {
+pub(super) struct Pipeline {
     mirrored: Mirrored,
     slots: Vec<Slot>,
     /// Seconds that the network took, or that were spent waiting for it.
@@ -29,7 +31,7 @@ pub(super) struct Ahead {
     pub around_seconds: f64,
 }
 
-impl Ahead {
+impl Pipeline {
     /// For tiles, one or several at once, of `input` numbers and `scores` numbers of their scores.
     ///
     /// # Errors
@@ -43,7 +45,13 @@ impl Ahead {
         };
         let (count, scores) = if overlapped { (IN_FLIGHT, scores) } else { (1, 0) };
         let slots = (0..count).map(|_| slot(scores)).collect::<Result<_>>()?;
-        Ok(Ahead { mirrored, slots, network_seconds: 0.0, around_seconds: 0.0 })
+        Ok(Pipeline { mirrored, slots, network_seconds: 0.0, around_seconds: 0.0 })
+    }
+
+    /// Bytes of its buffers.
+    pub(super) fn bytes(input: u64, scores: u64, overlapped: bool, mirrored: bool) -> u64 {
+        let in_flight = if overlapped { IN_FLIGHT as u64 } else { 0 };
+        4 * (in_flight + if mirrored { 2 } else { 1 }) * (input + scores)
     }
 
     /// Runs `count` tiles: `cut` fills the input of each, `blend` gets its scores; each in the order of the tiles, on
@@ -53,22 +61,22 @@ impl Ahead {
     /// The first of `cut` or of the network; tiles in flight are waited for.
     pub(super) fn run(
         &mut self,
-        engine: &mut dyn Engine,
+        network: Network,
         count: usize,
         mut cut: impl FnMut(usize, &mut [f32]) -> Result<()>,
         mut blend: impl FnMut(usize, &[f32]) -> Result<()>,
     ) -> Result<()> {
         if self.slots.len() > 1
-            && let Some(outcome) = self.overlapped(engine, count, &mut cut, &mut blend)
+            && let Some(outcome) = self.overlapped(network, count, &mut cut, &mut blend)
         {
             return outcome;
         }
-        self.one_by_one(engine, count, cut, blend)
+        self.one_by_one(network, count, cut, blend)
     }
 
     fn one_by_one(
         &mut self,
-        engine: &mut dyn Engine,
+        network: Network,
         count: usize,
         mut cut: impl FnMut(usize, &mut [f32]) -> Result<()>,
         mut blend: impl FnMut(usize, &[f32]) -> Result<()>,
@@ -78,7 +86,7 @@ impl Ahead {
             let input = &mut self.slots[0].input;
             cut(tile, input)?;
             self.around_seconds += lap(&mut last);
-            let scores = self.mirrored.run(input, |input, output| engine.run(input, output))?;
+            let scores = self.mirrored.run(input, &mut *network)?;
             self.network_seconds += lap(&mut last);
             blend(tile, scores)?;
             self.around_seconds += lap(&mut last);
@@ -89,19 +97,19 @@ impl Ahead {
     /// `None`, with nothing done, where there is no thread for it.
     fn overlapped(
         &mut self,
-        engine: &mut dyn Engine,
+        network: Network,
         count: usize,
         mut cut: impl FnMut(usize, &mut [f32]) -> Result<()>,
         mut blend: impl FnMut(usize, &[f32]) -> Result<()>,
     ) -> Option<Result<()>> {
-        let Ahead { mirrored, slots, network_seconds, around_seconds } = self;
+        let Pipeline { mirrored, slots, network_seconds, around_seconds } = self;
         let slot_count = slots.len();
         std::thread::scope(|scope| {
             let (to_network, tiles) = sync_channel::<Slot>(IN_FLIGHT);
             let (done, from_network) = channel::<(Slot, Result<()>)>();
             threads::spawn(scope, move || {
                 for mut slot in tiles {
-                    let outcome = mirrored.run(&mut slot.input, |input, output| engine.run(input, output));
+                    let outcome = mirrored.run(&mut slot.input, &mut *network);
                     let outcome = outcome.map(|_| ());
                     mirrored.swap_scores(&mut slot.scores);
                     if done.send((slot, outcome)).is_err() {
@@ -155,30 +163,29 @@ pub(super) fn lap(last: &mut Instant) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::fake::FakeEngine;
 
     const PATCH: [usize; 3] = [2, 2, 2];
 
     /// Runs tiles of which number `n` is filled with n; returns what was blended, in order, and the outcome.
     fn run(overlapped: bool, count: usize, fail_cut: usize, fail_run: usize) -> (Vec<f32>, Result<()>) {
         let mut runs = 0;
-        let mut engine = FakeEngine(Box::new(move |input, output| {
+        let mut network = |input: &[f32], output: &mut [f32]| {
             runs += 1;
             if runs > fail_run {
                 return Err(Error::Busy);
             }
             output.iter_mut().zip(input).for_each(|(out, value)| *out = value * 2.0 + 1.0);
             Ok(())
-        }));
+        };
         let mirrored = Mirrored::new(PATCH, &[], 8).unwrap();
-        let mut ahead = Ahead::new(mirrored, 8, 8, overlapped).unwrap();
+        let mut pipeline = Pipeline::new(mirrored, 8, 8, overlapped).unwrap();
         let mut blended = Vec::new();
         for _ in 0..2 {
             let cut = |tile: usize, input: &mut [f32]| {
                 input.fill(tile as f32);
                 if tile >= fail_cut { Err(Error::Cancelled) } else { Ok(()) }
             };
-            let outcome = ahead.run(&mut engine, count, cut, |tile, scores| {
+            let outcome = pipeline.run(&mut network, count, cut, |tile, scores| {
                 assert!(scores.iter().all(|&score| score == tile as f32 * 2.0 + 1.0));
                 blended.push(scores[0]);
                 Ok(())

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use half::f16;
 use ndarray::{Array3, Array4, ArrayView3};
 
-use super::driver::Result;
+use super::job::Job;
 use super::machine::Machine;
 use super::memory::Memory;
 use super::resident::Resident;
-use crate::engine::{Engine, Job};
+use crate::engine::nvidia::Result;
+use crate::engine::{DeviceEngine, DeviceMemory, Workspace};
 use crate::error::Error;
 use crate::nifti::Reader;
 use crate::preprocess::{Change, Way};
@@ -108,9 +109,9 @@ pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Resu
     let classes = case.image.dim().0 + 1;
     let patch = case.tiles.patch().iter().product::<usize>();
     let sizes = [case.batch * case.image.dim().0 * patch, case.batch * classes * patch];
-    let engine = |fold| -> Box<dyn Engine> {
-        Box::new(StandIn { machine: machine.clone(), fold, batch: case.batch, sizes })
-    };
+    let engine = |fold| StandIn { machine: machine.clone(), fold, batch: case.batch, sizes };
+    let engines: Vec<StandIn> = (0..case.folds).map(engine).collect();
+    let engines: Vec<&dyn DeviceEngine> = engines.iter().map(|engine| engine as &dyn DeviceEngine).collect();
     let restorer = restorer::<S>(case, classes).map_err(words)?;
     let labelling = restorer.labelling(case.recipe.back == Back::Probabilities).map_err(words)?;
     // Once for scores, and once for labels.
@@ -124,12 +125,12 @@ pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Resu
             classes,
             folds: case.folds,
             batch: case.batch,
-            taken: 0,
             half: S::HALF,
             labelling,
         };
-        let mut engines: Vec<_> = (0..case.folds).map(engine).collect();
-        let mut resident = Resident::new(Memory::new(machine, &job, true)?, &mut engines, job);
+        let mut workspace = Workspace::default();
+        let memory = Memory::new(machine, &job, true)?;
+        let mut resident = Resident::new(memory, engines.clone(), &mut workspace, job);
         let (mut labels, mut near_ties) = (Vec::new(), 0);
         for (row, expected) in case.tiles.rows().zip(&expected.planes) {
             let row = row.map_err(words)?;
@@ -222,21 +223,35 @@ fn stand_in(fold: usize, input: &[f32], output: &mut [f32]) {
     }
 }
 
-impl Engine for StandIn {
-    fn run(&mut self, input: &[f32], output: &mut [f32]) -> crate::error::Result<()> {
-        let tiles = input.chunks_exact(input.len() / self.batch);
-        let scores = output.chunks_exact_mut(self.sizes[1] / self.batch);
-        tiles.zip(scores).for_each(|(input, output)| stand_in(self.fold, input, output));
+impl DeviceEngine for StandIn {
+    fn memory(&self) -> DeviceMemory {
+        DeviceMemory::Cuda(0)
+    }
+
+    fn room(&self, _: u64, _: u64) -> crate::error::Result<()> {
         Ok(())
     }
 
-    fn run_at(&mut self, from: u64, to: u64, single: bool) -> crate::error::Result<()> {
+    fn may_overflow(&self) -> bool {
+        true
+    }
+
+    fn run_at(
+        &self,
+        _: &mut Workspace,
+        _tiles: usize,
+        from: u64,
+        to: u64,
+        single: bool,
+    ) -> crate::error::Result<()> {
         let mut bytes = vec![0; self.sizes[0] * size_of::<f32>()];
         let failed = |reason| Error::Runtime { action: "check a device".into(), reason };
         self.machine.download(from, &mut bytes).map_err(failed)?;
         let input: Vec<f32> = bytes.as_chunks().0.iter().map(|&four| f32::from_ne_bytes(four)).collect();
         let mut output = vec![0.0; self.sizes[1]];
-        self.run(&input, &mut output)?;
+        let tiles = input.chunks_exact(input.len() / self.batch);
+        let scores = output.chunks_exact_mut(self.sizes[1] / self.batch);
+        tiles.zip(scores).for_each(|(input, output)| stand_in(self.fold, input, output));
         // An overflow that is noticed is run again and leaves no trace.
         if !single && input[0] > 0.0 {
             output[0] = f32::INFINITY;
@@ -244,18 +259,10 @@ impl Engine for StandIn {
         let bytes: Vec<u8> = output.iter().flat_map(|value| value.to_ne_bytes()).collect();
         self.machine.upload(to, &bytes).map_err(failed)
     }
-
-    fn name(&self) -> String {
-        "a stand-in".into()
-    }
-
-    fn workspace_bytes(&self) -> u64 {
-        0
-    }
 }
 
 /// Scores from the bytes that a device gave.
-pub(crate) fn scores<S: Score>(bytes: &[u8]) -> Vec<S> {
+pub(in crate::inference) fn scores<S: Score>(bytes: &[u8]) -> Vec<S> {
     match S::HALF {
         true => {
             bytes.as_chunks().0.iter().map(|&two| S::from_f32(f16::from_ne_bytes(two).to_f32())).collect()
