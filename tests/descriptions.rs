@@ -1,8 +1,7 @@
 //! Descriptions, records and reports are formats: what is printed for the models at hand fits the schemas in docs/schemas,
 //! which know no other fields.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use voxseg::Error;
@@ -14,44 +13,13 @@ use voxseg::progress::Run;
 use voxseg::record::record;
 use voxseg::task::AnyModel;
 use voxseg::volume::{DType, Geometry, Layout, NonFinite, Volume};
+use voxseg_reference::schema::{check, misfits, named};
 
 const EXAMPLE: &str = "examples/models/Dataset901_TorsoCT/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres";
 const SHAPE: [usize; 3] = [20, 14, 12];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The reference data, where it is.
-fn reference() -> Option<PathBuf> {
-    let beside = || root().join("../shared/reference");
-    let folder: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
-    let there = folder.join("nnunet").is_dir();
-    if !there {
-        eprintln!("only the example: the reference data is not here; set VOXSEG_REFERENCE to its folder");
-    }
-    there.then_some(folder)
-}
-
-fn schema(name: &str) -> Value {
-    let path = root().join(format!("docs/schemas/{name}.schema.json"));
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
-/// What is wrong with a document by one of the schemas: nothing, where it fits.
-fn wrong(name: &str, document: &Value) -> Vec<String> {
-    let mut registry = jsonschema::Registry::new();
-    for name in ["model", "task", "plan", "record", "report"] {
-        registry = registry.add(format!("urn:voxseg:schema:{name}"), schema(name)).unwrap();
-    }
-    let registry = registry.prepare().unwrap();
-    let validator = jsonschema::options().with_registry(&registry).build(&schema(name)).unwrap();
-    validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect()
-}
-
-fn check(name: &str, document: &Value, whose: &str) {
-    let wrong = wrong(name, document);
-    assert!(wrong.is_empty(), "{whose} doesn't fit {name}.schema.json: {wrong:#?}\n{document:#}");
 }
 
 fn describe(path: &Path) {
@@ -68,24 +36,17 @@ fn describe(path: &Path) {
 }
 
 #[test]
-fn schemas_are_schemas() {
-    for name in ["model", "task", "plan", "record", "report"] {
-        jsonschema::meta::validate(&schema(name)).unwrap();
-    }
-}
-
-#[test]
 fn a_field_without_a_schema_is_found() {
     let mut described = Model::open(&root().join(EXAMPLE), &ModelOptions::default()).unwrap().describe();
     check("model", &described, EXAMPLE);
     described["recipe"]["tiling"]["another"] = 1.into();
-    assert_eq!(wrong("model", &described).len(), 1);
+    assert_eq!(misfits(&named("model"), &described).len(), 1);
 }
 
 #[test]
 fn models_and_plans_fit() {
     describe(&root().join(EXAMPLE));
-    let Some(reference) = reference() else { return };
+    let Some(reference) = voxseg_reference::path("") else { return };
     for path in [
         "nnunet/public/Dataset902_BrainAniso/nnUNetTrainer__nnUNetResEncUNetMPlans__3d_fullres",
         "nnunet/public/Dataset903_Cardiac2D/nnUNetTrainer__nnUNetPlans__2d",
@@ -142,29 +103,4 @@ fn records_fit() {
     let task = Task::find(root().join("examples/models/organs.task.json").to_str().unwrap()).unwrap();
     let task = task.open(&root().join("examples/models"), &TaskOptions::default()).unwrap();
     check("record", &recorded(&AnyModel::Task(task)), "organs");
-}
-
-/// What the tool prints and writes.
-#[cfg(feature = "cli")]
-#[test]
-fn reports_of_the_tool_fit() {
-    let folder = std::env::temp_dir().join(format!("voxseg-descriptions-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let header = "ObjectType = Image\nNDims = 3\nDimSize = 20 14 12\nElementSpacing = 3 3 3\n\
-                  ElementType = MET_SHORT\nElementDataFile = ct.raw\n";
-    fs::write(folder.join("ct.mhd"), header).unwrap();
-    fs::write(folder.join("ct.raw"), vec![0; 2 * SHAPE.iter().product::<usize>()]).unwrap();
-    let tool = |arguments: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_voxseg"));
-        let output = command.args(arguments).current_dir(&folder).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    };
-    let example = root().join(EXAMPLE);
-    let model = example.to_str().unwrap();
-    tool(&["run", "--model", model, "--image", "ct.mhd", "--out", "labels.mhd", "--report", "report.json"]);
-    let report = serde_json::from_slice(&fs::read(folder.join("report.json")).unwrap()).unwrap();
-    check("report", &report, "voxseg run");
-    check("model", &serde_json::from_slice(&tool(&["info", model, "--json"])).unwrap(), "voxseg info");
-    fs::remove_dir_all(&folder).unwrap();
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use voxseg::model::task::{Task, TaskOptions};
 use voxseg::model::{Model, ModelOptions};
@@ -51,9 +51,7 @@ fn the_identities_of_known_models_stay() {
         &root().join("examples/models"),
         &["Dataset901_TorsoCT/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres"],
     );
-    let beside = || root().join("../shared/reference");
-    let reference: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
-    if reference.join("nnunet").is_dir() {
+    if let Some(reference) = voxseg_reference::path("") {
         found.extend(identities(
             &reference,
             &[

@@ -37,7 +37,7 @@ type Case = (&'static str, Models, TaskOptions, Geometry);
 
 /// The reference's tasks, where they are at hand.
 fn reference() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/totalseg/weights");
+    let folder = voxseg_reference::folder().join("totalseg/weights");
     folder.is_dir().then_some(folder)
 }
 

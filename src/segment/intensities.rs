@@ -190,7 +190,7 @@ mod tests {
             let (header, bytes) = reference::nifti(path);
             let reading = header.read(Reader::Itk).unwrap();
             let value = |stored: f64| (stored * reading.slope + reading.intercept) as f32;
-            let values = reference::values(header.stored, &bytes).into_iter().map(value).collect();
+            let values = header.stored.numbers(&bytes).map(value).collect();
             Image { shape: header.shape, values }
         }
 

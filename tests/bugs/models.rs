@@ -17,13 +17,7 @@ use image::Image;
 
 /// A folder of the reference data, if it is there.
 fn reference(name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-    let root: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
-    let path = root.join(name).canonicalize();
-    if path.is_err() {
-        eprintln!("skipped: the reference data has no {name} here");
-    }
-    path.ok()
+    voxseg_reference::path(name)?.canonicalize().ok()
 }
 
 /// A copy that goes with its owner.

@@ -26,8 +26,7 @@ const SHAPE: [usize; 3] = [60, 60, 48];
 const ENOUGH: usize = 5_000;
 
 fn reference() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-    let folder: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
+    let folder = voxseg_reference::folder();
     let there = folder.join("nnunet/cases.json").is_file();
     if !there {
         println!("skipped: the reference data is not here; set VOXSEG_REFERENCE to its folder");

@@ -34,8 +34,7 @@ const NEAR_TIE: f32 = 10.0;
 const MARGIN_NOISE: f32 = 5.0;
 
 fn reference() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-    let folder: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
+    let folder = voxseg_reference::folder();
     let there = folder.join("nnunet/cases.json").is_file();
     if !there {
         eprintln!("skipped: the reference data is not here; set VOXSEG_REFERENCE to its folder");

@@ -132,24 +132,24 @@ pub fn run(wanted: &[&str]) -> ExitCode {
     report.lane("fetch what the tests need", setup::run);
     report.lane("rustfmt", || execute(cargo().args(["fmt", "--all", "--check"])));
     report.lane("clippy", || {
-        let targets = ["clippy", "--workspace", "--all-targets", "--features", "cli", "--", "-D", "warnings"];
+        let targets = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         execute(cargo().args(targets))
     });
     // One of the Rust tests watches the tool by it.
     if let Err(reason) = setup::system_tool("strace") {
         report.skip(HYGIENE, &reason);
     }
-    report.lane("Rust tests", || execute(cargo().args(["test", "--workspace", "--features", "cli"])));
+    report.lane("Rust tests", || execute(cargo().args(["test", "--workspace"])));
     report.lane(CPU_ONLY, || {
-        let without = |command: &str| {
+        let without = |command: &str, package: &str| {
             let mut cargo = cargo();
-            cargo.args([command, "--package", "voxseg", "--no-default-features"]);
+            cargo.args([command, "--package", package, "--no-default-features"]);
             cargo
         };
-        execute(without("check").args(["--features", "cli", "--lib", "--bins"]))?;
-        execute(without("test").args(["--lib", "engine::cpu"]))?;
-        execute(without("test").args(["--lib", "runtime"]))?;
-        execute(without("test").args(["--test", "parity", "torso_ct"]))
+        execute(&mut without("check", "voxseg-tool"))?;
+        execute(without("test", "voxseg").args(["--lib", "engine::cpu"]))?;
+        execute(without("test", "voxseg").args(["--lib", "runtime"]))?;
+        execute(without("test", "voxseg").args(["--test", "parity", "torso_ct"]))
     });
     report.lane(RUSTDOC, || {
         let documents = ["doc", "--package", "voxseg", "--package", "voxseg-cxx", "--no-deps"];
@@ -194,7 +194,7 @@ fn on_gpu(report: &mut Report) {
     report.lane_with(GPU, environment, |environment| {
         let mut tests = cargo();
         // The workspace, as in the lane of Rust tests: a package by itself would be compiled anew.
-        tests.args(["test", "--workspace", "--features", "cli", "--lib"]);
+        tests.args(["test", "--workspace", "--lib"]);
         tests.args(["--test", "gpu", "--test", "hygiene"]);
         execute(tests.args(["--", "--nocapture", "gpu", "engine::ort"]).envs(environment))
     });

@@ -43,7 +43,7 @@ changes. A file that is read is never written.";
 
 /// Segments 3-D medical images with published models.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "voxseg", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Tool {
     #[command(subcommand)]
     command: Command,
@@ -122,6 +122,8 @@ mod tests {
     fn arguments_are_consistent() {
         use clap::CommandFactory;
         Tool::command().debug_assert();
+        // The binary's name, not the package's.
+        assert_eq!(Tool::command().render_version(), concat!("voxseg ", env!("CARGO_PKG_VERSION"), "\n"));
     }
 
     #[test]

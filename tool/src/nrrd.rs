@@ -5,22 +5,26 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use voxseg::nifti::Stored;
 use voxseg::volume::{DType, Geometry};
 
 use crate::image_file::{ImageFile, file_name};
 use crate::source;
-use crate::voxels::{self, Coding, Kind, Storage};
+use crate::voxels::{self, Coding, Storage};
 
 /// The types, and all that the format calls them.
-const TYPES: [(Kind, &[&str]); 10] = [
-    (Kind::Own(DType::I8), &["signed char", "int8", "int8_t"]),
-    (Kind::Own(DType::U8), &["uchar", "unsigned char", "uint8", "uint8_t"]),
-    (Kind::Own(DType::I16), &["short", "short int", "signed short", "signed short int", "int16", "int16_t"]),
-    (Kind::Own(DType::U16), &["ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"]),
-    (Kind::Own(DType::I32), &["int", "signed int", "int32", "int32_t"]),
-    (Kind::Own(DType::U32), &["uint", "unsigned int", "uint32", "uint32_t"]),
+const TYPES: [(Stored, &[&str]); 10] = [
+    (Stored::Library(DType::I8), &["signed char", "int8", "int8_t"]),
+    (Stored::Library(DType::U8), &["uchar", "unsigned char", "uint8", "uint8_t"]),
     (
-        Kind::I64,
+        Stored::Library(DType::I16),
+        &["short", "short int", "signed short", "signed short int", "int16", "int16_t"],
+    ),
+    (Stored::Library(DType::U16), &["ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"]),
+    (Stored::Library(DType::I32), &["int", "signed int", "int32", "int32_t"]),
+    (Stored::Library(DType::U32), &["uint", "unsigned int", "uint32", "uint32_t"]),
+    (
+        Stored::I64,
         &[
             "longlong",
             "long long",
@@ -31,9 +35,9 @@ const TYPES: [(Kind, &[&str]); 10] = [
             "int64_t",
         ],
     ),
-    (Kind::U64, &["ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"]),
-    (Kind::Own(DType::F32), &["float"]),
-    (Kind::Own(DType::F64), &["double"]),
+    (Stored::U64, &["ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"]),
+    (Stored::Library(DType::F32), &["float"]),
+    (Stored::Library(DType::F64), &["double"]),
 ];
 
 /// Kinds of axes along which voxels lie; along all others lie the numbers of one voxel.
@@ -82,7 +86,7 @@ impl Header {
         text.parse().map_err(|_| format!("{} is `{text}`, expected a number", names[0]))
     }
 
-    fn kind(&self) -> Result<Kind, String> {
+    fn kind(&self) -> Result<Stored, String> {
         let name = self.required("type")?;
         let known =
             TYPES.iter().find(|(_, names)| names.iter().any(|known| known.eq_ignore_ascii_case(&name)));
@@ -99,7 +103,7 @@ impl Header {
         }
     }
 
-    fn is_big_endian(&self, kind: Kind, coding: Coding) -> Result<bool, String> {
+    fn is_big_endian(&self, kind: Stored, coding: Coding) -> Result<bool, String> {
         match self.text(&["endian"]).map(|name| name.to_ascii_lowercase()).as_deref() {
             Some("big") => Ok(true),
             Some("little") => Ok(false),

@@ -6,26 +6,27 @@ use std::ffi::OsString;
 use std::io::{BufRead, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use voxseg::nifti::Stored;
 use voxseg::volume::{DType, Geometry};
 
 use crate::failure::{Failure, Outcome};
 use crate::image_file::{ImageFile, file_name};
 use crate::output::Outputs;
 use crate::source;
-use crate::voxels::{self, Coding, Kind, Storage};
+use crate::voxels::{self, Coding, Storage};
 
 /// The types that have a name in both worlds.
-const TYPES: [(&str, Kind); 10] = [
-    ("MET_CHAR", Kind::Own(DType::I8)),
-    ("MET_UCHAR", Kind::Own(DType::U8)),
-    ("MET_SHORT", Kind::Own(DType::I16)),
-    ("MET_USHORT", Kind::Own(DType::U16)),
-    ("MET_INT", Kind::Own(DType::I32)),
-    ("MET_UINT", Kind::Own(DType::U32)),
-    ("MET_FLOAT", Kind::Own(DType::F32)),
-    ("MET_DOUBLE", Kind::Own(DType::F64)),
-    ("MET_LONG_LONG", Kind::I64),
-    ("MET_ULONG_LONG", Kind::U64),
+const TYPES: [(&str, Stored); 10] = [
+    ("MET_CHAR", Stored::Library(DType::I8)),
+    ("MET_UCHAR", Stored::Library(DType::U8)),
+    ("MET_SHORT", Stored::Library(DType::I16)),
+    ("MET_USHORT", Stored::Library(DType::U16)),
+    ("MET_INT", Stored::Library(DType::I32)),
+    ("MET_UINT", Stored::Library(DType::U32)),
+    ("MET_FLOAT", Stored::Library(DType::F32)),
+    ("MET_DOUBLE", Stored::Library(DType::F64)),
+    ("MET_LONG_LONG", Stored::I64),
+    ("MET_ULONG_LONG", Stored::U64),
 ];
 
 /// The header's lines by name, up to the one that says where the voxels are.
@@ -237,7 +238,7 @@ fn header(image: &ImageFile, path: &Path) -> Result<Vec<u8>, String> {
     if image.channels != 1 {
         return Err("several channels don't go into one MetaImage".into());
     }
-    let Some((kind, _)) = TYPES.iter().find(|(_, kind)| *kind == Kind::Own(image.dtype)) else {
+    let Some((kind, _)) = TYPES.iter().find(|(_, kind)| *kind == Stored::Library(image.dtype)) else {
         return Err(format!("MetaImage has no {:?}", image.dtype));
     };
     let raw = raw_path(path);

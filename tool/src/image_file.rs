@@ -4,7 +4,6 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use half::f16;
 use voxseg::nifti::Reader;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 
@@ -203,16 +202,17 @@ impl ImageFile {
 
     /// The intensity of a voxel of the first channel.
     pub fn value(&self, voxel: usize) -> f64 {
-        let size = self.dtype.size();
-        decoder(self.dtype)(&self.bytes[voxel * size..][..size]) * self.slope + self.intercept
+        let first = &self.bytes[voxel * self.dtype.size()..];
+        let stored = self.dtype.numbers(first).next().expect("the voxel is whole");
+        stored * self.slope + self.intercept
     }
 
     /// The intensities of all channels.
     pub fn values(&self) -> impl Iterator<Item = f64> {
-        let (decode, slope, intercept) = (decoder(self.dtype), self.slope, self.intercept);
+        let (slope, intercept) = (self.slope, self.intercept);
         let plain = self.is_unscaled();
         let intensity = move |stored: f64| if plain { stored } else { stored * slope + intercept };
-        self.bytes.chunks_exact(self.dtype.size()).map(move |bytes| intensity(decode(bytes)))
+        self.dtype.numbers(&self.bytes).map(intensity)
     }
 
     /// The same intensities without scaling, as f32.
@@ -254,48 +254,10 @@ impl ImageFile {
     }
 }
 
-/// Turns the bytes of one voxel into a number.
-fn decoder(dtype: DType) -> fn(&[u8]) -> f64 {
-    macro_rules! decode {
-        ($type:ty) => {
-            |bytes| <$type>::from_ne_bytes(std::array::from_fn(|n| bytes[n])).into()
-        };
-    }
-    match dtype {
-        DType::I8 => decode!(i8),
-        DType::U8 => decode!(u8),
-        DType::I16 => decode!(i16),
-        DType::U16 => decode!(u16),
-        DType::I32 => decode!(i32),
-        DType::U32 => decode!(u32),
-        DType::F16 => decode!(f16),
-        DType::F32 => decode!(f32),
-        DType::F64 => decode!(f64),
-    }
-}
-
-/// Turns the byte order of values of `size` bytes around.
-pub fn swap_bytes(bytes: &mut [u8], size: usize) {
-    if size > 1 {
-        bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
-    }
-}
-
-/// Whole numbers of 64 bits as the narrowest type of the library that holds them all.
-pub fn narrowed(values: impl Iterator<Item = i128> + Clone) -> (DType, Vec<u8>) {
-    let fits = |low: i128, high: i128| values.clone().all(|value| (low..=high).contains(&value));
-    if fits(i32::MIN.into(), i32::MAX.into()) {
-        (DType::I32, values.flat_map(|value| (value as i32).to_ne_bytes()).collect())
-    } else if fits(0, u32::MAX.into()) {
-        (DType::U32, values.flat_map(|value| (value as u32).to_ne_bytes()).collect())
-    } else {
-        (DType::F64, values.flat_map(|value| (value as f64).to_ne_bytes()).collect())
-    }
-}
-
 #[cfg(test)]
 pub mod tests {
     use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
@@ -309,12 +271,15 @@ pub mod tests {
         }
     }
 
-    /// A folder for one test, gone after it.
+    /// A folder of one's own, gone after use.
     pub struct Folder(PathBuf);
 
     impl Folder {
         pub fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("voxseg-tool-{name}-{}", std::process::id()));
+            // Tests that share a helper run at the same time.
+            static COUNT: AtomicUsize = AtomicUsize::new(0);
+            let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let path = std::env::temp_dir().join(format!("voxseg-tool-{name}-{process}-{count}"));
             std::fs::create_dir_all(&path).unwrap();
             Folder(path)
         }
@@ -334,6 +299,12 @@ pub mod tests {
     pub const STORED: [DType; 8] =
         [DType::I8, DType::U8, DType::I16, DType::U16, DType::I32, DType::U32, DType::F32, DType::F64];
 
+    /// An image of one channel without scaling.
+    pub fn plain(geometry: Geometry, dtype: DType, bytes: Vec<u8>) -> ImageFile {
+        let (slope, intercept) = (1.0, 0.0);
+        ImageFile { geometry, dtype, channels: 1, bytes, slope, intercept, header: None, note: None }
+    }
+
     /// An oblique image with every byte value in it.
     pub fn example(dtype: DType) -> ImageFile {
         let geometry = Geometry {
@@ -343,16 +314,7 @@ pub mod tests {
             direction: [[0.0, 0.6, 0.8], [-1.0, 0.0, 0.0], [0.0, 0.8, -0.6]],
         };
         let bytes = (0..60 * dtype.size()).map(|n| (n * 37 % 63) as u8).collect();
-        ImageFile {
-            geometry,
-            dtype,
-            channels: 1,
-            bytes,
-            slope: 1.0,
-            intercept: 0.0,
-            header: None,
-            note: None,
-        }
+        plain(geometry, dtype, bytes)
     }
 
     #[test]
@@ -443,12 +405,7 @@ pub mod tests {
     /// Files after public bug reports that hold the voxels of another one in other ways.
     #[test]
     fn formats_of_the_reference_hold_the_same_voxels() {
-        let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-        let folder = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into).join("bugs/images");
-        if !folder.is_dir() {
-            eprintln!("skipped: the reference data has no bugs/images here");
-            return;
-        }
+        let Some(folder) = voxseg_reference::path("bugs/images") else { return };
         let read = |name: &str| ImageFile::read(&folder.join(name)).unwrap();
         let binary = read("small_binary.mha");
         for name in ["small_text.mha", "small_compressed.mha", "small.nrrd"] {
@@ -470,12 +427,5 @@ pub mod tests {
         let float = image.to_f32();
         assert_eq!(float.values().collect::<Vec<_>>(), image.values().collect::<Vec<_>>());
         assert!(image.labels(Path::new("a")).is_err());
-    }
-
-    #[test]
-    fn sixty_four_bits_are_narrowed() {
-        assert_eq!(narrowed([-1, 5].into_iter()).0, DType::I32);
-        assert_eq!(narrowed([0, 1 << 31].into_iter()).0, DType::U32);
-        assert_eq!(narrowed([0, 1 << 40].into_iter()).0, DType::F64);
     }
 }

@@ -1,18 +1,15 @@
 //! Images after public bug reports, through the tool, against the labels that the reference implementation of each model
-//! gave: `../shared/reference/bugs/README.md` says what is odd about each.
+//! gave: the reference data's `bugs/README.md` says what is odd about each.
 
 #![allow(clippy::print_stdout, reason = "the counts are what this test is for")]
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use voxseg::nifti::{Header, Reader, Stored};
-use voxseg::volume::DType;
+use voxseg::nifti::{Header, Reader};
 
 fn reference() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-    let folder: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
+    let folder = voxseg_reference::folder();
     let there = folder.join("bugs/README.md").is_file();
     if !there {
         eprintln!("skipped: the reference data is not here; set VOXSEG_REFERENCE to its folder");
@@ -39,26 +36,15 @@ impl Drop for Scratch {
 
 /// The labels of a NIfTI file, in its order.
 fn labels(path: &Path) -> Vec<i64> {
-    let file = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    if file.starts_with(&[0x1f, 0x8b]) {
-        flate2::read::MultiGzDecoder::new(&file[..]).read_to_end(&mut bytes).unwrap();
-    } else {
-        bytes = file;
-    }
+    let bytes = voxseg_reference::contents(path);
     let header = Header::parse(&bytes).unwrap();
     let count = header.shape.iter().product::<usize>();
     let voxels = &bytes[header.data_offset as usize..][..count * header.stored.size()];
-    let words = |size: usize| voxels.chunks_exact(size);
-    match header.stored {
-        Stored::Library(DType::U8) => voxels.iter().map(|&byte| byte.into()).collect(),
-        Stored::Library(DType::U16) => words(2).map(|w| u16::from_le_bytes([w[0], w[1]]).into()).collect(),
-        Stored::Library(DType::I16) => words(2).map(|w| i16::from_le_bytes([w[0], w[1]]).into()).collect(),
-        Stored::Library(DType::F32) => {
-            words(4).map(|w| f32::from_le_bytes([w[0], w[1], w[2], w[3]]) as i64).collect()
-        }
-        other => panic!("{}: labels of type {other:?}", path.display()),
-    }
+    let label = |value: f64| {
+        assert_eq!(value.fract(), 0.0, "{}: {value} is no label", path.display());
+        value as i64
+    };
+    header.stored.numbers(voxels).map(label).collect()
 }
 
 /// The tool on an image of the folder, with more arguments; its labels, or what it said, and what it printed on stderr.
@@ -236,10 +222,7 @@ fn every_header_is_read_or_refused() {
         if !path.to_string_lossy().ends_with(".nii.gz") {
             continue;
         }
-        let file = std::fs::read(&path).unwrap();
-        let mut bytes = Vec::new();
-        flate2::read::MultiGzDecoder::new(&file[..]).read_to_end(&mut bytes).unwrap();
-        let header = Header::parse(&bytes).unwrap();
+        let header = Header::parse(&voxseg_reference::contents(&path)).unwrap();
         for reader in Reader::all() {
             match header.read(reader) {
                 Ok(reading) => assert!(reading.geometry.check().is_ok(), "{} {reader:?}", path.display()),

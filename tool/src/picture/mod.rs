@@ -187,22 +187,14 @@ fn subtitle(image: &ImageFile, counts: &[Count]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image_file::tests::plain;
     use voxseg::volume::{DType, Geometry};
 
     #[test]
     fn a_picture_has_its_size_shows_something_and_is_always_the_same() {
         let geometry = Geometry { spacing: [2.0, 2.0, 5.0], ..Geometry::with_shape([30, 20, 10]) };
         let bytes = (0..6000).map(|n| (n / 30) as u8).collect();
-        let image = ImageFile {
-            geometry,
-            dtype: DType::U8,
-            channels: 1,
-            bytes,
-            slope: 1.0,
-            intercept: 0.0,
-            header: None,
-            note: None,
-        };
+        let image = plain(geometry, DType::U8, bytes);
         let inside = |n: usize| (8..22).contains(&(n % 30)) && (5..15).contains(&(n / 30 % 20));
         let labels: Vec<u32> = (0..6000).map(|n| if inside(n) { 1 + (n / 3000) as u32 } else { 0 }).collect();
         let counts = count(&labels, &[], 20.0);
@@ -219,16 +211,7 @@ mod tests {
     #[test]
     fn an_empty_label_map_can_be_drawn() {
         let geometry = Geometry::with_shape([1, 3, 200]);
-        let image = ImageFile {
-            geometry,
-            dtype: DType::F32,
-            channels: 1,
-            bytes: vec![0xff; 2400],
-            slope: 1.0,
-            intercept: 0.0,
-            header: None,
-            note: None,
-        };
+        let image = plain(geometry, DType::F32, vec![0xff; 2400]);
         let canvas = draw(&image, &[0; 600], &[], &"long ".repeat(100), &Caption::default());
         assert!(canvas.size()[0] as f64 >= NARROWEST);
     }

@@ -4,12 +4,13 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use voxseg::nifti::{self, Reader, Reading, Stored};
+use voxseg::nifti::{self, Reader, Reading};
 use voxseg::volume::{DType, Geometry};
 
 use crate::failure::{Failure, Outcome};
-use crate::image_file::{ImageFile, narrowed, swap_bytes};
+use crate::image_file::ImageFile;
 use crate::output::Outputs;
+use crate::voxels::{swap_bytes, typed};
 use crate::{gzip, source};
 
 /// Size of the header.
@@ -198,16 +199,6 @@ fn decode(mut head: Source, voxels: Option<Source>, reader: Reader) -> Result<Im
     // What nobody else could read isn't written again.
     let like = if header.has_sound_forms() { Header::of(&raw, header.swapped) } else { None };
     Ok(ImageFile { geometry, dtype, channels: header.volumes, bytes, slope, intercept, header: like, note })
-}
-
-/// Voxels in a type of the library: their own except for 64-bit integers.
-fn typed(stored: Stored, bytes: Vec<u8>) -> (DType, Vec<u8>) {
-    let words = || bytes.as_chunks().0.iter();
-    match stored {
-        Stored::Library(dtype) => (dtype, bytes),
-        Stored::I64 => narrowed(words().map(|&word| i64::from_ne_bytes(word).into())),
-        Stored::U64 => narrowed(words().map(|&word| u64::from_ne_bytes(word).into())),
-    }
 }
 
 /// The unit quaternion of a direction without its first part, and the sign of the third axis.

@@ -1,13 +1,14 @@
 //! The library as a guest: a run opens no socket, writes no file but the results and changes no folder. strace watches
 //! the tool; where it isn't installed the tests say so.
 
-#![cfg(all(target_os = "linux", feature = "cli"))]
+#![cfg(target_os = "linux")]
 #![allow(clippy::print_stdout, reason = "says what was skipped")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Below the repository.
 const MODEL: &str = "examples/models/Dataset901_TorsoCT/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres";
 
 /// What a run of the tool with these arguments did that a guest doesn't, one system call a line.
@@ -16,6 +17,7 @@ fn misdeeds(name: &str, arguments: &[&str]) -> Option<Vec<String>> {
         println!("skipped: strace isn't installed");
         return None;
     }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
     let (home, out) = (folder.join("home"), folder.join("out"));
@@ -26,11 +28,11 @@ fn misdeeds(name: &str, arguments: &[&str]) -> Option<Vec<String>> {
     tool.args(["--follow-forks", "--trace=%network,%file", "--output"]).arg(&trace);
     tool.arg(env!("CARGO_BIN_EXE_voxseg")).args(arguments);
     if arguments[0] == "run" {
-        tool.arg("--model").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL));
+        tool.arg("--model").arg(root.join(MODEL));
         tool.arg("--image").arg(&image).arg("--out").arg(out.join("labels.mhd"));
     }
     let library = std::env::var("VOXSEG_ORT_LIBRARY").unwrap();
-    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join(library);
+    let library = root.join(library);
     // As on a machine where nobody prepared anything: no switch against telemetry, a home to write to.
     let output = tool
         .env("VOXSEG_ORT_LIBRARY", library)

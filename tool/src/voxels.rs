@@ -1,27 +1,16 @@
-//! The voxels of formats whose header is text: numbers of a type, stored plainly, compressed or as text.
+//! Voxels as files store them: numbers of a type, plain, compressed or as text.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 
 use flate2::bufread::ZlibDecoder;
+use voxseg::nifti::Stored;
 use voxseg::volume::DType;
 
-use crate::image_file::{narrowed, swap_bytes};
 use crate::{gzip, source};
 
 /// Longest number in a text.
 const WORD: usize = 64;
-
-/// What a file's numbers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A type that the library has.
-    Own(DType),
-    /// Whole numbers of 64 bits.
-    I64,
-    /// The same without a sign.
-    U64,
-}
 
 /// How they are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +29,7 @@ pub enum Coding {
 #[derive(Clone, Copy, Debug)]
 pub struct Storage {
     /// What they are.
-    pub kind: Kind,
+    pub kind: Stored,
     /// How many of them.
     pub count: usize,
     /// How they are stored.
@@ -49,55 +38,6 @@ pub struct Storage {
     pub skip: u64,
     /// Whether the first byte of each is the most significant one.
     pub big_endian: bool,
-}
-
-impl Kind {
-    /// Bytes of one.
-    pub fn size(self) -> usize {
-        match self {
-            Kind::Own(dtype) => dtype.size(),
-            Kind::I64 | Kind::U64 => 8,
-        }
-    }
-
-    /// The bytes of a number that is written as text; nothing if it is none of this type.
-    fn push(self, word: &str, bytes: &mut Vec<u8>) -> Option<()> {
-        macro_rules! whole {
-            ($type:ty) => {{
-                // Other programs may write 5 as 5.0.
-                let whole = |value: f64| {
-                    let near = value as $type;
-                    (near as f64 == value).then_some(near)
-                };
-                let value = word.parse::<$type>().ok().or_else(|| word.parse().ok().and_then(whole))?;
-                bytes.extend(value.to_ne_bytes());
-            }};
-        }
-        match self {
-            Kind::Own(DType::I8) => whole!(i8),
-            Kind::Own(DType::U8) => whole!(u8),
-            Kind::Own(DType::I16) => whole!(i16),
-            Kind::Own(DType::U16) => whole!(u16),
-            Kind::Own(DType::I32) => whole!(i32),
-            Kind::Own(DType::U32) => whole!(u32),
-            Kind::I64 => whole!(i64),
-            Kind::U64 => whole!(u64),
-            Kind::Own(DType::F32) => bytes.extend((word.parse::<f64>().ok()? as f32).to_ne_bytes()),
-            Kind::Own(DType::F64) => bytes.extend(word.parse::<f64>().ok()?.to_ne_bytes()),
-            Kind::Own(DType::F16) => return None,
-        }
-        Some(())
-    }
-
-    /// The numbers in a type of the library: their own except for 64-bit whole numbers.
-    fn typed(self, bytes: Vec<u8>) -> (DType, Vec<u8>) {
-        let words = || bytes.as_chunks().0.iter();
-        match self {
-            Kind::Own(dtype) => (dtype, bytes),
-            Kind::I64 => narrowed(words().map(|&word| i64::from_ne_bytes(word).into())),
-            Kind::U64 => narrowed(words().map(|&word| u64::from_ne_bytes(word).into())),
-        }
-    }
 }
 
 /// Reads voxels from where `file` is, in the machine's byte order.
@@ -116,7 +56,7 @@ pub fn read(mut file: BufReader<File>, storage: &Storage) -> Result<(DType, Vec<
     if coding != Coding::Text && storage.big_endian != cfg!(target_endian = "big") {
         swap_bytes(&mut bytes, kind.size());
     }
-    Ok(kind.typed(bytes))
+    Ok(typed(kind, bytes))
 }
 
 fn after(mut from: impl Read, skip: u64, needed: usize, most: u64) -> Result<Vec<u8>, String> {
@@ -127,7 +67,7 @@ fn after(mut from: impl Read, skip: u64, needed: usize, most: u64) -> Result<Vec
 /// `count` numbers between spaces.
 fn text(
     letters: impl Iterator<Item = std::io::Result<u8>>,
-    kind: Kind,
+    kind: Stored,
     count: usize,
 ) -> Result<Vec<u8>, String> {
     let (mut bytes, mut word, mut found) = (Vec::new(), String::new(), 0);
@@ -138,7 +78,7 @@ fn text(
         }
         let ends = letter.is_ascii_whitespace() && !word.is_empty();
         if ends || word.len() > WORD {
-            if !ends || kind.push(&word, &mut bytes).is_none() {
+            if !ends || push(&word, kind, &mut bytes).is_none() {
                 return Err(format!("voxel {found} is `{word}`, which is no number of the file's type"));
             }
             word.clear();
@@ -149,6 +89,64 @@ fn text(
         }
     }
     Err(format!("truncated: {found} voxels instead of {count}"))
+}
+
+/// Adds the bytes of a number that is written as text; nothing if it is none of this type.
+fn push(word: &str, kind: Stored, bytes: &mut Vec<u8>) -> Option<()> {
+    macro_rules! whole {
+        ($type:ty) => {{
+            // Other programs may write 5 as 5.0.
+            let whole = |value: f64| {
+                let near = value as $type;
+                (near as f64 == value).then_some(near)
+            };
+            let value = word.parse::<$type>().ok().or_else(|| word.parse().ok().and_then(whole))?;
+            bytes.extend(value.to_ne_bytes());
+        }};
+    }
+    match kind {
+        Stored::Library(DType::I8) => whole!(i8),
+        Stored::Library(DType::U8) => whole!(u8),
+        Stored::Library(DType::I16) => whole!(i16),
+        Stored::Library(DType::U16) => whole!(u16),
+        Stored::Library(DType::I32) => whole!(i32),
+        Stored::Library(DType::U32) => whole!(u32),
+        Stored::I64 => whole!(i64),
+        Stored::U64 => whole!(u64),
+        Stored::Library(DType::F32) => bytes.extend((word.parse::<f64>().ok()? as f32).to_ne_bytes()),
+        Stored::Library(DType::F64) => bytes.extend(word.parse::<f64>().ok()?.to_ne_bytes()),
+        Stored::Library(DType::F16) => return None,
+    }
+    Some(())
+}
+
+/// Voxels in a type of the library: their own except for 64-bit whole numbers.
+pub fn typed(kind: Stored, bytes: Vec<u8>) -> (DType, Vec<u8>) {
+    let words = || bytes.as_chunks().0.iter();
+    match kind {
+        Stored::Library(dtype) => (dtype, bytes),
+        Stored::I64 => narrowed(words().map(|&word| i64::from_ne_bytes(word).into())),
+        Stored::U64 => narrowed(words().map(|&word| u64::from_ne_bytes(word).into())),
+    }
+}
+
+/// Whole numbers of 64 bits as the narrowest type of the library that holds them all.
+fn narrowed(values: impl Iterator<Item = i128> + Clone) -> (DType, Vec<u8>) {
+    let fits = |low: i128, high: i128| values.clone().all(|value| (low..=high).contains(&value));
+    if fits(i32::MIN.into(), i32::MAX.into()) {
+        (DType::I32, values.flat_map(|value| (value as i32).to_ne_bytes()).collect())
+    } else if fits(0, u32::MAX.into()) {
+        (DType::U32, values.flat_map(|value| (value as u32).to_ne_bytes()).collect())
+    } else {
+        (DType::F64, values.flat_map(|value| (value as f64).to_ne_bytes()).collect())
+    }
+}
+
+/// Turns the byte order of values of `size` bytes around.
+pub fn swap_bytes(bytes: &mut [u8], size: usize) {
+    if size > 1 {
+        bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+    }
 }
 
 /// Voxels with the channels outermost, which lie between `inner` faster and `outer` slower voxels in the file.
@@ -170,13 +168,13 @@ pub fn planar(bytes: Vec<u8>, size: usize, [inner, channels, outer]: [usize; 3])
 mod tests {
     use super::*;
 
-    fn numbers(text_of: &str, kind: Kind, count: usize) -> Result<Vec<u8>, String> {
+    fn numbers(text_of: &str, kind: Stored, count: usize) -> Result<Vec<u8>, String> {
         text(text_of.bytes().map(Ok), kind, count)
     }
 
     #[test]
     fn numbers_between_spaces() {
-        let short = Kind::Own(DType::I16);
+        let short = Stored::Library(DType::I16);
         let bytes: Vec<u8> = [1_i16, -2, 3, 4].iter().flat_map(|value| value.to_ne_bytes()).collect();
         assert_eq!(numbers("1 -2\r\n 3.0\t+4", short, 4).unwrap(), bytes);
         assert_eq!(numbers("1 -2 3 4 what follows", short, 4).unwrap(), bytes);
@@ -184,13 +182,13 @@ mod tests {
         for wrong in ["1 70000", "1 1.5", "1 nan", "1 2,3", "1 x", &"1".repeat(100)] {
             assert!(numbers(wrong, short, 2).unwrap_err().contains("is no number"), "{wrong}");
         }
-        let floats = numbers("1.5 nan -inf 1e-3", Kind::Own(DType::F32), 4).unwrap();
+        let floats = numbers("1.5 nan -inf 1e-3", Stored::Library(DType::F32), 4).unwrap();
         let floats: Vec<f32> = floats.as_chunks().0.iter().map(|&word| f32::from_ne_bytes(word)).collect();
         assert_eq!(
             (floats[0], floats[1].is_nan(), floats[2], floats[3]),
             (1.5, true, f32::NEG_INFINITY, 1e-3)
         );
-        assert_eq!(numbers("18446744073709551615", Kind::U64, 1).unwrap(), [255; 8]);
+        assert_eq!(numbers("18446744073709551615", Stored::U64, 1).unwrap(), [255; 8]);
     }
 
     #[test]
@@ -200,5 +198,11 @@ mod tests {
         assert_eq!(planar(interleaved.clone(), 1, [3, 2, 1]), interleaved);
         assert_eq!(planar(vec![1, 1, 2, 2, 3, 3, 4, 4], 2, [1, 2, 2]), [1, 1, 3, 3, 2, 2, 4, 4]);
         assert_eq!(planar(vec![1, 2, 3, 4, 5, 6, 7, 8], 1, [2, 2, 2]), [1, 2, 5, 6, 3, 4, 7, 8]);
+    }
+    #[test]
+    fn sixty_four_bits_are_narrowed() {
+        assert_eq!(narrowed([-1, 5].into_iter()).0, DType::I32);
+        assert_eq!(narrowed([0, 1 << 31].into_iter()).0, DType::U32);
+        assert_eq!(narrowed([0, 1 << 40].into_iter()).0, DType::F64);
     }
 }
