@@ -15,8 +15,8 @@
  *   filled, `VXS_OUT_OF_MEMORY`, and `VXS_INTERNAL_ERROR`.
  * - Ownership: what comes through a `vxs_<x> **` is yours; end it with `vxs_<x>_free`, which accepts NULL. Strings that are
  *   returned are borrowed. Arguments are used during the call only, where the comment doesn't say otherwise.
- * - Threads: "Any thread" means any number of threads at once, also with the same handle. A plan runs one segmentation at a
- *   time. Nothing may use a handle while it is freed.
+ * - Threads: "Any thread" means any number of threads at once, also with the same handle. A plan runs as many
+ *   segmentations at once as its options say, one by default. Nothing may use a handle while it is freed.
  * - Coordinates: patient coordinates are LPS in millimetres (DICOM, ITK) unless `VXS_VOLUME_RAS` is set.
  */
 
@@ -144,7 +144,7 @@ typedef int32_t vxs_status;
 #define VXS_MISSING_TENSOR 206
 /** The checkpoint holds tensors that the network doesn't use. */
 #define VXS_UNUSED_TENSOR 207
-/** A tensor has another shape or type than the network needs. */
+/** A tensor has another shape or type than the network needs, or values that are NaN or infinite. */
 #define VXS_TENSOR_MISMATCH 208
 /** ONNX Runtime's shared library was not found or couldn't be loaded. */
 #define VXS_RUNTIME_MISSING 301
@@ -1142,8 +1142,9 @@ VXS_API
 const char *vxs_model_name(const struct vxs_model *model);
 
 /**
- * SHA-256 over weights and recipe, 64 hexadecimal digits: equal exactly for models that compute the same. Lives as
- * long as the model; NULL for NULL. Any thread.
+ * "voxseg1:sha256:" and 64 hexadecimal digits, over weights and recipe in the format of docs/identity.md: equal exactly
+ * for models that compute the same, whatever the version of the library. Lives as long as the model; NULL for NULL. Any
+ * thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
@@ -1152,8 +1153,8 @@ VXS_API
 const char *vxs_model_identity(const struct vxs_model *model);
 
 /**
- * All that is known about the model as JSON: architecture, parameters, recipe, labels. UTF-8, lives as long as the
- * model; NULL for NULL. Any thread.
+ * All that is known about the model as JSON: architecture, parameters, recipe, labels (docs/schemas/model.schema.json, of a
+ * task docs/schemas/task.schema.json). UTF-8, lives as long as the model; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
@@ -1436,12 +1437,65 @@ vxs_status vxs_model_open_task(const char *task,
 
 /** @} */ /* Tasks */
 
+/* ------------------------------------------------------------------------------------------- Executors */
+
+/**
+ * @defgroup executor Executors
+ * The host's threads for the library's work, for plans that shall start none of their own. With an executor the threads of a run
+ * are those that the host lends; ONNX Runtime's stay its own.
+ * @{
+ */
+
+/**
+ * The library's part of a `vxs_parallel_for`: does the task of that number. It throws nothing. It computes in the library's
+ * floating-point environment and leaves the thread in the host's. Any thread.
+ */
+typedef void (*vxs_task_function)(void *task_data, uint64_t index);
+
+/**
+ * Calls `task(task_data, index)` once for each index below `count`, on any threads, in any order, one after another or at the
+ * same time, and returns when the last call has returned: `task_data` dies then. It must not throw, and may be called from
+ * several threads at once. Whichever tasks it runs first do all the work; tasks wait for others that run, and never for
+ * one that hasn't begun.
+ */
+typedef void (*vxs_parallel_for)(void *user_data, uint64_t count, vxs_task_function task, void *task_data);
+
+/**
+ * Threads of the host, for `vxs_plan_options.executor`. With one the library starts no thread; those of ONNX Runtime
+ * stay its own. Fill it by `vxs_executor_init` first.
+ */
+typedef struct vxs_executor {
+    /** Set by `vxs_executor_init`. */
+    uint32_t struct_size;
+    /**
+     * The most tasks that `parallel_for` runs at the same time, up to 1024: as many as a run is split into, or
+     * `vxs_plan_options.threads` if that is less. 0 (default): as many as the process has processors.
+     */
+    uint32_t max_concurrency;
+    /** Passed to `parallel_for`. */
+    void *user_data;
+    /** NULL after `vxs_executor_init`, which is refused. */
+    vxs_parallel_for parallel_for;
+} vxs_executor;
+
+/**
+ * Writes the defaults. `size` is `sizeof(vxs_executor)` as the caller's header has it.
+ *
+ * Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
+ *
+ * The caller guarantees:
+ * `executor` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_executor_init(struct vxs_executor *executor, uint64_t size);
+
+/** @} */ /* Executors */
+
 /* ----------------------------------------------------------------------------------------------- Plans */
 
 /**
  * @defgroup plan Plans
  * A model made ready for a device: compiled, and its memory measured. A plan runs one segmentation at a time; a
- * second call gets `VXS_BUSY`. Many plans run at once.
+ * second call gets `VXS_BUSY`, unless options say otherwise. Many plans run at once.
  * @{
  */
 
@@ -1462,6 +1516,14 @@ typedef int32_t vxs_mirroring;
 #define VXS_MIRRORING_MODEL 0
 /** Don't mirror: faster by 2 to the number of axes. */
 #define VXS_MIRRORING_OFF 1
+
+/** What becomes of a segmentation that a plan has no place for: one of `VXS_WHEN_BUSY_*`. */
+typedef int32_t vxs_when_busy;
+
+/** A segmentation that a plan has no place for fails with `VXS_BUSY`. */
+#define VXS_WHEN_BUSY_FAIL 0
+/** It waits until another one ends, or until its own flag cancels it. */
+#define VXS_WHEN_BUSY_WAIT 1
 
 /** How overlapping tiles weigh: one of `VXS_BLENDING_*`. */
 typedef int32_t vxs_blending;
@@ -1525,7 +1587,10 @@ typedef int32_t vxs_instructions;
 /** Plain code for any processor. */
 #define VXS_INSTRUCTIONS_PORTABLE 4
 
-/** A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once. */
+/**
+ * A model on a device, which never changes. Any number of threads may use one; as many segmentations run at once as
+ * `vxs_plan_options.concurrent_runs` says.
+ */
 typedef struct vxs_plan vxs_plan;
 
 /** How to run a model. Fill it by `vxs_plan_options_init` first. */
@@ -1582,8 +1647,20 @@ typedef struct vxs_plan_options {
      * `VXS_DEVICE_CPU`, ONNX files and networks with attention compute one whatever is asked for.
      */
     uint32_t tile_batch;
+    /**
+     * Segmentations that may run at once on the plan, up to 1024, each with up to `threads` threads and memory of its own
+     * beside the weights, which exist once (`vxs_plan_report`). 0 (default): one.
+     */
+    uint32_t concurrent_runs;
+    /** What becomes of a further one. `VXS_WHEN_BUSY_FAIL` by default. */
+    vxs_when_busy when_busy;
     /** Must be 0. */
     uint32_t reserved;
+    /**
+     * The host's threads, for all that would run on the library's; copied, so that only its `user_data` must live as long as
+     * the plan. NULL (default): each segmentation starts threads of its own, which end with it.
+     */
+    const struct vxs_executor *executor;
     /** Told of each network that was compiled. NULL by default. A task compiles its models when it runs. */
     vxs_progress_callback progress;
     /** Passed to `progress`. */
@@ -1614,7 +1691,9 @@ typedef struct vxs_plan_report {
     uint64_t tiles;
     /** Times that the network runs: tiles times mirrorings. */
     uint64_t network_runs;
-    /** Bytes that the run needs at its peak, weights included, the caller's buffers not. */
+    /**
+     * Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and `run_bytes`.
+     */
     uint64_t host_peak_bytes;
     /** As above in the device's own memory; 0 for a CPU. */
     uint64_t device_peak_bytes;
@@ -1624,6 +1703,12 @@ typedef struct vxs_plan_report {
     uint32_t device_index;
     /** Tiles that the network computes at once. */
     uint32_t tile_batch;
+    /**
+     * The part of `host_peak_bytes` that all runs of the plan share: weights, and the forms that the engine has them in.
+     */
+    uint64_t shared_bytes;
+    /** The part that each run under way needs for itself. */
+    uint64_t run_bytes;
 } vxs_plan_report;
 
 /**
@@ -1669,7 +1754,7 @@ vxs_status vxs_plan_create(const struct vxs_model *model,
  * `grid` in the coordinates and the order of axes of `volume`, with its `dtype`; the rest of `grid` becomes as
  * after `vxs_volume_init`.
  *
- * Returns `VXS_GEOMETRY`, `VXS_BUSY` while the plan runs, `VXS_POISONED`. Any thread.
+ * Returns `VXS_GEOMETRY`, `VXS_POISONED`. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `grid` is NULL or was filled by
@@ -1685,7 +1770,7 @@ vxs_status vxs_plan_label_grid(const struct vxs_plan *plan,
  * Tells what a segmentation of `volume` will need, before it is run. Only the volume's grid is looked at, its
  * buffers may be NULL.
  *
- * Returns `VXS_GEOMETRY`, `VXS_VOLUME_MISMATCH`, `VXS_BUSY` while the plan runs, `VXS_POISONED`. Any thread.
+ * Returns `VXS_GEOMETRY`, `VXS_VOLUME_MISMATCH`, `VXS_POISONED`. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `report` is NULL or was filled by
@@ -1699,9 +1784,10 @@ vxs_status vxs_plan_estimate(const struct vxs_plan *plan,
 
 /**
  * Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans
- * that wait for long. It takes the time of one tile for each network, and so does the next run's growing.
+ * that wait for long. It takes the time of one tile for each network, and so does the next run's growing. Runs that are
+ * under way keep what they have.
  *
- * Returns `VXS_BUSY` while the plan runs, `VXS_POISONED`, or an error of the device. Any thread.
+ * Returns `VXS_POISONED`, or an error of the device. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan; `error` is NULL or writable.
@@ -1712,8 +1798,8 @@ vxs_status vxs_plan_trim(struct vxs_plan *plan,
 
 /**
  * What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
- * ("operators_on_cpu"), why another device runs than was asked for ("fallback"). UTF-8, lives as long as the plan;
- * NULL for NULL. Any thread.
+ * ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. UTF-8, lives as long
+ * as the plan; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan.
@@ -1744,9 +1830,9 @@ VXS_API void vxs_plan_free(struct vxs_plan *plan);
 typedef struct vxs_record vxs_record;
 
 /**
- * The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its
- * weights, the image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the
- * less significant first, axis 0 the fastest. UTF-8, lives as long as the record; NULL for NULL. Any thread.
+ * The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights, the
+ * image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less significant
+ * first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `record` is NULL or a live record.
@@ -1902,13 +1988,13 @@ VXS_API vxs_status vxs_run_report_init(struct vxs_run_report *report, uint64_t s
  * anything but `VXS_OK` the label buffer is untouched and the plan can be used again, except after
  * `VXS_INTERNAL_ERROR`. `report` may be NULL.
  *
- * Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` while another call uses the
- * plan, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`, `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any
- * thread, one call a plan at a time.
+ * Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan
+ * has no place for it and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`, `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any
+ * thread, as many calls at once on one plan as its `concurrent_runs` says.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
- * for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure, likewise its
+ * for their stated sizes and don't overlap, those of `labels` not with another call's either; `options` is NULL (defaults) or a filled structure, likewise its
  * maps, and the place for its record is writable; `report` is
  * NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
  */

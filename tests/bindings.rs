@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 
 /// Functions that a binding doesn't need.
-const NOT_USED: [(&str, &str, &str); 7] = [
+const NOT_USED: [(&str, &str, &str); 9] = [
     ("C++", "vxs_error_status", "the status comes with the call"),
     ("C#", "vxs_error_status", "the status comes with the call"),
     ("C#", "vxs_cancel_requested", "a CancellationToken says it"),
     ("C#", "vxs_cancel_reset", "a CancellationToken is never reset"),
+    ("C#", "vxs_executor_init", "threads that run managed code aren't lent"),
+    ("Python", "vxs_executor_init", "the interpreter's lock would make its threads one"),
     ("Python", "vxs_error_status", "the status comes with the call"),
     ("Python", "vxs_nifti_data_offset", "nibabel reads the voxels"),
     ("Python", "vxs_nifti_datatype", "nibabel reads the voxels"),

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sections: title, and file of `src/ffi`. C wants a type before its use.
-const SECTIONS: [(&str, &str); 21] = [
+const SECTIONS: [(&str, &str); 22] = [
     ("The library", "version"),
     ("Errors", "error"),
     ("Messages", "log"),
@@ -24,6 +24,7 @@ const SECTIONS: [(&str, &str); 21] = [
     ("Models", "model"),
     ("Looking at models", "inspect"),
     ("Tasks", "task"),
+    ("Executors", "executor"),
     ("Plans", "plan"),
     ("Records", "record"),
     ("Runs", "segment"),

@@ -34,6 +34,11 @@ struct RunOptions {
     vxs_non_finite non_finite = VXS_NON_FINITE_ERROR;
 };
 
+/** The host's threads for a plan: a vxs_executor with its defaults. Set its `parallel_for` and pass it in PlanOptions. */
+struct Executor : vxs_executor {
+    Executor() : vxs_executor(detail::filled(&vxs_executor_init)) {}
+};
+
 /** How to make a plan: a vxs_plan_options with its defaults. Set its fields. */
 struct PlanOptions : vxs_plan_options {
     PlanOptions() : vxs_plan_options(detail::filled(&vxs_plan_options_init)) {}

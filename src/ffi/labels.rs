@@ -10,8 +10,8 @@ use super::boundary::boundary;
 use super::error::vxs_status;
 use super::on_device;
 use super::volume::{self, dtype, layout, vxs_dtype};
-use crate::engine::Machine;
 use crate::error::{Error, Result};
+use crate::inference::Machine;
 use crate::labels::LabelBuffer;
 use crate::volume::Geometry;
 

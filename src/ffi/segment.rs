@@ -15,7 +15,7 @@ use super::progress::{self, vxs_progress_callback};
 use super::record::vxs_record;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
-use crate::segment::{MemoryStep, Warning};
+use crate::inference::{MemoryStep, Warning};
 use crate::volume::{NonFinite, NonFiniteVoxels};
 
 /// What the memory of a device wasn't enough for: one of `VXS_MEMORY_STEP_*`.
@@ -201,13 +201,13 @@ fn bit(warning: &Warning) -> u64 {
 /// anything but `VXS_OK` the label buffer is untouched and the plan can be used again, except after
 /// `VXS_INTERNAL_ERROR`. `report` may be NULL.
 ///
-/// Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` while another call uses the
-/// plan, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`, `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any
-/// thread, one call a plan at a time.
+/// Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan
+/// has no place for it and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`, `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any
+/// thread, as many calls at once on one plan as its `concurrent_runs` says.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
-/// for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure, likewise its
+/// for their stated sizes and don't overlap, those of `labels` not with another call's either; `options` is NULL (defaults) or a filled structure, likewise its
 /// maps, and the place for its record is writable; `report` is
 /// NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
 #[unsafe(no_mangle)]
@@ -222,19 +222,21 @@ pub unsafe extern "C" fn vxs_segment(
     let body = || {
         // SAFETY: by the caller's guarantee; NULL is refused.
         let handle = unsafe { reference(plan.cast_const(), "plan") }?;
-        handle.check()?;
+        let plan = handle.plan()?;
         let mut copies = Vec::new();
         // SAFETY: by the caller's guarantee.
-        let volume =
-            unsafe { volume::borrow_or_fetch(volume, |name| handle.lock()?.machine(name), &mut copies) }?;
-        let mut plan = handle.lock()?;
-        // SAFETY: by the caller's guarantee.
-        let mut place = unsafe { labels::Place::new(labels, |name| plan.machine(name)) }?;
-        // SAFETY: by the caller's guarantee; the buffer doesn't overlap the volume's, and a second call with the
-        // same plan and buffer was turned away as busy.
-        let mut labels = unsafe { place.borrow(&plan.label_grid(volume.geometry())?) }?;
+        let volume = unsafe { volume::borrow_or_fetch(volume, |name| plan.machine(name), &mut copies) }?;
         // SAFETY: by the caller's guarantee.
         let options = unsafe { read_or_default(options, "options") }?;
+        // SAFETY: by the caller's guarantee.
+        let run = unsafe { progress::run(options.progress, options.user_data, options.cancel) };
+        let turn = plan.begin(&run)?;
+        // A run that waited may have met a panic of another.
+        handle.plan()?;
+        // SAFETY: by the caller's guarantee.
+        let mut place = unsafe { labels::Place::new(labels, |name| plan.machine(name)) }?;
+        // SAFETY: by the caller's guarantee; the buffer overlaps neither the volume's nor that of a run under way.
+        let mut labels = unsafe { place.borrow(&plan.label_grid(volume.geometry())?) }?;
         let non_finite = non_finite(options.non_finite)?;
         // SAFETY: by the caller's guarantee.
         let mut maps = unsafe { map::borrow(options.maps, options.map_count, volume.geometry()) }?;
@@ -242,17 +244,15 @@ pub unsafe extern "C" fn vxs_segment(
             // SAFETY: by the caller's guarantee. A wrong structure is refused before the work and not after.
             unsafe { super::args::read(report.cast_const(), "report") }?;
         }
-        // SAFETY: by the caller's guarantee.
-        let run = unsafe { progress::run(options.progress, options.user_data, options.cancel) };
         let mut run = run.with_non_finite(non_finite);
-        let outcome = guard(|| plan.segment(&volume, &mut labels, &mut maps, &mut run));
+        let outcome = guard(|| plan.segment_in(turn, &volume, &mut labels, &mut maps, &mut run));
         let found = outcome.unwrap_or_else(|payload| {
             let _ = handle.poisoned.set(());
             Err(Error::Panic { message: panic_text(payload.as_ref()) })
         })?;
         // SAFETY: NULL or writable, by the caller's guarantee.
         let made = unsafe { options.record.as_mut() };
-        let about = |_: &_| crate::record::record(&handle.about, &plan, &volume, &labels, &found);
+        let about = |_: &_| crate::record::record(&handle.about, plan, &volume, &labels, &found);
         let record = made.as_ref().map(about).transpose()?;
         place.finish()?;
         if let (Some(made), Some(record)) = (made, record) {

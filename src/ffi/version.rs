@@ -12,6 +12,7 @@ use super::boundary::getter;
 use super::error::c_string;
 use crate::engine::Provider;
 use crate::engine::cpu::Isa;
+use crate::record::INTERFACE;
 use crate::runtime;
 
 /// 0 is no, 1 is yes. A field with another value is `VXS_INVALID_ARGUMENT`.
@@ -21,6 +22,9 @@ pub type vxs_bool = i32;
 pub const VXS_ABI_MAJOR: u32 = 0;
 /// Minor version of the C interface: grows with every addition.
 pub const VXS_ABI_MINOR: u32 = 1;
+
+// One version: records of runs name it too.
+const _: () = assert!(VXS_ABI_MAJOR == INTERFACE[0] && VXS_ABI_MINOR == INTERFACE[1]);
 
 /// The version of the interface that the loaded library implements: `major << 16 | minor`. A client works with this
 /// library when the major versions are equal and the library's minor version is at least the client's

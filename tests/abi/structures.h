@@ -97,6 +97,11 @@
     F(vxs_task_options, progress) \
     F(vxs_task_options, user_data) \
     F(vxs_task_options, cancel) \
+    S(vxs_executor) \
+    F(vxs_executor, struct_size) \
+    F(vxs_executor, max_concurrency) \
+    F(vxs_executor, user_data) \
+    F(vxs_executor, parallel_for) \
     S(vxs_plan_options) \
     F(vxs_plan_options, struct_size) \
     F(vxs_plan_options, device) \
@@ -116,7 +121,10 @@
     F(vxs_plan_options, accuracy) \
     F(vxs_plan_options, instructions) \
     F(vxs_plan_options, tile_batch) \
+    F(vxs_plan_options, concurrent_runs) \
+    F(vxs_plan_options, when_busy) \
     F(vxs_plan_options, reserved) \
+    F(vxs_plan_options, executor) \
     F(vxs_plan_options, progress) \
     F(vxs_plan_options, user_data) \
     F(vxs_plan_options, cancel) \
@@ -133,6 +141,8 @@
     F(vxs_plan_report, weight_bytes) \
     F(vxs_plan_report, device_index) \
     F(vxs_plan_report, tile_batch) \
+    F(vxs_plan_report, shared_bytes) \
+    F(vxs_plan_report, run_bytes) \
     S(vxs_run_options) \
     F(vxs_run_options, struct_size) \
     F(vxs_run_options, non_finite) \

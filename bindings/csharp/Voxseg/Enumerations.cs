@@ -147,6 +147,15 @@ namespace Voxseg
         Model = 1,
     }
 
+    /// <summary>What becomes of a segmentation that a plan has no place for.</summary>
+    public enum WhenBusy
+    {
+        /// <summary>A segmentation that a plan has no place for fails with <c>VXS_BUSY</c>.</summary>
+        Fail = 0,
+        /// <summary>It waits until another one ends, or until its own flag cancels it.</summary>
+        Wait = 1,
+    }
+
     /// <summary>What the memory of a device wasn't enough for.</summary>
     public enum MemoryStep
     {
@@ -312,7 +321,7 @@ namespace Voxseg
         MissingTensor = 206,
         /// <summary>The checkpoint holds tensors that the network doesn't use.</summary>
         UnusedTensor = 207,
-        /// <summary>A tensor has another shape or type than the network needs.</summary>
+        /// <summary>A tensor has another shape or type than the network needs, or values that are NaN or infinite.</summary>
         TensorMismatch = 208,
         /// <summary>ONNX Runtime's shared library was not found or couldn't be loaded.</summary>
         RuntimeMissing = 301,

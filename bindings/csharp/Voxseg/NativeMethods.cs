@@ -143,6 +143,15 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_executor
+    {
+        public uint struct_size;
+        public uint max_concurrency;
+        public void* user_data;
+        public IntPtr parallel_for;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_plan_options
     {
         public uint struct_size;
@@ -163,7 +172,10 @@ namespace Voxseg
         public int accuracy;
         public int instructions;
         public uint tile_batch;
+        public uint concurrent_runs;
+        public int when_busy;
         public uint reserved;
+        public vxs_executor* executor;
         public IntPtr progress;
         public void* user_data;
         public IntPtr cancel;
@@ -184,6 +196,8 @@ namespace Voxseg
         public ulong weight_bytes;
         public uint device_index;
         public uint tile_batch;
+        public ulong shared_bytes;
+        public ulong run_bytes;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -306,6 +320,12 @@ namespace Voxseg
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate int vxs_progress_callback(void* user_data, vxs_progress* progress);
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate void vxs_task_function(void* task_data, ulong index);
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate void vxs_parallel_for(void* user_data, ulong count, vxs_task_function task, void* task_data);
 
     internal sealed class ErrorHandle : SafeHandle
     {
@@ -655,6 +675,8 @@ namespace Voxseg
         public const int VXS_PRECISION_F16 = 2;
         public const int VXS_MIRRORING_MODEL = 0;
         public const int VXS_MIRRORING_OFF = 1;
+        public const int VXS_WHEN_BUSY_FAIL = 0;
+        public const int VXS_WHEN_BUSY_WAIT = 1;
         public const int VXS_BLENDING_MODEL = 0;
         public const int VXS_BLENDING_GAUSSIAN = 1;
         public const int VXS_BLENDING_CONSTANT = 2;
@@ -855,6 +877,9 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_model_open_task(byte[] task, byte[] weights, vxs_task_options* options, out ModelHandle model, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_executor_init(vxs_executor* executor, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_plan_options_init(vxs_plan_options* options, ulong size);

@@ -70,6 +70,14 @@ namespace Voxseg
         /// </summary>
         public long MemoryBudget { get; set; }
 
+        /// <summary>
+        /// Segmentations that may run at once on the plan, each with memory of its own beside the weights. 0 (default): one.
+        /// </summary>
+        public int ConcurrentRuns { get; set; }
+
+        /// <summary>What becomes of a further one.</summary>
+        public WhenBusy WhenBusy { get; set; } = WhenBusy.Fail;
+
         /// <summary>What is done to the labels that the network gives.</summary>
         public Postprocess Postprocess { get; set; } = Postprocess.Off;
 
@@ -92,6 +100,10 @@ namespace Voxseg
                 throw new ArgumentOutOfRangeException(
                     "DeviceMemoryBudget", DeviceMemoryBudget, "expected bytes, or 0 for what is free");
             }
+            if (ConcurrentRuns < 0)
+            {
+                throw new ArgumentOutOfRangeException("ConcurrentRuns", ConcurrentRuns, "expected a number, or 0 for one");
+            }
             if (TileBatch < 0)
             {
                 throw new ArgumentOutOfRangeException("TileBatch", TileBatch, "expected a number of tiles, or 0 for one");
@@ -104,6 +116,8 @@ namespace Voxseg
             raw->accuracy = (int)Accuracy;
             raw->instructions = (int)Instructions;
             raw->tile_batch = (uint)TileBatch;
+            raw->concurrent_runs = (uint)ConcurrentRuns;
+            raw->when_busy = (int)WhenBusy;
             raw->device_memory_budget = (ulong)DeviceMemoryBudget;
             raw->device_cache = call.Pin(DeviceCache, "DeviceCache");
             raw->device_stream = (void*)DeviceStream;

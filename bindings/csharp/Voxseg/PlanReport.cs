@@ -16,6 +16,8 @@ namespace Voxseg
             DevicePeakBytes = (long)raw->device_peak_bytes;
             WeightBytes = (long)raw->weight_bytes;
             TileBatch = (int)raw->tile_batch;
+            SharedBytes = (long)raw->shared_bytes;
+            RunBytes = (long)raw->run_bytes;
         }
 
         /// <summary>The device that runs the network.</summary>
@@ -53,5 +55,11 @@ namespace Voxseg
 
         /// <summary>Tiles that the network computes at once.</summary>
         public int TileBatch { get; }
+
+        /// <summary>Bytes of <see cref="HostPeakBytes"/> that exist once, however many runs there are at once.</summary>
+        public long SharedBytes { get; }
+
+        /// <summary>Bytes that each run needs beside them.</summary>
+        public long RunBytes { get; }
     }
 }

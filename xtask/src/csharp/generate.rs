@@ -7,7 +7,7 @@ use super::header::{Constant, Header, Signature, Type, Variable};
 use crate::Result;
 
 /// Groups of constants that are an enumeration of the binding: prefix, name, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 23] = [
+const ENUMERATIONS: [(&str, &str, &str); 24] = [
     ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
     ("VXS_DEVICE_", "Device", "What runs the network."),
     ("VXS_READER_", "Reader", "The software whose reading of a NIfTI header counts."),
@@ -19,6 +19,7 @@ const ENUMERATIONS: [(&str, &str, &str); 23] = [
     ("VXS_MIRRORING_", "Mirroring", "Whether tiles are also computed mirrored."),
     ("VXS_BLENDING_", "Blending", "How overlapping tiles weigh."),
     ("VXS_POSTPROCESS_", "Postprocess", "What is done to the labels that the network gives."),
+    ("VXS_WHEN_BUSY_", "WhenBusy", "What becomes of a segmentation that a plan has no place for."),
     ("VXS_MEMORY_STEP_", "MemoryStep", "What the memory of a device wasn't enough for."),
     ("VXS_NON_FINITE_", "NonFinite", "What happens to voxels that are NaN or infinite."),
     ("VXS_WARNING_", "RunWarnings", "What may make the labels of a run wrong."),

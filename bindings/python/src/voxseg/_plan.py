@@ -57,6 +57,10 @@ class PlanReport:
     """Bytes of weights, all networks together; part of `host_peak_bytes`."""
     tile_batch: int
     """Tiles that the network computes at once."""
+    shared_bytes: int
+    """Bytes of `host_peak_bytes` that exist once, however many runs there are at once."""
+    run_bytes: int
+    """Bytes that each run needs beside them."""
 
 
 class Plan(Handle):
@@ -85,6 +89,8 @@ class Plan(Handle):
         accuracy: str = "fast",
         instructions: str = "auto",
         tile_batch: int = 0,
+        concurrent_runs: int = 0,
+        when_busy: str = "fail",
         device_stream: int = 0,
         progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
@@ -93,7 +99,9 @@ class Plan(Handle):
 
         `threads`, `step` (distance between tiles as a share of their size) and `memory_budget` (bytes that a run may
         need) are the machine's or the model's own where they are None. `mirroring=False` is faster by 2 to the number
-        of axes that the model mirrors along. `postprocess` applies what comes with the model.
+        of axes that the model mirrors along. `postprocess` applies what comes with the model. `concurrent_runs` may segment
+        at once in different threads, each with memory of its own beside the weights; 0 is one. A further one gets `Busy`, or
+        with `when_busy="wait"` waits.
 
         For GPUs: `device_index` tells which one. `fallback="cpu"` lets the CPU compute what the device can't, or
         everything; `describe` tells. `overflow="error"` ends a run whose scores overflow half precision, which else
@@ -116,6 +124,8 @@ class Plan(Handle):
         options.postprocess = lib.VXS_POSTPROCESS_MODEL if postprocess else lib.VXS_POSTPROCESS_OFF
         options.device_index = device_index
         options.tile_batch = tile_batch
+        options.concurrent_runs = concurrent_runs
+        options.when_busy = _constants.number("WHEN_BUSY", when_busy)
         options.device_stream = ffi.cast("void *", device_stream)
         options.fallback = _constants.number("FALLBACK", fallback)
         options.overflow = _constants.number("OVERFLOW", overflow)
@@ -184,6 +194,8 @@ class Plan(Handle):
             report.device_peak_bytes,
             report.weight_bytes,
             report.tile_batch,
+            report.shared_bytes,
+            report.run_bytes,
         )
 
     def segment(
