@@ -170,7 +170,7 @@
 #define VXS_UNUSED_TENSOR 207
 
 /**
- * A tensor has another shape or type than the network needs.
+ * A tensor has another shape or type than the network needs, or values that are NaN or infinite.
  */
 #define VXS_TENSOR_MISMATCH 208
 
@@ -2185,22 +2185,25 @@ VXS_API void vxs_model_free(struct vxs_model *model);
 VXS_API const char *vxs_model_name(const struct vxs_model *model);
 
 /**
- * SHA-256 over weights and recipe, 64 hexadecimal digits: equal exactly for models that compute the same.
- * Lives as long as the model; NULL for NULL. Any thread.
+ * "voxseg1:sha256:" and 64 hexadecimal digits, over weights and recipe in the format of docs/identity.md: equal exactly
+ * for models that compute the same, whatever the version of the library. Lives as long as the model; NULL for NULL. Any
+ * thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
  */
-VXS_API const char *vxs_model_identity(const struct vxs_model *model);
+VXS_API
+const char *vxs_model_identity(const struct vxs_model *model);
 
 /**
- * All that is known about the model as JSON: architecture, parameters, recipe, labels. Lives as long as the
- * model; NULL for NULL. Any thread.
+ * All that is known about the model as JSON: architecture, parameters, recipe, labels (docs/schemas/model.schema.json, of a
+ * task docs/schemas/task.schema.json). Lives as long as the model; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
  */
-VXS_API const char *vxs_model_describe(const struct vxs_model *model);
+VXS_API
+const char *vxs_model_describe(const struct vxs_model *model);
 
 /**
  * Number of channels that a volume must have; 0 for NULL. Any thread.
@@ -2435,8 +2438,8 @@ vxs_status vxs_plan_trim(struct vxs_plan *plan,
 
 /**
  * What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
- * ("operators_on_cpu"), why another device runs than was asked for ("fallback"). Lives as long as the plan;
- * NULL for NULL. Any thread.
+ * ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. Lives as long
+ * as the plan; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan.
@@ -2455,7 +2458,7 @@ VXS_API void vxs_plan_free(struct vxs_plan *plan);
 /**
  * The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights, the
  * image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less significant
- * first, axis 0 the fastest. UTF-8, lives as long as the record; NULL for NULL. Any thread.
+ * first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `record` is NULL or a live record.

@@ -48,6 +48,10 @@ pub mod progress;
 pub mod recipe;
 pub mod record;
 pub mod restore;
+#[cfg(feature = "ort")]
+pub mod runtime;
+#[cfg(not(feature = "ort"))]
+#[path = "runtime/absent.rs"]
 pub mod runtime;
 pub mod task;
 pub mod tiling;

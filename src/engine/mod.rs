@@ -1,11 +1,20 @@
 //! What runs a network on tiles. An engine is made for one network, one tile size and one device; it knows tensors and
 //! nothing of what happens around a network.
 
+#![cfg_attr(
+    not(feature = "ort"),
+    allow(dead_code, unused_imports, reason = "what only ONNX Runtime's engines use")
+)]
+
 pub mod cpu;
 #[cfg(test)]
 pub(crate) mod fake;
 mod info;
 pub(crate) mod nvidia;
+#[cfg(feature = "ort")]
+mod ort;
+#[cfg(not(feature = "ort"))]
+#[path = "no_ort.rs"]
 mod ort;
 mod provider;
 mod request;

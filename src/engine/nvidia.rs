@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use libloading::Library;
 
-use crate::runtime::why_not_loaded;
+use crate::platform::why_not_loaded;
 
 /// What a failed call says.
 pub(crate) type Result<T> = std::result::Result<T, String>;

@@ -7,7 +7,6 @@ use super::{Device, DeviceOptions, Engine, ort};
 use crate::error::Result;
 use crate::network::Network;
 use crate::progress::Cancel;
-use crate::runtime;
 
 /// The type that a network computes in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,13 +33,13 @@ impl Precision {
 
 /// What the engines of a plan are made for.
 pub(crate) struct EngineRequest<'a> {
-    device: Device,
-    tile: [usize; 3],
-    precision: Precision,
-    threads: usize,
-    options: &'a DeviceOptions,
+    pub(super) device: Device,
+    pub(super) tile: [usize; 3],
+    pub(super) precision: Precision,
+    pub(super) threads: usize,
+    pub(super) options: &'a DeviceOptions,
     /// Stops compiling.
-    cancel: &'a Cancel,
+    pub(super) cancel: &'a Cancel,
 }
 
 impl<'a> EngineRequest<'a> {
@@ -75,18 +74,12 @@ impl<'a> EngineRequest<'a> {
 
     /// Makes an engine. `taken`: bytes of the device's memory that the plan has already.
     pub(crate) fn engine(&self, network: &Arc<Network>, taken: u64) -> Result<Arc<dyn Engine>> {
-        let &EngineRequest { device, tile, precision, threads, options, cancel } = self;
-        if self.is_own(network) {
-            // Plans of one model have its weights in this engine's form once.
-            let fits = |engine: &CpuEngine| engine.is_for(tile, threads, options.cpu);
-            return Ok(network.derived(fits, || CpuEngine::new(network, tile, threads, options.cpu))?);
+        if !self.is_own(network) {
+            return ort::engine(self, network, taken);
         }
-        let runtime = runtime::open(None)?;
-        let target =
-            ort::Target { runtime, device, precision, threads, options, taken, cancel, cache_name: "" };
-        Ok(match network.onnx_file() {
-            Some(file) => Arc::new(ort::FileEngine::new(&target, network, file, tile)?),
-            None => Arc::new(ort::OrtEngine::new(&target, network, tile)?),
-        })
+        // Plans of one model have its weights in this engine's form once.
+        let &EngineRequest { tile, threads, options, .. } = self;
+        let fits = |engine: &CpuEngine| engine.is_for(tile, threads, options.cpu);
+        Ok(network.derived(fits, || CpuEngine::new(network, tile, threads, options.cpu))?)
     }
 }

@@ -493,8 +493,8 @@ pub unsafe extern "C" fn vxs_plan_trim(plan: *mut vxs_plan, error: *mut *mut vxs
 }
 
 /// What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
-/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"). Lives as long as the plan;
-/// NULL for NULL. Any thread.
+/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. Lives as long
+/// as the plan; NULL for NULL. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan.

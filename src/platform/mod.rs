@@ -5,6 +5,10 @@
     unsafe_code,
     reason = "functions of the system, and memory that it gives; each block says why it may"
 )]
+#![cfg_attr(
+    not(feature = "ort"),
+    allow(dead_code, unused_imports, reason = "where ONNX Runtime is looked for")
+)]
 
 mod crew;
 #[cfg(any(target_os = "linux", test))]
@@ -73,6 +77,11 @@ mod system {
     pub(crate) fn return_freed_memory() {}
 
     pub(crate) fn prefer_huge_pages(_start: *mut u8, _bytes: usize) {}
+}
+
+/// Why a library can't be loaded, in the system's words.
+pub(crate) fn why_not_loaded(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 #[cfg(not(any(unix, windows)))]

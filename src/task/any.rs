@@ -60,8 +60,8 @@ impl AnyModel {
         }
     }
 
-    /// SHA-256 over weights and all that happens around them in hexadecimal: equal exactly for those that compute the
-    /// same.
+    /// `voxseg1:sha256:` and a digest in hexadecimal over weights and all that happens around them, in the format of
+    /// docs/identity.md: equal exactly for those that compute the same.
     pub fn identity(&self) -> &str {
         match self {
             AnyModel::Model(model) => model.identity(),

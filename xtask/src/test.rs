@@ -105,6 +105,7 @@ const RUSTDOC: &str = "Rust documentation without warnings";
 const DOXYGEN: &str = "C and C++ documentation without warnings";
 const GPU: &str = "networks on a GPU (WebGPU, software Vulkan)";
 const PTX: &str = "kernels for NVIDIA GPUs are compiled from their source";
+const CPU_ONLY: &str = "CPU only: a build without ONNX Runtime";
 const AARCH64: &str = "the CPU engine on AArch64 (emulated)";
 const HYGIENE: &str = "no file, no socket (strace)";
 const DEMO: &str = "the demo from C, and its picture";
@@ -139,6 +140,15 @@ pub fn run(wanted: &[&str]) -> ExitCode {
         report.skip(HYGIENE, &reason);
     }
     report.lane("Rust tests", || execute(cargo().args(["test", "--workspace"])));
+    report.lane(CPU_ONLY, || {
+        let without = |command: &str| {
+            let mut cargo = cargo();
+            cargo.args([command, "--no-default-features", "--package"]);
+            cargo
+        };
+        execute(without("check").args(["voxseg-tool", "--bins"]))?;
+        execute(without("test").args(["voxseg", "--lib", "--", "engine::cpu", "runtime"]))
+    });
     report.lane(RUSTDOC, || {
         let documents = ["doc", "--package", "voxseg", "--package", "voxseg-cxx", "--no-deps"];
         execute(cargo().args(documents).env("RUSTDOCFLAGS", "-D warnings"))

@@ -14,8 +14,9 @@ use super::failed;
 use crate::engine::nvidia::{Driver, Held};
 use crate::engine::{Device, DeviceInfo, DeviceOptions, Precision, Provider, room};
 use crate::error::{Error, Result};
+use crate::platform::why_not_loaded;
 use crate::progress::Cancel;
-use crate::runtime::{Runtime, why_not_loaded};
+use crate::runtime::Runtime;
 
 /// What an engine runs on, and how.
 #[derive(Clone, Copy)]

@@ -23,24 +23,37 @@ use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{RunOptions, Session};
 use ort::value::{Shape, TensorRef, TensorRefMut};
 
-pub(super) use device::{Target, devices};
-pub(super) use file::FileEngine;
+use device::Target;
+pub(super) use device::devices;
+use file::FileEngine;
 
 use super::{
-    Device, DeviceEngine, DeviceMemory, DeviceOptions, Engine, EngineInfo, Precision, Provider, Workspace,
+    Device, DeviceEngine, DeviceMemory, DeviceOptions, Engine, EngineInfo, EngineRequest, Precision,
+    Provider, Workspace,
 };
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
 use crate::network::Network;
 use crate::progress::Cancel;
-use crate::runtime::Runtime;
+use crate::runtime::{self, Runtime};
 use lower::Dialect;
 use session::Turned;
 
 /// Names of the graph's input and output.
 const INPUT: &std::ffi::CStr = c"image";
 const OUTPUT: &std::ffi::CStr = c"scores";
+
+/// Makes an engine for a network. `taken`: bytes of the device's memory that the plan has already.
+pub(super) fn engine(request: &EngineRequest, network: &Arc<Network>, taken: u64) -> Result<Arc<dyn Engine>> {
+    let runtime = runtime::open(None)?;
+    let &EngineRequest { device, tile, precision, threads, options, cancel } = request;
+    let target = Target { runtime, device, precision, threads, options, taken, cancel, cache_name: "" };
+    Ok(match network.onnx_file() {
+        Some(file) => Arc::new(FileEngine::new(&target, network, file, tile)?),
+        None => Arc::new(OrtEngine::new(&target, network, tile)?),
+    })
+}
 
 /// An error of ONNX Runtime in our words.
 fn failed<T>(action: &str) -> impl FnOnce(ort::Error<T>) -> Error {
