@@ -74,12 +74,12 @@ impl<'a> EngineRequest<'a> {
 
     /// Makes an engine. `taken`: bytes of the device's memory that the plan has already.
     pub(crate) fn engine(&self, network: &Arc<Network>, taken: u64) -> Result<Arc<dyn Engine>> {
-        if !self.is_own(network) {
-            return ort::engine(self, network, taken);
-        }
-        // Plans of one model have its weights in this engine's form once.
         let &EngineRequest { tile, threads, options, .. } = self;
-        let fits = |engine: &CpuEngine| engine.is_for(tile, threads, options.cpu);
-        Ok(network.derived(fits, || CpuEngine::new(network, tile, threads, options.cpu))?)
+        if self.is_own(network) {
+            // Plans of one model have its weights in this engine's form once.
+            let fits = |engine: &CpuEngine| engine.is_for(tile, threads, options.cpu);
+            return Ok(network.derived(fits, || CpuEngine::new(network, tile, threads, options.cpu))?);
+        }
+        ort::engine(self, network, taken)
     }
 }
