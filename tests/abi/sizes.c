@@ -98,6 +98,28 @@ static vxs_status segment_with(const vxs_map *with, vxs_error **error) {
     return vxs_segment(plan, &volume, &options, &labels, NULL, error);
 }
 
+static void in_turn(void *unused, uint64_t count, vxs_task_function task, void *task_data) {
+    (void)unused;
+    for (uint64_t index = 0; index < count; index++) {
+        task(task_data, index);
+    }
+}
+
+static vxs_status fill_executor(vxs_executor *executor, uint64_t size) {
+    const vxs_status status = vxs_executor_init(executor, size);
+    if (status == VXS_OK) {
+        executor->parallel_for = in_turn;
+    }
+    return status;
+}
+
+static vxs_status plan_on(const vxs_executor *executor, vxs_error **error) {
+    vxs_plan_options options;
+    CHECK(vxs_plan_options_init(&options, sizeof options) == VXS_OK);
+    options.executor = executor;
+    return plan_and_free(&options, error);
+}
+
 /* Its weights aren't there, which is found after the options were read. */
 static vxs_status open_task(const vxs_task_options *options, vxs_error **error) {
     vxs_model *opened = NULL;
@@ -124,6 +146,7 @@ static void of_models_and_runs(void) {
     SIZES(vxs_model_options, vxs_model_options_init, open_and_free(value, &error));
     SIZES(vxs_task_options, vxs_task_options_init, open_task(value, &error));
     SIZES(vxs_plan_options, vxs_plan_options_init, plan_and_free(value, &error));
+    SIZES(vxs_executor, fill_executor, plan_on(value, &error));
     SIZES(vxs_plan_report, vxs_plan_report_init, vxs_plan_estimate(plan, &volume, value, &error));
     SIZES(vxs_volume, fill_volume, vxs_segment(plan, value, NULL, &labels, NULL, &error));
     SIZES(vxs_labels, fill_labels, vxs_segment(plan, &volume, NULL, value, NULL, &error));
