@@ -73,18 +73,16 @@ pub fn open(_: Option<&Path>) -> Result<&'static Runtime> {
 mod tests {
     use std::sync::Arc;
 
-    use super::*;
-    use crate::engine::{Device, DeviceOptions, Order, devices};
+    use crate::engine::{Device, DeviceOptions, EngineRequest, Precision, devices};
     use crate::network::Network;
-    use crate::plan::Precision;
     use crate::progress::Cancel;
 
     #[test]
     fn what_needs_it_says_that_this_build_has_none() {
         let (options, cancel) = (DeviceOptions::default(), Cancel::new());
-        let order = Order::new(Device::Cpu, [8; 3], Precision::F32, 1, &options, &cancel);
+        let request = EngineRequest::new(Device::Cpu, [8; 3], Precision::F32, 1, &options, &cancel);
         let network = Arc::new(Network::onnx(Vec::new().into(), 1, 2));
-        let error = order.engine(&network, 0).err().unwrap();
+        let error = request.engine(&network, 0).err().unwrap();
         assert!(error.status() == 301 && error.to_string().contains("this build has none"), "{error}");
         let all = devices();
         assert!(all[0].reason.is_none() && all[0].device == Device::Cpu);

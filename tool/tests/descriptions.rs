@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use voxseg::Error;
+use voxseg::inference::PlanOptions;
 use voxseg::labels::LabelBuffer;
 use voxseg::model::task::{Task, TaskOptions};
 use voxseg::model::{Model, ModelOptions};
-use voxseg::inference::PlanOptions;
 use voxseg::progress::Run;
 use voxseg::record::record;
 use voxseg::task::AnyModel;
