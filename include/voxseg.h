@@ -1671,6 +1671,11 @@ typedef struct vxs_task_options {
      * Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
      */
     const struct vxs_cancel *cancel;
+    /**
+     * Bytes of memory that opening each of the task's models may take, as `vxs_model_options.memory_budget`; also when a
+     * run loads it again. 0 (default): 64 MiB, and 16 bytes for each byte of the model's files.
+     */
+    uint64_t memory_budget;
 } vxs_task_options;
 
 

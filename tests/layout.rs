@@ -72,7 +72,7 @@ fn c_and_rust_agree() {
         }
         vxs_task_options {
             struct_size, resampling, subset, subset_count, robust_crop, split, remove_small,
-            crop_to_body, on_network_grid, smooth, first_order, cancel,
+            crop_to_body, on_network_grid, smooth, first_order, cancel, memory_budget,
         }
         vxs_term { struct_size, reserved, scheme, code, meaning }
         vxs_volume {

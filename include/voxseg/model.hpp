@@ -74,6 +74,8 @@ struct TaskOptions {
     bool first_order = false;
     /** Stops opening. */
     const Cancel *cancel = nullptr;
+    /** Bytes of memory that opening each of its models may take; 0: what ModelOptions says. */
+    std::uint64_t memory_budget = 0;
 };
 
 /** One file of a model that is in memory; it is only read during Model::open_memory(). */
@@ -128,6 +130,7 @@ public:
         raw.smooth = options.smooth ? 1 : 0;
         raw.first_order = options.first_order ? 1 : 0;
         raw.cancel = options.cancel == nullptr ? nullptr : options.cancel->get();
+        raw.memory_budget = options.memory_budget;
         return make([&](vxs_model **handle, vxs_error **error) {
             return vxs_model_open_task(task.c_str(), weights.c_str(), &raw, handle, error);
         });

@@ -12,8 +12,7 @@ use super::cancel::vxs_cancel;
 use super::error::{c_string, vxs_error, vxs_status};
 use super::model::vxs_model;
 use crate::error::{Error, Result};
-use crate::model::task::{Task, TaskOptions, TaskResampling};
-use crate::progress::Cancel;
+use crate::model::task::{Opening, Task, TaskOptions, TaskResampling};
 use crate::task::AnyModel;
 
 /// Bring the volume to the networks' grid by linear interpolation, rounded towards zero, and the labels back to the
@@ -59,6 +58,9 @@ pub struct vxs_task_options {
     pub first_order: i32,
     /// Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
     pub cancel: *const vxs_cancel,
+    /// Bytes of memory that opening each of the task's models may take, as `vxs_model_options.memory_budget`; also when a
+    /// run loads it again. 0 (default): 64 MiB, and 16 bytes for each byte of the model's files.
+    pub memory_budget: u64,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
@@ -79,6 +81,7 @@ unsafe impl Growable for vxs_task_options {
             smooth: 0,
             first_order: 0,
             cancel: null(),
+            memory_budget: 0,
         }
     }
 }
@@ -170,9 +173,12 @@ pub unsafe extern "C" fn vxs_model_open_task(
         boundary(error, || {
             let (task, weights) = (text(task, "task")?, Path::new(text(weights, "weights")?));
             let model = output(model, "model")?;
-            let cancel = read_or_default(options, "options")?.cancel.as_ref();
-            let cancel = cancel.map_or_else(Cancel::new, |cancel| cancel.0.clone());
-            let opened = Task::find(task)?.open_with(weights, &task_options(options)?, &cancel)?;
+            let given = read_or_default(options, "options")?;
+            let opening = Opening {
+                memory_budget: (given.memory_budget != 0).then_some(given.memory_budget),
+                cancel: given.cancel.as_ref().map_or_else(Default::default, |cancel| cancel.0.clone()),
+            };
+            let opened = Task::find(task)?.open_with(weights, &task_options(options)?, &opening)?;
             *model = vxs_model::into_raw(AnyModel::Task(opened));
             Ok(())
         })

@@ -209,6 +209,7 @@
     F(vxs_task_options, smooth)                                                                              \
     F(vxs_task_options, first_order)                                                                         \
     F(vxs_task_options, cancel)                                                                              \
+    F(vxs_task_options, memory_budget)                                                                       \
     S(vxs_term)                                                                                              \
     F(vxs_term, struct_size)                                                                                 \
     F(vxs_term, reserved)                                                                                    \

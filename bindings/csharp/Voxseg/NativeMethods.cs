@@ -295,6 +295,7 @@ namespace Voxseg
         public int smooth;
         public int first_order;
         public IntPtr cancel;
+        public ulong memory_budget;
     }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]

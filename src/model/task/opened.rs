@@ -7,13 +7,12 @@ use std::sync::Arc;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Crop, Rule, Task, TaskModel, TaskOptions, TaskResampling, values_by_name};
+use super::{Crop, Opening, Rule, Task, TaskModel, TaskOptions, TaskResampling, values_by_name};
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
 use crate::labels::Label;
 use crate::model::{Model, ModelOptions, describe_label, hexadecimal};
 use crate::nifti::Reader;
-use crate::progress::Cancel;
 
 /// A task with the folder of its weights. It holds no weights itself.
 #[derive(Clone, Debug)]
@@ -57,10 +56,10 @@ pub struct Part {
     pub(crate) identity: String,
 }
 
-/// Where a task's models are looked for, and what stops it.
+/// Where a task's models are looked for, and what opening them may take.
 struct Weights<'a> {
     folder: &'a Path,
-    cancel: &'a Cancel,
+    opening: &'a Opening,
 }
 
 impl Task {
@@ -72,14 +71,14 @@ impl Task {
     /// [`Error::NotAModel`] for a model that is missing, with the licence under which it is published; what is wrong
     /// with a model's files; [`Error::InvalidArgument`] for options that don't suit the task.
     pub fn open(&self, weights: &Path, options: &TaskOptions) -> Result<OpenedTask> {
-        self.open_with(weights, options, &Cancel::new())
+        self.open_with(weights, options, &Opening::default())
     }
 
-    /// As [`Task::open`], until `cancel` is set.
+    /// As [`Task::open`], within a budget of memory and until it is cancelled.
     ///
     /// # Errors
-    /// As [`Task::open`]; [`Error::Cancelled`].
-    pub fn open_with(&self, weights: &Path, options: &TaskOptions, cancel: &Cancel) -> Result<OpenedTask> {
+    /// As [`Task::open`]; [`Error::Refused`] for a model that takes more than the budget; [`Error::Cancelled`].
+    pub fn open_with(&self, weights: &Path, options: &TaskOptions, opening: &Opening) -> Result<OpenedTask> {
         let _ours = Ours::enter();
         if let Some(volume) = options.remove_small.filter(|volume| !(volume.is_finite() && *volume >= 0.0)) {
             return Err(Error::argument("options.remove_small", volume, "a volume in cubic millimetres"));
@@ -105,7 +104,7 @@ impl Task {
             self.check_network_grid(crop.is_some(), options)?;
         }
         let mut links = Vec::new();
-        task.add_to(&mut links, crop, &Weights { folder: weights, cancel }, &options.subset)?;
+        task.add_to(&mut links, crop, &Weights { folder: weights, opening }, &options.subset)?;
         let mut hash = Sha256::new();
         hash.update(format!("{task:?} {options:?}"));
         links.iter().flat_map(|link| &link.parts).for_each(|part| hash.update(&part.identity));
@@ -153,9 +152,9 @@ impl Task {
         let kept: HashSet<&str> = labels.iter().map(|label| &*label.name).collect();
         let left: Vec<Label> = first.iter().filter(|label| kept.contains(&*label.name)).cloned().collect();
         if left.len() < 2 {
-            let names: Vec<&str> = labels.iter().map(|label| &*label.name).collect();
+            let names: Vec<&str> = labels.iter().skip(1).map(|label| &*label.name).collect();
             let expected = "names of labels that TotalSegmentator 1 had, with options.first_order";
-            return Err(Error::argument("options.subset", names[1..].join(", "), expected));
+            return Err(Error::argument("options.subset", names.join(", "), expected));
         }
         Ok(left)
     }
@@ -219,9 +218,11 @@ impl Task {
             );
             return Err(Error::NotAModel { reason });
         }
-        let options = ModelOptions { folds: model.folds.clone(), ..ModelOptions::default() };
+        let Opening { memory_budget, cancel } = weights.opening;
+        let (folds, memory_budget) = (model.folds.clone(), *memory_budget);
+        let options = ModelOptions { folds, memory_budget, ..ModelOptions::default() };
         // The caller's flag is about opening the task, not about loading a model again.
-        let opened = Model::open(&path, &ModelOptions { cancel: weights.cancel.clone(), ..options.clone() })?;
+        let opened = Model::open(&path, &ModelOptions { cancel: cancel.clone(), ..options.clone() })?;
         let unsuited =
             |what: String| Err(Error::unsupported(format!("{what} in task {}: {}", self.name, model.path)));
         if opened.channels().len() != 1 {

@@ -94,6 +94,7 @@ class Model(Handle):
         on_network_grid: bool = False,
         smooth: bool = False,
         first_order: bool = False,
+        memory_budget: int | None = None,
         cancel: Cancel | None = None,
     ) -> Model:
         """Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose
@@ -107,13 +108,16 @@ class Model(Handle):
         body, as otherwise only large ones are. `crop_to_body` looks only at the part of a CT volume in which a rough
         segmentation finds the body. `on_network_grid` keeps the labels on the networks' grid (`Plan.label_grid`).
         `smooth` gives labels smooth borders where they come back to the image's grid. `first_order` gives labels the
-        values that they had in TotalSegmentator 1. `cancel` stops opening.
+        values that they had in TotalSegmentator 1. `memory_budget` are the bytes that opening each of its models may take,
+        as in `open`. `cancel` stops opening.
         """
         raw = initialised("vxs_task_options")
         raw.resampling = number("RESAMPLING", resampling)
         raw.robust_crop, raw.split, raw.remove_small = robust_crop, split, remove_small
         raw.crop_to_body, raw.on_network_grid = crop_to_body, on_network_grid
         raw.smooth, raw.first_order = smooth, first_order
+        if memory_budget is not None:
+            raw.memory_budget = memory_budget
         if cancel is not None:
             raw.cancel = keep(raw, cancel._get())
         if subset:
