@@ -101,6 +101,7 @@ impl Report<'_> {
     }
 }
 
+const DEPENDENCIES: &str = "dependencies (licences, duplicates)";
 const RUSTDOC: &str = "Rust documentation without warnings";
 const DOXYGEN: &str = "C and C++ documentation without warnings";
 const GPU: &str = "networks on a GPU (WebGPU, software Vulkan)";
@@ -133,6 +134,11 @@ pub fn run(wanted: &[&str]) -> ExitCode {
     report.lane("clippy", || {
         let targets = ["clippy", "--workspace", "--all-targets", "--features", "cli", "--", "-D", "warnings"];
         execute(cargo().args(targets))
+    });
+    // What deny.toml says; advisories would need a database from elsewhere.
+    report.lane_with(DEPENDENCIES, fetch::cargo_deny, |program| {
+        let checks = ["deny", "--locked", "check", "licenses", "bans", "sources"];
+        execute(command(program).args(checks))
     });
     // One of the Rust tests watches the tool by it.
     if let Err(reason) = setup::system_tool("strace") {
