@@ -50,7 +50,11 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             kinds.map(seed).into()
         }
         "described" => vec![text(&samples::described())],
-        "expression" => EXPRESSIONS.map(|expression| expression.as_bytes().to_vec()).into(),
+        "expression" => {
+            // The first byte is the place in the config.
+            let seed = |(place, expression): (u8, &str)| [&[place], expression.as_bytes()].concat();
+            (b'0'..).zip(EXPRESSIONS).map(seed).collect()
+        }
         "auto3dseg" => {
             vec![texts(&[text(&samples::auto3dseg()), samples::LABELS.as_bytes().to_vec()])]
         }
