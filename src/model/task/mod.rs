@@ -4,6 +4,9 @@
 //! TotalSegmentator's tasks come with the library ([`Task::named`]); others are JSON files of the same form
 //! ([`Task::from_json`], docs/models.md).
 
+// Files of strangers are read here: each place is asked for, none is taken for granted.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod catalogue;
 mod opened;
 mod read;
