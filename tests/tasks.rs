@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use voxseg::Error;
 use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
-use voxseg::model::task::{Task, TaskOptions};
+use voxseg::model::task::{Opening, Task, TaskOptions};
 use voxseg::model::{Model, ModelOptions};
 use voxseg::progress::Run;
 use voxseg::task::TaskPlan;
@@ -146,4 +146,20 @@ fn weights_that_change_are_noticed() {
     assert!(error.to_string().contains("has changed since the task was opened"), "{error}");
     fs::write(&plans, text).unwrap();
     segment(&plan, &mut labels, &mut Run::default()).unwrap();
+}
+
+#[test]
+fn opening_and_loading_keep_to_a_budget_of_memory() {
+    let open = |memory_budget| {
+        let opening = Opening { memory_budget, ..Opening::default() };
+        task(MODEL).open_with(&models(), &TaskOptions::default(), &opening)
+    };
+    let error = open(Some(1 << 16)).unwrap_err();
+    assert!(matches!(&error, Error::Refused { reason, .. } if reason.contains("memory_budget")), "{error}");
+    let enough = open(Some(64 << 20)).unwrap();
+    assert_eq!(enough.identity(), open(None).unwrap().identity());
+    let mut plan = TaskPlan::new(&enough, &PlanOptions::default()).unwrap();
+    let mut labels = vec![0; SHAPE.iter().product()];
+    segment(&mut plan, &mut labels, &mut Run::default()).unwrap();
+    assert!(labels.iter().any(|&label| label != 0));
 }

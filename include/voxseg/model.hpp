@@ -80,6 +80,8 @@ struct TaskOptions {
     Progress progress{};
     /** Stops opening. */
     const Cancel *cancel = nullptr;
+    /** Bytes of memory that opening each of its models may take; 0: what ModelOptions says. */
+    std::uint64_t memory_budget = 0;
 };
 
 /** One file of a model that is in memory; it is only read during Model::open_memory(). */
@@ -153,6 +155,7 @@ public:
         raw.on_network_grid = options.on_network_grid ? 1 : 0;
         raw.smooth = options.smooth ? 1 : 0;
         raw.legacy_v1_labels = options.legacy_v1_labels ? 1 : 0;
+        raw.memory_budget = options.memory_budget;
         detail::Callback callback{&options.progress, nullptr};
         callback.watch(raw, options.cancel);
         return make(callback, [&](vxs_model **handle, vxs_error **error) {

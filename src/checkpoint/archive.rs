@@ -428,7 +428,7 @@ impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.meter.limit.load(Relaxed).saturating_sub(self.meter.read.load(Relaxed));
         let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let buffer = &mut buffer[..most];
+        let (buffer, _) = buffer.split_at_mut(most);
         let count = match &mut self.place {
             Place::File(file) => file.read(buffer),
             Place::Memory(cursor) => cursor.read(buffer),

@@ -11,6 +11,9 @@
 //! of a stored entry only the part that the tensor spans. All sizes in the file are claims that are checked
 //! before memory is taken: [`Error::Refused`] is a limit exceeded, [`Error::Malformed`] is damage.
 
+// Files of strangers are read here: each place is asked for, none is taken for granted.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod archive;
 mod container;
 mod globals;

@@ -332,7 +332,7 @@ impl<'a> Machine<'a> {
         let fill = if bytes.last().is_some_and(|top| top & 0x80 != 0) { 0xff } else { 0 };
         let mut wide = [fill; 8];
         let (low, high) = bytes.split_at(length.min(8));
-        wide[..low.len()].copy_from_slice(low);
+        wide.iter_mut().zip(low).for_each(|(byte, low)| *byte = *low);
         let value = i64::from_le_bytes(wide);
         let negative = fill != 0;
         if high.iter().all(|byte| *byte == fill) && (value < 0) == negative {

@@ -147,10 +147,14 @@ fn tensor(key: &str, entry: &Value, available: usize) -> std::result::Result<Ten
         return Err("a place that isn't a whole number of elements");
     }
     let shape: Vec<usize> = shape.into_iter().map(|size| size as usize).collect();
-    let mut strides = vec![1_u64; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis].saturating_mul(shape[axis] as u64);
-    }
+    let mut step = 1_u64;
+    let stride = |&size: &usize| {
+        let stride = step;
+        step = stride.saturating_mul(size as u64);
+        stride
+    };
+    let mut strides: Vec<u64> = shape.iter().rev().map(stride).collect();
+    strides.reverse();
     Ok(Tensor { shape, dtype, storage: key.into(), storage_numel: count, offset: start / item, strides })
 }
 

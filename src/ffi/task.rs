@@ -14,7 +14,7 @@ use super::model::vxs_model;
 use super::progress::{self, Watching, vxs_progress_callback};
 use super::version::vxs_bool;
 use crate::error::{Error, Result};
-use crate::model::task::{Task, TaskOptions, TaskResampling};
+use crate::model::task::{Opening, Task, TaskOptions, TaskResampling};
 use crate::task::AnyModel;
 
 /// How a task brings the volume to its networks' grid: one of `VXS_RESAMPLING_*`.
@@ -65,6 +65,9 @@ pub struct vxs_task_options {
     pub user_data: *mut c_void,
     /// A flag that stops the call; NULL (default) for none.
     pub cancel: *const vxs_cancel,
+    /// Bytes of memory that opening each of the task's models may take, as `vxs_model_options.memory_budget`; also when a
+    /// run loads it again. 0 (default): 64 MiB, and 16 bytes for each byte of the model's files.
+    pub memory_budget: u64,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits, and an all-zero callback is
@@ -86,6 +89,7 @@ unsafe impl Growable for vxs_task_options {
             progress: None,
             user_data: null_mut(),
             cancel: null(),
+            memory_budget: 0,
         }
     }
 }
@@ -178,10 +182,14 @@ pub unsafe extern "C" fn vxs_model_open_task(
         boundary(error, || {
             let (task, weights) = (text(task, "task")?, Path::new(text(weights, "weights")?));
             let model = output(model, "model")?;
-            let (options, told) = (task_options(options)?, read_or_default(options, "options")?);
-            let (cancel, watching) =
-                (progress::flag(told.cancel), Watching::new(told.progress, told.user_data));
-            let opened = Task::find(task)?.open_with(weights, &options, &cancel, &watching.0)?;
+            let given = read_or_default(options, "options")?;
+            let watching = Watching::new(given.progress, given.user_data);
+            let opening = Opening {
+                memory_budget: (given.memory_budget != 0).then_some(given.memory_budget),
+                cancel: progress::flag(given.cancel),
+                watch: watching.0.clone(),
+            };
+            let opened = Task::find(task)?.open_with(weights, &task_options(options)?, &opening)?;
             *model = vxs_model::into_raw(AnyModel::Task(opened));
             Ok(())
         })

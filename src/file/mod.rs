@@ -1,6 +1,9 @@
 //! Files that come from strangers: only regular ones are read, up to a limit, and whatever grows with them is counted
 //! against a budget before it is made.
 
+// Files of strangers are read here: each place is asked for, none is taken for granted.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod budget;
 mod bytes;
 mod counted;

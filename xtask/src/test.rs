@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::demo::{as_a_host, model};
 use crate::{
-    Result, aarch64, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, install,
-    orthanc, ptx, python, remove, root, say, setup, toolkits, vulkan, work,
+    Result, aarch64, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, fuzz,
+    install, orthanc, ptx, python, remove, root, say, setup, toolkits, vulkan, work,
 };
 
 enum Outcome {
@@ -101,6 +101,8 @@ impl Report<'_> {
     }
 }
 
+const DEPENDENCIES: &str = "dependencies (licences, duplicates)";
+const FUZZ: &str = "fuzz (short)";
 const RUSTDOC: &str = "Rust documentation without warnings";
 const DOXYGEN: &str = "C and C++ documentation without warnings";
 const GPU: &str = "networks on a GPU (WebGPU, software Vulkan)";
@@ -135,6 +137,11 @@ pub fn run(wanted: &[&str]) -> ExitCode {
         let targets = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         execute(cargo().args(targets))
     });
+    // What deny.toml says; advisories would need a database from elsewhere.
+    report.lane_with(DEPENDENCIES, fetch::cargo_deny, |program| {
+        let checks = ["deny", "--locked", "check", "licenses", "bans", "sources"];
+        execute(command(program).args(checks))
+    });
     // One of the Rust tests watches the tool by it.
     if let Err(reason) = setup::system_tool("strace") {
         report.skip(HYGIENE, &reason);
@@ -156,6 +163,7 @@ pub fn run(wanted: &[&str]) -> ExitCode {
     // Its settings make a warning an error.
     let doxygen = |()| execute(command("doxygen").arg("docs/Doxyfile"));
     report.lane_with(DOXYGEN, || setup::system_tool("doxygen"), doxygen);
+    report.lane(FUZZ, fuzz::short);
     on_gpu(&mut report);
     on_aarch64(&mut report);
     if report.wants_any(&OF_LIBRARY) || report.wants_any(&OF_ARCHIVE) {

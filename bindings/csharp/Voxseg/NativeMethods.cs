@@ -297,6 +297,7 @@ namespace Voxseg
         public IntPtr progress;
         public void* user_data;
         public IntPtr cancel;
+        public ulong memory_budget;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -53,6 +53,12 @@ namespace Voxseg
         /// </summary>
         public bool LegacyV1Labels { get; set; }
 
+        /// <summary>
+        /// Bytes of memory that opening each of the task's models may take, as <see cref="ModelOptions.MemoryBudget"/>; also when
+        /// a run loads it again. 0 (default): 64 MiB, and 16 bytes for each byte of the model's files.
+        /// </summary>
+        public ulong MemoryBudget { get; set; }
+
         internal unsafe void Fill(vxs_task_options* raw, NativeCall call)
         {
             VoxsegException.Check(NativeMethods.vxs_task_options_init(raw, (ulong)sizeof(vxs_task_options)));
@@ -64,6 +70,7 @@ namespace Voxseg
             raw->on_network_grid = OnNetworkGrid ? 1 : 0;
             raw->smooth = Smooth ? 1 : 0;
             raw->legacy_v1_labels = LegacyV1Labels ? 1 : 0;
+            raw->memory_budget = MemoryBudget;
             if (Subset != null && Subset.Count > 0)
             {
                 var names = new List<IntPtr>();

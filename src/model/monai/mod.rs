@@ -286,7 +286,7 @@ fn labels(named: &[(usize, String)], decision: &Decision, classes: usize) -> Vec
         }
     };
     if *decision == Decision::Highest && named.iter().all(|(number, _)| *number != 0) {
-        values[0].1 = "background".into();
+        values.iter_mut().take(1).for_each(|(_, name)| *name = "background".into());
     }
     values.sort_by_key(|(value, _)| *value);
     values.dedup_by_key(|(value, _)| *value);

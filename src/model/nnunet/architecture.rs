@@ -89,7 +89,9 @@ impl Reader<'_> {
             Architecture::Residual(ResidualEncoderUNet {
                 input_channels,
                 classes,
-                stem_channels: self.optional("stem_channels", |json| json.count())?.unwrap_or(features[0]),
+                stem_channels: self
+                    .optional("stem_channels", |json| json.count())?
+                    .unwrap_or(features.first().copied().unwrap_or(0)),
                 features,
                 kernels,
                 strides,

@@ -92,7 +92,7 @@ impl Labels {
         let mut named = vec![(0, "background")];
         named.extend(values.iter().zip(&regions).map(|(&value, region)| (u32::from(value), region.name)));
         named.sort_by_key(|&(value, _)| value);
-        if named.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        if named.iter().zip(named.iter().skip(1)).any(|(one, next)| one.0 == next.0) {
             return Err(labels.wrong("regions with a value of their own each"));
         }
         Ok(Labels {

@@ -1,5 +1,8 @@
 //! nnU-Net v2's model folders: plans.json, dataset.json and a checkpoint for each fold.
 
+// Files of strangers are read here: each place is asked for, none is taken for granted.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod architecture;
 mod folds;
 mod labels;
@@ -45,7 +48,10 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
     let file = |fold: &String| format!("{fold}/{}", options.checkpoint);
     files.announce(&folds.iter().map(file).collect::<Vec<_>>());
     let checkpoint = |fold: &String| files.checkpoint(&file(fold));
-    let first = checkpoint(&folds[0])?;
+    let Some((first, further)) = folds.split_first() else {
+        return Err(Error::NotAModel { reason: format!("{} has no folds", files.title()) });
+    };
+    let first = checkpoint(first)?;
     let name = configuration_name(files, &first)?.to_owned();
     if let Some(wanted) = &options.configuration
         && *wanted != name
@@ -73,11 +79,11 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
     let build = |checkpoint: Checkpoint| build(&architecture, &trainer, &checkpoint);
     // One at a time: a checkpoint out of an archive is in memory as a whole.
     let mut networks = vec![build(first)?];
-    for fold in &folds[1..] {
+    for fold in further {
         networks.push(build(checkpoint(fold)?)?);
     }
     let mut recipe = recipe::recipe(&plans, &configuration, channels.len(), mirror, &labels)?;
-    networks[0].sizes(recipe.tiling.patch)?;
+    networks.first().map(|network| network.sizes(recipe.tiling.patch)).transpose()?;
     // Without the option it isn't needed, so what is wrong with it waits until then.
     let (postprocess, unusable) = match postprocess::read(files, &folds, &labels) {
         Ok(rules) => (rules, None),

@@ -2,6 +2,9 @@
 //! process happens to stand; here they come out of the model's own folder and are put into the file, so that nothing
 //! opens a file later, and what runs is what was hashed.
 
+// Files of strangers are read here: each place is asked for, none is taken for granted.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod external;
 mod protobuf;
 #[cfg(test)]

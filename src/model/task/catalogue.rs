@@ -15,12 +15,12 @@ static TASKS: LazyLock<Value> = LazyLock::new(|| {
 });
 
 pub(super) fn names() -> Vec<String> {
-    let tasks = TASKS["tasks"].as_object();
+    let tasks = TASKS.get("tasks").and_then(Value::as_object);
     tasks.map_or(Vec::new(), |tasks| tasks.keys().cloned().collect())
 }
 
 pub(super) fn find(name: &str) -> Result<Task> {
-    match TASKS["tasks"].get(name) {
+    match TASKS.get("tasks").and_then(|tasks| tasks.get(name)) {
         Some(task) => read::task(Some(name), &Json::new(FILE, task), &find),
         None => Err(Error::argument("task", name, format!("one of {}", names().join(", ")))),
     }

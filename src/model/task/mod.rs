@@ -4,6 +4,9 @@
 //! TotalSegmentator's tasks come with the library ([`Task::named`]); others are JSON files of the same form
 //! ([`Task::from_json`], docs/models.md).
 
+// Files of strangers are read here: each place is asked for, none is taken for granted.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod catalogue;
 mod opened;
 mod read;
@@ -18,6 +21,7 @@ use super::files::LARGEST_TEXT;
 use crate::error::Result;
 use crate::file;
 use crate::labels::Label;
+use crate::progress::{Cancel, Watch};
 
 pub(crate) use opened::{Link, LinkCrop};
 pub use opened::{OpenedTask, Part};
@@ -124,6 +128,18 @@ pub struct TaskOptions {
     /// Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. Only
     /// for `total`.
     pub first_order: bool,
+}
+
+/// What opening a task may take, and what stops it. It changes nothing of what the task gives.
+#[derive(Clone, Debug, Default)]
+pub struct Opening {
+    /// As [`ModelOptions::memory_budget`](super::ModelOptions::memory_budget), for each of the task's models: they are
+    /// opened one after the other, and again when the task runs.
+    pub memory_budget: Option<u64>,
+    /// Stops opening between two tensors.
+    pub cancel: Cancel,
+    /// Is told how many of the files' bytes were read.
+    pub watch: Watch,
 }
 
 /// How a volume comes to the grid of a task's networks.

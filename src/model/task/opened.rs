@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Crop, Rule, Task, TaskModel, TaskOptions, TaskResampling, values_by_name};
+use super::{Crop, Opening, Rule, Task, TaskModel, TaskOptions, TaskResampling, values_by_name};
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
 use crate::labels::Label;
 use crate::model::{Fold, Model, ModelOptions, describe_label, form, identity};
 use crate::nifti::Reader;
-use crate::progress::{Cancel, Stage, Watch};
+use crate::progress::Stage;
 
 /// A task with the folder of its weights. It holds no weights itself.
 #[derive(Clone, Debug)]
@@ -56,13 +56,12 @@ pub struct Part {
     pub(crate) identity: String,
 }
 
-/// Where a task's models are looked for, what stops it, and who is told of it.
+/// Where a task's models are looked for, and what opening them may take.
 struct Weights<'a> {
     folder: &'a Path,
     /// Whether they are opened, or only looked for.
     reads: bool,
-    cancel: &'a Cancel,
-    watch: &'a Watch,
+    opening: &'a Opening,
 }
 
 impl Part {
@@ -93,20 +92,14 @@ impl Task {
     /// [`Error::NotAModel`] for a model that is missing, with the licence under which it is published; what is wrong
     /// with a model's files; [`Error::InvalidArgument`] for options that don't suit the task.
     pub fn open(&self, weights: &Path, options: &TaskOptions) -> Result<OpenedTask> {
-        self.open_with(weights, options, &Cancel::new(), &Watch::default())
+        self.open_with(weights, options, &Opening::default())
     }
 
-    /// As [`Task::open`], until `cancel` is set; `watch` is told how many of the files' bytes were read.
+    /// As [`Task::open`], within a budget of memory and until it is cancelled.
     ///
     /// # Errors
-    /// As [`Task::open`]; [`Error::Cancelled`].
-    pub fn open_with(
-        &self,
-        weights: &Path,
-        options: &TaskOptions,
-        cancel: &Cancel,
-        watch: &Watch,
-    ) -> Result<OpenedTask> {
+    /// As [`Task::open`]; [`Error::Refused`] for a model that takes more than the budget; [`Error::Cancelled`].
+    pub fn open_with(&self, weights: &Path, options: &TaskOptions, opening: &Opening) -> Result<OpenedTask> {
         let _ours = Ours::enter();
         if let Some(volume) = options.remove_small.filter(|volume| !(volume.is_finite() && *volume >= 0.0)) {
             return Err(Error::argument("options.remove_small", volume, "a volume in cubic millimetres"));
@@ -133,7 +126,8 @@ impl Task {
         }
         let mut links = Vec::new();
         // A first look finds what is missing before anything is read, and how much there is to read.
-        let mut look = Weights { folder: weights, reads: false, cancel, watch };
+        let watch = &opening.watch;
+        let mut look = Weights { folder: weights, reads: false, opening };
         task.add_to(&mut links, crop.clone(), &look, &options.subset)?;
         watch.announce_all(links.iter().flat_map(|link| &link.parts).map(Part::bytes).sum());
         links.clear();
@@ -184,9 +178,9 @@ impl Task {
         let kept: HashSet<&str> = labels.iter().map(|label| &*label.name).collect();
         let left: Vec<Label> = first.iter().filter(|label| kept.contains(&*label.name)).cloned().collect();
         if left.len() < 2 {
-            let names: Vec<&str> = labels.iter().map(|label| &*label.name).collect();
+            let names: Vec<&str> = labels.iter().skip(1).map(|label| &*label.name).collect();
             let expected = "names of labels that TotalSegmentator 1 had, with options.legacy_v1_labels";
-            return Err(Error::argument("options.subset", names[1..].join(", "), expected));
+            return Err(Error::argument("options.subset", names.join(", "), expected));
         }
         Ok(left)
     }
@@ -250,12 +244,14 @@ impl Task {
             );
             return Err(Error::NotAModel { reason });
         }
-        let options = ModelOptions { folds: model.folds.clone(), ..ModelOptions::default() };
+        let Opening { memory_budget, cancel, watch } = weights.opening;
+        let (folds, memory_budget) = (model.folds.clone(), *memory_budget);
+        let options = ModelOptions { folds, memory_budget, ..ModelOptions::default() };
         if !weights.reads {
             return Ok(Part { path, options, values: Vec::new(), identity: String::new() });
         }
         // The caller's flag and receiver are about opening the task, not about loading a model again.
-        let (cancel, watch) = (weights.cancel.clone(), weights.watch.clone());
+        let (cancel, watch) = (cancel.clone(), watch.clone());
         let opened = Model::read(&path, &ModelOptions { cancel, watch, ..options.clone() })?;
         let unsuited =
             |what: String| Err(Error::unsupported(format!("{what} in task {}: {}", self.name, model.path)));

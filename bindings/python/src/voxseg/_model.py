@@ -129,6 +129,7 @@ class Model(Handle):
         smooth: bool = False,
         legacy_v1_labels: bool = False,
         progress: None | bool | Receiver = None,
+        memory_budget: int | None = None,
         cancel: Cancel | None = None,
     ) -> Model:
         """Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose
@@ -142,13 +143,16 @@ class Model(Handle):
         body, as otherwise only large ones are. `crop_to_body` looks only at the part of a CT volume in which a rough
         segmentation finds the body. `on_network_grid` keeps the labels on the networks' grid (`Plan.label_grid`).
         `smooth` gives labels smooth borders where they come back to the image's grid. `legacy_v1_labels` gives
-        labels the values that they had in TotalSegmentator 1. `progress` and `cancel` are as for `Model.open`.
+        labels the values that they had in TotalSegmentator 1. `memory_budget` are the bytes that
+        opening each of its models may take, as in `open`. `progress` and `cancel` are as for `Model.open`.
         """
         raw = initialised("vxs_task_options")
         raw.resampling = number("RESAMPLING", resampling)
         raw.robust_crop, raw.split, raw.remove_small = robust_crop, split, remove_small
         raw.crop_to_body, raw.on_network_grid = crop_to_body, on_network_grid
         raw.smooth, raw.legacy_v1_labels = smooth, legacy_v1_labels
+        if memory_budget is not None:
+            raw.memory_budget = memory_budget
         if subset:
             wanted = [ffi.new("char[]", utf8(name, "subset")) for name in subset]
             raw.subset, raw.subset_count = keep(raw, ffi.new("const char *[]", keep(raw, wanted))), len(wanted)

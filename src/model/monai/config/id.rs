@@ -39,7 +39,7 @@ pub(super) fn absolute(reference: &str, base: Option<&str>) -> Result<String, St
     let Some(kept) = base.len().checked_sub(levels) else {
         return Err(format!("the relative id `{reference}` leads out of the config"));
     };
-    Ok(base[..kept].iter().rev().fold(rest.to_owned(), |id, key| format!("{key}{SEPARATOR}{id}")))
+    Ok(base.iter().take(kept).rev().fold(rest.to_owned(), |id, key| format!("{key}{SEPARATOR}{id}")))
 }
 
 /// Bytes of the id at the start of a text: word characters and separators.

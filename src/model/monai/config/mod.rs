@@ -5,6 +5,9 @@
 //! doesn't need may be anything. The grammar is that of MONAI 1.6.1's `monai.bundle.ConfigParser`
 //! (<https://docs.monai.io/en/stable/config_syntax.html>).
 
+// Files of strangers are read here: each place is asked for, none is taken for granted.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 pub(super) mod expression;
 mod id;
 mod resolve;

@@ -84,7 +84,7 @@ impl<'a> Resolver<'a> {
     #[inline(never)]
     fn reference(&mut self, id: &str, from: &str) -> Result<Value> {
         if let Some(start) = self.open.iter().position(|open| open == id) {
-            let circle: Vec<&str> = self.open[start..].iter().map(String::as_str).chain([id]).collect();
+            let circle: Vec<&str> = self.open.iter().skip(start).map(String::as_str).chain([id]).collect();
             return Err(self.error(id, format!("it refers to itself: {}", shorten(&circle.join(" -> ")))));
         }
         self.spend(id, id.len())?;
