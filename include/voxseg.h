@@ -1172,7 +1172,7 @@ typedef struct vxs_model_options {
     uint32_t reserved;
     /**
      * Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
-     * 64 MiB, and 16 bytes for each byte of the files that are opened.
+     * 128 MiB, and 16 bytes for each byte of the files that are opened.
      */
     uint64_t memory_budget;
     /**

@@ -177,7 +177,7 @@ impl Plan {
 
     /// As [`Plan::new`], for what was held against the memory before.
     fn make(model: &Model, options: &PlanOptions, threads: usize) -> Result<Self> {
-        let (tile, device) = (model.recipe.tiling.patch, options.device.resolve());
+        let (tile, device) = (model.recipe.tiling.network_tile(), options.device.resolve());
         let cancel = options.cancel.clone();
         let engines_on = |device: Device, precision: Precision| -> Result<Vec<_>> {
             let order = Order::new(device, tile, precision, threads, &options.device_options, &cancel);
@@ -403,7 +403,7 @@ impl Plan {
     /// [`Error::Geometry`] or [`Error::VolumeMismatch`] for a grid that can't be segmented.
     pub fn report(&self, geometry: &Geometry) -> Result<PlanReport> {
         geometry.check()?;
-        let map = self.recipe.axes(geometry);
+        let map = self.recipe.network_axes(geometry);
         let shape = map.apply(geometry.shape);
         let network = self.recipe.network_shape(geometry)?;
         if network.contains(&0) {

@@ -46,7 +46,7 @@ struct ModelOptions {
     std::int32_t foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
     /** VXS_AUTO3DSEG_*, for Auto3DSeg models. */
     std::int32_t auto3dseg_script = VXS_AUTO3DSEG_FROM_MODEL;
-    /** Bytes of memory that opening may take at one time; 0: 64 MiB, and 16 for each byte of the files. */
+    /** Bytes of memory that opening may take at one time; 0: 128 MiB, and 16 for each byte of the files. */
     std::uint64_t memory_budget = 0;
     /** Stops opening. */
     const Cancel *cancel = nullptr;

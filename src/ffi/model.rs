@@ -95,7 +95,7 @@ pub struct vxs_model_options {
     /// Must be 0.
     pub reserved: u32,
     /// Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
-    /// 64 MiB, and 16 bytes for each byte of the files that are opened.
+    /// 128 MiB, and 16 bytes for each byte of the files that are opened.
     pub memory_budget: u64,
     /// Stops opening when it is set (`VXS_CANCELLED`). NULL (default): nothing does.
     pub cancel: *const vxs_cancel,

@@ -62,8 +62,14 @@ impl Least {
             Precision::Auto => device.precision_for(&model.networks),
             chosen => chosen,
         };
-        let order =
-            Order::new(device, tiling.patch, precision, threads, &options.device_options, &options.cancel);
+        let order = Order::new(
+            device,
+            tiling.network_tile(),
+            precision,
+            threads,
+            &options.device_options,
+            &options.cancel,
+        );
         let patch = tiling.patch.iter().map(|&length| length as u64).fold(1, u64::saturating_mul);
         let weights = model.networks.iter().map(|network| weight_bytes(network, precision)).sum::<u64>();
         let network = &model.networks[0];
@@ -104,7 +110,7 @@ impl Plan {
 
     /// What maps need beside the caller's buffers, on this grid.
     pub(super) fn map_bytes(&self, geometry: &Geometry, maps: usize) -> u64 {
-        let shape = self.recipe.axes(geometry).apply(geometry.shape);
+        let shape = self.recipe.network_axes(geometry).apply(geometry.shape);
         Restorer::<f16>::bytes(self.classes, shape, maps, self.threads)
             - Restorer::<f16>::bytes(self.classes, shape, 0, self.threads)
     }

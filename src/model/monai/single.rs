@@ -4,16 +4,13 @@
 
 use super::bundle::{object, transforms};
 use super::config::{Config, Value};
-use super::postprocessing::Forward;
-use super::{
-    arguments, build, channels, check_dimensions, fit, inferer, labels, postprocessing, preprocessing,
-};
+use super::{Around, arguments, build, channels, check_dimensions, fit, labels};
 use crate::error::{Error, Result};
 use crate::model::files::Files;
 use crate::model::{About, Model, onnx};
 use crate::network::Network;
 use crate::network::monai::{Context, from_config};
-use crate::recipe::{Decision, Recipe};
+use crate::recipe::Decision;
 
 pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Model> {
     let config = Config::read(files, &[description])?;
@@ -28,21 +25,15 @@ pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Mo
     classes.sort();
 
     let (preprocessing_id, before) = transforms(&config, "preprocessing")?;
-    let steps = preprocessing::steps(description, &before)?;
-    let reader = preprocessing::reader(description, &before)?;
-    let tiling = inferer::tiling(description, &object(&config, "inferer")?)?;
-    let (_, chain) = transforms(&config, "postprocessing")?;
-    let forward = Forward { id: &preprocessing_id, chain: &before };
-    let end = postprocessing::read(description, &chain, forward)?;
-    let mut recipe = Recipe {
-        reader,
-        steps,
-        tiling,
-        back: end.back,
-        decision: end.decision,
-        cleanup: end.cleanup,
-        postprocess: Vec::new(),
+    let (_, after) = transforms(&config, "postprocessing")?;
+    let around = Around {
+        file: description,
+        preprocessing_id: &preprocessing_id,
+        preprocessing: &before,
+        inferer: &object(&config, "inferer")?,
+        postprocessing: &after,
     };
+    let (mut recipe, images) = around.recipe()?;
     let (network, architecture) = if weights.ends_with(".onnx") {
         let classes = match &recipe.decision {
             Decision::Highest => classes.len(),
@@ -62,16 +53,16 @@ pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Mo
         let key = if config.has("checkpoint_key") { Some(text(&config, "checkpoint_key")?) } else { None };
         (build(files, weights, key.as_deref(), &network)?, network.name().to_owned())
     };
-    network.sizes(recipe.tiling.patch)?;
-    fit(&mut recipe.decision, network.output_channels(), description)?;
+    network.sizes(recipe.tiling.network_tile())?;
+    fit(&mut recipe, network.output_channels(), description)?;
     let about = About {
         name: if config.has("name") { text(&config, "name")? } else { weights.to_owned() },
         format: if weights.ends_with(".onnx") { "ONNX" } else { "weights with a description" },
         configuration: description.into(),
         trainer: String::new(),
         architecture,
-        channels: channels(&named_channels, network.input_channels()),
-        labels: labels(&classes, &recipe.decision, network.output_channels()),
+        channels: channels(&named_channels, &images, network.input_channels(), description)?,
+        labels: labels(&classes, &recipe, network.output_channels()),
         identity: String::new(),
         unusable_postprocessing: None,
     };

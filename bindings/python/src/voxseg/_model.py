@@ -52,7 +52,7 @@ class Model(Handle):
         numbered fold that is there. `checkpoint` is the weights' file name in each of them. `configuration` chooses
         among several models in one place, such as "3d_fullres". `auto3dseg` is the way of the published script that an
         Auto3DSeg model goes: "general", "brats" or "whole-head"; None tells it by the network. `memory_budget` are the
-        bytes that opening may take at one time; None is 64 MiB, and 16 bytes for each byte of the files. `cancel` stops
+        bytes that opening may take at one time; None is 128 MiB, and 16 bytes for each byte of the files. `cancel` stops
         opening.
         """
         encoded = utf8(path, "path")
