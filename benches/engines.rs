@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use voxseg::checkpoint::SafeTensors;
-use voxseg::engine::Engine;
 use voxseg::engine::cpu::{CpuEngine, CpuOptions, Isa, Layer, Mode, multiply_add_peak};
+use voxseg::engine::{Engine, Workspace};
 use voxseg::network::monai::{Context, from_config};
 use voxseg::network::{
     Activation, ConvBlock, Network, Norm, PlainConvUNet, ResidualBlock, ResidualEncoderUNet, StateDict,
@@ -37,21 +37,22 @@ fn main() {
     let isa = Isa::ALL.into_iter().find(|each| isa.as_deref() == Some(each.name())).unwrap_or_default();
     let options = CpuOptions { mode: if mode.ends_with("exact") { Mode::Exact } else { Mode::Fast }, isa };
     let threads = threads.parse().expect("a number of threads");
-    let mut engine = CpuEngine::new(&network, tile, threads, options).expect("an engine");
+    let engine = CpuEngine::new(&network, tile, threads, options).expect("an engine");
+    let mut workspace = Workspace::default();
     let mut scores = vec![0.0; network.output_channels() * tile.iter().product::<usize>()];
     drop(network);
     // As where a model is freed.
     voxseg::ffi::return_freed_memory();
-    engine.run(&image, &mut scores).expect("a tile");
+    engine.run(&mut workspace, &image, &mut scores).expect("a tile");
     if mode.starts_with("profile") {
         let peak = || multiply_add_peak(isa, threads).expect("instructions");
-        return profile(&mut engine, &image, &mut scores, peak);
+        return profile(&engine, &image, &mut scores, peak);
     }
     forget_peak();
     println!("ready");
     for _ in std::io::stdin().lines() {
         let start = Instant::now();
-        engine.run(&image, &mut scores).expect("a tile");
+        engine.run(&mut workspace, &image, &mut scores).expect("a tile");
         println!("{}", start.elapsed().as_secs_f64());
     }
     // What the machine must have for a tile, beside the weights themselves.
@@ -65,9 +66,11 @@ fn main() {
 }
 
 /// A table of the layers: milliseconds, operations of the plain sum, their rate, and its share of the multiply-add peak.
-fn profile(engine: &mut CpuEngine, image: &[f32], scores: &mut [f32], peak: impl Fn() -> f64) {
+fn profile(engine: &CpuEngine, image: &[f32], scores: &mut [f32], peak: impl Fn() -> f64) {
     let before = peak();
-    let rounds: Vec<Vec<Layer>> = (0..5).map(|_| engine.profile(image, scores).expect("a tile")).collect();
+    let mut workspace = Workspace::default();
+    let mut round = || engine.profile(&mut workspace, image, scores).expect("a tile");
+    let rounds: Vec<Vec<Layer>> = (0..5).map(|_| round()).collect();
     let peak = before.max(peak());
     println!("multiply-add peak: {:.0} GFLOP/s", 2e-9 * peak);
     println!("| ms | GFLOP | GFLOP/s | of the peak | layer |\n|---:|---:|---:|---:|---|");

@@ -7,9 +7,9 @@
 
 use std::path::Path;
 
+use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
-use voxseg::plan::{Plan, PlanOptions};
 use voxseg::progress::Run;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 
@@ -33,7 +33,7 @@ fn main() {
 
     let model = Model::open(Path::new(model), &ModelOptions::default()).expect("a model");
     let options = PlanOptions { threads: size(threads), ..PlanOptions::default() };
-    let mut plan = Plan::new(&model, &options).expect("a plan");
+    let plan = Plan::new(&model, &options).expect("a plan");
     let planned = plan.report(&grid).expect("a grid").host_peak_bytes;
     let channels = vec![voxels.as_slice(); model.channels().len()];
     let layout = Layout::dense(grid.shape, DType::I16);

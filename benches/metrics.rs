@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use voxseg::labels::{CompareOptions, compare, dose, statistics};
+use voxseg::metrics::{CompareOptions, compare, dose, statistics};
 use voxseg::progress::Run;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 

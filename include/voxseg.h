@@ -10,8 +10,9 @@
  *
  * - Ownership: what you get through a `vxs_<x> **` is yours and ends with `vxs_<x>_free`, which accepts NULL.
  *   Strings that are returned are borrowed. Outputs are written only on success.
- * - Threads: models, device lists and errors are immutable and serve any thread; a plan runs one segmentation at
- *   a time and says VXS_BUSY to a second; vxs_cancel_request may come from anywhere.
+ * - Threads: models, plans, device lists and errors are immutable and serve any thread; a plan runs as many
+ *   segmentations at once as its options say, one by default, and says VXS_BUSY to a further one; vxs_cancel_request
+ *   may come from anywhere.
  * - Coordinates: patient coordinates are LPS in millimetres (DICOM, ITK) unless VXS_VOLUME_RAS is set.
  */
 
@@ -169,7 +170,7 @@
 #define VXS_UNUSED_TENSOR 207
 
 /**
- * A tensor has another shape or type than the network needs.
+ * A tensor has another shape or type than the network needs, or values that are NaN or infinite.
  */
 #define VXS_TENSOR_MISMATCH 208
 
@@ -392,6 +393,16 @@
  * Don't mirror: faster by 2 to the number of axes.
  */
 #define VXS_MIRRORING_OFF 1
+
+/**
+ * A segmentation that a plan has no place for fails with `VXS_BUSY`.
+ */
+#define VXS_WHEN_BUSY_FAIL 0
+
+/**
+ * It waits until another one ends, or until its own flag cancels it.
+ */
+#define VXS_WHEN_BUSY_WAIT 1
 
 /**
  * Overlapping tiles weigh as the model has it.
@@ -665,7 +676,8 @@ typedef struct vxs_model vxs_model;
 typedef struct vxs_nifti vxs_nifti;
 
 /**
- * A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once.
+ * A model on a device, which never changes. Any number of threads may use one; as many segmentations run at once as
+ * `vxs_plan_options.concurrent_runs` says.
  */
 typedef struct vxs_plan vxs_plan;
 
@@ -732,7 +744,7 @@ typedef struct vxs_progress {
 
 /**
  * Receives the progress of a run, a measurement or a comparison, on the thread that called it. Returns 0 to go on,
- * anything else to cancel. It runs in the caller's floating-point environment. It must not use the running plan, and must not throw: an
+ * anything else to cancel. It runs in the caller's floating-point environment. It must not throw: an
  * exception can't pass the library's frames and ends the process.
  */
 typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);
@@ -1033,6 +1045,44 @@ typedef struct vxs_measure_options {
      */
     const struct vxs_cancel *cancel;
 } vxs_measure_options;
+
+/**
+ * The library's part of a `vxs_parallel_for`: does the task of that number. It throws nothing. It computes in the library's
+ * floating-point environment and leaves the thread in the host's. Any thread.
+ */
+typedef void (*vxs_task_function)(void *task_data, uint64_t index);
+
+/**
+ * Calls `task(task_data, index)` once for each index below `count`, on any threads, in any order, one after another or at the
+ * same time, and returns when the last call has returned: `task_data` dies then. It must not throw, and may be called from
+ * several threads at once. Whichever tasks it runs first do all the work; tasks wait for others that run, and never for
+ * one that hasn't begun.
+ */
+typedef void (*vxs_parallel_for)(void *user_data, uint64_t count, vxs_task_function task, void *task_data);
+
+/**
+ * Threads of the host, for `vxs_plan_options.executor`. With one the library starts no thread; those of ONNX Runtime
+ * stay its own. Fill it by `vxs_executor_init` first.
+ */
+typedef struct vxs_executor {
+    /**
+     * Set by `vxs_executor_init`.
+     */
+    uint32_t struct_size;
+    /**
+     * The most tasks that `parallel_for` runs at the same time, up to 1024: as many as a run is split into, or
+     * `vxs_plan_options.threads` if that is less. 0 (default): as many as the process has processors.
+     */
+    uint32_t max_concurrency;
+    /**
+     * Passed to `parallel_for`.
+     */
+    void *user_data;
+    /**
+     * NULL after `vxs_executor_init`, which is refused.
+     */
+    vxs_parallel_for parallel_for;
+} vxs_executor;
 
 /**
  * Where the labels go: the caller's own buffer, on a grid that the call knows (the volume's), so without a shape of its
@@ -1358,6 +1408,20 @@ typedef struct vxs_plan_options {
      * `VXS_CANCELLED`. NULL (default): none. A task compiles its models when it runs, and looks at the flag then too.
      */
     const struct vxs_cancel *cancel;
+    /**
+     * Segmentations that may run at once on the plan, up to 1024, each with up to `threads` threads and memory of its own
+     * beside the weights, which exist once (`vxs_plan_report`). 0 (default): one.
+     */
+    uint32_t concurrent_runs;
+    /**
+     * What becomes of a further one. `VXS_WHEN_BUSY_FAIL` by default.
+     */
+    int32_t when_busy;
+    /**
+     * The host's threads, for all that would run on the library's; copied, so that only its `user_data` must live as long as
+     * the plan. NULL (default): each segmentation starts threads of its own, which end with it.
+     */
+    const struct vxs_executor *executor;
 } vxs_plan_options;
 
 /**
@@ -1394,7 +1458,7 @@ typedef struct vxs_plan_report {
      */
     uint64_t network_runs;
     /**
-     * Bytes that the run needs at its peak, weights included, the caller's buffers not.
+     * Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and `run_bytes`.
      */
     uint64_t host_peak_bytes;
     /**
@@ -1413,6 +1477,14 @@ typedef struct vxs_plan_report {
      * Tiles that the network computes at once.
      */
     uint32_t tile_batch;
+    /**
+     * The part of `host_peak_bytes` that all runs of the plan share: weights, and the forms that the engine has them in.
+     */
+    uint64_t shared_bytes;
+    /**
+     * The part that each run under way needs for itself.
+     */
+    uint64_t run_bytes;
 } vxs_plan_report;
 
 /**
@@ -1975,6 +2047,14 @@ VXS_API void vxs_error_free(struct vxs_error *error);
 VXS_API const char *vxs_status_name(vxs_status status);
 
 /**
+ * Writes the defaults; `size` is `sizeof(vxs_executor)` as the caller's header has it.
+ *
+ * The caller guarantees:
+ * `executor` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_executor_init(struct vxs_executor *executor, uint64_t size);
+
+/**
  * Writes the defaults; `size` is `sizeof(vxs_labels)` as the caller's header has it.
  *
  * The caller guarantees:
@@ -2105,8 +2185,9 @@ VXS_API void vxs_model_free(struct vxs_model *model);
 VXS_API const char *vxs_model_name(const struct vxs_model *model);
 
 /**
- * SHA-256 over weights and recipe, 64 hexadecimal digits: equal exactly for models that compute the same.
- * Lives as long as the model; NULL for NULL. Any thread.
+ * "voxseg1:sha256:" and 64 hexadecimal digits, over weights and recipe in the format of docs/identity.md: equal exactly
+ * for models that compute the same, whatever the version of the library. Lives as long as the model; NULL for NULL. Any
+ * thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
@@ -2114,8 +2195,8 @@ VXS_API const char *vxs_model_name(const struct vxs_model *model);
 VXS_API const char *vxs_model_identity(const struct vxs_model *model);
 
 /**
- * All that is known about the model as JSON: architecture, parameters, recipe, labels. Lives as long as the
- * model; NULL for NULL. Any thread.
+ * All that is known about the model as JSON: architecture, parameters, recipe, labels (docs/schemas/model.schema.json, of a
+ * task docs/schemas/task.schema.json). Lives as long as the model; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
@@ -2315,7 +2396,7 @@ vxs_status vxs_plan_create(const struct vxs_model *model,
  * Tells the grid of the labels for a volume: its own, unless a task was opened with `on_network_grid`. Only the volume's
  * grid is looked at, its buffers may be NULL. Writes `shape`, `spacing`, `origin` and `direction` of `grid` in the
  * coordinates and the order of axes of `volume`, with its `dtype`; the rest of `grid` becomes as after
- * `vxs_volume_init`. `VXS_BUSY` while the plan runs.
+ * `vxs_volume_init`. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `grid` is NULL or was filled by
@@ -2329,7 +2410,7 @@ vxs_status vxs_plan_label_grid(const struct vxs_plan *plan,
 
 /**
  * Tells what a segmentation of `volume` will need, before it is run: only the grid is looked at, its buffers
- * may be NULL. `VXS_BUSY` while the plan runs.
+ * may be NULL. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `report` is NULL or was filled by
@@ -2343,8 +2424,8 @@ vxs_status vxs_plan_report_for(const struct vxs_plan *plan,
 
 /**
  * Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans that
- * wait for long. It takes the time of one tile for each network, and so does the next run's growing. `VXS_BUSY` while
- * the plan runs.
+ * wait for long. It takes the time of one tile for each network, and so does the next run's growing. Runs that are under
+ * way keep what they have. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan; `error` is NULL or writable.
@@ -2355,8 +2436,8 @@ vxs_status vxs_plan_trim(struct vxs_plan *plan,
 
 /**
  * What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
- * ("operators_on_cpu"), why another device runs than was asked for ("fallback"). Lives as long as the plan;
- * NULL for NULL. Any thread.
+ * ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. Lives as long
+ * as the plan; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan.
@@ -2375,7 +2456,7 @@ VXS_API void vxs_plan_free(struct vxs_plan *plan);
 /**
  * The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights, the
  * image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less significant
- * first, axis 0 the fastest. UTF-8, lives as long as the record; NULL for NULL. Any thread.
+ * first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `record` is NULL or a live record.
@@ -2451,11 +2532,12 @@ VXS_API vxs_status vxs_run_report_init(struct vxs_run_report *report, uint64_t s
  * Segments a volume: writes one label a voxel into `labels`, on the volume's own grid (or, for a task that keeps
  * labels on the networks' grid, that of `vxs_plan_label_grid`). Blocks until it is
  * done, cancelled or failed; on anything but `VXS_OK` the label buffer is untouched and the plan can be used
- * again. From any thread, one call a plan at a time: a second gets `VXS_BUSY`.
+ * again. Any thread: as many calls run at once on one plan as its `concurrent_runs` says, and a further one gets
+ * `VXS_BUSY` or waits, as its `when_busy` says.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
- * for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure, likewise its
+ * for their stated sizes and don't overlap, those of `labels` not with another call's either; `options` is NULL (defaults) or a filled structure, likewise its
  * maps, and the place for its record is writable; `report` is
  * NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
  */

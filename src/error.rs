@@ -135,16 +135,16 @@ pub enum Error {
         /// How many there are.
         count: usize,
     },
-    /// A tensor has another shape or type than the network needs.
+    /// A tensor has another shape or type than the network needs, or values that no network has.
     #[error("{file}: tensor `{tensor}` is {found}, expected {expected}")]
     TensorMismatch {
         /// The checkpoint.
         file: String,
         /// The tensor's name.
         tensor: String,
-        /// Its type or shape.
+        /// Its type, shape or value.
         found: String,
-        /// The type or shape needed.
+        /// What is needed.
         expected: String,
     },
 

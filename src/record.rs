@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::Result;
-use crate::ffi::{VXS_ABI_MAJOR, VXS_ABI_MINOR};
+use crate::inference::RunReport;
 use crate::labels::LabelBuffer;
-use crate::plan::Precision;
-use crate::segment::RunReport;
 use crate::task::AnyPlan;
 use crate::volume::Volume;
+
+/// Major and minor version of the C interface, as the record names it and `src/ffi/version.rs` publishes it.
+pub(crate) const INTERFACE: [u32; 2] = [0, 1];
 
 /// The record of a run that `plan` just did: versions, the model (what [`crate::task::AnyModel::describe`] says), the
 /// image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less significant
@@ -39,7 +40,7 @@ pub fn record(
     Ok(json!({
         "versions": {
             "voxseg": env!("CARGO_PKG_VERSION"),
-            "abi": format!("{VXS_ABI_MAJOR}.{VXS_ABI_MINOR}"),
+            "abi": format!("{}.{}", INTERFACE[0], INTERFACE[1]),
             "onnxruntime": crate::runtime::current().map(|runtime| runtime.version()),
         },
         "system": { "os": std::env::consts::OS, "processor": std::env::consts::ARCH },
@@ -57,7 +58,7 @@ pub fn record(
         "plan": plan.describe(),
         "plan_report": {
             "device": planned.device.name(),
-            "precision": if planned.precision == Precision::F16 { "f16" } else { "f32" },
+            "precision": planned.precision.name(),
             "threads": planned.threads,
             "network_shape": planned.network_shape,
             "tiles": planned.tiles,

@@ -13,6 +13,7 @@ use once_cell::sync::OnceCell;
 
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
+use crate::platform::why_not_loaded;
 
 /// The oldest ONNX Runtime that has all that is used: its minor version.
 pub const OLDEST: u32 = 24;
@@ -252,11 +253,6 @@ fn candidates(place: &Path) -> Vec<PathBuf> {
     files.sort();
     files.reverse();
     files
-}
-
-/// Why a library can't be loaded, in the system's words.
-pub(crate) fn why_not_loaded(error: &libloading::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Asks a library for its version without starting anything in it.

@@ -1,7 +1,9 @@
-//! Threads that help. The system may have none to give (limits, sandboxes): then whoever asked does the work alone.
+//! Threads that help. The system may have none to give (limits, sandboxes), and a host that computes on its own threads
+//! wants none of ours: then whoever asked does the work alone.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 use crate::floating_point::Ours;
 use crate::log::{self, Level};
@@ -9,29 +11,59 @@ use crate::log::{self, Level};
 /// Whether the log has heard that threads are scarce.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// Starts a thread that ends with its scope; `None` where the system gives none, and `work` won't run.
+thread_local! {
+    static MAY_START: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Says whether the calling thread may start others from now on; returns what was so before.
+pub(crate) fn may_start(may: bool) -> bool {
+    MAY_START.replace(may)
+}
+
+/// Starts a thread that ends with its scope; `None` where there is none, and `work` won't run.
 pub(crate) fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> Option<ScopedJoinHandle<'scope, T>> {
-    #[cfg(test)]
-    if !scarce::allowed() {
-        return None;
-    }
     let begin = || {
         // What a thread begins with is the system's choice.
         let _ours = Ours::enter();
         work()
     };
-    match Builder::new().name("voxseg".into()).spawn_scoped(scope, begin) {
-        Ok(thread) => Some(thread),
-        Err(error) => {
-            if !TOLD.swap(true, Ordering::Relaxed) {
-                log::write(Level::Debug, || format!("working with fewer threads than asked for: {error}"));
-            }
-            None
-        }
+    allowed()?;
+    told(builder().spawn_scoped(scope, begin))
+}
+
+/// Starts a thread that the caller joins; `None` as for [`spawn`].
+pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
+    let begin = || {
+        let _ours = Ours::enter();
+        work();
+    };
+    allowed()?;
+    told(builder().spawn(begin))
+}
+
+/// Whether this thread may start others.
+fn allowed() -> Option<()> {
+    #[cfg(test)]
+    if !scarce::allowed() {
+        return None;
     }
+    MAY_START.get().then_some(())
+}
+
+fn builder() -> Builder {
+    Builder::new().name("voxseg".into())
+}
+
+fn told<T>(started: std::io::Result<T>) -> Option<T> {
+    let tell = |error: &std::io::Error| {
+        if !TOLD.swap(true, Ordering::Relaxed) {
+            log::write(Level::Debug, || format!("working with fewer threads than asked for: {error}"));
+        }
+    };
+    started.inspect_err(tell).ok()
 }
 
 /// For tests: a system that gives few threads.

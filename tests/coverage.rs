@@ -9,9 +9,9 @@ mod image;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
-use voxseg::plan::{Plan, PlanOptions};
 use voxseg::progress::Run;
 use voxseg::volume::{DType, Layout, Volume};
 
@@ -24,9 +24,7 @@ const NEAR_TIE: f32 = 10.0;
 const NEEDS_RUNTIME: &str = "VOXSEG_ORT_LIBRARY";
 
 fn folder() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-    let folder: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
-    let folder = folder.join("coverage");
+    let folder = voxseg_reference::folder().join("coverage");
     let there = folder.join("cases.json").is_file();
     if !there {
         eprintln!("skipped: the reference data is not here; set VOXSEG_REFERENCE to its folder");
@@ -51,7 +49,7 @@ fn compare(folder: &Path, case: &Value) -> Result<(), String> {
     let told = |error: voxseg::Error| format!("{name}: {error}");
     let path = |value: &Value| folder.join(value.as_str().unwrap());
     let model = Model::open(&path(&case["model"]), &ModelOptions::default()).map_err(told)?;
-    let mut plan = match Plan::new(&model, &PlanOptions { threads: 2, ..PlanOptions::default() }) {
+    let plan = match Plan::new(&model, &PlanOptions { threads: 2, ..PlanOptions::default() }) {
         Err(voxseg::Error::Runtime { .. }) if std::env::var_os(NEEDS_RUNTIME).is_none() => {
             println!("{name}: opens; not run, set {NEEDS_RUNTIME} to ONNX Runtime's library");
             return Ok(());

@@ -8,11 +8,11 @@ const FOLDERS: [&str; 8] = [
     "src/preprocess",
     "src/tiling",
     "src/restore",
-    "src/segment",
+    "src/inference",
     "src/task",
     "src/labels",
+    "src/metrics",
     "src/engine/cpu",
-    "src/plan",
 ];
 
 /// What ends the process where there is no memory.
@@ -50,14 +50,20 @@ const ALLOWED: [&str; 13] = [
     "let mut whole = buffers.to_vec();",
 ];
 
+/// A file of tests, and a folder whose arrays lie in a device's memory, which may refuse them.
+const OTHERS: [&str; 2] = ["ties.rs", "device"];
+
 /// Rust files, without those of tests.
 fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if OTHERS.contains(&name.as_str()) {
+            continue;
+        }
         if path.is_dir() && name != "tests" {
             files(&path, all);
-        } else if name.ends_with(".rs") && !name.contains("tests") && name != "ties.rs" {
+        } else if name.ends_with(".rs") && !name.contains("tests") {
             all.push(path);
         }
     }
@@ -66,7 +72,7 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
 #[test]
 fn what_grows_is_asked_for_in_a_way_that_can_fail() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut all = vec![root.join("src/segment.rs"), root.join("src/plan.rs")];
+    let mut all = Vec::new();
     FOLDERS.iter().for_each(|folder| files(&root.join(folder), &mut all));
     assert!(all.len() > 80, "{} files", all.len());
     let mut found = Vec::new();

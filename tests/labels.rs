@@ -1,9 +1,8 @@
 //! Label maps of different models are compared by what their labels mean: TotalSegmentator 1 and 2, its MR task,
 //! MONAI's wholeBody_ct_segmentation and label files of Auto3DSeg models.
 
-use std::path::{Path, PathBuf};
-
-use voxseg::labels::{CompareOptions, Label, Pair, compare, label_table, pairs_by_name, pairs_by_terms};
+use voxseg::labels::{Label, label_table};
+use voxseg::metrics::{CompareOptions, Pair, compare, pairs_by_name, pairs_by_terms};
 use voxseg::model::task::Task;
 use voxseg::model::{Model, ModelOptions};
 use voxseg::progress::Run;
@@ -68,8 +67,7 @@ fn codes_match_across_versions_and_modalities() {
 
 #[test]
 fn a_bundle_of_monai_matches() {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-    let folder: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
+    let folder = voxseg_reference::folder();
     let (bundle, labels) = (
         folder.join("monai/public/bundle_wholebody/bundle"),
         folder.join("monai/public/auto3dseg_ct/model/labels.csv"),

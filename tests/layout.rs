@@ -39,6 +39,7 @@ fn c_and_rust_agree() {
         vxs_device_info {
             struct_size, device, usable, index, name, reason, driver, memory_bytes, hardware, reserved,
         }
+        vxs_executor { struct_size, max_concurrency, user_data, parallel_for }
         vxs_label_dose { struct_size, label, voxels, outside, mean, min, max }
         vxs_label_pair { first, second }
         vxs_label_info { struct_size, value, name, color, reserved }
@@ -57,11 +58,11 @@ fn c_and_rust_agree() {
         vxs_plan_options {
             struct_size, device, precision, threads, step, mirroring, blending, memory_budget, postprocess,
             device_index, fallback, overflow, device_memory_budget, device_cache, device_stream,
-            accuracy, instructions, tile_batch, reserved, cancel,
+            accuracy, instructions, tile_batch, reserved, cancel, concurrent_runs, when_busy, executor,
         }
         vxs_plan_report {
             struct_size, device, precision, threads, network_shape, tiles, network_runs, host_peak_bytes,
-            device_peak_bytes, weight_bytes, device_index, tile_batch,
+            device_peak_bytes, weight_bytes, device_index, tile_batch, shared_bytes, run_bytes,
         }
         vxs_progress { struct_size, stage, fraction, tiles_done, tiles }
         vxs_run_options { struct_size, reserved, progress, user_data, cancel, maps, map_count, record, non_finite, reserved_2 }

@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use voxseg::inference::PlanOptions;
 use voxseg::labels::LabelBuffer;
 use voxseg::model::task::{Task, TaskOptions};
-use voxseg::plan::PlanOptions;
 use voxseg::progress::Run;
 use voxseg::task::TaskPlan;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
@@ -37,7 +37,7 @@ type Case = (&'static str, Models, TaskOptions, Geometry);
 
 /// The reference's tasks, where they are at hand.
 fn reference() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/totalseg/weights");
+    let folder = voxseg_reference::folder().join("totalseg/weights");
     folder.is_dir().then_some(folder)
 }
 
@@ -91,7 +91,7 @@ fn run((name, models, options, grid): Case) {
     let before = memory("VmRSS:");
 
     let task = task.open(&weights, &options).unwrap();
-    let mut plan = TaskPlan::new(&task, &PlanOptions { threads: 2, ..PlanOptions::default() }).unwrap();
+    let plan = TaskPlan::new(&task, &PlanOptions { threads: 2, ..PlanOptions::default() }).unwrap();
     let planned = plan.report(&grid).unwrap().host_peak_bytes;
     let layout = Layout::dense(grid.shape, DType::I16);
     let volume = Volume::new(grid.clone(), DType::I16, layout, vec![&voxels]).unwrap();

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use voxseg::Error;
+use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::task::{Task, TaskOptions};
 use voxseg::model::{Model, ModelOptions};
-use voxseg::plan::{Plan, PlanOptions};
 use voxseg::progress::Run;
 use voxseg::task::TaskPlan;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
@@ -51,7 +51,7 @@ fn task(last: &str) -> Task {
     Task::from_json(json.as_bytes(), "three.json").unwrap()
 }
 
-fn segment(plan: &mut TaskPlan, labels: &mut [u8], run: &mut Run) -> voxseg::Result<usize> {
+fn segment(plan: &TaskPlan, labels: &mut [u8], run: &mut Run) -> voxseg::Result<usize> {
     let voxels = voxels();
     let volume = Volume::new(grid(), DType::I16, Layout::dense(SHAPE, DType::I16), vec![&voxels]).unwrap();
     let mut labels = LabelBuffer::new(&grid(), DType::U8, Layout::dense(SHAPE, DType::U8), labels).unwrap();
@@ -68,7 +68,7 @@ fn later_parts_write_over_earlier_ones() {
         let volume = Volume::new(grid(), DType::I16, layout, vec![&voxels]).unwrap();
         let layout = Layout::dense(SHAPE, DType::U8);
         let mut labels = LabelBuffer::new(&grid(), DType::U8, layout, &mut alone).unwrap();
-        let mut plan = Plan::new(&model, &PlanOptions::default()).unwrap();
+        let plan = Plan::new(&model, &PlanOptions::default()).unwrap();
         plan.segment(&volume, &mut labels, &mut [], &mut Run::default()).unwrap();
     }
     let expected: Vec<u8> = alone
@@ -85,12 +85,12 @@ fn later_parts_write_over_earlier_ones() {
     assert!(shown > 1, "the image shows {shown} of them");
 
     let opened = task(MODEL).open(&models(), &TaskOptions::default()).unwrap();
-    let mut plan = TaskPlan::new(&opened, &PlanOptions::default()).unwrap();
+    let plan = TaskPlan::new(&opened, &PlanOptions::default()).unwrap();
     let planned = plan.report(&grid()).unwrap();
     assert_eq!(planned.tiles, 3);
     for _ in 0..2 {
         let mut found = vec![0xA5; expected.len()];
-        assert_eq!(segment(&mut plan, &mut found, &mut Run::default()).unwrap(), 3);
+        assert_eq!(segment(&plan, &mut found, &mut Run::default()).unwrap(), 3);
         assert_eq!(found, expected);
         assert_eq!(plan.report(&grid()).unwrap(), planned, "it says the same before and after");
     }
@@ -99,22 +99,22 @@ fn later_parts_write_over_earlier_ones() {
 #[test]
 fn stopping_and_going_on() {
     let opened = task(MODEL).open(&models(), &TaskOptions::default()).unwrap();
-    let mut plan = TaskPlan::new(&opened, &PlanOptions::default()).unwrap();
+    let plan = TaskPlan::new(&opened, &PlanOptions::default()).unwrap();
     let mut labels = vec![0xA5; SHAPE.iter().product()];
     for limit in [0.0, 0.3, 0.6, 0.98] {
         let mut run = Run::default().with_progress(move |progress| progress.fraction <= limit);
-        let stopped = segment(&mut plan, &mut labels, &mut run);
+        let stopped = segment(&plan, &mut labels, &mut run);
         assert!(matches!(stopped, Err(Error::Cancelled)), "{limit}");
         assert!(labels.iter().all(|&label| label == 0xA5), "{limit}");
     }
-    segment(&mut plan, &mut labels, &mut Run::default()).unwrap();
+    segment(&plan, &mut labels, &mut Run::default()).unwrap();
     assert!(labels.contains(&1));
 
     // A flag that stops the making of a plan may later be set for something else, while models come and go.
     let options = PlanOptions::default();
-    let mut plan = TaskPlan::new(&opened, &options).unwrap();
+    let plan = TaskPlan::new(&opened, &options).unwrap();
     options.cancel.request();
-    segment(&mut plan, &mut labels, &mut Run::default()).unwrap();
+    segment(&plan, &mut labels, &mut Run::default()).unwrap();
     assert!(matches!(TaskPlan::new(&opened, &options).err(), Some(Error::Cancelled)));
 
     let needed = plan.report(&grid()).unwrap().host_peak_bytes;
@@ -136,14 +136,14 @@ fn weights_that_change_are_noticed() {
         }
     }
     let opened = task("copy/model").open(&weights, &TaskOptions::default()).unwrap();
-    let mut plan = TaskPlan::new(&opened, &PlanOptions::default()).unwrap();
+    let plan = TaskPlan::new(&opened, &PlanOptions::default()).unwrap();
     let plans = weights.join("copy/model/plans.json");
     let text = fs::read_to_string(&plans).unwrap();
     fs::write(&plans, text.replace("\"order\": 1", "\"order\": 0")).unwrap();
     assert_ne!(fs::read_to_string(&plans).unwrap(), text);
     let mut labels = vec![0xA5; SHAPE.iter().product()];
-    let error = segment(&mut plan, &mut labels, &mut Run::default()).unwrap_err();
+    let error = segment(&plan, &mut labels, &mut Run::default()).unwrap_err();
     assert!(error.to_string().contains("has changed since the task was opened"), "{error}");
     fs::write(&plans, text).unwrap();
-    segment(&mut plan, &mut labels, &mut Run::default()).unwrap();
+    segment(&plan, &mut labels, &mut Run::default()).unwrap();
 }

@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use voxseg::engine::Device;
+use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
-use voxseg::plan::{Plan, PlanOptions};
 use voxseg::progress::Run;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 
@@ -22,7 +22,7 @@ fn resident() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-fn segment(plan: &mut Plan) -> Vec<u8> {
+fn segment(plan: &Plan) -> Vec<u8> {
     let mut grid = Geometry::with_shape([40, 40, 40]);
     grid.spacing = [3.0; 3];
     let image: Vec<u8> =
@@ -42,12 +42,12 @@ fn a_trimmed_plan_needs_less_and_runs_as_before() {
         Model::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL), &ModelOptions::default()).unwrap();
     for device in [Device::OrtCpu, Device::Cpu] {
         let options = PlanOptions { device, threads: 2, ..PlanOptions::default() };
-        let mut plan = Plan::new(&model, &options).unwrap();
-        let labels = segment(&mut plan);
+        let plan = Plan::new(&model, &options).unwrap();
+        let labels = segment(&plan);
         let before = resident();
         plan.trim().unwrap();
         let after = resident();
         assert!(after + WORKSPACE < before, "{device}: {before} bytes before trimming, {after} after");
-        assert!(segment(&mut plan) == labels, "{device}: a trimmed plan gives other labels");
+        assert!(segment(&plan) == labels, "{device}: a trimmed plan gives other labels");
     }
 }

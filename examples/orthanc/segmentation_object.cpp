@@ -213,7 +213,7 @@ std::string segmentation_object(const Series &series, const voxseg::Model &model
         .text(0x00080070, "LO", "voxseg")
         .text(0x0008103e, "LO", lo("Segmentation by " + model.name()))
         .text(0x00081090, "LO", lo(model.name()))
-        .text(0x00181000, "LO", model.identity().substr(0, 16))
+        .text(0x00181000, "LO", model.identity().substr(model.identity().rfind(':') + 1, 16))
         .text(0x00181020, "LO", vxs_version())
         .sequence(0x00081115, {Dataset()
                                    .sequence(0x0008114a, instances)

@@ -389,9 +389,7 @@ fn explore(checkpoint: &Checkpoint) {
 }
 
 fn reference_files(suffix: &str) -> Vec<PathBuf> {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-    let root = std::env::var_os("VOXSEG_REFERENCE").map_or_else(default, PathBuf::from);
-    let mut folders = vec![root];
+    let mut folders = vec![voxseg_reference::folder()];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -1,181 +1,108 @@
-//! What runs a network on one tile. An engine is made for one network, one tile size and one device.
+//! What runs a network on tiles. An engine is made for one network, one tile size and one device; it knows tensors and
+//! nothing of what happens around a network.
 
-mod asleep;
-#[cfg(test)]
-pub(crate) mod beside;
+#![cfg_attr(
+    not(feature = "ort"),
+    allow(dead_code, unused_imports, reason = "what only ONNX Runtime's engines use")
+)]
+
 pub mod cpu;
-mod cuda;
 #[cfg(test)]
 pub(crate) mod fake;
+mod info;
+pub(crate) mod nvidia;
+#[cfg(feature = "ort")]
+mod ort;
+#[cfg(not(feature = "ort"))]
+#[path = "no_ort.rs"]
 mod ort;
 mod provider;
+mod request;
 mod room;
+mod workspace;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cpu::{CpuEngine, CpuOptions};
-use ndarray::{Array4, ArrayView3};
+use cpu::CpuOptions;
 
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::plan::Precision;
-use crate::progress::Cancel;
-use crate::recipe::Fill;
-use crate::restore::Labelling;
 use crate::runtime;
-use crate::tiling::TileGrid;
 
-pub(crate) use asleep::Asleep;
-#[cfg(test)]
-pub(crate) use cuda::host_machine;
-pub(crate) use cuda::scores;
-pub use cuda::{Extent, Machine, Memory, Resident};
+pub use info::EngineInfo;
 pub use provider::Provider;
+pub(crate) use request::EngineRequest;
+pub use request::Precision;
+pub(crate) use room::room;
+pub use workspace::Workspace;
 
-/// What is done around a network, for engines that do it in their device's own memory.
-#[derive(Clone, Copy)]
-pub struct Job<'a> {
-    /// [channels, planes, rows, columns].
-    pub image: &'a Array4<f32>,
-    /// Where tiles lie.
-    pub tiles: &'a TileGrid,
-    /// The weights of a tile's voxels.
-    pub window: ArrayView3<'a, f32>,
-    /// What is outside of the image.
-    pub fill: Fill,
-    /// The axes that each further run of a tile is mirrored along, as bits.
-    pub mirror: &'a [i32],
-    /// Channels of the scores.
-    pub classes: usize,
-    /// Networks whose scores are averaged.
-    pub folds: usize,
-    /// Tiles that a network computes at once.
-    pub batch: usize,
-    /// Bytes of the device's memory that the plan has already.
-    pub taken: u64,
-    /// Whether scores are summed in half precision.
-    pub half: bool,
-    /// How scores become labels there; `None`: scores are wanted.
-    pub labelling: Option<&'a Labelling>,
-}
+/// Runs one network on tiles of one size. Any number of threads may use one, each with a workspace of its own.
+pub trait Engine: Send + Sync {
+    /// Its settings and needs.
+    fn info(&self) -> EngineInfo;
 
-impl Job<'_> {
-    /// What decides how much memory it needs.
-    pub fn extent(&self) -> Extent {
-        Extent {
-            channels: self.image.dim().0,
-            classes: self.classes,
-            image: self.tiles.image(),
-            patch: self.tiles.patch(),
-            folds: self.folds,
-            batch: self.batch,
-            mirrored: !self.mirror.is_empty(),
-            half: self.half,
-            labels: self.labelling.map(|labelling| labelling.to),
-        }
-    }
-}
-
-/// Runs one network on tiles of one size. Not shared between threads: a plan owns its engines.
-pub trait Engine: Send {
-    /// Computes the class scores of [`Engine::batch`] tiles: `input` is [tile, channels, patch…], `output`
-    /// [tile, classes, patch…], both row-major.
+    /// Computes the class scores of tiles: `input` is [tile, channels, patch…], `output` [tile, classes, patch…], both
+    /// row-major, with as many tiles as [`EngineInfo::batch`] says, or said before it was narrowed.
     ///
     /// # Errors
-    /// [`Error::Runtime`] with the engine's reason.
-    fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()>;
-
-    /// The engine's name and version.
-    fn name(&self) -> String;
-
-    /// Bytes that a run needs beside the weights, the input and the output.
-    fn workspace_bytes(&self) -> u64;
-
-    /// The part of them that is there before a run: weights in the engine's own forms.
-    fn loaded_bytes(&self) -> u64 {
-        0
-    }
-
-    /// The part of them that is there now: what a run before has left too.
-    fn held_bytes(&self) -> u64 {
-        self.loaded_bytes()
-    }
-
-    /// Bytes that a run needs in the device's own memory, weights included; 0 for a CPU.
-    fn device_bytes(&self) -> u64 {
-        0
-    }
-
-    /// Gives back what it only keeps to be faster the next time.
-    ///
-    /// # Errors
-    /// [`Error::Runtime`] with the engine's reason; it can still be used.
-    fn trim(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    /// Whether it computes elsewhere than on the processors of the host, which has time for other tiles meanwhile.
-    fn runs_elsewhere(&self) -> bool {
-        false
-    }
-
-    /// Tiles that it computes at once.
-    fn batch(&self) -> usize {
-        1
-    }
+    /// [`Error::Runtime`] with the engine's reason, [`Error::OutOfMemory`].
+    fn run(&self, workspace: &mut Workspace, input: &[f32], output: &mut [f32]) -> Result<()>;
 
     /// From now on computes one tile at a time, which needs less of the device's memory. Returns whether that is so.
     ///
     /// # Errors
     /// [`Error::Runtime`] with the engine's reason; it can't be used then.
-    fn one_tile_at_a_time(&mut self) -> Result<bool> {
-        Ok(self.batch() == 1)
-    }
+    fn one_tile_at_a_time(&self) -> Result<bool>;
 
-    /// Whether tiles ran fewer at once than was asked for because the device has too little memory.
-    fn narrowed(&self) -> bool {
-        false
-    }
-
-    /// Whether all that is around the network can be done in the device's memory, by [`Engine::memory_for`].
-    fn cuts_and_blends(&self) -> bool {
-        false
-    }
-
-    /// The device's memory, where a caller's buffers may lie in it.
-    fn machine(&self) -> Option<Arc<dyn Machine>> {
-        None
-    }
-
-    /// Memory of the device for all that is around the network, where [`Engine::run_at`] must work; `None` where that is
-    /// the host's work.
+    /// Gives back what it only keeps to be faster the next time.
     ///
     /// # Errors
-    /// Why the device has no room for it.
-    fn memory_for(&self, _job: &Job) -> std::result::Result<Option<Memory>, String> {
-        Ok(None)
-    }
+    /// [`Error::Runtime`] with the engine's reason; it can still be used.
+    fn trim(&self) -> Result<()>;
 
-    /// As [`Engine::run`], on arrays at addresses of the device; in single precision throughout when `single`.
+    /// The engine on arrays in its device's memory, where it can work on such.
+    fn device(&self) -> Option<&dyn DeviceEngine>;
+}
+
+/// Whose memory addresses belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceMemory {
+    /// The CUDA device's of that number, in its primary context.
+    Cuda(u32),
+    /// In tests, the host's own.
+    #[cfg(test)]
+    Host,
+}
+
+/// An engine that works on arrays in a device's memory.
+pub trait DeviceEngine {
+    /// Where its arrays lie.
+    fn memory(&self) -> DeviceMemory;
+
+    /// Whether the device has room for so many bytes more than those that the plan has `taken`.
+    ///
+    /// # Errors
+    /// [`Error::MemoryBudget`] when not.
+    fn room(&self, bytes: u64, taken: u64) -> Result<()>;
+
+    /// Whether scores may leave the range of the precision, so that [`DeviceEngine::run_at`] must be asked again for single.
+    fn may_overflow(&self) -> bool;
+
+    /// As [`Engine::run`] for so many tiles, on arrays at addresses of the device; in single precision throughout when
+    /// `single`.
     ///
     /// # Errors
     /// [`Error::Runtime`] with the engine's reason.
-    fn run_at(&mut self, _input: u64, _output: u64, _single: bool) -> Result<()> {
-        let reason = "it has no memory of its own".to_owned();
-        Err(Error::Runtime { action: "run on a device's memory".into(), reason })
-    }
-
-    /// Operators that run on the CPU although the device was asked for, by name and number.
-    fn left_to_cpu(&self) -> &[(String, usize)] {
-        &[]
-    }
-
-    /// Runs so far that overflowed half precision and were repeated in single.
-    fn tiles_in_single(&self) -> usize {
-        0
-    }
+    fn run_at(
+        &self,
+        workspace: &mut Workspace,
+        tiles: usize,
+        input: u64,
+        output: u64,
+        single: bool,
+    ) -> Result<()>;
 }
 
 /// What a plan can run on.
@@ -329,62 +256,4 @@ pub fn devices() -> Vec<DeviceInfo> {
         }
     }
     all
-}
-
-/// What the engines of a plan are made for.
-pub(crate) struct Order<'a> {
-    device: Device,
-    tile: [usize; 3],
-    precision: Precision,
-    threads: usize,
-    options: &'a DeviceOptions,
-    /// Stops compiling.
-    cancel: &'a Cancel,
-    /// A plan's networks run one after the other, so that our own engines need memory for one of them.
-    workspace: cpu::Workspace,
-}
-
-impl<'a> Order<'a> {
-    pub(crate) fn new(
-        device: Device,
-        tile: [usize; 3],
-        precision: Precision,
-        threads: usize,
-        options: &'a DeviceOptions,
-        cancel: &'a Cancel,
-    ) -> Self {
-        let (device, workspace) = (device.resolve(), cpu::Workspace::default());
-        Order { device, tile, precision, threads, options, cancel, workspace }
-    }
-
-    /// What the engines of these networks need at least of the host's memory while they run, as far as it is known before
-    /// they are made: that of our own, weights in their forms included.
-    pub(crate) fn least_bytes(&self, networks: &[Arc<Network>]) -> Result<u64> {
-        let workspace = cpu::Workspace::default();
-        let own = |network: &&Arc<Network>| self.is_own(network);
-        let of = |network: &Arc<Network>| {
-            CpuEngine::planned_bytes(network, self.tile, self.threads, self.options.cpu, &workspace)
-        };
-        networks.iter().filter(own).try_fold(0_u64, |all, network| Ok(all.saturating_add(of(network)?)))
-    }
-
-    /// Whether our own engine runs a network.
-    fn is_own(&self, network: &Network) -> bool {
-        self.device == Device::Cpu && self.precision != Precision::F16 && CpuEngine::supports(network)
-    }
-
-    /// Makes an engine. `taken`: bytes of the device's memory that the plan has already.
-    pub(crate) fn engine(&self, network: &Arc<Network>, taken: u64) -> Result<Box<dyn Engine>> {
-        let &Order { device, tile, precision, threads, options, cancel, ref workspace } = self;
-        if self.is_own(network) {
-            return Ok(Box::new(CpuEngine::sharing(network, tile, threads, options.cpu, workspace)?));
-        }
-        let runtime = runtime::open(None)?;
-        let target =
-            ort::Target { runtime, device, precision, threads, options, taken, cancel, cache_name: "" };
-        Ok(match network.onnx_file() {
-            Some(file) => Box::new(ort::FileEngine::new(&target, network, file, tile)?),
-            None => Box::new(ort::OrtEngine::new(&target, network, tile)?),
-        })
-    }
 }

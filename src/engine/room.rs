@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::MemoryBudget`] when not.
-pub(super) fn room(needed: u64, taken: u64, budget: Option<u64>, free: Option<u64>) -> Result<()> {
+pub(crate) fn room(needed: u64, taken: u64, budget: Option<u64>, free: Option<u64>) -> Result<()> {
     let all = taken.saturating_add(needed);
     match (budget, free) {
         (Some(budget), _) if all > budget => Err(Error::MemoryBudget { budget, needed: all }),

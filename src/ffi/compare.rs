@@ -13,7 +13,7 @@ use super::segment::{self, vxs_progress_callback};
 use super::statistics;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
-use crate::labels::{CompareOptions, Comparison, Pair, compare, pairs_by_name, pairs_by_terms};
+use crate::metrics::{CompareOptions, Comparison, Pair, compare, pairs_by_name, pairs_by_terms};
 
 /// How labels of two models are matched: one of `VXS_MATCH_*`.
 pub type vxs_match = i32;
@@ -261,8 +261,9 @@ pub unsafe extern "C" fn vxs_comparison_list_get(
             let Some(found) = usize::try_from(index).ok().and_then(|index| list.get(index)) else {
                 return Err(Error::argument("index", index, format!("less than {}", list.len())));
             };
-            let distance =
-                |of: fn(&crate::labels::SurfaceDistances) -> f64| found.surface.as_ref().map_or(f64::NAN, of);
+            let distance = |of: fn(&crate::metrics::SurfaceDistances) -> f64| {
+                found.surface.as_ref().map_or(f64::NAN, of)
+            };
             let filled = vxs_comparison {
                 pair: vxs_label_pair { first: found.pair.first, second: found.pair.second },
                 voxels: found.voxels,

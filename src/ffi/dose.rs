@@ -6,7 +6,7 @@ use super::error::{vxs_error, vxs_status};
 use super::statistics::{at, vxs_measure_options};
 use super::volume::{self, vxs_volume};
 use crate::error::{Error, Result};
-use crate::labels::LabelDose;
+use crate::metrics::LabelDose;
 
 /// The dose in a label, in the unit of the dose volume. Fill it by `vxs_label_dose_init` first.
 #[repr(C)]
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn vxs_dose(
             let [labels, field] = [volume::borrow(labels)?, volume::borrow(dose)?];
             let options = read_or_default(options, "options")?;
             let list = output(list, "list")?;
-            let found = crate::labels::dose(&labels, &field, options.threads()?, &mut options.run())?;
+            let found = crate::metrics::dose(&labels, &field, options.threads()?, &mut options.run())?;
             *list = Box::into_raw(Box::new(vxs_dose_list(found)));
             Ok(())
         })

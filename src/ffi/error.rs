@@ -41,7 +41,7 @@ pub const VXS_UNSUPPORTED_MODEL: i32 = 205;
 pub const VXS_MISSING_TENSOR: i32 = 206;
 /// The checkpoint holds tensors that the network doesn't use.
 pub const VXS_UNUSED_TENSOR: i32 = 207;
-/// A tensor has another shape or type than the network needs.
+/// A tensor has another shape or type than the network needs, or values that are NaN or infinite.
 pub const VXS_TENSOR_MISMATCH: i32 = 208;
 /// ONNX Runtime's shared library was not found or couldn't be loaded.
 pub const VXS_RUNTIME_MISSING: i32 = 301;

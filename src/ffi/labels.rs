@@ -9,9 +9,10 @@ use super::error::{vxs_error, vxs_status};
 use super::on_device;
 use super::statistics::vxs_measure_options;
 use super::volume::{self, dtype, layout, vxs_dtype, vxs_volume};
-use crate::engine::Machine;
 use crate::error::{Error, Result};
-use crate::labels::{LabelBuffer, write_labels_on_grid};
+use crate::inference::Machine;
+use crate::labels::LabelBuffer;
+use crate::metrics::write_labels_on_grid;
 use crate::volume::Geometry;
 
 /// Where the labels go: the caller's own buffer, on a grid that the call knows (the volume's), so without a shape of its

@@ -403,8 +403,9 @@ pub unsafe extern "C" fn vxs_model_name(model: *const vxs_model) -> *const c_cha
     getter(null(), || unsafe { model.as_ref() }.map_or(null(), |model| model.text.name.as_ptr()))
 }
 
-/// SHA-256 over weights and recipe, 64 hexadecimal digits: equal exactly for models that compute the same.
-/// Lives as long as the model; NULL for NULL. Any thread.
+/// "voxseg1:sha256:" and 64 hexadecimal digits, over weights and recipe in the format of docs/identity.md: equal exactly
+/// for models that compute the same, whatever the version of the library. Lives as long as the model; NULL for NULL. Any
+/// thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model.
@@ -414,8 +415,8 @@ pub unsafe extern "C" fn vxs_model_identity(model: *const vxs_model) -> *const c
     getter(null(), || unsafe { model.as_ref() }.map_or(null(), |model| model.text.identity.as_ptr()))
 }
 
-/// All that is known about the model as JSON: architecture, parameters, recipe, labels. Lives as long as the
-/// model; NULL for NULL. Any thread.
+/// All that is known about the model as JSON: architecture, parameters, recipe, labels (docs/schemas/model.schema.json, of a
+/// task docs/schemas/task.schema.json). Lives as long as the model; NULL for NULL. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model.

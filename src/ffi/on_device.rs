@@ -4,8 +4,8 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use crate::buffer;
-use crate::engine::Machine;
 use crate::error::{Error, Result};
+use crate::inference::Machine;
 
 /// A copy of a buffer in a device's memory.
 pub(super) fn fetch(
@@ -59,7 +59,7 @@ fn failed(action: &str) -> impl FnOnce(String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::host_machine;
+    use crate::inference::device::host_machine;
 
     /// On the host as a device: a copy comes and goes, and what isn't the device's memory is refused by name.
     #[test]

@@ -4,19 +4,21 @@ use std::ffi::{CString, c_char, c_void};
 use std::mem::offset_of;
 use std::path::PathBuf;
 use std::ptr::{null, null_mut};
-use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
+use std::sync::{Arc, OnceLock};
 
 use super::args::{Growable, init, output, read_or_default, reference, text, write};
 use super::boundary::{boundary, getter};
 use super::cancel::vxs_cancel;
 use super::device::{VXS_DEVICE_CPU, device, device_code, vxs_device};
 use super::error::{c_string, vxs_error, vxs_status};
+use super::executor::{HostExecutor, vxs_executor};
 use super::model::vxs_model;
 use super::volume::{self, vxs_volume};
-use crate::engine::DeviceOptions;
 use crate::engine::cpu::{CpuOptions, Isa, Mode};
+use crate::engine::{DeviceOptions, Precision};
 use crate::error::{Error, Result};
-use crate::plan::{Blending, PlanOptions, Precision};
+use crate::inference::{Blending, PlanOptions, WhenBusy};
+use crate::parallel::Executor;
 use crate::progress::Cancel;
 use crate::task::AnyPlan;
 
@@ -34,6 +36,11 @@ pub const VXS_PRECISION_F16: i32 = 2;
 pub const VXS_MIRRORING_MODEL: i32 = 0;
 /// Don't mirror: faster by 2 to the number of axes.
 pub const VXS_MIRRORING_OFF: i32 = 1;
+
+/// A segmentation that a plan has no place for fails with `VXS_BUSY`.
+pub const VXS_WHEN_BUSY_FAIL: i32 = 0;
+/// It waits until another one ends, or until its own flag cancels it.
+pub const VXS_WHEN_BUSY_WAIT: i32 = 1;
 
 /// Overlapping tiles weigh as the model has it.
 pub const VXS_BLENDING_MODEL: i32 = 0;
@@ -75,9 +82,10 @@ pub const VXS_INSTRUCTIONS_NEON: i32 = 3;
 /// Plain code for any processor.
 pub const VXS_INSTRUCTIONS_PORTABLE: i32 = 4;
 
-/// A model on a device. One segmentation at a time: a second call gets `VXS_BUSY`. Many plans run at once.
+/// A model on a device, which never changes. Any number of threads may use one; as many segmentations run at once as
+/// `vxs_plan_options.concurrent_runs` says.
 pub struct vxs_plan {
-    pub(super) plan: Mutex<AnyPlan>,
+    plan: AnyPlan,
     description: CString,
     /// What the model says of itself.
     pub(super) about: serde_json::Value,
@@ -86,17 +94,8 @@ pub struct vxs_plan {
 
 impl vxs_plan {
     /// Refuses a plan that met a panic: whatever is asked of it, it is lost.
-    pub(super) fn check(&self) -> Result<()> {
-        if self.poisoned.get().is_some() || self.plan.is_poisoned() { Err(Error::Poisoned) } else { Ok(()) }
-    }
-
-    /// Waits for nobody: another call's plan is busy.
-    pub(super) fn lock(&self) -> Result<MutexGuard<'_, AnyPlan>> {
-        self.check()?;
-        self.plan.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => Error::Busy,
-            TryLockError::Poisoned(_) => Error::Poisoned,
-        })
+    pub(super) fn plan(&self) -> Result<&AnyPlan> {
+        if self.poisoned.get().is_some() { Err(Error::Poisoned) } else { Ok(&self.plan) }
     }
 }
 
@@ -151,6 +150,14 @@ pub struct vxs_plan_options {
     /// A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it:
     /// `VXS_CANCELLED`. NULL (default): none. A task compiles its models when it runs, and looks at the flag then too.
     pub cancel: *const vxs_cancel,
+    /// Segmentations that may run at once on the plan, up to 1024, each with up to `threads` threads and memory of its own
+    /// beside the weights, which exist once (`vxs_plan_report`). 0 (default): one.
+    pub concurrent_runs: u32,
+    /// What becomes of a further one. `VXS_WHEN_BUSY_FAIL` by default.
+    pub when_busy: i32,
+    /// The host's threads, for all that would run on the library's; copied, so that only its `user_data` must live as long as
+    /// the plan. NULL (default): each segmentation starts threads of its own, which end with it.
+    pub executor: *const vxs_executor,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits.
@@ -179,6 +186,9 @@ unsafe impl Growable for vxs_plan_options {
             tile_batch: 0,
             reserved: 0,
             cancel: null(),
+            concurrent_runs: 0,
+            when_busy: VXS_WHEN_BUSY_FAIL,
+            executor: null(),
         }
     }
 }
@@ -202,7 +212,7 @@ pub struct vxs_plan_report {
     pub tiles: u64,
     /// Times that the network runs: tiles times mirrorings.
     pub network_runs: u64,
-    /// Bytes that the run needs at its peak, weights included, the caller's buffers not.
+    /// Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and `run_bytes`.
     pub host_peak_bytes: u64,
     /// As above in the device's own memory; 0 for a CPU.
     pub device_peak_bytes: u64,
@@ -212,6 +222,10 @@ pub struct vxs_plan_report {
     pub device_index: u32,
     /// Tiles that the network computes at once.
     pub tile_batch: u32,
+    /// The part of `host_peak_bytes` that all runs of the plan share: weights, and the forms that the engine has them in.
+    pub shared_bytes: u64,
+    /// The part that each run under way needs for itself.
+    pub run_bytes: u64,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers accept any bits.
@@ -232,6 +246,8 @@ unsafe impl Growable for vxs_plan_report {
             weight_bytes: 0,
             device_index: 0,
             tile_batch: 0,
+            shared_bytes: 0,
+            run_bytes: 0,
         }
     }
 }
@@ -292,8 +308,17 @@ unsafe fn device_options(options: &vxs_plan_options) -> Result<DeviceOptions> {
 }
 
 /// # Safety
-/// As [`device_options`]; `cancel` is NULL or a live flag.
+/// As [`device_options`]; `cancel` is NULL or a live flag, `executor` NULL or a filled structure.
 unsafe fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
+    // SAFETY: passed on.
+    let executor = unsafe { HostExecutor::read(options.executor, "options.executor") }?;
+    // A run is split into no more parts than the host runs at once.
+    let most = executor.as_ref().map_or(0, HostExecutor::most);
+    let threads = match (options.threads as usize, most) {
+        (0, most) => most,
+        (threads, 0) => threads,
+        (threads, most) => threads.min(most),
+    };
     Ok(PlanOptions {
         device: device(options.device, options.device_index)?,
         // SAFETY: passed on.
@@ -304,7 +329,7 @@ unsafe fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
             VXS_PRECISION_F16 => Precision::F16,
             other => return Err(Error::argument("options.precision", other, "one of VXS_PRECISION_*")),
         },
-        threads: options.threads as usize,
+        threads,
         step: if options.step == 0.0 { None } else { Some(options.step) },
         mirroring: match options.mirroring {
             VXS_MIRRORING_MODEL => true,
@@ -325,6 +350,13 @@ unsafe fn plan_options(options: vxs_plan_options) -> Result<PlanOptions> {
         },
         // SAFETY: NULL or a live flag, by the caller's guarantee.
         cancel: unsafe { options.cancel.as_ref() }.map_or_else(Cancel::new, |cancel| cancel.0.clone()),
+        concurrent_runs: options.concurrent_runs as usize,
+        when_busy: match options.when_busy {
+            VXS_WHEN_BUSY_FAIL => WhenBusy::Fail,
+            VXS_WHEN_BUSY_WAIT => WhenBusy::Wait,
+            other => return Err(Error::argument("options.when_busy", other, "one of VXS_WHEN_BUSY_*")),
+        },
+        executor: executor.map(|executor| -> Arc<dyn Executor> { Arc::new(executor) }),
     })
 }
 
@@ -369,7 +401,7 @@ pub unsafe extern "C" fn vxs_plan_create(
             let plan = model.model.plan(&options)?;
             let description = c_string(&plan.describe().to_string());
             let about = model.model.describe();
-            let handle = vxs_plan { plan: Mutex::new(plan), description, about, poisoned: OnceLock::new() };
+            let handle = vxs_plan { plan, description, about, poisoned: OnceLock::new() };
             *place = Box::into_raw(Box::new(handle));
             Ok(())
         })
@@ -379,7 +411,7 @@ pub unsafe extern "C" fn vxs_plan_create(
 /// Tells the grid of the labels for a volume: its own, unless a task was opened with `on_network_grid`. Only the volume's
 /// grid is looked at, its buffers may be NULL. Writes `shape`, `spacing`, `origin` and `direction` of `grid` in the
 /// coordinates and the order of axes of `volume`, with its `dtype`; the rest of `grid` becomes as after
-/// `vxs_volume_init`. `VXS_BUSY` while the plan runs.
+/// `vxs_volume_init`. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `grid` is NULL or was filled by
@@ -397,14 +429,14 @@ pub unsafe extern "C" fn vxs_plan_label_grid(
             let plan = reference(plan, "plan")?;
             let of = super::args::read(volume, "volume")?;
             let (geometry, ..) = volume::geometry(&of)?;
-            let found = plan.lock()?.label_grid(&geometry)?;
+            let found = plan.plan()?.label_grid(&geometry)?;
             write(grid, volume::on_grid(&of, &found), "grid")
         })
     }
 }
 
 /// Tells what a segmentation of `volume` will need, before it is run: only the grid is looked at, its buffers
-/// may be NULL. `VXS_BUSY` while the plan runs.
+/// may be NULL. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `report` is NULL or was filled by
@@ -422,7 +454,7 @@ pub unsafe extern "C" fn vxs_plan_report_for(
             let plan = reference(plan, "plan")?;
             let grid = super::args::read(volume, "volume")?;
             let (geometry, ..) = volume::geometry(&grid)?;
-            let found = plan.lock()?.report(&geometry)?;
+            let found = plan.plan()?.report(&geometry)?;
             let (code, index) = device_code(found.device);
             let filled = vxs_plan_report {
                 device: code,
@@ -439,6 +471,8 @@ pub unsafe extern "C" fn vxs_plan_report_for(
                 weight_bytes: found.weight_bytes,
                 device_index: index,
                 tile_batch: found.tile_batch as u32,
+                shared_bytes: found.shared_bytes,
+                run_bytes: found.run_bytes,
                 ..vxs_plan_report::defaults()
             };
             write(report, filled, "report")
@@ -447,20 +481,20 @@ pub unsafe extern "C" fn vxs_plan_report_for(
 }
 
 /// Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans that
-/// wait for long. It takes the time of one tile for each network, and so does the next run's growing. `VXS_BUSY` while
-/// the plan runs.
+/// wait for long. It takes the time of one tile for each network, and so does the next run's growing. Runs that are under
+/// way keep what they have. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan; `error` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_plan_trim(plan: *mut vxs_plan, error: *mut *mut vxs_error) -> vxs_status {
     // SAFETY: passed on; `reference` rules NULL out.
-    unsafe { boundary(error, || reference(plan.cast_const(), "plan")?.lock()?.trim()) }
+    unsafe { boundary(error, || reference(plan.cast_const(), "plan")?.plan()?.trim()) }
 }
 
 /// What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
-/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"). Lives as long as the plan;
-/// NULL for NULL. Any thread.
+/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. Lives as long
+/// as the plan; NULL for NULL. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan.
@@ -486,20 +520,21 @@ pub unsafe extern "C" fn vxs_plan_free(plan: *mut vxs_plan) {
 mod tests {
     use super::super::{labels::vxs_labels, segment::vxs_segment};
     use super::*;
+    use crate::engine::Engine;
     use crate::engine::fake::FakeEngine;
+    use crate::inference::Plan;
     use crate::model::Model;
-    use crate::plan::Plan;
     use crate::recipe::Recipe;
 
     /// A plan that met a panic is lost, whatever is asked of it.
     #[test]
     fn every_call_says_that_the_plan_is_lost() {
         let model = Model::for_tests(Recipe::for_tests([3, 4, 5]), 2);
-        let engine = FakeEngine(Box::new(|_, _| panic!("a defect")));
+        let engine: Arc<dyn Engine> = Arc::new(FakeEngine::new(|_, _| panic!("a defect")));
         let options = PlanOptions::default();
-        let plan = Plan::with_engines(&model, &options, vec![Box::new(engine)], Precision::F32, 1).unwrap();
+        let plan = Plan::with_engines(&model, &options, vec![engine], Precision::F32, 1).unwrap();
         let mut handle = vxs_plan {
-            plan: Mutex::new(AnyPlan::Model(Box::new(plan))),
+            plan: AnyPlan::Model(Box::new(plan)),
             description: c_string("{}"),
             about: serde_json::Value::Null,
             poisoned: OnceLock::new(),

@@ -13,8 +13,8 @@ use super::plan::vxs_plan;
 use super::record::vxs_record;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
+use crate::inference::{MemoryStep, Warning};
 use crate::progress::{Cancel, Progress, Run, Stage};
-use crate::segment::{MemoryStep, Warning};
 use crate::volume::{NonFinite, NonFiniteVoxels};
 
 /// What a run is at: one of `VXS_STAGE_*`.
@@ -72,7 +72,7 @@ pub struct vxs_progress {
 }
 
 /// Receives the progress of a run, a measurement or a comparison, on the thread that called it. Returns 0 to go on,
-/// anything else to cancel. It runs in the caller's floating-point environment. It must not use the running plan, and must not throw: an
+/// anything else to cancel. It runs in the caller's floating-point environment. It must not throw: an
 /// exception can't pass the library's frames and ends the process.
 pub type vxs_progress_callback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, progress: *const vxs_progress) -> i32>;
@@ -271,11 +271,12 @@ pub(super) unsafe fn run(
 /// Segments a volume: writes one label a voxel into `labels`, on the volume's own grid (or, for a task that keeps
 /// labels on the networks' grid, that of `vxs_plan_label_grid`). Blocks until it is
 /// done, cancelled or failed; on anything but `VXS_OK` the label buffer is untouched and the plan can be used
-/// again. From any thread, one call a plan at a time: a second gets `VXS_BUSY`.
+/// again. Any thread: as many calls run at once on one plan as its `concurrent_runs` says, and a further one gets
+/// `VXS_BUSY` or waits, as its `when_busy` says.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
-/// for their stated sizes and don't overlap; `options` is NULL (defaults) or a filled structure, likewise its
+/// for their stated sizes and don't overlap, those of `labels` not with another call's either; `options` is NULL (defaults) or a filled structure, likewise its
 /// maps, and the place for its record is writable; `report` is
 /// NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
 #[unsafe(no_mangle)]
@@ -290,19 +291,21 @@ pub unsafe extern "C" fn vxs_segment(
     let body = || {
         // SAFETY: by the caller's guarantee; NULL is refused.
         let handle = unsafe { reference(plan.cast_const(), "plan") }?;
-        handle.check()?;
+        let plan = handle.plan()?;
         let mut copies = Vec::new();
         // SAFETY: by the caller's guarantee.
-        let volume =
-            unsafe { volume::borrow_or_fetch(volume, |name| handle.lock()?.machine(name), &mut copies) }?;
-        let mut plan = handle.lock()?;
-        // SAFETY: by the caller's guarantee.
-        let mut place = unsafe { labels::Place::new(labels, |name| plan.machine(name)) }?;
-        // SAFETY: by the caller's guarantee; the buffer doesn't overlap the volume's, and a second call with the
-        // same plan and buffer was turned away as busy.
-        let mut labels = unsafe { place.borrow(&plan.label_grid(volume.geometry())?) }?;
+        let volume = unsafe { volume::borrow_or_fetch(volume, |name| plan.machine(name), &mut copies) }?;
         // SAFETY: by the caller's guarantee.
         let options = unsafe { read_or_default(options, "options") }?;
+        // SAFETY: by the caller's guarantee.
+        let run = unsafe { run(options.cancel, options.progress, options.user_data) };
+        let turn = plan.begin(&run)?;
+        // A run that waited may have met a panic of another.
+        handle.plan()?;
+        // SAFETY: by the caller's guarantee.
+        let mut place = unsafe { labels::Place::new(labels, |name| plan.machine(name)) }?;
+        // SAFETY: by the caller's guarantee; the buffer overlaps neither the volume's nor that of a run under way.
+        let mut labels = unsafe { place.borrow(&plan.label_grid(volume.geometry())?) }?;
         if options.reserved != 0 {
             return Err(Error::argument("options.reserved", options.reserved, "0"));
         }
@@ -316,17 +319,15 @@ pub unsafe extern "C" fn vxs_segment(
             // SAFETY: by the caller's guarantee. A wrong structure is refused before the work and not after.
             unsafe { super::args::read(report.cast_const(), "report") }?;
         }
-        // SAFETY: by the caller's guarantee.
-        let run = unsafe { run(options.cancel, options.progress, options.user_data) };
         let mut run = run.with_non_finite(non_finite);
-        let outcome = guard(|| plan.segment(&volume, &mut labels, &mut maps, &mut run));
+        let outcome = guard(|| plan.segment_in(turn, &volume, &mut labels, &mut maps, &mut run));
         let found = outcome.unwrap_or_else(|payload| {
             let _ = handle.poisoned.set(());
             Err(Error::Panic { message: panic_text(payload.as_ref()) })
         })?;
         // SAFETY: NULL or writable, by the caller's guarantee.
         let made = unsafe { options.record.as_mut() };
-        let about = |_: &_| crate::record::record(&handle.about, &plan, &volume, &labels, &found);
+        let about = |_: &_| crate::record::record(&handle.about, plan, &volume, &labels, &found);
         let record = made.as_ref().map(about).transpose()?;
         place.finish()?;
         if let (Some(made), Some(record)) = (made, record) {

@@ -10,7 +10,7 @@ use super::error::{vxs_error, vxs_status};
 use super::segment::{self, vxs_progress_callback};
 use super::volume::{self, vxs_volume};
 use crate::error::{Error, Result};
-use crate::labels::{Intensities, LabelStatistics, statistics};
+use crate::metrics::{Intensities, LabelStatistics, statistics};
 use crate::progress::Run;
 
 /// How to measure labels. Fill it by `vxs_measure_options_init` first.

@@ -2,10 +2,15 @@
 
 use std::ffi::c_char;
 
+use crate::record::INTERFACE;
+
 /// Major version of the C interface: grows when something that worked stops working. Part of the soname.
 pub const VXS_ABI_MAJOR: u32 = 0;
 /// Minor version of the C interface: grows with every addition.
 pub const VXS_ABI_MINOR: u32 = 1;
+
+// One version: records of runs name it too.
+const _: () = assert!(VXS_ABI_MAJOR == INTERFACE[0] && VXS_ABI_MINOR == INTERFACE[1]);
 
 /// The version of the interface that the loaded library implements: `major << 16 | minor`.
 ///

@@ -7,8 +7,8 @@ use super::args::{Growable, array, init, read};
 use super::boundary::boundary;
 use super::error::vxs_status;
 use super::on_device;
-use crate::engine::Machine;
 use crate::error::{Error, Result};
+use crate::inference::Machine;
 use crate::volume::{DType, Geometry, Layout, Volume};
 
 /// The type of a voxel: one of `VXS_DTYPE_*`, in the machine's byte order unless `VXS_VOLUME_SWAPPED` is set.

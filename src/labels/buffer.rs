@@ -39,7 +39,7 @@ impl<'a> LabelBuffer<'a> {
     }
 
     /// Copies voxels of its own type that lie densely, axis 0 the fastest.
-    pub(super) fn copy_from(&mut self, dense: &[u8]) {
+    pub(crate) fn copy_from(&mut self, dense: &[u8]) {
         let size = self.dtype.size();
         let map = AxisMap::identity().transposed([2, 1, 0]);
         let shape = map.apply(self.shape);

@@ -3,6 +3,8 @@
 
 mod auto3dseg;
 mod files;
+mod form;
+mod identity;
 mod json;
 mod kinds;
 mod monai;
@@ -203,8 +205,6 @@ impl Model {
             names.dedup();
             names.join(" + ")
         };
-        let mut hash = Sha256::new();
-        members.iter().for_each(|member| hash.update(member.identity()));
         let about = About {
             name: join(|about| &about.name),
             format: last.about.format,
@@ -213,7 +213,7 @@ impl Model {
             architecture: join(|about| &about.architecture),
             channels: last.about.channels.clone(),
             labels: last.about.labels.clone(),
-            identity: hexadecimal(hash),
+            identity: identity::of_ensemble(members),
             unusable_postprocessing: None,
         };
         // Each member's postprocessing was found for that member alone.
@@ -227,7 +227,7 @@ impl Model {
     }
 
     fn new(networks: Vec<Network>, recipe: Recipe, mut about: About, previous: Option<Model>) -> Self {
-        about.identity = identity(&networks, &recipe, previous.as_ref());
+        about.identity = identity::of_model(&networks, &recipe, previous.as_ref());
         let networks = networks.into_iter().map(Arc::new).collect();
         Model {
             networks,
@@ -285,7 +285,8 @@ impl Model {
         self.about.format
     }
 
-    /// SHA-256 over weights and recipe in hexadecimal: equal exactly for models that compute the same.
+    /// `voxseg1:sha256:` and a digest in hexadecimal over weights and recipe, in the format of docs/identity.md: equal
+    /// exactly for models that compute the same.
     pub fn identity(&self) -> &str {
         &self.about.identity
     }
@@ -353,7 +354,7 @@ impl Model {
         crate::volume::AxisMap::identity().transposed(self.recipe.order()).undo(network)
     }
 
-    /// All that is known about the model, as JSON.
+    /// All that is known about the model, as JSON (docs/schemas/model.schema.json).
     pub fn describe(&self) -> serde_json::Value {
         let about = &self.about;
         let network = &self.networks[0];
@@ -374,9 +375,7 @@ impl Model {
             "step": self.recipe.tiling.placement.step(),
             "reader": self.recipe.reader.name(),
             "mirror_axes": self.recipe.tiling.mirror,
-            "recipe": self.recipe.steps.iter().map(|step| format!("{step:?}")).collect::<Vec<_>>(),
-            "decision": format!("{:?}", self.recipe.decision),
-            "postprocessing": self.recipe.postprocess.iter().map(KeepLargest::describe).collect::<Vec<_>>(),
+            "recipe": form::recipe(&self.recipe).json(),
             "unusable_postprocessing": about.unusable_postprocessing.as_ref().map(Error::to_string),
             "previous_stage": self.previous_stage().map(Model::describe),
             "ensembled_with": self.others.iter().map(Model::describe).collect::<Vec<_>>(),
@@ -417,32 +416,7 @@ fn open(files: &Files, place: &str, options: &ModelOptions) -> Result<Model> {
     Err(kinds::unknown(files, options.configuration.as_deref()))
 }
 
-/// Operators and their settings, weights, recipe and previous stage: all that the labels follow from.
-fn identity(networks: &[Network], recipe: &Recipe, previous: Option<&Model>) -> String {
-    let mut hash = Sha256::new();
-    hash.update(previous.map_or("", Model::identity));
-    hash.update(format!("{recipe:?}"));
-    let mut bytes = Vec::with_capacity(CHUNK * size_of::<f32>());
-    for network in networks {
-        for node in network.nodes() {
-            hash.update(node.op.settings());
-            node.inputs.iter().for_each(|&input| hash.update((input as u64).to_le_bytes()));
-        }
-        for weight in network.weights() {
-            hash.update((size_of_val(&*weight.data) as u64).to_le_bytes());
-            for values in weight.data.chunks(CHUNK) {
-                bytes.clear();
-                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-                hash.update(&bytes);
-            }
-        }
-    }
-    hexadecimal(hash)
-}
-
-/// Weights that are hashed at once.
-const CHUNK: usize = 4096;
-
+/// A digest as text.
 pub(super) fn hexadecimal(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

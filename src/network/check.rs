@@ -190,8 +190,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::engine::Engine;
     use crate::engine::cpu::{CpuEngine, CpuOptions};
+    use crate::engine::{Engine, Workspace};
     use crate::network::Network;
 
     const TILE: [usize; 3] = [8, 8, 16];
@@ -215,10 +215,10 @@ mod tests {
             network.add(op, &inputs);
         });
         let network = Arc::new(network);
-        let mut engine = CpuEngine::new(&network, TILE, usize::MAX, CpuOptions::default())?;
+        let engine = CpuEngine::new(&network, TILE, usize::MAX, CpuOptions::default())?;
         let voxels = TILE.iter().product::<usize>();
         let mut scores = vec![0.0; network.output_channels() * voxels];
-        engine.run(&vec![1.0; 4 * voxels], &mut scores)
+        engine.run(&mut Workspace::default(), &vec![1.0; 4 * voxels], &mut scores)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod check;
 mod conv_block;
+mod derived;
 mod mednext;
 pub mod monai;
 mod op;
@@ -22,10 +23,12 @@ pub use residual_block::ResidualBlock;
 pub use residual_encoder_unet::ResidualEncoderUNet;
 pub use weights::{StateDict, Weight};
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::file::Bytes;
+use derived::Derived;
 
 /// Position of a node in its network.
 pub type NodeId = usize;
@@ -45,12 +48,16 @@ pub struct Node {
 #[derive(Clone, Debug)]
 pub struct Network {
     nodes: Vec<Node>,
+    derived: Derived,
 }
 
 impl Network {
     /// A network with nothing but its input.
     pub fn new(channels: usize) -> Self {
-        Network { nodes: vec![Node { op: Op::Input, inputs: Vec::new(), channels }] }
+        Network {
+            nodes: vec![Node { op: Op::Input, inputs: Vec::new(), channels }],
+            derived: Derived::default(),
+        }
     }
 
     /// Adds a node; the last one added is the network's result.
@@ -58,6 +65,7 @@ impl Network {
         let of: Vec<usize> = inputs.iter().map(|&input| self.nodes[input].channels).collect();
         let channels = op.channels(&of);
         self.nodes.push(Node { op, inputs: inputs.to_vec(), channels });
+        self.derived = Derived::default();
         self.nodes.len() - 1
     }
 
@@ -74,6 +82,18 @@ impl Network {
             Op::Onnx { file, .. } => Some(&*file.0),
             _ => None,
         })
+    }
+
+    /// What was made of this network before and `fits`, as long as somebody has it, or else what `make` gives.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(crate) fn derived<T: Any + Send + Sync>(
+        &self,
+        fits: impl Fn(&T) -> bool,
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<Arc<T>> {
+        self.derived.find_or_make(fits, make)
     }
 
     /// Channels of a node's result.

@@ -159,15 +159,36 @@ impl<'a> StateDict<'a> {
     /// Reads a tensor that the network needs.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`], [`Error::TensorMismatch`], or a failure to read it.
+    /// [`Error::MissingTensor`], [`Error::TensorMismatch`] for another shape and for values that aren't finite, or a
+    /// failure to read it.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Arc<Weight>> {
         let missing = || Error::MissingTensor { file: self.file.name().into(), tensor: name.into() };
         let missing = missing();
         let tensor = self.find(name, shape)?.ok_or(missing)?;
         let (data, held) = self.read(&tensor)?;
+        self.check_finite(name, shape, &data)?;
         // They are a part of the model now.
         held.keep();
         Ok(Arc::new(Weight { name: name.into(), shape: shape.to_vec(), data }))
+    }
+
+    /// Refuses values of which all scores would become NaN, and all labels the background.
+    fn check_finite(&self, name: &str, shape: &[usize], values: &[f32]) -> Result<()> {
+        // All of them, without a way out in between: that goes as fast as memory.
+        if values.iter().fold(true, |finite, value| finite & value.is_finite()) {
+            return Ok(());
+        }
+        let count = values.iter().filter(|value| !value.is_finite()).count();
+        let first = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
+        let mut rest = first;
+        let mut place: Vec<usize> = shape.iter().rev().map(|&size| (rest % size, rest /= size).0).collect();
+        place.reverse();
+        Err(Error::TensorMismatch {
+            file: self.file.name().into(),
+            tensor: name.into(),
+            found: format!("{} at {place:?}, one of {count} values that aren't finite", values[first]),
+            expected: "finite values".into(),
+        })
     }
 
     /// A tensor's values, and what they take.

@@ -71,6 +71,20 @@ impl Stored {
         }
     }
 
+    /// Stored voxels as numbers, in their order. What follows the last whole voxel is left out; integers of 64 bits
+    /// are rounded.
+    pub fn numbers(self, bytes: &[u8]) -> impl Iterator<Item = f64> {
+        fn word(bytes: &[u8]) -> [u8; 8] {
+            std::array::from_fn(|n| bytes[n])
+        }
+        let decode = match self {
+            Stored::Library(dtype) => dtype.decoder(),
+            Stored::I64 => |bytes: &[u8]| i64::from_ne_bytes(word(bytes)) as f64,
+            Stored::U64 => |bytes: &[u8]| u64::from_ne_bytes(word(bytes)) as f64,
+        };
+        bytes.chunks_exact(self.size()).map(decode)
+    }
+
     fn of_code(code: i16) -> Result<Self> {
         Ok(Stored::Library(match code {
             2 => DType::U8,

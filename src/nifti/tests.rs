@@ -135,3 +135,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn stored_voxels_are_numbers() {
+    macro_rules! check {
+        ($stored:expr, $type:ty, $values:expr) => {{
+            let values: [$type; 3] = $values;
+            let mut bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
+            // Part of another voxel, where there can be one.
+            bytes.resize(bytes.len() + size_of::<$type>() - 1, 0xff);
+            let found: Vec<f64> = $stored.numbers(&bytes).collect();
+            assert_eq!(found, values.map(|value| value as f64), "{:?}", $stored);
+        }};
+    }
+    check!(Stored::Library(DType::I8), i8, [-128, 1, 127]);
+    check!(Stored::Library(DType::U8), u8, [0, 1, 255]);
+    check!(Stored::Library(DType::I16), i16, [i16::MIN, 258, i16::MAX]);
+    check!(Stored::Library(DType::U16), u16, [0, 258, u16::MAX]);
+    check!(Stored::Library(DType::I32), i32, [i32::MIN, 65_538, i32::MAX]);
+    check!(Stored::Library(DType::U32), u32, [0, 65_538, u32::MAX]);
+    check!(Stored::Library(DType::F32), f32, [-1.5, 1e-40, f32::INFINITY]);
+    check!(Stored::Library(DType::F64), f64, [-1.5, 1e-310, 0.1]);
+    check!(Stored::I64, i64, [i64::MIN, -2, 1 << 40]);
+    check!(Stored::U64, u64, [0, 1 << 40, u64::MAX]);
+    let halves = [0x3c00_u16, 0xc000].map(u16::to_ne_bytes);
+    assert_eq!(DType::F16.numbers(halves.as_flattened()).collect::<Vec<_>>(), [1.0, -2.0]);
+}

@@ -5,7 +5,12 @@
     unsafe_code,
     reason = "functions of the system, and memory that it gives; each block says why it may"
 )]
+#![cfg_attr(
+    not(feature = "ort"),
+    allow(dead_code, unused_imports, reason = "where ONNX Runtime is looked for")
+)]
 
+mod crew;
 #[cfg(any(target_os = "linux", test))]
 mod groups;
 #[cfg(target_os = "linux")]
@@ -29,6 +34,7 @@ use windows as system;
 #[cfg(windows)]
 pub(crate) use windows::library_folder;
 
+pub(crate) use crew::Crew;
 pub(crate) use system::{peak_memory, prefer_huge_pages};
 pub(crate) use zeroed::{Plain, zeroed};
 
@@ -71,6 +77,11 @@ mod system {
     pub(crate) fn return_freed_memory() {}
 
     pub(crate) fn prefer_huge_pages(_start: *mut u8, _bytes: usize) {}
+}
+
+/// Why a library can't be loaded, in the system's words.
+pub(crate) fn why_not_loaded(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 #[cfg(not(any(unix, windows)))]

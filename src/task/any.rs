@@ -5,16 +5,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::TaskPlan;
-use crate::engine::Machine;
 use crate::error::{Error, Result};
+use crate::inference::{Machine, Plan, PlanOptions, PlanReport, RunReport, Turn};
 use crate::labels::{Label, LabelBuffer};
 use crate::model::Model;
 use crate::model::task::OpenedTask;
 use crate::nifti::Reader;
-use crate::plan::{Plan, PlanOptions, PlanReport};
 use crate::progress::Run;
 use crate::restore::MapBuffer;
-use crate::segment::RunReport;
 use crate::volume::{Geometry, Volume};
 
 /// What gives labels to a volume.
@@ -26,7 +24,7 @@ pub enum AnyModel {
     Task(OpenedTask),
 }
 
-/// It on a device. One segmentation at a time; many run at once.
+/// It on a device, for any number of threads.
 pub enum AnyPlan {
     /// Of a model.
     Model(Box<Plan>),
@@ -62,8 +60,8 @@ impl AnyModel {
         }
     }
 
-    /// SHA-256 over weights and all that happens around them in hexadecimal: equal exactly for those that compute the
-    /// same.
+    /// `voxseg1:sha256:` and a digest in hexadecimal over weights and all that happens around them, in the format of
+    /// docs/identity.md: equal exactly for those that compute the same.
     pub fn identity(&self) -> &str {
         match self {
             AnyModel::Model(model) => model.identity(),
@@ -146,7 +144,7 @@ impl AnyPlan {
     ///
     /// # Errors
     /// As [`Plan::trim`].
-    pub fn trim(&mut self) -> Result<()> {
+    pub fn trim(&self) -> Result<()> {
         match self {
             AnyPlan::Model(plan) => plan.trim(),
             AnyPlan::Task(plan) => plan.trim(),
@@ -158,18 +156,41 @@ impl AnyPlan {
     /// # Errors
     /// As those; [`Error::InvalidArgument`] for maps of a task, which has no probabilities of its own.
     pub fn segment(
-        &mut self,
+        &self,
+        volume: &Volume,
+        labels: &mut LabelBuffer,
+        maps: &mut [MapBuffer],
+        run: &mut Run,
+    ) -> Result<RunReport> {
+        self.segment_in(self.begin(run)?, volume, labels, maps, run)
+    }
+
+    /// A place for a run among those that may be under way.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where nobody waits and there is none, [`Error::Cancelled`] while it waits.
+    pub(crate) fn begin(&self, run: &Run) -> Result<Turn> {
+        match self {
+            AnyPlan::Model(plan) => plan.runs.begin(run),
+            AnyPlan::Task(plan) => plan.begin(run),
+        }
+    }
+
+    /// As [`AnyPlan::segment`], of a run that has its place.
+    pub(crate) fn segment_in(
+        &self,
+        turn: Turn,
         volume: &Volume,
         labels: &mut LabelBuffer,
         maps: &mut [MapBuffer],
         run: &mut Run,
     ) -> Result<RunReport> {
         match self {
-            AnyPlan::Model(plan) => plan.segment(volume, labels, maps, run),
+            AnyPlan::Model(plan) => plan.segment_in(turn, volume, labels, maps, run),
             AnyPlan::Task(_) if !maps.is_empty() => {
                 Err(Error::argument("options.maps", format!("{} maps", maps.len()), "none, for a task"))
             }
-            AnyPlan::Task(plan) => plan.segment(volume, labels, run),
+            AnyPlan::Task(plan) => plan.segment_in(turn, volume, labels, run),
         }
     }
 

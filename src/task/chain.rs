@@ -6,15 +6,16 @@ use std::time::Instant;
 use ndarray::{Array3, ArrayView3, s};
 
 use super::image::{self, Image, reversed};
-use super::{TaskPlan, part, rules, slots};
+use super::slots::Held;
+use super::{TaskPlan, part, rules};
 use crate::buffer;
+use crate::engine::Workspace;
 use crate::error::{Error, Result};
+use crate::inference::{Plan, RunReport};
 use crate::labels::LabelBuffer;
 use crate::model::task::{Link, LinkCrop};
-use crate::plan::Plan;
 use crate::preprocess::crop::Box3;
 use crate::progress::Run;
-use crate::segment::RunReport;
 use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 
 /// What their memory is for, in errors.
@@ -30,8 +31,9 @@ impl TaskPlan {
     /// Runs all links; the labels [z, y, x] of the last one along the patient's axes, on the volume's grid or, where the
     /// caller wants it, the networks'.
     pub(super) fn links(
-        &mut self,
+        &self,
         volume: &Volume,
+        workspace: &mut Workspace,
         run: &mut Run,
         report: &mut RunReport,
     ) -> Result<Array3<u16>> {
@@ -39,6 +41,7 @@ impl TaskPlan {
         let axes = AxisMap::closest_canonical(volume.geometry());
         let links = self.task.links.clone();
         let mut found: Vec<Array3<u16>> = Vec::new();
+        let mut held = Held::default();
         for ((index, link), slots) in links.iter().enumerate().zip(self.ranges()) {
             let ties = report.near_ties;
             let share = costs[slots.clone()].iter().sum::<f64>() / costs[slots.start..].iter().sum::<f64>();
@@ -53,8 +56,10 @@ impl TaskPlan {
                 Some(None) => buffer::zeros(LABELS, reversed(axes.apply(volume.geometry().shape)))?,
                 part => {
                     let part = part.flatten();
-                    let here = run
-                        .part(0.0, share, |run| self.link(index, slots, part, &costs, volume, run, report))?;
+                    let memory = (&mut held, &mut *workspace);
+                    let here = run.part(0.0, share, |run| {
+                        self.link(index, slots, part, &costs, volume, memory, run, report)
+                    })?;
                     match part {
                         None => here,
                         Some(part) => part::paste(&here, &axes, volume.geometry(), part)?,
@@ -88,12 +93,13 @@ impl TaskPlan {
     /// Runs a link on a part of the volume; its labels on the grid of that part.
     #[expect(clippy::too_many_arguments, reason = "what a run has at hand")]
     fn link(
-        &mut self,
+        &self,
         index: usize,
         slots: Range<usize>,
         part: Option<Box3>,
         costs: &[f64],
         volume: &Volume,
+        memory: (&mut Held, &mut Workspace),
         run: &mut Run,
         report: &mut RunReport,
     ) -> Result<Array3<u16>> {
@@ -101,7 +107,7 @@ impl TaskPlan {
         let (spacing, resampling) = self.resampling(index);
         let image = Image::new(volume, part, spacing, resampling, self.threads)?;
         report.preprocess_seconds += preparing.elapsed().as_secs_f64();
-        let labels = self.models(index, slots, &image, costs, run, report)?;
+        let labels = self.models(index, slots, &image, costs, memory, run, report)?;
         let options = &self.task.options;
         let main = index == self.main_link();
         if main && options.on_network_grid {
@@ -117,7 +123,7 @@ impl TaskPlan {
         for (index, slots) in self.ranges().enumerate() {
             let grid = image::network_grid(geometry, self.resampling(index).0)?;
             for slot in slots {
-                let plan = &self.slots[slot].plan;
+                let plan = &self.slots[slot].told;
                 let tile = plan.recipe.tiling.patch.iter().product::<usize>();
                 costs.push((plan.report(&grid)?.tiles * tile) as f64);
             }
@@ -142,12 +148,14 @@ impl TaskPlan {
     }
 
     /// Runs the models of a link on its image, and its rules on their labels [z, y, x].
+    #[expect(clippy::too_many_arguments, reason = "what a run has at hand")]
     fn models(
-        &mut self,
+        &self,
         link: usize,
         slots: Range<usize>,
         image: &Image,
         costs: &[f64],
+        (held, workspace): (&mut Held, &mut Workspace),
         run: &mut Run,
         report: &mut RunReport,
     ) -> Result<Array3<u16>> {
@@ -159,12 +167,12 @@ impl TaskPlan {
             let share = costs[index] / costs[index..slots.end].iter().sum::<f64>();
             let values = self.slots[index].part.values.clone();
             run.part(0.0, share, |run| {
-                slots::run(&mut self.slots, index, |plan| {
+                held.run(&self.slots, index, |plan| {
                     for (n, &(start, end)) in pieces.iter().enumerate() {
                         let share = 1.0 / (pieces.len() - n) as f64;
                         let piece = volume.part([0, 0, start], [grid.shape[0], grid.shape[1], end]);
                         let kept = kept(&pieces, n);
-                        let found = run.part(0.0, share, |run| one(plan, &piece, run, report))?;
+                        let found = run.part(0.0, share, |run| one(plan, &piece, workspace, run, report))?;
                         let inside = found.slice(s![kept.start - start..kept.end - start, .., ..]);
                         merge(&mut merged.slice_mut(s![kept, .., ..]), inside, &values);
                     }
@@ -189,21 +197,17 @@ impl TaskPlan {
 }
 
 /// The labels [z, y, x] of one model on a volume along the patient's axes.
-fn one(plan: &mut Plan, volume: &Volume, run: &mut Run, report: &mut RunReport) -> Result<Array3<u8>> {
+fn one(
+    plan: &Plan,
+    volume: &Volume,
+    workspace: &mut Workspace,
+    run: &mut Run,
+    report: &mut RunReport,
+) -> Result<Array3<u8>> {
     let grid = volume.geometry();
     let mut bytes = buffer::zeroed(LABELS, grid.voxels())?;
     let mut labels = LabelBuffer::new(grid, DType::U8, Layout::dense(grid.shape, DType::U8), &mut bytes)?;
-    let found = plan.segment_inspected(volume, &mut labels, &mut [], run)?;
-    report.tiles += found.tiles;
-    report.tiles_in_single += found.tiles_in_single;
-    report.tiles_on_device += found.tiles_on_device;
-    report.tile_batch = report.tile_batch.max(found.tile_batch);
-    report.memory_step = report.memory_step.max(found.memory_step);
-    report.near_ties += found.near_ties;
-    report.preprocess_seconds += found.preprocess_seconds;
-    report.network_seconds += found.network_seconds;
-    report.blend_seconds += found.blend_seconds;
-    report.restore_seconds += found.restore_seconds;
+    report.add(plan.segment_inspected(volume, &mut labels, &mut [], workspace, run)?);
     Ok(Array3::from_shape_vec(reversed(grid.shape), bytes)
         .unwrap_or_else(|_| unreachable!("the buffer was made for this shape")))
 }

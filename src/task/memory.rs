@@ -2,7 +2,7 @@
 
 use super::{TaskPlan, image, rules};
 use crate::error::{Error, Result};
-use crate::plan::{ENGINE_BYTES, PlanReport};
+use crate::inference::{ENGINE_BYTES, Plan, PlanReport};
 use crate::volume::Geometry;
 
 impl TaskPlan {
@@ -10,10 +10,10 @@ impl TaskPlan {
     /// runs. Weights are those of the two models that are in memory at once.
     ///
     /// # Errors
-    /// As [`Plan::report`](crate::plan::Plan::report).
+    /// As [`Plan::report`](crate::inference::Plan::report).
     pub fn report(&self, geometry: &Geometry) -> Result<PlanReport> {
         let mut all: Option<PlanReport> = None;
-        let mut peak = 0;
+        let (mut peak, mut shared) = (0, 0);
         image::network_grid(geometry, None)?;
         let voxels = geometry.voxels() as u64;
         for (index, slots) in self.ranges().enumerate() {
@@ -28,11 +28,12 @@ impl TaskPlan {
                 for (start, end) in self.pieces(index, grid.shape) {
                     let shape = [grid.shape[0], grid.shape[1], end - start];
                     let piece = Geometry { shape, ..grid.clone() };
-                    let one = self.slots[slot].plan.report(&piece)?;
+                    let one = self.slots[slot].told.report(&piece)?;
                     // The labels of this model, one byte each.
                     let labels = piece.voxels() as u64;
                     // The model's weights as read are gone by then.
                     let running = one.host_peak_bytes - one.weight_bytes + self.beside(slot);
+                    shared = shared.max(self.shared(slot, &one));
                     peak = peak.max(kept + here + labels + running);
                     all = Some(self.with(all, slot, one));
                 }
@@ -54,8 +55,17 @@ impl TaskPlan {
                 .max(kept + left + here + back)
                 .max(kept + left + LABEL * voxels + rules);
         }
-        let all = all.map(|all| PlanReport { host_peak_bytes: peak, ..all });
+        let (shared_bytes, run_bytes) = (shared, peak.saturating_sub(shared));
+        let all = all.map(|all| PlanReport { host_peak_bytes: peak, shared_bytes, run_bytes, ..all });
         all.ok_or_else(|| Error::unsupported("a task without models"))
+    }
+
+    /// What runs that are at the same model share: the engines' forms of its weights, and the other model's where two stay.
+    fn shared(&self, slot: usize, one: &PlanReport) -> u64 {
+        let others =
+            self.slots.iter().enumerate().filter(|(other, _)| *other != slot && self.slots.len() <= 2);
+        let beside: u64 = others.map(|(_, other)| other.told.loaded_bytes()).sum();
+        one.shared_bytes - one.weight_bytes + beside
     }
 
     /// The label maps of earlier links that are still there while a link runs.
@@ -74,15 +84,16 @@ impl TaskPlan {
     fn beside(&self, slot: usize) -> u64 {
         if self.slots.len() <= 2 {
             let others = self.slots.iter().enumerate().filter(|(other, _)| *other != slot);
-            return others.map(|(_, other)| other.kept_bytes() + ENGINE_BYTES).sum();
+            let kept = |plan: &Plan| plan.loaded_bytes() + plan.arena_bytes() + ENGINE_BYTES;
+            return others.map(|(_, other)| kept(&other.told)).sum();
         }
         let next = self.slots.get(slot + 1);
-        next.map_or(0, |next| next.plan.weight_bytes() + next.plan.loaded_bytes()) + ENGINE_BYTES
+        next.map_or(0, |next| next.told.weight_bytes() + next.told.loaded_bytes()) + ENGINE_BYTES
     }
 
     /// The report of a slot's run with those before it.
     fn with(&self, all: Option<PlanReport>, slot: usize, one: PlanReport) -> PlanReport {
-        let next = self.slots.get(slot + 1).map_or(0, |next| next.plan.weight_bytes());
+        let next = self.slots.get(slot + 1).map_or(0, |next| next.told.weight_bytes());
         // A next model's weights are on the device by then, too.
         let device_peak_bytes = one.device_peak_bytes + if one.device_peak_bytes > 0 { next } else { 0 };
         let one = PlanReport { device_peak_bytes, weight_bytes: one.weight_bytes + next, ..one };

@@ -14,6 +14,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ndarray::Array3;
@@ -22,64 +23,71 @@ use serde_json::json;
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
+use crate::inference::{Inspected, PlanOptions, RunReport, Runs, Turn, check_budget, inspect};
 use crate::labels::LabelBuffer;
 use crate::model::task::{OpenedTask, TaskResampling};
-use crate::plan::PlanOptions;
+use crate::parallel::{self, Entered, Executor};
 use crate::progress::Run;
-use crate::segment::{Inspected, RunReport, inspect};
 use crate::volume::{AxisMap, Geometry, Volume};
 use slots::Slot;
 
 pub use any::{AnyModel, AnyPlan};
 
-/// A task on a device. One segmentation at a time; many run at once. At most two of its models have their weights in
-/// memory.
+/// A task on a device. Any number of threads may use one, and up to [`PlanOptions::concurrent_runs`] segment at the same
+/// time. Of each run at most two models have their weights in memory; runs that are at the same model share them.
 pub struct TaskPlan {
     task: OpenedTask,
     slots: Vec<Slot>,
     threads: usize,
     memory_budget: Option<u64>,
+    executor: Option<Arc<dyn Executor>>,
+    runs: Runs,
 }
 
 /// The share of a run that bringing the labels to the volume's grid takes, in the progress.
 const REST: f64 = 0.01;
 
 impl TaskPlan {
-    /// Gives memory back: [`crate::plan::Plan::trim`] of each model whose weights are in memory.
+    /// Gives memory back: [`crate::inference::Plan::trim`] of each model whose weights are in memory.
     ///
     /// # Errors
-    /// As [`crate::plan::Plan::trim`].
-    pub fn trim(&mut self) -> Result<()> {
-        self.slots.iter_mut().try_for_each(|slot| slot.plan.trim())
+    /// As [`crate::inference::Plan::trim`].
+    pub fn trim(&self) -> Result<()> {
+        self.runs.trim();
+        self.slots.iter().filter_map(Slot::now).try_for_each(|plan| plan.trim())?;
+        crate::platform::return_freed_memory();
+        Ok(())
     }
 
     /// Compiles the networks of a task for a device, one after the other; all but two are forgotten again until
     /// they run. Tiles are never mirrored, and their distance is the task's unless `options` say another.
     ///
     /// # Errors
-    /// As [`crate::plan::Plan::new`].
+    /// As [`crate::inference::Plan::new`].
     pub fn new(task: &OpenedTask, options: &PlanOptions) -> Result<Self> {
         let _ours = Ours::enter();
+        let runs = Runs::new(options.concurrent_runs, options.when_busy)?;
         let mut slots = Vec::new();
         let count = task.links.iter().map(|link| link.parts.len()).sum::<usize>();
         for link in &task.links {
             let step = options.step.or(link.task.step);
             let options = PlanOptions { step, mirroring: false, postprocess: false, ..options.clone() };
             for part in &link.parts {
-                let mut slot = Slot::new(part, &options)?;
+                let slot = Slot::new(part, &options)?;
                 if count > 2 && !slots.is_empty() {
                     slot.sleep();
                 }
                 slots.push(slot);
             }
         }
-        let threads = slots.first().map_or(1, |slot: &Slot| slot.plan.threads);
-        Ok(TaskPlan { task: task.clone(), slots, threads, memory_budget: options.memory_budget })
+        let threads = slots.first().map_or(1, |slot: &Slot| slot.told.threads);
+        let (memory_budget, executor) = (options.memory_budget, options.executor.clone());
+        Ok(TaskPlan { task: task.clone(), slots, threads, memory_budget, executor, runs })
     }
 
     /// What runs where, as JSON.
     pub fn describe(&self) -> serde_json::Value {
-        let models: Vec<_> = self.slots.iter().map(|slot| slot.plan.describe()).collect();
+        let models: Vec<_> = self.slots.iter().map(|slot| slot.told.describe()).collect();
         json!({ "task": self.task.name(), "models": models })
     }
 
@@ -97,9 +105,31 @@ impl TaskPlan {
     /// together; those of models that only find the part to look at don't count.
     ///
     /// # Errors
-    /// As [`crate::plan::Plan::segment`]; [`Error::NotAModel`] when a model has changed since the task was opened.
-    pub fn segment(&mut self, volume: &Volume, labels: &mut LabelBuffer, run: &mut Run) -> Result<RunReport> {
+    /// As [`crate::inference::Plan::segment`]; [`Error::NotAModel`] when a model has changed since the task was opened.
+    pub fn segment(&self, volume: &Volume, labels: &mut LabelBuffer, run: &mut Run) -> Result<RunReport> {
+        self.segment_in(self.begin(run)?, volume, labels, run)
+    }
+
+    /// A place for a run.
+    fn begin(&self, run: &Run) -> Result<Turn> {
+        self.runs.begin(run)
+    }
+
+    /// The threads of a run: the host's, or the library's as long as it lives.
+    fn enter_threads(&self) -> Entered {
+        parallel::enter(self.executor.as_ref(), self.threads)
+    }
+
+    /// As [`TaskPlan::segment`], of a run that has its place.
+    fn segment_in(
+        &self,
+        mut turn: Turn,
+        volume: &Volume,
+        labels: &mut LabelBuffer,
+        run: &mut Run,
+    ) -> Result<RunReport> {
         let _ours = Ours::enter();
+        let _threads = self.enter_threads();
         let started = Instant::now();
         if volume.channels() != 1 {
             let found = format!("{} channels", volume.channels());
@@ -108,14 +138,15 @@ impl TaskPlan {
         let largest = self.task.labels().iter().map(|label| label.value).max().unwrap_or(0);
         labels.check(&self.label_grid(volume.geometry())?, largest)?;
         let needed = self.report(volume.geometry())?.host_peak_bytes;
-        let there = self.slots.iter().map(Slot::held_bytes).sum();
-        crate::plan::check_budget(self.memory_budget, needed, there)?;
+        let held = self.slots.iter().map(Slot::held_bytes).sum::<u64>();
+        check_budget(self.memory_budget, needed, held + turn.workspace.bytes())?;
         let inspected = self.inspect(volume, run)?;
         let volume = &inspected.volume;
         let mut report = RunReport { voxels: volume.geometry().voxels(), ..RunReport::default() };
         report.preprocess_seconds = started.elapsed().as_secs_f64();
         let map = AxisMap::closest_canonical(volume.geometry()).transposed([2, 1, 0]);
-        let mut found = run.part(0.0, 1.0 - REST, |run| self.links(volume, run, &mut report))?;
+        let mut found =
+            run.part(0.0, 1.0 - REST, |run| self.links(volume, &mut turn.workspace, run, &mut report))?;
         let ending = Instant::now();
         self.give_values(&mut found)?;
         run.finished(report.tiles)?;
@@ -129,7 +160,7 @@ impl TaskPlan {
     /// Looks at a volume, for the first of the models that find the task's labels.
     fn inspect<'a>(&self, volume: &Volume<'a>, run: &Run) -> Result<Inspected<'a>> {
         let slot = self.ranges().nth(self.main_link()).and_then(|slots| self.slots.get(slots.start));
-        let expected = slot.map(|slot| slot.plan.expected_intensities()).unwrap_or_default();
+        let expected = slot.map(|slot| slot.told.expected_intensities()).unwrap_or_default();
         inspect(volume, self.task.channels(), &expected, self.threads, run)
     }
 

@@ -13,8 +13,8 @@ use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
 fn reference(name: &str) -> Option<(Geometry, Vec<u8>)> {
     let path = crate::reference::path(&format!("totalseg/images/{name}.nii.gz"))?;
     let (header, stored) = crate::reference::nifti(&path);
-    let values = crate::reference::values(header.stored, &stored);
-    let bytes = values.into_iter().flat_map(|value| (value as i16).to_ne_bytes()).collect();
+    let values = header.stored.numbers(&stored);
+    let bytes = values.flat_map(|value| (value as i16).to_ne_bytes()).collect();
     let geometry = header.read(Reader::Nibabel).unwrap().geometry;
     Some((geometry, bytes))
 }

@@ -40,6 +40,30 @@ impl DType {
             DType::F16 | DType::F32 | DType::F64 => None,
         }
     }
+
+    /// Stored voxels as numbers, in their order. What follows the last whole voxel is left out.
+    pub fn numbers(self, bytes: &[u8]) -> impl Iterator<Item = f64> {
+        bytes.chunks_exact(self.size()).map(self.decoder())
+    }
+
+    /// Makes a number of exactly [`DType::size`] bytes.
+    pub(crate) fn decoder(self) -> fn(&[u8]) -> f64 {
+        match self {
+            DType::I8 => decode::<i8>,
+            DType::U8 => decode::<u8>,
+            DType::I16 => decode::<i16>,
+            DType::U16 => decode::<u16>,
+            DType::I32 => decode::<i32>,
+            DType::U32 => decode::<u32>,
+            DType::F16 => decode::<f16>,
+            DType::F32 => decode::<f32>,
+            DType::F64 => decode::<f64>,
+        }
+    }
+}
+
+fn decode<T: Element>(bytes: &[u8]) -> f64 {
+    T::from_bytes(bytes).to_f64()
 }
 
 /// A voxel type that can be read from bytes of any alignment.

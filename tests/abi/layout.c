@@ -53,6 +53,11 @@
     F(vxs_device_info, memory_bytes)                                                                         \
     F(vxs_device_info, hardware)                                                                             \
     F(vxs_device_info, reserved)                                                                             \
+    S(vxs_executor)                                                                                          \
+    F(vxs_executor, struct_size)                                                                             \
+    F(vxs_executor, max_concurrency)                                                                         \
+    F(vxs_executor, user_data)                                                                               \
+    F(vxs_executor, parallel_for)                                                                            \
     S(vxs_label_dose)                                                                                        \
     F(vxs_label_dose, struct_size)                                                                           \
     F(vxs_label_dose, label)                                                                                 \
@@ -147,6 +152,9 @@
     F(vxs_plan_options, tile_batch)                                                                          \
     F(vxs_plan_options, reserved)                                                                            \
     F(vxs_plan_options, cancel)                                                                              \
+    F(vxs_plan_options, concurrent_runs)                                                                     \
+    F(vxs_plan_options, when_busy)                                                                           \
+    F(vxs_plan_options, executor)                                                                            \
     S(vxs_plan_report)                                                                                       \
     F(vxs_plan_report, struct_size)                                                                          \
     F(vxs_plan_report, device)                                                                               \
@@ -160,6 +168,8 @@
     F(vxs_plan_report, weight_bytes)                                                                         \
     F(vxs_plan_report, device_index)                                                                         \
     F(vxs_plan_report, tile_batch)                                                                           \
+    F(vxs_plan_report, shared_bytes)                                                                         \
+    F(vxs_plan_report, run_bytes)                                                                            \
     S(vxs_progress)                                                                                          \
     F(vxs_progress, struct_size)                                                                             \
     F(vxs_progress, stage)                                                                                   \

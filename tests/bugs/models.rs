@@ -6,9 +6,9 @@ mod image;
 
 use std::path::{Path, PathBuf};
 
+use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
-use voxseg::plan::{Plan, PlanOptions};
 use voxseg::progress::Run;
 use voxseg::volume::{DType, Layout, Volume};
 use voxseg::{Error, Result};
@@ -17,13 +17,7 @@ use image::Image;
 
 /// A folder of the reference data, if it is there.
 fn reference(name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-    let root: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
-    let path = root.join(name).canonicalize();
-    if path.is_err() {
-        eprintln!("skipped: the reference data has no {name} here");
-    }
-    path.ok()
+    voxseg_reference::path(name)?.canonicalize().ok()
 }
 
 /// A copy that goes with its owner.
@@ -74,7 +68,7 @@ fn refused(path: &Path, status: i32, parts: &[&str]) {
 /// Labels of an image, in file order; `None` where there is no ONNX Runtime that the model needs.
 fn labels(model: &Model, image: &Image) -> Option<Vec<u8>> {
     let options = PlanOptions { threads: 2, ..PlanOptions::default() };
-    let mut plan = match Plan::new(model, &options) {
+    let plan = match Plan::new(model, &options) {
         Err(Error::RuntimeMissing { reason }) => {
             eprintln!("skipped: no ONNX Runtime here: {reason}");
             return None;

@@ -48,7 +48,7 @@ static vxs_status opens(int which, const void *data, size_t size, int use) {
         check_fails(__FILE__, __LINE__, file_names[which], 2, status, &error);
         return status;
     }
-    CHECK(model && !error && strlen(vxs_model_identity(model)) == 64 && vxs_model_describe(model)[0] == '{');
+    CHECK(model && !error && strlen(vxs_model_identity(model)) == 79 && vxs_model_describe(model)[0] == '{');
     opened_count++;
     if (use && used_count++ % 16 == 0) {
         const vxs_volume volume = volume_of(&small);

@@ -1,8 +1,11 @@
 /*
  * Eight plans of one model in eight threads, for as long as is asked: whole runs, runs that another thread cancels,
- * runs that their callback ends, mistakes, and plans that come and go. Every whole run gives the same labels.
+ * runs that their callback ends, mistakes, and plans that come and go. Before that, eight runs of one plan at once,
+ * whose weights exist once. Every whole run gives the same labels.
  *
- *     soak MODEL CT.mhd SECONDS
+ *     soak MODEL CT.mhd SECONDS [shared]
+ *
+ * With the last word only the latter, which prints what the process grew by.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
@@ -114,9 +117,77 @@ static void *cancel_now_and_then(void *unused) {
     return NULL;
 }
 
+/* Bytes that the process has resident now ("VmRSS:") or had at most ("VmHWM:"); 0 where the system doesn't tell. */
+static double resident(const char *which) {
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[256];
+    double kilobytes = 0;
+    while (status && fgets(line, sizeof line, status)) {
+        if (strncmp(line, which, strlen(which)) == 0) {
+            kilobytes = strtod(line + strlen(which), NULL);
+        }
+    }
+    if (status) {
+        fclose(status);
+    }
+    return 1024 * kilobytes;
+}
+
+static vxs_plan *one_plan;
+static atomic_int ready_to_run;
+
+static void *run_together(void *unused) {
+    (void)unused;
+    vxs_error *error = NULL;
+    uint8_t *found = malloc(small.count);
+    CHECK(found);
+    memset(found, 0xA5, small.count);
+    const vxs_volume volume = volume_of(&small);
+    const vxs_labels labels = labels_of(found, small.count);
+    atomic_fetch_add(&ready_to_run, 1);
+    while (atomic_load(&ready_to_run) < THREADS) {
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    OK(vxs_segment(one_plan, &volume, &labels, NULL, NULL, &error));
+    CHECK(memcmp(found, expected, small.count) == 0);
+    free(found);
+    return NULL;
+}
+
+/* Eight runs of one plan. A ninth would be busy; the plan tells what they need. */
+static void eight_runs_of_one_plan(void) {
+    vxs_error *error = NULL;
+    vxs_plan_options options;
+    vxs_plan_report report;
+    pthread_t threads[THREADS];
+    CHECK(vxs_plan_options_init(&options, sizeof options) == VXS_OK);
+    CHECK(vxs_plan_report_init(&report, sizeof report) == VXS_OK);
+    options.threads = 1;
+    options.concurrent_runs = THREADS;
+    const double before = resident("VmRSS:");
+    OK(vxs_plan_create(model, &options, &one_plan, &error));
+    const vxs_volume volume = volume_of(&small);
+    OK(vxs_plan_report_for(one_plan, &volume, &report, &error));
+    CHECK(report.host_peak_bytes == report.shared_bytes + report.run_bytes);
+    const double ready = resident("VmRSS:");
+    for (int i = 0; i < THREADS; i++) {
+        CHECK(pthread_create(&threads[i], NULL, run_together, NULL) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    const double mib = 1 << 20, peak = resident("VmHWM:");
+    printf("soak: one plan of %.0f MiB of weights took %.0f MiB, eight runs of it at once %.0f MiB more at most; planned: "
+           "%.0f MiB shared, %.0f MiB for each run\n",
+           (double)report.weight_bytes / mib, (ready - before) / mib, (peak - ready) / mib,
+           (double)report.shared_bytes / mib, (double)report.run_bytes / mib);
+    vxs_plan_free(one_plan);
+}
+
 int main(int argc, char **argv) {
     vxs_error *error = NULL;
-    CHECK(argc == 4 && "usage: soak MODEL CT.mhd SECONDS");
+    const int only_shared = argc == 5 && strcmp(argv[4], "shared") == 0;
+    CHECK((argc == 4 || only_shared) && "usage: soak MODEL CT.mhd SECONDS [shared]");
     const double seconds = strtod(argv[3], NULL);
     const arguments given = read_arguments(3, argv);
     image ct = read_ct(given.ct);
@@ -131,6 +202,14 @@ int main(int argc, char **argv) {
     const vxs_labels labels = labels_of(expected, small.count);
     OK(vxs_segment(first, &volume, &labels, NULL, NULL, &error));
     vxs_plan_free(first);
+    eight_runs_of_one_plan();
+    if (only_shared) {
+        vxs_cancel_free(shared);
+        vxs_model_free(model);
+        free(expected);
+        free(small.voxels);
+        return 0;
+    }
 
     pthread_t threads[THREADS], canceller;
     unsigned numbers[THREADS];

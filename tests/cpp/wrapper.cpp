@@ -90,7 +90,7 @@ void run(const arguments &given) {
 
     // A model and what it says; errors carry status, text and parts.
     auto model = voxseg::Model::open(given.model);
-    CHECK(!model.name().empty() && model.identity().size() == 64 && model.describe().front() == '{');
+    CHECK(!model.name().empty() && model.identity().size() == 79 && model.describe().front() == '{');
     CHECK(model.channels().size() == 1 && model.labels().size() > 2 && model.labels()[0].value == 0);
     CHECK(model.patch()[0] > 0 && model.spacing()[0] >= 0);
     const auto missing = throws(2, [] { voxseg::Model::open("/nowhere/at/all"); });

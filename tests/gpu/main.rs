@@ -9,13 +9,14 @@ mod image;
 
 use std::path::{Path, PathBuf};
 
+use voxseg::engine::Precision;
 use voxseg::engine::{Device, DeviceOptions, Provider};
+use voxseg::inference::RunReport;
+use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
-use voxseg::plan::{Plan, PlanOptions, Precision};
 use voxseg::progress::Run;
 use voxseg::restore::{Map, MapBuffer};
-use voxseg::segment::RunReport;
 use voxseg::volume::{DType, Layout, Volume};
 
 use image::Image;
@@ -26,8 +27,7 @@ const SHAPE: [usize; 3] = [60, 60, 48];
 const ENOUGH: usize = 5_000;
 
 fn reference() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-    let folder: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
+    let folder = voxseg_reference::folder();
     let there = folder.join("nnunet/cases.json").is_file();
     if !there {
         println!("skipped: the reference data is not here; set VOXSEG_REFERENCE to its folder");
@@ -46,7 +46,7 @@ struct Found {
     report: RunReport,
 }
 
-fn segment(plan: &mut Plan, image: &Image) -> Found {
+fn segment(plan: &Plan, image: &Image) -> Found {
     let whole = image.geometry.shape;
     let grid = voxseg::volume::Geometry { shape: SHAPE, ..image.geometry.clone() };
     let start = [0, 1, 2].map(|axis| (whole[axis] - SHAPE[axis]) / 2);
@@ -75,16 +75,16 @@ fn gpu_labels_differ_from_the_cpu_only_at_near_ties() {
     let Some(folder) = reference() else { return };
     let model = model(&folder);
     let image = Image::read(&folder.join("images/mr_t1_ch2.nii.gz"));
-    let expected = segment(&mut Plan::new(&model, &options(Device::OrtCpu, Precision::F32)).unwrap(), &image);
+    let expected = segment(&Plan::new(&model, &options(Device::OrtCpu, Precision::F32)).unwrap(), &image);
     let device = Device::Gpu(Provider::WebGpu, 0);
     for (precision, tie) in [(Precision::F32, 10), (Precision::Auto, 50)] {
-        let mut plan = Plan::new(&model, &options(device, precision)).unwrap();
+        let plan = Plan::new(&model, &options(device, precision)).unwrap();
         let planned = plan.report(&image.geometry).unwrap();
         assert_eq!(planned.device, device);
         assert_eq!(planned.precision == Precision::F16, precision == Precision::Auto);
         assert!(planned.device_peak_bytes > planned.weight_bytes);
         assert_eq!(plan.describe()["operators_on_cpu"], serde_json::json!({}));
-        let found = segment(&mut plan, &image);
+        let found = segment(&plan, &image);
         assert_eq!(found.report.tiles_in_single, 0);
         let pairs = || expected.labels.iter().zip(&found.labels);
         let off: Vec<usize> =
@@ -147,7 +147,7 @@ fn whole_case(folder: &Path, name: &str, device: Device) {
             mirroring: argument("--no-mirror").is_none(),
             ..options(device, precision)
         };
-        let mut plan = Plan::new(&model, &options).unwrap();
+        let plan = Plan::new(&model, &options).unwrap();
         let mut labels = vec![255; grid.voxels()];
         let layout = Layout::dense(grid.shape, DType::U8);
         let mut buffer = LabelBuffer::new(&grid, DType::U8, layout, &mut labels).unwrap();

@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use voxseg::engine::cpu::{CpuOptions, Mode};
 use voxseg::engine::{Device, DeviceOptions};
+use voxseg::inference::RunReport;
+use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
-use voxseg::plan::{Plan, PlanOptions};
 use voxseg::progress::Run;
 use voxseg::restore::{Map, MapBuffer};
-use voxseg::segment::RunReport;
 use voxseg::volume::{DType, Layout, Volume};
 
 use image::Image;
@@ -34,8 +34,7 @@ const NEAR_TIE: f32 = 10.0;
 const MARGIN_NOISE: f32 = 5.0;
 
 fn reference() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
-    let folder: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
+    let folder = voxseg_reference::folder();
     let there = folder.join("nnunet/cases.json").is_file();
     if !there {
         eprintln!("skipped: the reference data is not here; set VOXSEG_REFERENCE to its folder");
@@ -99,7 +98,7 @@ fn segment(folder: &Path, case: &Value, threads: usize, mode: Mode) -> Found {
         None => vec![open(&case["model"])],
     };
     let model = Model::ensemble(&members).unwrap();
-    let mut plan = Plan::new(&model, &options).unwrap();
+    let plan = Plan::new(&model, &options).unwrap();
     let read = |path: &Value| Image::read_as(&folder.join(text(path)), model.reader());
     let images: Vec<Image> = case["images"].as_array().unwrap().iter().map(read).collect();
     let grid = images[0].geometry.clone();

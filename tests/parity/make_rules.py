@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes src/task/rules/data/totalsegmentator.json: what TotalSegmentator's own rules make of small random label maps, and
-SciPy's distances on random masks for src/labels/tests/distances.json.
+SciPy's distances on random masks for src/metrics/tests/distances.json.
 
     python -m venv V && V/bin/pip install TotalSegmentator==2.18.0
     V/bin/python tests/parity/make_rules.py

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use voxseg::Error;
+use voxseg::inference::PlanOptions;
+use voxseg::inference::{RunReport, Warning};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::task::{Task, TaskOptions};
 use voxseg::model::{Model, ModelOptions};
-use voxseg::plan::PlanOptions;
 use voxseg::progress::Run;
-use voxseg::segment::{RunReport, Warning};
 use voxseg::task::{AnyModel, AnyPlan};
 use voxseg::volume::{DType, Layout, NonFinite, NonFiniteVoxels, Volume};
 
@@ -34,7 +34,7 @@ fn total_fastest(folder: &Path) -> AnyModel {
     AnyModel::Task(task.open(&folder.join("totalseg/weights"), &TaskOptions::default()).unwrap())
 }
 
-fn segment(plan: &mut AnyPlan, image: &Image, how: NonFinite) -> (voxseg::Result<RunReport>, Vec<u8>) {
+fn segment(plan: &AnyPlan, image: &Image, how: NonFinite) -> (voxseg::Result<RunReport>, Vec<u8>) {
     let grid = &image.geometry;
     let layout = Layout::dense(grid.shape, DType::F32);
     let volume = Volume::new(grid.clone(), DType::F32, layout, vec![&image.bytes]).unwrap();
@@ -53,15 +53,15 @@ fn check(model: impl Fn(&Path) -> AnyModel, name: &str, how: NonFinite) {
     let voxels = NonFiniteVoxels { count: 9, channel: 0, voxel: [0, 0, 0] };
     let model = model(&folder);
     for threads in [1, 3] {
-        let mut plan = model.plan(&options(threads)).unwrap();
-        let (refused, untouched) = segment(&mut plan, &image, NonFinite::Refuse);
+        let plan = model.plan(&options(threads)).unwrap();
+        let (refused, untouched) = segment(&plan, &image, NonFinite::Refuse);
         let refused = refused.unwrap_err();
         assert!(
             matches!(refused, Error::VoxelsNotFinite { count: 9, channel: 0, voxel: [0, 0, 0] }),
             "{refused}"
         );
         assert!(untouched.iter().all(|&label| label == 255));
-        let (report, labels) = segment(&mut plan, &image, how);
+        let (report, labels) = segment(&plan, &image, how);
         let report = report.unwrap();
         assert_eq!(report.non_finite, Some(voxels));
         assert!(matches!(report.warnings[..], [Warning::NonFiniteReplaced { .. }]), "{:?}", report.warnings);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
-use voxseg::plan::{Plan, PlanOptions};
 use voxseg::progress::Run;
 use voxseg::restore::{Map, MapBuffer};
 use voxseg::volume::{DType, Geometry, Layout, Volume};
@@ -50,7 +50,7 @@ fn compare(folder: &Path, file: &str, arrays: &str, shape: [usize; 3]) {
         ("unet.json".to_owned(), serde_json::to_vec(&description).unwrap().into()),
     ];
     let model = Model::from_files(files, &ModelOptions::default()).unwrap();
-    let mut plan = Plan::new(&model, &PlanOptions { threads: 2, ..PlanOptions::default() }).unwrap();
+    let plan = Plan::new(&model, &PlanOptions { threads: 2, ..PlanOptions::default() }).unwrap();
     let grid = Geometry::with_shape(shape);
     let voxels = grid.voxels();
     let input = numbers(&folder.join(format!("input_{arrays}.npy")));

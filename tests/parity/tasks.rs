@@ -5,11 +5,11 @@
 use std::path::Path;
 
 use serde_json::Value;
-use voxseg::labels::{LabelBuffer, statistics};
+use voxseg::inference::{PlanOptions, RunReport};
+use voxseg::labels::LabelBuffer;
+use voxseg::metrics::statistics;
 use voxseg::model::task::{Task, TaskOptions, TaskResampling};
-use voxseg::plan::PlanOptions;
 use voxseg::progress::Run;
-use voxseg::segment::RunReport;
 use voxseg::task::TaskPlan;
 use voxseg::volume::{DType, Layout, Volume};
 
@@ -24,7 +24,7 @@ fn segment(folder: &Path, name: &str, image: &Image, options: &TaskOptions) -> (
         device_options: crate::device_options(crate::accuracy()),
         ..PlanOptions::default()
     };
-    let mut plan = TaskPlan::new(&task, &options).unwrap();
+    let plan = TaskPlan::new(&task, &options).unwrap();
     let grid = image.geometry.clone();
     let layout = Layout::dense(grid.shape, DType::F32);
     let volume = Volume::new(grid.clone(), DType::F32, layout, vec![&image.bytes]).unwrap();

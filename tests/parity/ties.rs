@@ -1,9 +1,9 @@
 //! Oblique images whose voxels lie half-way between the network's on the way back: MONAI's labels, by its own reading of
 //! the files (nibabel's affine).
 
+use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
-use voxseg::plan::{Plan, PlanOptions};
 use voxseg::progress::Run;
 use voxseg::restore::{Map, MapBuffer};
 use voxseg::volume::{DType, Layout, Volume};
@@ -27,7 +27,7 @@ fn monai_inverse_ties() {
         device_options: device_options(accuracy()),
         ..PlanOptions::default()
     };
-    let mut plan = Plan::new(&model, &options).unwrap();
+    let plan = Plan::new(&model, &options).unwrap();
     for name in ["ties_a", "ties_b"] {
         let image = Image::read_as(&cases.join(format!("{name}.nii.gz")), model.reader());
         let expected = Image::read(&cases.join(format!("{name}_labels.nii.gz"))).values;

@@ -70,17 +70,7 @@ pub fn shipped() -> PathBuf {
 /// Builds the command-line tool.
 pub fn tool() -> Result<PathBuf> {
     say("building the tool (release)");
-    execute(cargo().args([
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "voxseg",
-        "--features",
-        "cli",
-        "--bin",
-        "voxseg",
-    ]))?;
+    execute(cargo().args(["build", "--quiet", "--release", "--package", "voxseg-tool"]))?;
     Ok(cargo_target().join("release").join(format!("voxseg{}", std::env::consts::EXE_SUFFIX)))
 }
 

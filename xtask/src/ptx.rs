@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 use crate::{Result, at, command, create_folder, execute_quietly, fetch, root, say, setup, work};
 
 fn committed() -> PathBuf {
-    root().join("src/engine/cuda/kernels.ptx")
+    root().join("src/inference/device/kernels.ptx")
 }
 
 pub fn run() -> Result<()> {
-    say("compiling src/engine/cuda/kernels.cu for compute capability 7.0");
+    say("compiling src/inference/device/kernels.cu for compute capability 7.0");
     let path = committed();
     fs::write(&path, compiled()?).map_err(at("write", &path))
 }
@@ -29,7 +29,7 @@ pub fn check() -> Result<()> {
 
 fn compiled() -> Result<String> {
     let folder = fetch::nvrtc()?;
-    let source = root().join("src/engine/cuda/kernels.cu");
+    let source = root().join("src/inference/device/kernels.cu");
     create_folder(&work())?;
     let out = work().join("kernels.ptx");
     let mut compile = command(setup::python()?);

@@ -105,6 +105,7 @@ const RUSTDOC: &str = "Rust documentation without warnings";
 const DOXYGEN: &str = "C and C++ documentation without warnings";
 const GPU: &str = "networks on a GPU (WebGPU, software Vulkan)";
 const PTX: &str = "kernels for NVIDIA GPUs are compiled from their source";
+const CPU_ONLY: &str = "CPU only: a build without ONNX Runtime";
 const AARCH64: &str = "the CPU engine on AArch64 (emulated)";
 const HYGIENE: &str = "no file, no socket (strace)";
 const DEMO: &str = "the demo from C, and its picture";
@@ -131,14 +132,23 @@ pub fn run(wanted: &[&str]) -> ExitCode {
     report.lane("fetch what the tests need", setup::run);
     report.lane("rustfmt", || execute(cargo().args(["fmt", "--all", "--check"])));
     report.lane("clippy", || {
-        let targets = ["clippy", "--workspace", "--all-targets", "--features", "cli", "--", "-D", "warnings"];
+        let targets = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         execute(cargo().args(targets))
     });
     // One of the Rust tests watches the tool by it.
     if let Err(reason) = setup::system_tool("strace") {
         report.skip(HYGIENE, &reason);
     }
-    report.lane("Rust tests", || execute(cargo().args(["test", "--workspace", "--features", "cli"])));
+    report.lane("Rust tests", || execute(cargo().args(["test", "--workspace"])));
+    report.lane(CPU_ONLY, || {
+        let without = |command: &str| {
+            let mut cargo = cargo();
+            cargo.args([command, "--no-default-features", "--package"]);
+            cargo
+        };
+        execute(without("check").args(["voxseg-tool", "--bins"]))?;
+        execute(without("test").args(["voxseg", "--lib", "--", "engine::cpu", "runtime"]))
+    });
     report.lane(RUSTDOC, || {
         let documents = ["doc", "--package", "voxseg", "--package", "voxseg-cxx", "--no-deps"];
         execute(cargo().args(documents).env("RUSTDOCFLAGS", "-D warnings"))
@@ -182,7 +192,7 @@ fn on_gpu(report: &mut Report) {
     report.lane_with(GPU, environment, |environment| {
         let mut tests = cargo();
         // The workspace, as in the lane of Rust tests: a package by itself would be compiled anew.
-        tests.args(["test", "--workspace", "--features", "cli", "--lib"]);
+        tests.args(["test", "--workspace", "--lib"]);
         tests.args(["--test", "gpu", "--test", "hygiene"]);
         execute(tests.args(["--", "--nocapture", "gpu", "engine::ort"]).envs(environment))
     });

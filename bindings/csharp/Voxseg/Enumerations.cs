@@ -308,7 +308,7 @@ namespace Voxseg
         MissingTensor = 206,
         /// <summary>The checkpoint holds tensors that the network doesn't use.</summary>
         UnusedTensor = 207,
-        /// <summary>A tensor has another shape or type than the network needs.</summary>
+        /// <summary>A tensor has another shape or type than the network needs, or values that are NaN or infinite.</summary>
         TensorMismatch = 208,
         /// <summary>ONNX Runtime's shared library was not found or couldn't be loaded.</summary>
         RuntimeMissing = 301,

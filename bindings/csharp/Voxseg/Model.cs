@@ -169,7 +169,7 @@ namespace Voxseg
             get { return Read(NativeMethods.vxs_model_name(Handle)); }
         }
 
-        /// <summary>SHA-256 over weights and recipe: equal exactly for models that compute the same.</summary>
+        /// <summary><c>voxseg1:sha256:</c> and a digest over weights and recipe: equal exactly for models that compute the same.</summary>
         public string Identity
         {
             get { return Read(NativeMethods.vxs_model_identity(Handle)); }

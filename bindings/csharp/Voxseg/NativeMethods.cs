@@ -112,6 +112,15 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_executor
+    {
+        public uint struct_size;
+        public uint max_concurrency;
+        public void* user_data;
+        public IntPtr parallel_for;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_labels
     {
         public uint struct_size;
@@ -203,6 +212,9 @@ namespace Voxseg
         public uint tile_batch;
         public uint reserved;
         public IntPtr cancel;
+        public uint concurrent_runs;
+        public int when_busy;
+        public vxs_executor* executor;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -220,6 +232,8 @@ namespace Voxseg
         public ulong weight_bytes;
         public uint device_index;
         public uint tile_batch;
+        public ulong shared_bytes;
+        public ulong run_bytes;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -299,6 +313,12 @@ namespace Voxseg
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate int vxs_progress_callback(void* user_data, vxs_progress* progress);
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate void vxs_task_function(void* task_data, ulong index);
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate void vxs_parallel_for(void* user_data, ulong count, vxs_task_function task, void* task_data);
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate void vxs_log_callback(void* user_data, int level, byte* message);
@@ -588,6 +608,8 @@ namespace Voxseg
         public const int VXS_PRECISION_F16 = 2;
         public const int VXS_MIRRORING_MODEL = 0;
         public const int VXS_MIRRORING_OFF = 1;
+        public const int VXS_WHEN_BUSY_FAIL = 0;
+        public const int VXS_WHEN_BUSY_WAIT = 1;
         public const int VXS_BLENDING_MODEL = 0;
         public const int VXS_BLENDING_GAUSSIAN = 1;
         public const int VXS_BLENDING_CONSTANT = 2;
@@ -720,6 +742,9 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern byte* vxs_status_name(int status);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_executor_init(vxs_executor* executor, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_labels_init(vxs_labels* labels, ulong size);

@@ -6,9 +6,9 @@
 //!
 //! Failures arrive in C++ as `rust::Error`. A `Model` serves any thread, a `Plan` one call at a time.
 
+use voxseg::inference::PlanOptions;
 use voxseg::labels::LabelBuffer;
 use voxseg::model::ModelOptions;
-use voxseg::plan::PlanOptions;
 use voxseg::progress::Run;
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 use zerocopy::{Immutable, IntoBytes};
@@ -82,7 +82,7 @@ use bridge::{Grid, Label, Progress, Report};
 pub struct Model(voxseg::model::Model);
 
 /// A model on a device.
-pub struct Plan(voxseg::plan::Plan);
+pub struct Plan(voxseg::inference::Plan);
 
 fn open_model(path: &str) -> voxseg::Result<Box<Model>> {
     voxseg::model::Model::open(path.as_ref(), &ModelOptions::default()).map(|model| Box::new(Model(model)))
@@ -111,7 +111,7 @@ impl Model {
 
     fn plan(&self, threads: usize) -> voxseg::Result<Box<Plan>> {
         let options = PlanOptions { threads, ..PlanOptions::default() };
-        voxseg::plan::Plan::new(&self.0, &options).map(|plan| Box::new(Plan(plan)))
+        voxseg::inference::Plan::new(&self.0, &options).map(|plan| Box::new(Plan(plan)))
     }
 }
 

@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     CHECK(!failure([] { voxseg_rs::open_model("/nowhere/at/all"); }).empty());
     const auto model = voxseg_rs::open_model(argv[1]);
-    CHECK(model->name() == "Dataset901_TorsoCT" && model->identity().size() == 64);
+    CHECK(model->name() == "Dataset901_TorsoCT" && model->identity().size() == 79);
     CHECK(model->labels().size() > 2 && model->labels()[0].value == 0);
     auto plan = model->plan(1);
 

@@ -87,7 +87,7 @@ class Opened(unittest.TestCase):
         self.assertEqual(opened.name, "Dataset901_TorsoCT")
         self.assertEqual(opened.channels, ("CT",))
         self.assertEqual((opened.spacing, opened.patch), ((3.0, 3.0, 3.0), (96, 80, 64)))
-        self.assertEqual(len(opened.identity), 64)
+        self.assertRegex(opened.identity, "^voxseg1:sha256:[0-9a-f]{64}$")
         values = [label.value for label in opened.labels]
         self.assertEqual(values, sorted(set(values)))
         self.assertEqual((opened.labels[0].value, opened.labels[0].name), (0, "background"))

@@ -13,7 +13,7 @@ pub(super) const LINE: usize = 64;
 /// it is written.
 const PLAIN: usize = 16;
 
-pub(super) struct Memory {
+pub(in crate::engine) struct Memory {
     /// As allocated, at most a line before the floats.
     allocation: NonNull<u8>,
     layout: Layout,
@@ -27,7 +27,7 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    pub(super) fn zeroed(floats: usize) -> Result<Self> {
+    pub(in crate::engine) fn zeroed(floats: usize) -> Result<Self> {
         let bytes = floats.max(1).saturating_mul(size_of::<f32>());
         let layout = Layout::from_size_align(bytes.saturating_add(LINE), PLAIN).ok();
         // SAFETY: the layout isn't empty.
@@ -57,16 +57,20 @@ impl Memory {
         self.layout.size() == 0
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(super) fn floats(&self) -> usize {
+        self.floats
+    }
+
+    pub(in crate::engine) fn bytes(&self) -> u64 {
         (self.floats * size_of::<f32>()) as u64
     }
 
-    pub(super) fn pointer(&self) -> *mut f32 {
+    pub(in crate::engine) fn pointer(&self) -> *mut f32 {
         self.start.as_ptr()
     }
 
     /// Its floats; none where it is only planned.
-    pub(super) fn slice_mut(&mut self) -> &mut [f32] {
+    pub(in crate::engine) fn slice_mut(&mut self) -> &mut [f32] {
         if self.is_planned() {
             return &mut [];
         }

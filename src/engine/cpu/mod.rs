@@ -29,17 +29,16 @@ mod team;
 #[cfg(test)]
 mod tests;
 mod winograd;
-mod workspace;
 
 use std::sync::Arc;
 
-use super::Engine;
+use super::{DeviceEngine, Engine, EngineInfo, Workspace};
 use crate::error::{Error, Result};
 use crate::network::Network;
+pub(super) use memory::Memory;
 pub use profile::{Layer, multiply_add_peak};
 use program::Program;
 pub use simd::{Isa, widest};
-pub use workspace::Workspace;
 
 /// How convolutions are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +77,9 @@ const LARGE: usize = 6 << 20;
 /// A network lowered for tiles of one size.
 pub struct CpuEngine {
     program: Program,
-    mode: Mode,
+    tile: [usize; 3],
+    threads: usize,
+    options: CpuOptions,
     /// Lengths of the image and the scores.
     ends: [usize; 2],
 }
@@ -95,25 +96,12 @@ impl CpuEngine {
         threads: usize,
         options: CpuOptions,
     ) -> Result<Self> {
-        Self::sharing(network, tile, threads, options, &Workspace::default())
-    }
-
-    /// As [`CpuEngine::new`], on memory that other engines have too: only one of them runs at a time, others wait.
-    ///
-    /// # Errors
-    /// As [`CpuEngine::new`].
-    pub fn sharing(
-        network: &Arc<Network>,
-        tile: [usize; 3],
-        threads: usize,
-        options: CpuOptions,
-        workspace: &Workspace,
-    ) -> Result<Self> {
         let settings = Settings { mode: options.mode, threads: threads.min(MOST_THREADS), large: LARGE };
-        Self::with(network, tile, options, settings, workspace)
+        Self::with(network, tile, options, settings)
     }
 
-    /// What [`CpuEngine::sharing`] would need while it runs, weights in its own forms included; nothing is allocated for it.
+    /// What such an engine would need: bytes of weights in its own forms, and of a run's workspace. Nothing is allocated for
+    /// it.
     ///
     /// # Errors
     /// As [`CpuEngine::new`].
@@ -122,11 +110,10 @@ impl CpuEngine {
         tile: [usize; 3],
         threads: usize,
         options: CpuOptions,
-        workspace: &Workspace,
-    ) -> Result<u64> {
+    ) -> Result<[u64; 2]> {
         let settings = Settings { mode: options.mode, threads, large: LARGE };
-        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, workspace, true)?;
-        Ok(program.working_bytes() + program.weight_bytes())
+        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, true)?;
+        Ok([program.weight_bytes(), program.working_bytes()])
     }
 
     fn with(
@@ -134,12 +121,16 @@ impl CpuEngine {
         tile: [usize; 3],
         options: CpuOptions,
         settings: Settings,
-        workspace: &Workspace,
     ) -> Result<Self> {
-        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, workspace, false)?;
+        let program = lower::lower(network, tile, options.isa.resolve()?, &settings, false)?;
         let voxels = tile.iter().product::<usize>();
         let ends = [network.input_channels() * voxels, network.output_channels() * voxels];
-        Ok(CpuEngine { program, mode: options.mode, ends })
+        Ok(CpuEngine { program, tile, threads: settings.threads, options, ends })
+    }
+
+    /// Whether it was made for this.
+    pub(super) fn is_for(&self, tile: [usize; 3], threads: usize, options: CpuOptions) -> bool {
+        (self.tile, self.threads, self.options) == (tile, threads.min(MOST_THREADS), options)
     }
 
     /// Whether the engine has all operators of a network.
@@ -151,9 +142,14 @@ impl CpuEngine {
     ///
     /// # Errors
     /// As [`Engine::run`].
-    pub fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Result<Vec<Layer>> {
+    pub fn profile(
+        &self,
+        workspace: &mut Workspace,
+        input: &[f32],
+        output: &mut [f32],
+    ) -> Result<Vec<Layer>> {
         self.check(input, output)?;
-        self.program.profile(input, output)
+        self.program.profile(workspace, input, output)
     }
 
     fn check(&self, input: &[f32], output: &[f32]) -> Result<()> {
@@ -166,30 +162,31 @@ impl CpuEngine {
 }
 
 impl Engine for CpuEngine {
-    fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
-        self.check(input, output)?;
-        self.program.run(input, output)
+    fn info(&self) -> EngineInfo {
+        let mode = if self.options.mode == Mode::Exact { ", exact" } else { "" };
+        let isa = self.program.isa.name();
+        EngineInfo {
+            name: format!("voxseg {} (CPU, {isa}{mode})", env!("CARGO_PKG_VERSION")),
+            loaded_bytes: self.program.weight_bytes(),
+            workspace_bytes: self.program.working_bytes(),
+            ..EngineInfo::default()
+        }
     }
 
-    fn trim(&mut self) -> Result<()> {
-        self.program.trim();
+    fn run(&self, workspace: &mut Workspace, input: &[f32], output: &mut [f32]) -> Result<()> {
+        self.check(input, output)?;
+        self.program.run(workspace, input, output)
+    }
+
+    fn one_tile_at_a_time(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn trim(&self) -> Result<()> {
         Ok(())
     }
 
-    fn name(&self) -> String {
-        let mode = if self.mode == Mode::Exact { ", exact" } else { "" };
-        format!("voxseg {} (CPU, {}{mode})", env!("CARGO_PKG_VERSION"), self.program.isa.name())
-    }
-
-    fn workspace_bytes(&self) -> u64 {
-        self.program.working_bytes() + self.program.weight_bytes()
-    }
-
-    fn loaded_bytes(&self) -> u64 {
-        self.program.weight_bytes()
-    }
-
-    fn held_bytes(&self) -> u64 {
-        self.program.weight_bytes() + self.program.held_bytes()
+    fn device(&self) -> Option<&dyn DeviceEngine> {
+        None
     }
 }

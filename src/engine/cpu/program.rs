@@ -6,11 +6,13 @@
 //!
 //! The caller's memory for the scores is written by the last step alone, so until then it is part of the arena.
 
+use std::marker::PhantomData;
+
 use super::memory::{LINE, Memory};
 use super::profile::Layer;
 use super::simd::{Isa, LANES, Simd};
 use super::team;
-use super::workspace::{Reserved, Workspace};
+use crate::engine::Workspace;
 use crate::error::Result;
 
 /// A buffer in the arena, by position.
@@ -274,17 +276,16 @@ pub(super) fn place(buffers: &[Buffer], scores: usize, last: usize) -> (Vec<Plac
     (places.collect(), end)
 }
 
-/// A network ready to run.
+/// A network ready to run, by any number of threads at the same time: each run has memory of its own.
 pub(super) struct Program {
     pub isa: Isa,
     pub steps: Vec<Box<dyn Step>>,
     pub threads: usize,
     places: Vec<Place>,
+    /// What a run's tables begin with.
     tables: Memory,
-    /// The arena and the threads' own memory.
-    workspace: Workspace,
-    /// Bytes that the workspace has grown by for this program.
-    growth: u64,
+    /// Floats of the arena.
+    arena: usize,
     /// Floats of one thread's scratch.
     own: usize,
     phases: Vec<usize>,
@@ -300,9 +301,8 @@ impl Program {
         buffers: &[Buffer],
         table_values: &[f32],
         (scores, last): (usize, usize),
-        workspace: &Workspace,
     ) -> Result<Self> {
-        let (places, floats) = place(buffers, scores, last);
+        let (places, arena) = place(buffers, scores, last);
         let mut tables = Memory::zeroed(table_values.len())?;
         tables.slice_mut()[..table_values.len()].copy_from_slice(table_values);
         let (mut phases, mut order) = (Vec::new(), Vec::new());
@@ -315,46 +315,46 @@ impl Program {
         // An odd number of lines apart, so that two threads' data fall on other sets of the cache.
         let most_scratch = steps.iter().map(|step| step.scratch()).max().unwrap_or(0);
         let own = (most_scratch.div_ceil(LANES) | 1) * LANES;
-        Ok(Program {
-            isa,
-            workspace: workspace.clone(),
-            growth: workspace.reserve([floats, own * threads]),
-            steps,
-            threads,
-            places,
-            tables,
-            own,
-            phases,
-            order,
-        })
+        Ok(Program { isa, steps, threads, places, tables, arena, own, phases, order })
     }
 
-    /// Gives the memory of activations back until the next run.
-    pub(super) fn trim(&mut self) {
-        self.workspace.trim();
+    /// Floats of a run's memory: the arena, the threads' scratch, tables.
+    fn floats(&self) -> usize {
+        self.arena + self.own * self.threads + self.tables.floats()
     }
 
-    /// Bytes of everything but weights, less what other programs of the same workspace have counted.
+    /// Bytes of a run's memory.
     pub(super) fn working_bytes(&self) -> u64 {
-        self.tables.bytes() + self.growth
+        (self.floats() * size_of::<f32>()) as u64
     }
 
-    /// The part of them that is there now.
-    pub(super) fn held_bytes(&self) -> u64 {
-        self.tables.bytes() + if self.workspace.is_there() { self.growth } else { 0 }
-    }
-
-    /// Bytes of weights in the forms that the steps have them.
+    /// Bytes that all runs share: weights in the forms that the steps have them, and tables.
     pub(super) fn weight_bytes(&self) -> u64 {
-        self.steps.iter().map(|step| step.weight_bytes()).sum()
+        self.tables.bytes() + self.steps.iter().map(|step| step.weight_bytes()).sum::<u64>()
     }
 
-    /// All memory of a run, which holds `reserved` until its end.
-    fn shared(&mut self, reserved: &mut Reserved, input: &[f32], output: &mut [f32]) -> Result<Shared> {
-        let [arena, scratch] = reserved.pointers()?;
-        let tables = self.tables.pointer();
+    /// All memory of a run. The workspace stays borrowed as long as that lasts.
+    fn shared<'a>(
+        &self,
+        workspace: &'a mut Workspace,
+        input: &'a [f32],
+        output: &'a mut [f32],
+    ) -> Result<Shared<'a>> {
+        let arena = workspace.floats(self.floats())?;
+        // SAFETY: the three parts are one behind the other in memory of that many floats.
+        let (scratch, tables) =
+            unsafe { (arena.add(self.arena), arena.add(self.arena + self.own * self.threads)) };
+        // SAFETY: both are as long, and the workspace isn't a part of the program.
+        unsafe { tables.copy_from_nonoverlapping(self.tables.pointer(), self.tables.floats()) };
         crate::platform::prefer_huge_pages(output.as_mut_ptr().cast(), size_of_val(output));
-        Ok(Shared { arena, scratch, tables, input: input.as_ptr(), output: output.as_mut_ptr() })
+        Ok(Shared {
+            arena,
+            scratch,
+            tables,
+            input: input.as_ptr(),
+            output: output.as_mut_ptr(),
+            lent: PhantomData,
+        })
     }
 
     fn context(&self, thread: usize, shared: &Shared) -> Context<'_> {
@@ -371,29 +371,28 @@ impl Program {
     }
 
     /// Runs all steps.
-    pub(super) fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
-        let workspace = self.workspace.clone();
-        let mut reserved = workspace.lock();
-        let shared = &self.shared(&mut reserved, input, output)?;
-        let program = &*self;
+    pub(super) fn run(&self, workspace: &mut Workspace, input: &[f32], output: &mut [f32]) -> Result<()> {
+        let shared = &self.shared(workspace, input, output)?;
         team::run(self.threads, &self.phases, |phase, task, thread| {
-            let (step, phase) = program.order[phase];
-            program.steps[step].run(phase, task, &program.context(thread, shared));
+            let (step, phase) = self.order[phase];
+            self.steps[step].run(phase, task, &self.context(thread, shared));
         });
         Ok(())
     }
 
     /// As [`Program::run`], with the time of each step.
-    pub(super) fn profile(&mut self, input: &[f32], output: &mut [f32]) -> Result<Vec<Layer>> {
-        let workspace = self.workspace.clone();
-        let mut reserved = workspace.lock();
-        let shared = &self.shared(&mut reserved, input, output)?;
-        let program = &*self;
+    pub(super) fn profile(
+        &self,
+        workspace: &mut Workspace,
+        input: &[f32],
+        output: &mut [f32],
+    ) -> Result<Vec<Layer>> {
+        let shared = &self.shared(workspace, input, output)?;
         let mut layers = Vec::new();
-        for step in &program.steps {
+        for step in &self.steps {
             let start = std::time::Instant::now();
             team::run(self.threads, &step.phases(), |phase, task, thread| {
-                step.run(phase, task, &program.context(thread, shared));
+                step.run(phase, task, &self.context(thread, shared));
             });
             layers.push(Layer {
                 name: step.describe(),
@@ -406,17 +405,18 @@ impl Program {
 }
 
 /// The memory of a run, which tasks share.
-struct Shared {
+struct Shared<'a> {
     arena: *mut f32,
     scratch: *mut f32,
     tables: *mut f32,
     input: *const f32,
     output: *mut f32,
+    lent: PhantomData<&'a mut [f32]>,
 }
 
 // SAFETY: tasks read what steps before wrote, and write what no other task writes or reads; each thread has scratch of
 // its own.
-unsafe impl Sync for Shared {}
+unsafe impl Sync for Shared<'_> {}
 
 #[cfg(test)]
 mod tests {

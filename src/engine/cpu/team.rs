@@ -1,11 +1,11 @@
-//! The threads of one run. They live as long as the run, sleep where they wait, and leave nothing behind.
+//! The threads of one run of a network: they go from phase to phase together, and sleep where they wait.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::threads;
+use crate::parallel;
 
 /// Calls `work(phase, task, thread)` for every task of every phase. A phase begins when the one before is done; which
 /// thread gets a task is left to chance, so its result may not depend on that. Nobody waits for a thread that didn't
@@ -22,15 +22,7 @@ pub(super) fn run(threads: usize, phases: &[usize], work: impl Fn(usize, usize, 
         return;
     }
     let run = Run::new(phases, work);
-    let member = |thread: usize| run.member(thread);
-    std::thread::scope(|scope| {
-        for thread in 1..threads {
-            if threads::spawn(scope, move || member(thread)).is_none() {
-                break;
-            }
-        }
-        member(0);
-    });
+    parallel::share(threads, |thread| run.member(thread));
     if let Some(panic) = run.state.into_inner().unwrap_or_else(PoisonError::into_inner).panic {
         resume_unwind(panic);
     }

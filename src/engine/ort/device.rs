@@ -11,13 +11,12 @@ use ort::session::Session;
 use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBuilder};
 
 use super::failed;
-use crate::engine::cuda::Driver;
-use crate::engine::room::room;
-use crate::engine::{Device, DeviceInfo, DeviceOptions, Provider};
+use crate::engine::nvidia::{Driver, Held};
+use crate::engine::{Device, DeviceInfo, DeviceOptions, Precision, Provider, room};
 use crate::error::{Error, Result};
-use crate::plan::Precision;
+use crate::platform::why_not_loaded;
 use crate::progress::Cancel;
-use crate::runtime::{Runtime, why_not_loaded};
+use crate::runtime::Runtime;
 
 /// What an engine runs on, and how.
 #[derive(Clone, Copy)]
@@ -55,6 +54,16 @@ impl Target<'_> {
         match self.device {
             Device::Gpu(Provider::Cuda | Provider::TensorRt, index) => {
                 Driver::get().and_then(|driver| driver.free_memory(index)).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// The device's context while its memory is measured, where there is one.
+    pub(super) fn hold(&self) -> Option<Held> {
+        match self.device {
+            Device::Gpu(Provider::Cuda | Provider::TensorRt, index) => {
+                Driver::get().and_then(|driver| driver.hold(index)).ok()
             }
             _ => None,
         }

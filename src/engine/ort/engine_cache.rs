@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::device::Target;
-use crate::engine::cuda::Driver;
+use crate::engine::nvidia::Driver;
 use crate::engine::{Device, Provider};
 use crate::network::Network;
 

@@ -1,23 +1,21 @@
 //! A network that comes as an ONNX file, run as it is.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::value::{TensorRef, ValueType};
 
 use super::session::Turned;
 use super::{Target, failed};
-use crate::engine::Engine;
+use crate::engine::{DeviceEngine, Engine, EngineInfo, Workspace};
 use crate::error::{Error, Result};
 use crate::network::Network;
 
 /// An ONNX file compiled by ONNX Runtime.
 pub(in crate::engine) struct FileEngine {
-    session: Turned,
-    name: String,
-    left_to_cpu: Vec<(String, usize)>,
-    beside_the_host: bool,
+    /// One run at a time: see [`super::OrtEngine`].
+    session: Mutex<Turned>,
+    info: EngineInfo,
     input: [usize; 5],
-    workspace: u64,
 }
 
 impl FileEngine {
@@ -44,12 +42,15 @@ impl FileEngine {
             one(session.inputs(), "input", input)?;
             one(session.outputs(), "output", output)
         })?;
-        // What a file's network needs beside its weights isn't known; of the file only its size is.
-        let workspace = file.len() as u64;
-        let name = format!("{}, ONNX file", target.engine_name());
-        let left_to_cpu = session.left_to_cpu()?;
-        let beside_the_host = target.device.is_beside_the_host();
-        Ok(FileEngine { session, name, left_to_cpu, beside_the_host, input, workspace })
+        let info = EngineInfo {
+            name: format!("{}, ONNX file", target.engine_name()),
+            left_to_cpu: session.left_to_cpu()?,
+            runs_elsewhere: target.device.is_beside_the_host(),
+            // What a file's network needs beside its weights isn't known; of the file only its size is.
+            loaded_bytes: file.len() as u64,
+            ..EngineInfo::default()
+        };
+        Ok(FileEngine { session: Mutex::new(session), info, input })
     }
 }
 
@@ -66,9 +67,14 @@ fn fits(dtype: &ValueType, what: &str, expected: [usize; 5]) -> Result<()> {
 }
 
 impl Engine for FileEngine {
-    fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
+    fn info(&self) -> EngineInfo {
+        self.info.clone()
+    }
+
+    fn run(&self, _: &mut Workspace, input: &[f32], output: &mut [f32]) -> Result<()> {
         let input = TensorRef::from_array_view((self.input, input)).map_err(failed("take a tile"))?;
-        self.session.with(|session| {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.with(|session| {
             let outputs = session.run(ort::inputs![input]).map_err(failed("run the network"))?;
             let (_, scores) = outputs[0].try_extract_tensor::<f32>().map_err(failed("read the scores"))?;
             if scores.len() != output.len() {
@@ -80,23 +86,15 @@ impl Engine for FileEngine {
         })
     }
 
-    fn name(&self) -> String {
-        self.name.clone()
+    fn one_tile_at_a_time(&self) -> Result<bool> {
+        Ok(true)
     }
 
-    fn runs_elsewhere(&self) -> bool {
-        self.beside_the_host
+    fn trim(&self) -> Result<()> {
+        Ok(())
     }
 
-    fn left_to_cpu(&self) -> &[(String, usize)] {
-        &self.left_to_cpu
-    }
-
-    fn workspace_bytes(&self) -> u64 {
-        self.workspace
-    }
-
-    fn held_bytes(&self) -> u64 {
-        self.workspace
+    fn device(&self) -> Option<&dyn DeviceEngine> {
+        None
     }
 }

@@ -7,10 +7,9 @@ use ort::value::{Outlet, Shape, SymbolicDimensions, TensorElementType, ValueType
 
 use super::graph::{Builder, Weights, attribute, list};
 use super::{INPUT, OUTPUT, Target, normalize, transpose, window_attention};
-use crate::engine::Provider;
+use crate::engine::{Precision, Provider};
 use crate::error::{Error, Result};
 use crate::network::{Network, Node, Op, Weight};
-use crate::plan::Precision;
 
 /// Which operators a provider is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,25 +16,27 @@ mod transpose;
 mod window_attention;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ort::AsPointer;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{RunOptions, Session};
 use ort::value::{Shape, TensorRef, TensorRefMut};
 
-pub(super) use device::{Target, devices};
-pub(super) use file::FileEngine;
+use device::Target;
+pub(super) use device::devices;
+use file::FileEngine;
 
-use super::cuda::{GpuMachine, Machine, Memory};
-use super::{Device, DeviceOptions, Engine, Job, Provider};
+use super::{
+    Device, DeviceEngine, DeviceMemory, DeviceOptions, Engine, EngineInfo, EngineRequest, Precision,
+    Provider, Workspace,
+};
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
 use crate::network::Network;
-use crate::plan::Precision;
 use crate::progress::Cancel;
-use crate::runtime::Runtime;
+use crate::runtime::{self, Runtime};
 use lower::Dialect;
 use session::Turned;
 
@@ -42,18 +44,28 @@ use session::Turned;
 const INPUT: &std::ffi::CStr = c"image";
 const OUTPUT: &std::ffi::CStr = c"scores";
 
+/// Makes an engine for a network. `taken`: bytes of the device's memory that the plan has already.
+pub(super) fn engine(request: &EngineRequest, network: &Arc<Network>, taken: u64) -> Result<Arc<dyn Engine>> {
+    let runtime = runtime::open(None)?;
+    let &EngineRequest { device, tile, precision, threads, options, cancel } = request;
+    let target = Target { runtime, device, precision, threads, options, taken, cancel, cache_name: "" };
+    Ok(match network.onnx_file() {
+        Some(file) => Arc::new(FileEngine::new(&target, network, file, tile)?),
+        None => Arc::new(OrtEngine::new(&target, network, tile)?),
+    })
+}
+
 /// An error of ONNX Runtime in our words.
 fn failed<T>(action: &str) -> impl FnOnce(ort::Error<T>) -> Error {
     move |error| Error::Runtime { action: action.into(), reason: error.to_string() }
 }
 
-/// A network compiled by ONNX Runtime.
+/// A network compiled by ONNX Runtime. One run at a time computes on it, others wait: some providers' allocators aren't safe
+/// to use from two threads (the wrapper `ort` says so of its sessions), and a session's threads are busy with one run.
 pub(super) struct OrtEngine {
-    compiled: Compiled,
-    /// The same in single precision, made when a tile first overflows half precision.
-    single: Option<Compiled>,
-    tiles_in_single: usize,
-    left_to_cpu: Vec<(String, usize)>,
+    state: Mutex<State>,
+    /// What it tells, which nobody waits for.
+    info: Mutex<EngineInfo>,
     network: Arc<Network>,
     runtime: &'static Runtime,
     device: Device,
@@ -63,17 +75,15 @@ pub(super) struct OrtEngine {
     /// For what is compiled while a run, which has a flag of its own, waits for it.
     never: Cancel,
     tile: [usize; 3],
-    /// Tiles that it computes at once, and whether those are fewer than were asked for.
+}
+
+/// What is compiled.
+struct State {
+    compiled: Compiled,
+    /// The same in single precision, made when a tile first overflows half precision.
+    single: Option<Compiled>,
+    /// Tiles that both compute at once.
     batch: usize,
-    narrowed: bool,
-    /// Bytes of activations and of weights that the network doesn't hold.
-    workspace: u64,
-    /// Whether it ran, so that these are there.
-    ran: bool,
-    /// Bytes of the device's memory.
-    device_bytes: u64,
-    /// The device for what is done around the network; NVIDIA's only.
-    machine: Option<Arc<dyn Machine>>,
 }
 
 /// A session with what it reads.
@@ -210,7 +220,8 @@ impl OrtEngine {
             Err(error) if wanted > 1 && is_lack_of_memory(&error) => {
                 log::write(Level::Warning, || format!("tiles run one at a time: {error}"));
                 let engine = Self::with_batch(target, network, tile, 1)?;
-                Ok(OrtEngine { narrowed: true, ..engine })
+                engine.told().narrowed = true;
+                Ok(engine)
             }
             outcome => outcome,
         }
@@ -219,15 +230,20 @@ impl OrtEngine {
     fn with_batch(target: &Target, network: &Arc<Network>, tile: [usize; 3], batch: usize) -> Result<Self> {
         let [activations, on_device] = Self::estimate(Dialect::of(target), network, tile, batch)?;
         target.check_memory(on_device)?;
-        let machine = machine_of(target.device);
+        let _context = target.hold();
         let before = target.free_memory();
         let (compiled, derived) = Compiled::new(target, network, tile, batch)
             .map_err(|error| explain(target, network, tile, batch, error))?;
-        let mut engine = OrtEngine {
+        let info = EngineInfo {
+            name: target.engine_name(),
+            batch,
+            runs_elsewhere: target.device.is_beside_the_host(),
             left_to_cpu: compiled.session.left_to_cpu()?,
-            compiled,
-            single: None,
-            tiles_in_single: 0,
+            ..EngineInfo::default()
+        };
+        let engine = OrtEngine {
+            state: Mutex::new(State { compiled, single: None, batch }),
+            info: Mutex::new(info),
             network: network.clone(),
             runtime: target.runtime,
             device: target.device,
@@ -236,21 +252,36 @@ impl OrtEngine {
             options: target.options.clone(),
             never: Cancel::new(),
             tile,
-            batch,
-            narrowed: false,
-            workspace: activations + derived,
-            ran: false,
-            device_bytes: on_device + derived,
-            machine,
         };
+        engine.tell_needs(activations, derived, on_device);
         if target.provider().is_some() {
             engine.warm_up()?;
         }
         // What algorithms need as workspace only shows once they ran.
-        if let (Some(before), Some(after)) = (before, target.free_memory()) {
-            engine.device_bytes = engine.device_bytes.max(before.saturating_sub(after));
+        if target.device.is_beside_the_host()
+            && let (Some(before), Some(after)) = (before, target.free_memory())
+        {
+            let mut told = engine.told();
+            told.device_bytes = told.device_bytes.max(before.saturating_sub(after));
         }
         Ok(engine)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self) -> MutexGuard<'_, EngineInfo> {
+        self.info.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells bytes of activations, of weights that the network doesn't hold, and of the device.
+    fn tell_needs(&self, activations: u64, derived: u64, on_device: u64) {
+        let mut told = self.told();
+        match self.device.is_beside_the_host() {
+            true => told.device_bytes = on_device + derived,
+            false => (told.loaded_bytes, told.arena_bytes) = (derived, activations),
+        }
     }
 
     /// Bytes of activations, and of all that the network needs of the device.
@@ -270,10 +301,11 @@ impl OrtEngine {
 
     /// Runs an empty tile: providers choose algorithms, compile shaders and find out what they can't do when they
     /// first run, and a plan shall know before a volume comes.
-    fn warm_up(&mut self) -> Result<()> {
-        let input = vec![0.0; self.compiled.input.iter().product()];
-        let mut output = vec![0.0; self.compiled.output.iter().product()];
-        self.compiled.run(&input, &mut output).map_err(|error| match error {
+    fn warm_up(&self) -> Result<()> {
+        let compiled = &mut self.state().compiled;
+        let input = vec![0.0; compiled.input.iter().product()];
+        let mut output = vec![0.0; compiled.output.iter().product()];
+        compiled.run(&input, &mut output).map_err(|error| match error {
             Error::Runtime { reason, .. } => Error::Device { device: self.device.name(), reason },
             other => other,
         })
@@ -286,17 +318,47 @@ impl OrtEngine {
     }
 
     /// The network in single precision, for tiles whose scores left half precision's range; made when first needed.
-    fn in_single(&mut self) -> Result<&mut Compiled> {
+    fn in_single<'a>(&self, state: &'a mut State, workspace: &mut Workspace) -> Result<&'a mut Compiled> {
         if self.options.strict_half {
             let reason = "scores overflow half precision".to_owned();
             return Err(Error::Runtime { action: "run the network".into(), reason });
         }
-        self.tiles_in_single += 1;
-        let single = match self.single.take() {
+        workspace.count_single();
+        let single = match state.single.take() {
             Some(single) => single,
-            None => Compiled::new(&self.target(Precision::F32), &self.network, self.tile, self.batch)?.0,
+            None => Compiled::new(&self.target(Precision::F32), &self.network, self.tile, state.batch)?.0,
         };
-        Ok(self.single.insert(single))
+        Ok(state.single.insert(single))
+    }
+
+    /// The device's number among its provider's.
+    fn index(&self) -> u32 {
+        match self.device {
+            Device::Gpu(_, index) => index,
+            _ => 0,
+        }
+    }
+
+    /// As many tiles as are computed at once.
+    fn run_batch(
+        &self,
+        state: &mut State,
+        workspace: &mut Workspace,
+        input: &[f32],
+        output: &mut [f32],
+    ) -> Result<()> {
+        state.compiled.run(input, output)?;
+        if self.precision == Precision::F16 && !output.iter().all(|score| score.is_finite()) {
+            log::write(Level::Info, || "scores overflow half precision: the tile runs in single".into());
+            return self.in_single(state, workspace)?.run(input, output);
+        }
+        Ok(())
+    }
+
+    /// Numbers of a tile's input and of its scores.
+    fn tile_sizes(&self) -> [usize; 2] {
+        let voxels = self.tile.iter().product::<usize>();
+        [self.network.input_channels() * voxels, self.network.output_channels() * voxels]
     }
 }
 
@@ -312,15 +374,6 @@ fn is_lack_of_memory(error: &Error) -> bool {
         }
         _ => false,
     }
-}
-
-/// The GPU for our own kernels, where the provider's memory is CUDA's. Without it the host cuts and blends.
-fn machine_of(device: Device) -> Option<Arc<dyn Machine>> {
-    let Device::Gpu(Provider::Cuda | Provider::TensorRt, index) = device else { return None };
-    let told = |reason: &String| {
-        log::write(Level::Warning, || format!("tiles are cut and blended on the host: {reason}"));
-    };
-    GpuMachine::machine(index).inspect_err(told).ok()
 }
 
 /// A strict session that can't be made: says which operators the provider lacks, if that is the reason.
@@ -343,105 +396,90 @@ fn explain(target: &Target, network: &Arc<Network>, tile: [usize; 3], batch: usi
 }
 
 impl Engine for OrtEngine {
-    fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
-        self.ran = true;
-        self.compiled.run(input, output)?;
-        if self.precision == Precision::F16 && !output.iter().all(|score| score.is_finite()) {
-            log::write(Level::Info, || "scores overflow half precision: the tile runs in single".into());
-            return self.in_single()?.run(input, output);
+    fn info(&self) -> EngineInfo {
+        self.told().clone()
+    }
+
+    fn run(&self, workspace: &mut Workspace, input: &[f32], output: &mut [f32]) -> Result<()> {
+        let mut state = self.state();
+        let [of_input, of_output] = self.tile_sizes().map(|size| size * state.batch);
+        for (input, output) in input.chunks(of_input).zip(output.chunks_mut(of_output)) {
+            self.run_batch(&mut state, workspace, input, output)?;
         }
+        let mut told = self.told();
+        told.held_bytes = told.arena_bytes;
         Ok(())
     }
 
-    fn name(&self) -> String {
-        self.target(self.precision).engine_name()
+    fn one_tile_at_a_time(&self) -> Result<bool> {
+        let mut state = self.state();
+        // TensorRT would compile the network anew for minutes.
+        if state.batch == 1 || matches!(self.device, Device::Gpu(Provider::TensorRt, _)) {
+            return Ok(state.batch == 1);
+        }
+        state.single = None;
+        let target = self.target(self.precision);
+        let [activations, on_device] = Self::estimate(Dialect::of(&target), &self.network, self.tile, 1)?;
+        let (compiled, derived) = match Compiled::new(&target, &self.network, self.tile, 1) {
+            Ok(made) => made,
+            // The old one is still there.
+            Err(error) if is_lack_of_memory(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        (state.compiled, state.batch) = (compiled, 1);
+        self.tell_needs(activations, derived, on_device);
+        let mut told = self.told();
+        (told.batch, told.narrowed) = (1, true);
+        Ok(true)
     }
 
-    fn workspace_bytes(&self) -> u64 {
-        if self.device.is_beside_the_host() { 0 } else { self.workspace }
-    }
-
-    fn held_bytes(&self) -> u64 {
-        if self.ran { self.workspace_bytes() } else { 0 }
-    }
-
-    fn device_bytes(&self) -> u64 {
-        if self.device.is_beside_the_host() { self.device_bytes } else { 0 }
-    }
-
-    fn trim(&mut self) -> Result<()> {
-        self.single = None;
-        self.ran = false;
+    fn trim(&self) -> Result<()> {
+        let mut state = self.state();
+        state.single = None;
+        self.told().held_bytes = 0;
         let arena = match self.device {
             Device::Gpu(Provider::Cuda, index) => format!("gpu:{index}"),
             // The others' arenas aren't ONNX Runtime's.
             Device::Gpu(..) => return Ok(()),
             _ => "cpu:0".to_owned(),
         };
-        self.compiled.shrink(&arena)
+        state.compiled.shrink(&arena)
     }
 
-    fn runs_elsewhere(&self) -> bool {
-        self.device.is_beside_the_host()
+    fn device(&self) -> Option<&dyn DeviceEngine> {
+        matches!(self.device, Device::Gpu(Provider::Cuda | Provider::TensorRt, _)).then_some(self)
+    }
+}
+
+impl DeviceEngine for OrtEngine {
+    fn memory(&self) -> DeviceMemory {
+        DeviceMemory::Cuda(self.index())
     }
 
-    fn batch(&self) -> usize {
-        self.batch
+    fn room(&self, bytes: u64, taken: u64) -> Result<()> {
+        Target { taken, ..self.target(self.precision) }.check_memory(bytes)
     }
 
-    fn narrowed(&self) -> bool {
-        self.narrowed
+    fn may_overflow(&self) -> bool {
+        self.precision == Precision::F16
     }
 
-    fn one_tile_at_a_time(&mut self) -> Result<bool> {
-        // TensorRT would compile the network anew for minutes.
-        if self.batch == 1 || matches!(self.device, Device::Gpu(Provider::TensorRt, _)) {
-            return Ok(self.batch == 1);
+    fn run_at(
+        &self,
+        workspace: &mut Workspace,
+        tiles: usize,
+        input: u64,
+        output: u64,
+        single: bool,
+    ) -> Result<()> {
+        let mut state = self.state();
+        let step = self.tile_sizes().map(|size| (size * size_of::<f32>()) as u64);
+        for first in (0..tiles).step_by(state.batch) {
+            let [input, output] = [input + first as u64 * step[0], output + first as u64 * step[1]];
+            let network = if single { self.in_single(&mut state, workspace)? } else { &mut state.compiled };
+            network.run_at(self.index(), input, output)?;
         }
-        self.single = None;
-        let network = self.network.clone();
-        let target = self.target(self.precision);
-        let [activations, on_device] = Self::estimate(Dialect::of(&target), &network, self.tile, 1)?;
-        let (compiled, derived) = match Compiled::new(&target, &network, self.tile, 1) {
-            Ok(made) => made,
-            // The old one is still there.
-            Err(error) if is_lack_of_memory(&error) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        (self.workspace, self.device_bytes) = (activations + derived, on_device + derived);
-        (self.compiled, self.batch, self.narrowed) = (compiled, 1, true);
-        Ok(true)
-    }
-
-    fn machine(&self) -> Option<Arc<dyn Machine>> {
-        self.machine.clone()
-    }
-
-    fn cuts_and_blends(&self) -> bool {
-        self.machine.is_some()
-    }
-
-    fn memory_for(&self, job: &Job) -> std::result::Result<Option<Memory>, String> {
-        let Some(machine) = &self.machine else { return Ok(None) };
-        let target = Target { taken: job.taken, ..self.target(self.precision) };
-        target.check_memory(job.extent().bytes()).map_err(|error| error.to_string())?;
-        Memory::new(machine, job, self.precision == Precision::F16).map(Some)
-    }
-
-    fn run_at(&mut self, input: u64, output: u64, single: bool) -> Result<()> {
-        let Device::Gpu(_, index) = self.device else {
-            return Err(Error::unsupported("addresses of a device that has none"));
-        };
-        let network = if single { self.in_single()? } else { &mut self.compiled };
-        network.run_at(index, input, output)
-    }
-
-    fn left_to_cpu(&self) -> &[(String, usize)] {
-        &self.left_to_cpu
-    }
-
-    fn tiles_in_single(&self) -> usize {
-        self.tiles_in_single
+        Ok(())
     }
 }
 

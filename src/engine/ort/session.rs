@@ -1,4 +1,4 @@
-//! A session that takes its turn where its provider needs that.
+//! A session that one run uses at a time.
 
 use std::mem::ManuallyDrop;
 
@@ -11,7 +11,8 @@ use crate::engine::Provider;
 use crate::error::Result;
 use crate::log::{self, Level};
 
-/// A session of ONNX Runtime. Everything that is done with it goes through [`Turned::with`].
+/// A session of ONNX Runtime. Everything that is done with it goes through [`Turned::with`]; where its provider needs that,
+/// sessions take turns too.
 pub(super) struct Turned {
     session: ManuallyDrop<Session>,
     /// Its tensors on the device, where it has such.

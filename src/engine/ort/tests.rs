@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Device, DeviceOptions, Engine, Order, Provider};
+use crate::engine::{Device, DeviceOptions, Engine, EngineRequest, Precision, Provider, Workspace};
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeId, Op, Weight};
-use crate::plan::Precision;
 use crate::progress::Cancel;
 
 const TILE: [usize; 3] = [12, 16, 8];
@@ -99,17 +98,18 @@ fn network() -> Arc<Network> {
     Arc::new(net.0)
 }
 
-fn engine(device: Device, network: &Arc<Network>, precision: Precision) -> Result<Box<dyn Engine>> {
-    Order::new(device, TILE, precision, 2, &DeviceOptions::default(), &Cancel::new()).engine(network, 0)
+fn engine(device: Device, network: &Arc<Network>, precision: Precision) -> Result<Arc<dyn Engine>> {
+    EngineRequest::new(device, TILE, precision, 2, &DeviceOptions::default(), &Cancel::new())
+        .engine(network, 0)
 }
 
 fn image(network: &Network) -> Vec<f32> {
     numbers(network.input_channels() * TILE.iter().product::<usize>(), 7)
 }
 
-fn scores(engine: &mut dyn Engine, network: &Network) -> Vec<f32> {
+fn scores(engine: &dyn Engine, network: &Network) -> Vec<f32> {
     let mut scores = vec![f32::NAN; network.output_channels() * TILE.iter().product::<usize>()];
-    engine.run(&image(network), &mut scores).unwrap();
+    engine.run(&mut Workspace::default(), &image(network), &mut scores).unwrap();
     scores
 }
 
@@ -133,18 +133,18 @@ fn webgpu_computes_what_the_cpu_does() {
         return;
     }
     let network = network();
-    let expected = scores(&mut *engine(Device::OrtCpu, &network, Precision::F32).unwrap(), &network);
+    let expected = scores(&*engine(Device::OrtCpu, &network, Precision::F32).unwrap(), &network);
     for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::F16, 4e-3)] {
-        let mut engine = engine(WEBGPU, &network, precision).unwrap();
-        let found = scores(&mut *engine, &network);
+        let engine = engine(WEBGPU, &network, precision).unwrap();
+        let found = scores(&*engine, &network);
         let off = deviation(&found, &expected);
         eprintln!("WebGPU, {precision:?}: {off:.1e}");
         assert!(off < tolerance, "{precision:?}: {off}");
         assert!(precision == Precision::F32 || off > 1e-5, "half precision that isn't: {off}");
-        assert!(found == scores(&mut *engine, &network), "a second run gives other bytes");
-        assert!(
-            engine.left_to_cpu().is_empty() && engine.device_bytes() > 0 && engine.workspace_bytes() == 0
-        );
+        assert!(found == scores(&*engine, &network), "a second run gives other bytes");
+        let info = engine.info();
+        assert!(info.left_to_cpu.is_empty() && info.device_bytes > 0);
+        assert_eq!((info.workspace_bytes, info.arena_bytes), (0, 0));
     }
 }
 
@@ -166,7 +166,7 @@ fn webgpu_keeps_its_tensors_on_the_device() {
         cache_name: "",
     };
     let engine = super::OrtEngine::new(&target, &network(), TILE).unwrap();
-    assert!(engine.compiled.session.is_bound());
+    assert!(engine.state().compiled.session.is_bound());
 }
 
 #[test]
@@ -175,13 +175,11 @@ fn two_threads_use_webgpu_at_once() {
         return;
     }
     let network = network();
-    let of_one = scores(&mut *engine(WEBGPU, &network, Precision::F16).unwrap(), &network);
+    let of_one = scores(&*engine(WEBGPU, &network, Precision::F16).unwrap(), &network);
     std::thread::scope(|scope| {
         let run = || {
-            let mut engine = engine(WEBGPU, &network, Precision::F16).unwrap();
-            (0..2).for_each(|_| {
-                assert!(scores(&mut *engine, &network) == of_one, "other bytes in two threads")
-            });
+            let engine = engine(WEBGPU, &network, Precision::F16).unwrap();
+            (0..2).for_each(|_| assert!(scores(&*engine, &network) == of_one, "other bytes in two threads"));
         };
         let threads = [scope.spawn(run), scope.spawn(run)];
         threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -205,14 +203,18 @@ fn a_tile_that_overflows_half_precision_runs_in_single() {
         return;
     }
     let network = loud();
-    let expected = scores(&mut *engine(WEBGPU, &network, Precision::F32).unwrap(), &network);
-    let mut half = engine(WEBGPU, &network, Precision::F16).unwrap();
-    assert!(scores(&mut *half, &network) == expected, "other scores than in single precision");
-    assert_eq!(half.tiles_in_single(), 1);
+    let expected = scores(&*engine(WEBGPU, &network, Precision::F32).unwrap(), &network);
+    let half = engine(WEBGPU, &network, Precision::F16).unwrap();
+    let mut workspace = Workspace::default();
+    let mut found = vec![f32::NAN; expected.len()];
+    half.run(&mut workspace, &image(&network), &mut found).unwrap();
+    assert!(found == expected, "other scores than in single precision");
+    assert_eq!((workspace.take_tiles_in_single(), workspace.take_tiles_in_single()), (1, 0));
     let strict = DeviceOptions { strict_half: true, ..DeviceOptions::default() };
-    let mut strict =
-        Order::new(WEBGPU, TILE, Precision::F16, 2, &strict, &Cancel::new()).engine(&network, 0).unwrap();
-    let error = strict.run(&image(&network), &mut vec![0.0; expected.len()]).unwrap_err();
+    let strict = EngineRequest::new(WEBGPU, TILE, Precision::F16, 2, &strict, &Cancel::new())
+        .engine(&network, 0)
+        .unwrap();
+    let error = strict.run(&mut workspace, &image(&network), &mut found).unwrap_err();
     assert!(error.to_string().contains("overflow"), "{error}");
 }
 
@@ -222,7 +224,10 @@ fn a_tiny_budget_of_device_memory_is_refused_and_named() {
         return;
     }
     let options = DeviceOptions { memory_budget: Some(1 << 10), ..DeviceOptions::default() };
-    match Order::new(WEBGPU, TILE, Precision::F16, 2, &options, &Cancel::new()).engine(&network(), 0).err() {
+    match EngineRequest::new(WEBGPU, TILE, Precision::F16, 2, &options, &Cancel::new())
+        .engine(&network(), 0)
+        .err()
+    {
         Some(Error::MemoryBudget { budget: 1024, needed }) => assert!(needed > 1 << 16),
         other => panic!("{other:?}"),
     }
@@ -231,27 +236,30 @@ fn a_tiny_budget_of_device_memory_is_refused_and_named() {
 /// Several tiles at once give the scores of each by itself, whatever is around it.
 fn several_at_once(device: Device, precision: Precision, tolerance: f32) {
     let network = network();
-    let mut one = engine(device, &network, precision).unwrap();
+    let one = engine(device, &network, precision).unwrap();
     let options = DeviceOptions { tile_batch: 3, ..DeviceOptions::default() };
-    let mut three =
-        Order::new(device, TILE, precision, 2, &options, &Cancel::new()).engine(&network, 0).unwrap();
-    assert_eq!((one.batch(), three.batch(), three.narrowed()), (1, 3, false));
+    let three =
+        EngineRequest::new(device, TILE, precision, 2, &options, &Cancel::new()).engine(&network, 0).unwrap();
+    let told = |engine: &dyn Engine| (engine.info().batch, engine.info().narrowed);
+    assert_eq!((told(&*one), told(&*three)), ((1, false), (3, false)));
     let voxels = TILE.iter().product::<usize>();
     let (size, scores) = (network.input_channels() * voxels, network.output_channels() * voxels);
     let tiles: Vec<f32> = (0..3).flat_map(|seed| numbers(size, 7 + seed)).collect();
-    let run = |engine: &mut dyn Engine, input: &[f32], count: usize| {
+    let run = |engine: &dyn Engine, input: &[f32], count: usize| {
         let mut found = vec![f32::NAN; count * scores];
-        engine.run(input, &mut found).unwrap();
+        engine.run(&mut Workspace::default(), input, &mut found).unwrap();
         found
     };
-    let expected: Vec<f32> = tiles.chunks(size).flat_map(|tile| run(&mut *one, tile, 1)).collect();
-    let off = deviation(&run(&mut *three, &tiles, 3), &expected);
+    let expected: Vec<f32> = tiles.chunks(size).flat_map(|tile| run(&*one, tile, 1)).collect();
+    let off = deviation(&run(&*three, &tiles, 3), &expected);
     eprintln!("{device}, {precision:?}: three tiles at once differ by {off:.1e}");
     assert!(off <= tolerance, "{device}, {precision:?}: {off}");
     // Then one at a time again.
-    assert!(three.one_tile_at_a_time().unwrap() && three.narrowed());
-    assert_eq!(three.batch(), 1);
-    assert!(run(&mut *three, &tiles[..size], 1) == expected[..scores]);
+    assert!(three.one_tile_at_a_time().unwrap());
+    assert_eq!(told(&*three), (1, true));
+    assert!(run(&*three, &tiles[..size], 1) == expected[..scores]);
+    // A run that began before gives it three.
+    assert!(run(&*three, &tiles, 3) == expected);
 }
 
 #[test]
@@ -273,11 +281,11 @@ fn a_budget_narrows_how_many_tiles_run_at_once() {
     let network = network();
     let with = |memory_budget: Option<u64>, tile_batch: usize, taken: u64| {
         let options = DeviceOptions { memory_budget, tile_batch, ..DeviceOptions::default() };
-        Order::new(WEBGPU, TILE, Precision::F16, 2, &options, &Cancel::new()).engine(&network, taken)
+        EngineRequest::new(WEBGPU, TILE, Precision::F16, 2, &options, &Cancel::new()).engine(&network, taken)
     };
-    let one = with(None, 1, 0).unwrap().device_bytes();
-    let narrowed = with(Some(2 * one), 4, 0).unwrap();
-    assert_eq!((narrowed.batch(), narrowed.narrowed()), (1, true));
+    let one = with(None, 1, 0).unwrap().info().device_bytes;
+    let narrowed = with(Some(2 * one), 4, 0).unwrap().info();
+    assert_eq!((narrowed.batch, narrowed.narrowed), (1, true));
     match with(Some(2 * one), 1, 2 * one - 1).err() {
         Some(Error::MemoryBudget { budget, needed }) => assert!(budget == 2 * one && needed > budget),
         other => panic!("{other:?}"),
@@ -289,7 +297,7 @@ fn compiling_stops_when_it_is_cancelled() {
     let cancel = Cancel::new();
     let create = || {
         let options = DeviceOptions::default();
-        Order::new(Device::OrtCpu, TILE, Precision::F32, 2, &options, &cancel).engine(&network(), 0)
+        EngineRequest::new(Device::OrtCpu, TILE, Precision::F32, 2, &options, &cancel).engine(&network(), 0)
     };
     cancel.request();
     assert!(matches!(create().err(), Some(Error::Cancelled)));

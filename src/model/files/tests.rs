@@ -5,8 +5,9 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::*;
+use crate::engine::Precision;
+use crate::inference::{Plan, PlanOptions};
 use crate::model::{Model, ModelOptions};
-use crate::plan::{Plan, PlanOptions, Precision};
 
 const NAME: &str = "nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres";
 const LOW: &str = "nnUNetTrainerNoMirroring__nnUNetPlans__3d_lowres";

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::{Crop, Rule, Task, TaskModel, TaskOptions, TaskResampling, values_by_name};
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
 use crate::labels::Label;
-use crate::model::{Model, ModelOptions, describe_label, hexadecimal};
+use crate::model::{Fold, Model, ModelOptions, describe_label, form, identity};
 use crate::nifti::Reader;
 use crate::progress::Cancel;
 
@@ -106,10 +105,7 @@ impl Task {
         }
         let mut links = Vec::new();
         task.add_to(&mut links, crop, &Weights { folder: weights, cancel }, &options.subset)?;
-        let mut hash = Sha256::new();
-        hash.update(format!("{task:?} {options:?}"));
-        links.iter().flat_map(|link| &link.parts).for_each(|part| hash.update(&part.identity));
-        let identity = hexadecimal(hash);
+        let identity = identity::of_task(&links, options, &labels);
         Ok(OpenedTask { task, options: options.clone(), links, labels, identity })
     }
 
@@ -271,7 +267,8 @@ impl OpenedTask {
         std::slice::from_ref(&self.task.modality)
     }
 
-    /// SHA-256 over the task, its options and all weights in hexadecimal.
+    /// `voxseg1:sha256:` and a digest in hexadecimal over the task, its options and all weights, in the format of
+    /// docs/identity.md.
     pub fn identity(&self) -> &str {
         &self.identity
     }
@@ -287,11 +284,15 @@ impl OpenedTask {
         Reader::Nibabel
     }
 
-    /// All that is known about it, as JSON.
+    /// All that is known about it, as JSON (docs/schemas/task.schema.json).
     pub fn describe(&self) -> serde_json::Value {
         let parts = self.links.iter().flat_map(|link| link.parts.iter().map(move |part| (link, part)));
         let part = |(link, part): (&Link, &Part)| {
-            let folds = part.options.folds.as_ref().map(|folds| format!("{folds:?}"));
+            let fold = |fold: &Fold| match fold {
+                Fold::Number(number) => json!(number),
+                Fold::All => json!("all"),
+            };
+            let folds = part.options.folds.as_ref().map(|folds| folds.iter().map(fold).collect::<Vec<_>>());
             json!({
                 "task": link.task.name,
                 "crop_labels": link.crop.as_ref().map(|crop| &crop.labels),
@@ -313,9 +314,9 @@ impl OpenedTask {
             "reader": self.reader().name(),
             "step": self.task.step,
             "models": parts.map(part).collect::<Vec<_>>(),
-            "rules": self.task.rules.iter().map(|rule| format!("{rule:?}")).collect::<Vec<_>>(),
+            "rules": self.task.rules.iter().map(|rule| form::rule(rule).json()).collect::<Vec<_>>(),
             "subset": self.options.subset,
-            "resampling": format!("{:?}", self.options.resampling),
+            "resampling": form::resampling(self.options.resampling).json(),
             "labels": labels,
             "identity": self.identity,
         })

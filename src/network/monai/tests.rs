@@ -6,10 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{Context, from_config};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::tests::state_dict;
-use crate::engine::{Device, DeviceOptions, Order};
+use crate::engine::{Device, DeviceOptions, EngineRequest, Precision, Workspace};
 use crate::error::Result;
 use crate::network::{Network, StateDict};
-use crate::plan::Precision;
 use crate::progress::Cancel;
 
 fn object(value: &Value) -> &Map<String, Value> {
@@ -36,10 +35,10 @@ fn floats(path: &Path) -> Vec<f32> {
 
 fn run(network: &Arc<Network>, tile: [usize; 3], precision: Precision, image: &[f32]) -> Vec<f32> {
     let (options, never) = (DeviceOptions::default(), Cancel::new());
-    let mut engine =
-        Order::new(Device::OrtCpu, tile, precision, 2, &options, &never).engine(network, 0).unwrap();
+    let engine =
+        EngineRequest::new(Device::OrtCpu, tile, precision, 2, &options, &never).engine(network, 0).unwrap();
     let mut scores = vec![f32::NAN; network.output_channels() * tile.iter().product::<usize>()];
-    engine.run(image, &mut scores).unwrap();
+    engine.run(&mut Workspace::default(), image, &mut scores).unwrap();
     scores
 }
 

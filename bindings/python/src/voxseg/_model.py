@@ -135,7 +135,7 @@ class Model(Handle):
 
     @property
     def identity(self) -> str:
-        """SHA-256 over weights and recipe: equal exactly for models that compute the same."""
+        """`voxseg1:sha256:` and a digest over weights and recipe: equal exactly for models that compute the same."""
         return text(lib.vxs_model_identity(self._get()))
 
     @property

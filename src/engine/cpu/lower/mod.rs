@@ -18,7 +18,6 @@ use super::sample::{Sample, Sampling, linear};
 use super::simd::{Isa, LANES};
 use super::statistics::{Finish, PARTIAL, Partials};
 use super::winograd::Winograd;
-use super::workspace::Workspace;
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeId, Op, Weight};
@@ -107,7 +106,6 @@ pub(super) fn lower(
     tile: [usize; 3],
     isa: Isa,
     settings: &Settings,
-    workspace: &Workspace,
     planned: bool,
 ) -> Result<Program> {
     let mut users = vec![Vec::new(); network.nodes().len()];
@@ -139,7 +137,7 @@ pub(super) fn lower(
     let last = lowering.drafts.len() - 1;
     let steps = lowering.drafts.into_iter().filter_map(Draft::finish).collect();
     let (buffers, tables) = (&lowering.buffers, &lowering.tables);
-    Program::new(isa, settings.threads, steps, buffers, tables, (scores, last), workspace)
+    Program::new(isa, settings.threads, steps, buffers, tables, (scores, last))
 }
 
 /// The network's operators that have no step.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use double::Tensor;
 
-use super::{CpuEngine, CpuOptions, Isa, LARGE, Mode, Settings, Workspace};
-use crate::engine::Engine;
+use super::{CpuEngine, CpuOptions, Isa, LARGE, Mode, Settings};
+use crate::engine::{Engine, Workspace};
 use crate::network::{Network, NodeId, Op, Weight};
 
 /// Numbers between −1 and 1 from a counter (SplitMix64).
@@ -106,18 +106,18 @@ fn isas() -> impl Iterator<Item = Isa> {
 
 fn run(network: &Arc<Network>, image: &Tensor, settings: Settings, isa: Isa) -> Vec<f32> {
     let options = CpuOptions { mode: settings.mode, isa };
-    let workspace = Workspace::default();
-    let mut engine = CpuEngine::with(network, image.size, options, settings, &workspace).unwrap();
+    let mut workspace = Workspace::default();
+    let engine = CpuEngine::with(network, image.size, options, settings).unwrap();
     let input: Vec<f32> = image.values.iter().map(|&x| x as f32).collect();
     let mut output = vec![f32::NAN; network.output_channels() * image.size.iter().product::<usize>()];
-    engine.run(&input, &mut output).unwrap();
+    engine.run(&mut workspace, &input, &mut output).unwrap();
     let first = output.clone();
     // A second run finds the memory as the first one left it, a third one as another network may leave it.
-    engine.run(&input, &mut output).unwrap();
+    engine.run(&mut workspace, &input, &mut output).unwrap();
     assert!(first.iter().zip(&output).all(|(a, b)| a.to_bits() == b.to_bits()));
-    workspace.lock().poison();
+    workspace.poison();
     let mut elsewhere = vec![f32::NAN; first.len() + 3];
-    engine.run(&input, &mut elsewhere[3..]).unwrap();
+    engine.run(&mut workspace, &input, &mut elsewhere[3..]).unwrap();
     assert!(first.iter().zip(&elsewhere[3..]).all(|(a, b)| a.to_bits() == b.to_bits()));
     output
 }
@@ -367,7 +367,7 @@ fn memory_is_shared_along_a_small_unet() {
         let engine = |large| {
             let settings = Settings { mode: Mode::Fast, threads: 1, large };
             let (size, options) = (size.map(|size| 4 * size), CpuOptions::default());
-            CpuEngine::with(&network, size, options, settings, &Workspace::default()).unwrap()
+            CpuEngine::with(&network, size, options, settings).unwrap()
         };
         let bytes = |large| engine(large).program.working_bytes();
         assert!(bytes(0) < bytes(usize::MAX), "{} {}", bytes(0), bytes(usize::MAX));
@@ -393,25 +393,43 @@ fn networks_that_share_their_memory() {
         builder.conv(first, 2, [1; 3], [1; 3]);
         Arc::new(builder.network)
     };
-    let (workspace, options) = (Workspace::default(), CpuOptions::default());
-    let [small, large] = [network(16), network(48)];
-    let alone = |network| CpuEngine::new(network, [8; 3], 1, options).unwrap().program.working_bytes();
-    let mut engines: Vec<CpuEngine> = [&small, &large, &small]
-        .map(|network| CpuEngine::sharing(network, [8; 3], 1, options, &workspace).unwrap())
-        .into();
-    let together: u64 = engines.iter().map(|engine| engine.program.working_bytes()).sum();
-    assert!(alone(&large) <= together && together < alone(&large) + alone(&small));
+    let (mut workspace, options) = (Workspace::default(), CpuOptions::default());
+    let engines = [16, 48, 16].map(|width| CpuEngine::new(&network(width), [8; 3], 1, options).unwrap());
+    let needs = engines.each_ref().map(|engine| engine.info().workspace_bytes);
+    assert!(needs[0] < needs[1]);
     let image: Vec<f32> = (0..512).map(|k| (k % 7) as f32).collect();
     let mut scores = [(); 3].map(|()| vec![0.0; 1024]);
-    for (engine, scores) in engines.iter_mut().zip(&mut scores) {
-        engine.run(&image, scores).unwrap();
+    for (engine, scores) in engines.iter().zip(&mut scores) {
+        engine.run(&mut workspace, &image, scores).unwrap();
     }
+    assert_eq!(workspace.bytes(), needs[1]);
     let mut again = vec![0.0; 1024];
-    engines[0].run(&image, &mut again).unwrap();
+    engines[0].run(&mut workspace, &image, &mut again).unwrap();
     assert!(scores[0] == scores[2] && scores[0] == again && scores[0] != scores[1]);
-    engines[1].trim().unwrap();
-    engines[0].run(&image, &mut again).unwrap();
-    assert_eq!(scores[0], again);
+}
+
+/// Statistics that runs find out while they run are each run's own.
+#[test]
+fn threads_run_one_engine_at_once() {
+    let mut builder = Builder::new(1);
+    let first = builder.conv(0, 16, [3; 3], [1; 3]);
+    let first = builder.instance(first);
+    let first = builder.leaky(first);
+    builder.conv(first, 2, [1; 3], [1; 3]);
+    let engine = CpuEngine::new(&Arc::new(builder.network), [8; 3], 2, CpuOptions::default()).unwrap();
+    let scores = |seed: usize| {
+        let image: Vec<f32> = (0..512).map(|k| (k * (seed + 3) % 11) as f32).collect();
+        let mut scores = vec![0.0; 1024];
+        engine.run(&mut Workspace::default(), &image, &mut scores).unwrap();
+        scores
+    };
+    let expected: Vec<Vec<f32>> = (0..4).map(scores).collect();
+    std::thread::scope(|scope| {
+        for (seed, expected) in expected.iter().enumerate() {
+            let scores = &scores;
+            scope.spawn(move || (0..20).for_each(|_| assert!(scores(seed) == *expected)));
+        }
+    });
 }
 
 #[test]

@@ -151,6 +151,20 @@ fn numbers_of_python_are_read_where_nothing_needs_them() {
 }
 
 #[test]
+fn weights_that_are_not_finite_are_refused() {
+    for (value, word) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
+        let mut file = weights(1.0);
+        // The last of the values of `model.2.conv.weight`, before the two of its bias.
+        let place = file.len() - 3 * size_of::<f32>();
+        file[place..][..size_of::<f32>()].copy_from_slice(&value.to_le_bytes());
+        let error = open(&[("x.safetensors", &file), ("x.json", CONFIG.as_bytes())]).unwrap_err();
+        let found = format!("{word} at [4, 1, 2, 2, 2], one of 1 values that aren't finite");
+        let text = format!("x.safetensors: tensor `model.2.conv.weight` is {found}, expected finite values");
+        assert_eq!((error.status(), error.to_string()), (208, text));
+    }
+}
+
+#[test]
 fn two_dimensional_networks_are_refused() {
     let flat = CONFIG.replace(r#""spatial_dims": 3"#, r#""spatial_dims": 2"#);
     let part = "UNet with spatial_dims 2 for tiles of [16, 16, 8]";

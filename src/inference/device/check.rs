@@ -1,0 +1,272 @@
+//! Whether a machine's kernels give the bytes that the host's code gives: asked of every GPU before it is used, and of the
+//! kernels compiled as C++ by the tests.
+
+use std::sync::Arc;
+
+use half::f16;
+use ndarray::{Array3, Array4, ArrayView3};
+
+use super::job::Job;
+use super::machine::Machine;
+use super::memory::Memory;
+use super::resident::Resident;
+use crate::engine::nvidia::Result;
+use crate::engine::{DeviceEngine, DeviceMemory, Workspace};
+use crate::error::Error;
+use crate::nifti::Reader;
+use crate::preprocess::{Change, Way};
+use crate::progress::Run;
+use crate::recipe::{
+    Back, Decision, Fill, Placement, Recipe, Region, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
+};
+use crate::restore::{Restored, Restorer, activate};
+use crate::tiling::{Blend, Mirrored, Score, TileGrid, average, cut};
+use crate::volume::{AxisMap, Geometry};
+
+/// One image and what is done with it.
+pub(super) struct Case<'a> {
+    pub image: &'a Array4<f32>,
+    pub tiles: &'a TileGrid,
+    pub window: ArrayView3<'a, f32>,
+    pub fill: Fill,
+    pub mirror: &'a [usize],
+    pub folds: usize,
+    pub batch: usize,
+    pub recipe: &'a Recipe,
+    /// Planes, rows and columns of the labels.
+    pub to: [usize; 3],
+}
+
+/// A small image with odd sizes, padded along one axis and mirrored along another, whose labels are on a finer grid.
+pub(super) fn agrees_with_the_host(machine: &Arc<dyn Machine>) -> Result<()> {
+    let words = |error: Error| error.to_string();
+    let image = Array4::from_shape_fn((2, 7, 5, 3), |(c, z, y, x)| {
+        ((c * 105 + z * 15 + y * 3 + x) * 37 % 101) as f32 * 0.173 - 8.0
+    });
+    let tiles = TileGrid::new([7, 5, 3], [4, 3, 4], 0.5).map_err(words)?;
+    let window = Array3::from_shape_fn(tiles.patch(), |(z, y, x)| {
+        f16::from_f32(0.1 + (z * 5 + y * 3 + x) as f32 * 0.07).to_f32()
+    });
+    let regions = [2, 0].map(|class| Region { class, label: 7 + class as u16 }).to_vec();
+    let decisions = [
+        (Decision::Highest, Back::Scores),
+        (Decision::Regions { regions, threshold: 0.5, at_half: false }, Back::Probabilities),
+    ];
+    for (decision, back) in decisions {
+        let recipe = recipe(tiles.patch(), 1, decision, back).map_err(words)?;
+        let case = Case {
+            image: &image,
+            tiles: &tiles,
+            window: window.view(),
+            fill: Fill::Constant(0.25),
+            mirror: &[2],
+            folds: 2,
+            batch: 2,
+            recipe: &recipe,
+            to: [11, 8, 6],
+        };
+        if !(compare::<f16>(machine, &case)? && compare::<f32>(machine, &case)?) {
+            return Err("its kernels give other numbers than the host".into());
+        }
+    }
+    Ok(())
+}
+
+/// Scores that are resampled by splines of `order` before they are decided.
+pub(super) fn recipe(
+    patch: [usize; 3],
+    order: u8,
+    decision: Decision,
+    back: Back,
+) -> crate::error::Result<Recipe> {
+    let rule = Resampler::Spline(Spline::new(order, 0, Some(false))?);
+    let resample = Resample { spacing: [Some(1.0); 3], image: rule, scores: rule, labels: rule };
+    Ok(Recipe {
+        reader: Reader::Itk,
+        steps: vec![Step::Resample(resample)],
+        tiling: Tiling {
+            patch,
+            slices: false,
+            placement: Placement::Even(0.5),
+            weights: Weights::Constant,
+            fill: Fill::Constant(0.0),
+            sums: Sums::Half,
+            mirror: Vec::new(),
+        },
+        back,
+        decision,
+        cleanup: Vec::new(),
+        postprocess: Vec::new(),
+    })
+}
+
+/// Whether both blend the same planes and decide the same labels; the network's stand-in has one class more than the image
+/// has channels.
+pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Result<bool> {
+    let words = |error: Error| error.to_string();
+    let expected = on_host::<S>(case).map_err(words)?;
+    let flips = Mirrored::flips(case.mirror);
+    let classes = case.image.dim().0 + 1;
+    let patch = case.tiles.patch().iter().product::<usize>();
+    let sizes = [case.batch * case.image.dim().0 * patch, case.batch * classes * patch];
+    let engine = |fold| StandIn { machine: machine.clone(), fold, batch: case.batch, sizes };
+    let engines: Vec<StandIn> = (0..case.folds).map(engine).collect();
+    let engines: Vec<&dyn DeviceEngine> = engines.iter().map(|engine| engine as &dyn DeviceEngine).collect();
+    let restorer = restorer::<S>(case, classes).map_err(words)?;
+    let labelling = restorer.labelling(case.recipe.back == Back::Probabilities).map_err(words)?;
+    // Once for scores, and once for labels.
+    for labelling in [None, Some(labelling.as_ref().ok_or("labels that need all scores")?)] {
+        let job = Job {
+            image: case.image,
+            tiles: case.tiles,
+            window: case.window,
+            fill: case.fill,
+            mirror: &flips,
+            classes,
+            folds: case.folds,
+            batch: case.batch,
+            half: S::HALF,
+            labelling,
+        };
+        let mut workspace = Workspace::default();
+        let memory = Memory::new(machine, &job, true)?;
+        let mut resident = Resident::new(memory, engines.clone(), &mut workspace, job);
+        let (mut labels, mut near_ties) = (Vec::new(), 0);
+        for (row, expected) in case.tiles.rows().zip(&expected.planes) {
+            let row = row.map_err(words)?;
+            resident.enter(&row).map_err(words)?;
+            for fold in 0..case.folds {
+                for starts in row.tiles.chunks(case.batch) {
+                    resident.tiles(fold, starts).map_err(words)?;
+                }
+            }
+            match labelling {
+                None => {
+                    let found = scores::<S>(&resident.take(row.finished).map_err(words)?);
+                    if !expected.iter().eq(&found) {
+                        return Ok(false);
+                    }
+                }
+                Some(labelling) => {
+                    let found = resident.labels(row.finished, labelling, &|| Ok(())).map_err(words)?;
+                    labels.extend(found.0);
+                    near_ties += found.1;
+                }
+            }
+        }
+        let restored = &expected.restored;
+        if labelling.is_some() && !(restored.labels.iter().eq(&labels) && restored.near_ties == near_ties) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What the host gives: finished planes row by row, and the labels.
+struct Expected<S> {
+    planes: Vec<Array4<S>>,
+    restored: Restored,
+}
+
+fn restorer<'a, S: Score>(case: &Case<'a>, classes: usize) -> crate::error::Result<Restorer<'a, S>> {
+    let way = Way::new(AxisMap::identity(), &Geometry::with_shape(case.to));
+    let way = Way { changes: vec![Change::Resampled(case.to)], ..way };
+    Restorer::new(case.recipe, &way, classes, case.tiles.image(), Vec::new(), 1)
+}
+
+fn on_host<S: Score>(case: &Case) -> crate::error::Result<Expected<S>> {
+    let (channels, classes) = (case.image.dim().0, case.image.dim().0 + 1);
+    let patch = case.tiles.patch().iter().product::<usize>();
+    let window = Arc::new(case.window.to_owned());
+    let blend = |_| Blend::new(classes, case.tiles, &window, 1);
+    let mut sums = (0..case.folds).map(blend).collect::<crate::error::Result<Vec<Blend<S>>>>()?;
+    let mut mirrored = Mirrored::new(case.tiles.patch(), case.mirror, classes * patch)?;
+    let mut input = vec![0.0; channels * patch];
+    let mut restorer = restorer::<S>(case, classes)?;
+    let mut all = Vec::new();
+    for row in case.tiles.rows() {
+        let row = row?;
+        for (fold, sums) in sums.iter_mut().enumerate() {
+            for &start in &row.tiles {
+                cut(case.image.view(), case.tiles, start, case.fill, &mut input);
+                let scores = mirrored.run(&mut input, |input, output| {
+                    stand_in(fold, input, output);
+                    Ok(())
+                });
+                sums.add(start, scores?)?;
+            }
+        }
+        let mut planes = average(&mut sums, row.finished)?;
+        all.push(planes.clone());
+        if case.recipe.back == Back::Probabilities {
+            activate(&mut planes, &case.recipe.decision, 1)?;
+        }
+        restorer.push(planes, &[], &mut |_, _, _| {}, &Run::default())?;
+    }
+    Ok(Expected { planes: all, restored: restorer.finish()? })
+}
+
+/// A network's stand-in, which computes on the host whatever the machine is.
+struct StandIn {
+    machine: Arc<dyn Machine>,
+    fold: usize,
+    batch: usize,
+    /// Numbers of the input and the output.
+    sizes: [usize; 2],
+}
+
+/// The scores of one tile.
+fn stand_in(fold: usize, input: &[f32], output: &mut [f32]) {
+    let length = output.len() as f32;
+    for (at, out) in output.iter_mut().enumerate() {
+        *out = input[at % input.len()] * (1.0 + at as f32 / length) - 0.3 - fold as f32 * 0.1;
+    }
+}
+
+impl DeviceEngine for StandIn {
+    fn memory(&self) -> DeviceMemory {
+        DeviceMemory::Cuda(0)
+    }
+
+    fn room(&self, _: u64, _: u64) -> crate::error::Result<()> {
+        Ok(())
+    }
+
+    fn may_overflow(&self) -> bool {
+        true
+    }
+
+    fn run_at(
+        &self,
+        _: &mut Workspace,
+        _tiles: usize,
+        from: u64,
+        to: u64,
+        single: bool,
+    ) -> crate::error::Result<()> {
+        let mut bytes = vec![0; self.sizes[0] * size_of::<f32>()];
+        let failed = |reason| Error::Runtime { action: "check a device".into(), reason };
+        self.machine.download(from, &mut bytes).map_err(failed)?;
+        let input: Vec<f32> = bytes.as_chunks().0.iter().map(|&four| f32::from_ne_bytes(four)).collect();
+        let mut output = vec![0.0; self.sizes[1]];
+        let tiles = input.chunks_exact(input.len() / self.batch);
+        let scores = output.chunks_exact_mut(self.sizes[1] / self.batch);
+        tiles.zip(scores).for_each(|(input, output)| stand_in(self.fold, input, output));
+        // An overflow that is noticed is run again and leaves no trace.
+        if !single && input[0] > 0.0 {
+            output[0] = f32::INFINITY;
+        }
+        let bytes: Vec<u8> = output.iter().flat_map(|value| value.to_ne_bytes()).collect();
+        self.machine.upload(to, &bytes).map_err(failed)
+    }
+}
+
+/// Scores from the bytes that a device gave.
+pub(in crate::inference) fn scores<S: Score>(bytes: &[u8]) -> Vec<S> {
+    match S::HALF {
+        true => {
+            bytes.as_chunks().0.iter().map(|&two| S::from_f32(f16::from_ne_bytes(two).to_f32())).collect()
+        }
+        false => bytes.as_chunks().0.iter().map(|&four| S::from_f32(f32::from_ne_bytes(four))).collect(),
+    }
+}

@@ -1,0 +1,180 @@
+//! Where kernels run and their arrays lie: an NVIDIA GPU, or in tests the host with the same kernels compiled as C++.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use crate::engine::nvidia::Result;
+
+/// The kernels of kernels.cu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    Cut,
+    Gather,
+    CountNotFinite,
+    BlendHalf,
+    BlendSingle,
+    MeanHalf,
+    MeanSingle,
+    ClearHalf,
+    ClearSingle,
+    ActivateHalf,
+    ActivateSingle,
+    RestoreHalf,
+    RestoreSingle,
+}
+
+impl Kernel {
+    /// All of them.
+    pub(super) const ALL: [Kernel; 13] = [
+        Kernel::Cut,
+        Kernel::Gather,
+        Kernel::CountNotFinite,
+        Kernel::BlendHalf,
+        Kernel::BlendSingle,
+        Kernel::MeanHalf,
+        Kernel::MeanSingle,
+        Kernel::ClearHalf,
+        Kernel::ClearSingle,
+        Kernel::ActivateHalf,
+        Kernel::ActivateSingle,
+        Kernel::RestoreHalf,
+        Kernel::RestoreSingle,
+    ];
+
+    /// Its name in kernels.cu, with a NUL.
+    pub(super) fn symbol(self) -> &'static std::ffi::CStr {
+        match self {
+            Kernel::Cut => c"voxseg_cut",
+            Kernel::Gather => c"voxseg_gather",
+            Kernel::CountNotFinite => c"voxseg_count_not_finite",
+            Kernel::BlendHalf => c"voxseg_blend_half",
+            Kernel::BlendSingle => c"voxseg_blend_single",
+            Kernel::MeanHalf => c"voxseg_mean_half",
+            Kernel::MeanSingle => c"voxseg_mean_single",
+            Kernel::ClearHalf => c"voxseg_clear_half",
+            Kernel::ClearSingle => c"voxseg_clear_single",
+            Kernel::ActivateHalf => c"voxseg_activate_half",
+            Kernel::ActivateSingle => c"voxseg_activate_single",
+            Kernel::RestoreHalf => c"voxseg_restore_half",
+            Kernel::RestoreSingle => c"voxseg_restore_single",
+        }
+    }
+}
+
+/// `placed` in kernels.cu.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub image: [i32; 3],
+    pub patch: [i32; 3],
+    pub start: [i32; 3],
+    pub below: [i32; 3],
+}
+
+/// `averaged` in kernels.cu.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Averaged {
+    pub first: i32,
+    pub count: i32,
+    pub ring: i32,
+    pub to: i32,
+    pub fold: i32,
+    pub folds: i32,
+}
+
+/// `decided` in kernels.cu.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decided {
+    pub classes: i32,
+    pub ring: i32,
+    pub planes: i32,
+    pub rows: i32,
+    pub columns: i32,
+    pub depth: i32,
+    pub height: i32,
+    pub width: i32,
+    pub first: i32,
+    pub count: i32,
+    pub round: i32,
+    pub regions: i32,
+    pub at_half: i32,
+    pub on_probabilities: i32,
+    pub mark: i32,
+    pub clear: f32,
+    pub near_tie: f32,
+    pub step: f32,
+}
+
+/// The address of an array in a machine's memory; 0 is none.
+pub type Address = u64;
+
+/// A machine. Everything but [`Machine::finish`] and [`Machine::download`] may return before it is done; what follows
+/// waits for what came before.
+pub trait Machine: Send + Sync {
+    /// Room that isn't initialised.
+    fn allocate(&self, bytes: usize) -> Result<Address>;
+    /// Gives room back that [`Machine::allocate`] gave.
+    fn free(&self, address: Address);
+    /// Copies to it.
+    fn upload(&self, to: Address, bytes: &[u8]) -> Result<()>;
+    /// Copies from it, and waits.
+    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
+    /// Fills with zeros.
+    fn zero(&self, address: Address, bytes: usize) -> Result<()>;
+    /// Runs a kernel over `count` numbers; each of `arguments` points to a value of the kernel's own type.
+    fn launch(&self, kernel: Kernel, count: usize, arguments: &mut [*mut c_void]) -> Result<()>;
+    /// Waits.
+    fn finish(&self) -> Result<()>;
+    /// Waits for everything that anybody gave it to do.
+    fn finish_all(&self) -> Result<()>;
+    /// Refuses an address that isn't in its memory.
+    fn check(&self, address: Address) -> Result<()>;
+}
+
+/// Numbers that kernels read.
+pub(super) trait Number: Copy {}
+impl Number for f32 {}
+impl Number for i32 {}
+
+/// An array in a machine's memory.
+pub(super) struct Array {
+    machine: Arc<dyn Machine>,
+    pub address: Address,
+}
+
+impl Array {
+    /// Not initialised.
+    pub(super) fn new(machine: &Arc<dyn Machine>, bytes: usize) -> Result<Self> {
+        // A length of zero isn't allowed there.
+        Ok(Array { address: machine.allocate(bytes.max(1))?, machine: machine.clone() })
+    }
+
+    /// Zeros.
+    pub(super) fn zeros(machine: &Arc<dyn Machine>, bytes: usize) -> Result<Self> {
+        let array = Self::new(machine, bytes)?;
+        machine.zero(array.address, bytes)?;
+        Ok(array)
+    }
+
+    /// A copy of numbers on the host.
+    pub(super) fn of<T: Number>(machine: &Arc<dyn Machine>, values: &[T]) -> Result<Self> {
+        let array = Self::new(machine, size_of_val(values))?;
+        array.put(0, values)?;
+        Ok(array)
+    }
+
+    /// Copies numbers on the host over those from number `at` on.
+    pub(super) fn put<T: Number>(&self, at: usize, values: &[T]) -> Result<()> {
+        // SAFETY: a number's bytes are all readable.
+        let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) };
+        self.machine.upload(self.address + (at * size_of::<T>()) as u64, bytes)
+    }
+}
+
+impl Drop for Array {
+    fn drop(&mut self) {
+        self.machine.free(self.address);
+    }
+}

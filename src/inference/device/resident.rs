@@ -1,0 +1,309 @@
+//! Tiles in the memory of the device: the image goes there plane by plane, each tile is cut, computed and blended there, and
+//! what comes back are labels, or finished planes of scores where those are asked for.
+
+use std::ffi::c_void;
+
+use super::job::Job;
+use super::machine::{Averaged, Decided, Kernel, Placed};
+use super::memory::{Memory, SLAB};
+use crate::buffer;
+use crate::engine::nvidia::Result;
+use crate::engine::{DeviceEngine, Workspace};
+use crate::error::Error;
+use crate::recipe::Fill;
+use crate::restore::Labelling;
+use crate::tiling::grid::TileRow;
+
+/// A job whose arrays lie on a device.
+pub struct Resident<'a> {
+    memory: Memory,
+    engines: Vec<&'a dyn DeviceEngine>,
+    workspace: &'a mut Workspace,
+    job: Job<'a>,
+    /// Planes of the image that were uploaded.
+    uploaded: usize,
+    /// First plane that isn't taken.
+    first: usize,
+    /// Planes of labels that are done.
+    labelled: usize,
+}
+
+/// The addresses of values, as launches take them.
+macro_rules! arguments {
+    ($($value:expr),* $(,)?) => { &mut [$((&raw const $value).cast_mut().cast::<c_void>()),*] };
+}
+
+impl<'a> Resident<'a> {
+    /// A job in memory that was made for it, with the engines that run its networks.
+    pub(crate) fn new(
+        memory: Memory,
+        engines: Vec<&'a dyn DeviceEngine>,
+        workspace: &'a mut Workspace,
+        job: Job<'a>,
+    ) -> Self {
+        Resident { memory, engines, workspace, job, uploaded: 0, first: 0, labelled: 0 }
+    }
+
+    /// Uploads the planes of the image that a row of tiles needs and no row before did.
+    ///
+    /// # Errors
+    /// The driver's as [`Error::Runtime`].
+    pub(crate) fn enter(&mut self, row: &TileRow) -> crate::error::Result<()> {
+        let (extent, below) = (self.memory.extent, self.job.tiles.pad_below()[0]);
+        let start = row.tiles.first().map_or(0, |start| start[0]);
+        let end = (start + extent.patch[0]).saturating_sub(below).min(extent.image[0]);
+        let (ring, plane) = (extent.ring(), extent.plane());
+        let upload = || -> Result<()> {
+            let image = self.job.image.as_slice().ok_or("the image isn't dense")?;
+            for channel in 0..extent.channels {
+                for index in self.uploaded.max(end.saturating_sub(ring))..end {
+                    let from = (channel * extent.image[0] + index) * plane;
+                    let to = (channel * ring + index % ring) * plane;
+                    self.memory.image.put(to, &image[from..from + plane])?;
+                }
+            }
+            Ok(())
+        };
+        upload().map_err(failed("upload the image"))?;
+        self.uploaded = self.uploaded.max(end);
+        Ok(())
+    }
+
+    fn placed(&self, start: [usize; 3]) -> Placed {
+        let whole = |values: [usize; 3]| values.map(|value| value as i32);
+        let tiles = self.job.tiles;
+        Placed {
+            image: whole(tiles.image()),
+            patch: whole(tiles.patch()),
+            start: whole(start),
+            below: whole(tiles.pad_below()),
+        }
+    }
+
+    /// One run of a fold's network on tiles mirrored along the axes in `flips`.
+    fn compute(&mut self, fold: usize, tiles: &[Placed], flips: i32) -> crate::error::Result<()> {
+        let extent = self.memory.extent;
+        let (edge, value) = match self.job.fill {
+            Fill::Constant(value) => (0_i32, value),
+            Fill::Edge => (1_i32, 0.0_f32),
+        };
+        let (channels, ring) = (extent.channels as i32, extent.ring() as i32);
+        let (image, input, scores) =
+            (self.memory.image.address, self.memory.input.address, self.memory.scores.address);
+        let numbers = extent.channels * extent.tile();
+        let cut = tiles.iter().enumerate().try_for_each(|(place, tile)| {
+            let to = input + (place * numbers * size_of::<f32>()) as u64;
+            let of_tile = arguments![image, to, *tile, channels, ring, flips, edge, value];
+            self.memory.machine.launch(Kernel::Cut, numbers, of_tile)
+        });
+        cut.and_then(|()| self.memory.machine.finish()).map_err(failed("cut a tile"))?;
+        let batch = self.job.batch;
+        self.engines[fold].run_at(self.workspace, batch, input, scores, false)?;
+        if self.memory.may_overflow {
+            let numbers = (tiles.len() * extent.classes * extent.tile()) as i64;
+            let counter = self.memory.counter.address;
+            let launched = self.memory.machine.launch(
+                Kernel::CountNotFinite,
+                numbers as usize,
+                arguments![scores, numbers, counter],
+            );
+            let lost =
+                launched.and_then(|()| self.memory.counted()).map_err(failed("check a tile's scores"))?;
+            if lost > 0 {
+                self.engines[fold].run_at(self.workspace, batch, input, scores, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts, computes and blends the tiles that begin at `starts` (in the padded image), as many as the network computes at
+    /// once or fewer.
+    ///
+    /// # Errors
+    /// The network's, or the driver's as [`Error::Runtime`].
+    pub(crate) fn tiles(&mut self, fold: usize, starts: &[[usize; 3]]) -> crate::error::Result<()> {
+        let tiles: Vec<Placed> = starts.iter().map(|&start| self.placed(start)).collect();
+        let extent = self.memory.extent;
+        let numbers = extent.classes * extent.tile();
+        let place_of = |array: u64, place: usize| array + (place * numbers * size_of::<f32>()) as u64;
+        let classes = extent.classes as i32;
+        self.compute(fold, &tiles, 0)?;
+        let mut scores = self.memory.scores.address;
+        let mirrored = self.job.mirror;
+        if let Some(gathered) = self.memory.gathered.as_ref().map(|array| array.address) {
+            let runs = mirrored.len() + 1;
+            for (run, flips) in std::iter::once(0).chain(mirrored.iter().copied()).enumerate() {
+                if run > 0 {
+                    self.compute(fold, &tiles, flips)?;
+                }
+                let first = i32::from(run == 0);
+                let divisor = if run + 1 == runs { runs as f32 } else { 1.0 };
+                for (place, tile) in tiles.iter().enumerate() {
+                    let (from, to) = (place_of(scores, place), place_of(gathered, place));
+                    let of_tile = arguments![from, to, *tile, classes, flips, first, divisor];
+                    let launched = self.memory.machine.launch(Kernel::Gather, numbers, of_tile);
+                    launched.map_err(failed("average mirrored tiles"))?;
+                }
+            }
+            scores = gathered;
+        }
+        let kernel = if extent.half { Kernel::BlendHalf } else { Kernel::BlendSingle };
+        let [sums, weights] = [0, 1].map(|which| self.memory.sums[fold][which].address);
+        let (window, ring) = (self.memory.window.address, extent.ring() as i32);
+        for (place, tile) in tiles.iter().enumerate() {
+            let from = place_of(scores, place);
+            let of_tile = arguments![from, window, sums, weights, *tile, classes, ring];
+            // The next tiles' input may be cut while these are blended: their scores only come after that.
+            let launched = self.memory.machine.launch(kernel, (extent.classes + 1) * extent.tile(), of_tile);
+            launched.map_err(failed("blend a tile"))?;
+        }
+        Ok(())
+    }
+
+    /// Takes out the planes before `end`, which no further tile touches: their weighted means
+    /// [classes, planes, rows, columns], in the type of the sums and the host's byte order.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], or the driver's as [`Error::Runtime`].
+    pub(crate) fn take(&mut self, end: usize) -> crate::error::Result<Vec<u8>> {
+        let extent = self.memory.extent;
+        let count = self.count(end);
+        self.average(end, count, 0)?;
+        let size = extent.classes * count * extent.plane() * extent.width();
+        let mut bytes = buffer::zeroed("planes of scores", size)?;
+        let machine = &self.memory.machine;
+        machine.download(self.memory.means.address, &mut bytes).map_err(failed("take finished planes"))?;
+        Ok(bytes)
+    }
+
+    /// Planes that aren't taken before `end`.
+    fn count(&self, end: usize) -> usize {
+        end.saturating_sub(self.first).min(self.memory.extent.ring())
+    }
+
+    /// Moves the planes before `end` out of the sums: their means over all folds go into the ring of finished planes, which
+    /// has `ring` planes, from its plane `to` on.
+    fn average(&mut self, end: usize, ring: usize, to: usize) -> crate::error::Result<()> {
+        let count = self.count(end);
+        for fold in 0..self.memory.extent.folds {
+            let out = Averaged {
+                first: self.first as i32,
+                count: count as i32,
+                ring: ring as i32,
+                to: to as i32,
+                fold: fold as i32,
+                folds: self.memory.extent.folds as i32,
+            };
+            match self.average_fold(out).map_err(failed("finish planes"))? {
+                0 => {}
+                count => return Err(Error::NotFinite { count: count as usize }),
+            }
+        }
+        self.first = end;
+        Ok(())
+    }
+
+    fn average_fold(&self, out: Averaged) -> Result<u64> {
+        let extent = self.memory.extent;
+        let [sums, weights] = [0, 1].map(|which| self.memory.sums[out.fold as usize][which].address);
+        let (means, counter) = (self.memory.means.address, self.memory.counter.address);
+        let (classes, ring, lines) = (extent.classes as i32, extent.ring() as i32, 1_i32);
+        let (plane, voxels) = (extent.plane() as i64, out.count as usize * extent.plane());
+        let [mean, clear] = match extent.half {
+            true => [Kernel::MeanHalf, Kernel::ClearHalf],
+            false => [Kernel::MeanSingle, Kernel::ClearSingle],
+        };
+        let machine = &self.memory.machine;
+        let of_means = arguments![sums, weights, means, plane, classes, ring, out, counter];
+        machine.launch(mean, extent.classes * voxels, of_means)?;
+        let of_sums = arguments![sums, plane, classes, ring, out.first, out.count];
+        machine.launch(clear, extent.classes * voxels, of_sums)?;
+        machine.launch(clear, voxels, arguments![weights, plane, lines, ring, out.first, out.count])?;
+        self.memory.counted()
+    }
+
+    /// Decides the labels that the planes before `end` allow, which no further tile touches: planes after planes as
+    /// [`Labelling`] says, and the number of near ties among them. `check` may stop it between.
+    ///
+    /// # Errors
+    /// As [`Resident::take`], or those of `check`.
+    pub(crate) fn labels(
+        &mut self,
+        end: usize,
+        labelling: &Labelling,
+        check: &dyn Fn() -> crate::error::Result<()>,
+    ) -> crate::error::Result<(Vec<u16>, usize)> {
+        let (held, count, first) = (self.memory.extent.held(), self.count(end), self.first);
+        self.average(end, held, first % held)?;
+        if labelling.activated {
+            self.activate(first, count, labelling).map_err(failed("make probabilities"))?;
+        }
+        let [_, rows, columns] = labelling.to;
+        let mut ready = labelling.ready(self.labelled, end);
+        let mut labels = buffer::with_room("planes of labels", ready * rows * columns)?;
+        while ready > 0 {
+            check()?;
+            let planes = ready.min(SLAB);
+            self.decide(planes, labelling, &mut labels).map_err(failed("decide labels"))?;
+            self.labelled += planes;
+            ready -= planes;
+        }
+        let near_ties = self.memory.counted().map_err(failed("decide labels"))?;
+        Ok((labels, near_ties as usize))
+    }
+
+    fn activate(&self, first: usize, count: usize, labelling: &Labelling) -> Result<()> {
+        let extent = self.memory.extent;
+        let kernel = if extent.half { Kernel::ActivateHalf } else { Kernel::ActivateSingle };
+        let (scores, plane) = (self.memory.means.address, extent.plane() as i64);
+        let (classes, ring) = (extent.classes as i32, extent.held() as i32);
+        let (from, planes) = (first as i32, count as i32);
+        let regions = i32::from(!labelling.regions.is_empty());
+        let of_planes = arguments![scores, plane, classes, ring, from, planes, regions];
+        self.memory.machine.launch(kernel, count * extent.plane(), of_planes)
+    }
+
+    fn decide(&self, planes: usize, labelling: &Labelling, out: &mut Vec<u16>) -> Result<()> {
+        let extent = self.memory.extent;
+        let arrays = self.memory.labels.as_ref().ok_or("there is no room for labels")?;
+        let [depth, height, width] = labelling.to.map(|size| size as i32);
+        let [of_planes, rows, columns] = labelling.from.map(|size| size as i32);
+        let how = Decided {
+            classes: extent.classes as i32,
+            ring: extent.held() as i32,
+            planes: of_planes,
+            rows,
+            columns,
+            depth,
+            height,
+            width,
+            first: self.labelled as i32,
+            count: planes as i32,
+            round: labelling.rounded.into(),
+            regions: labelling.regions.len() as i32,
+            at_half: labelling.at_half.into(),
+            on_probabilities: labelling.on_probabilities.into(),
+            mark: labelling.mark.into(),
+            clear: labelling.clear,
+            near_tie: labelling.near_tie,
+            step: labelling.step,
+        };
+        let kernel = if extent.half { Kernel::RestoreHalf } else { Kernel::RestoreSingle };
+        let (scores, between, weights) =
+            (self.memory.means.address, arrays.between.address, arrays.weights.address);
+        let (regions, labels, counter) =
+            (arrays.regions.address, arrays.labels.address, self.memory.counter.address);
+        let voxels = planes * labelling.to[1] * labelling.to[2];
+        let of_slab = arguments![scores, between, weights, regions, labels, how, counter];
+        self.memory.machine.launch(kernel, voxels, of_slab)?;
+        let size = voxels * size_of::<u16>();
+        let mut bytes = buffer::zeroed("planes of labels", size).map_err(|error| error.to_string())?;
+        self.memory.machine.download(labels, &mut bytes)?;
+        out.extend(bytes.as_chunks().0.iter().map(|&two| u16::from_ne_bytes(two)));
+        Ok(())
+    }
+}
+
+fn failed(action: &str) -> impl FnOnce(String) -> Error {
+    move |reason| Error::Runtime { action: action.into(), reason }
+}

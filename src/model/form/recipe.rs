@@ -1,0 +1,546 @@
+//! The form of a recipe.
+
+use super::{Form, fields, kind};
+use crate::nifti::Reader;
+use crate::recipe::{
+    Back, BoxSource, Cleanup, CropForeground, Decision, Fill, FillHoles, Frame, KeepLargest, LabelRule,
+    LargestComponents, MonaiIntensity, Normalization, Orders, Outside, Padding, Placement, Recipe, Region,
+    Resample, Resampler, Resize, ResizeMode, Size, SmallObjects, Spacing, SpatialPad, Spline, Step, Sums,
+    Tiling, Weights,
+};
+use crate::volume::AxisMap;
+
+/// All that happens around a network.
+pub(in crate::model) fn recipe(recipe: &Recipe) -> Form {
+    let Recipe { reader, steps, tiling: cut, back: from, decision: rule, cleanup: always, postprocess } =
+        recipe;
+    fields([
+        ("reader", self::reader(*reader)),
+        ("steps", list(steps, step)),
+        ("tiling", tiling(cut)),
+        ("back", back(*from)),
+        ("decision", decision(rule)),
+        ("cleanup", list(always, cleanup)),
+        ("postprocessing", list(postprocess, keep_largest)),
+    ])
+}
+
+fn list<T>(elements: &[T], form: fn(&T) -> Form) -> Form {
+    Form::List(elements.iter().map(form).collect())
+}
+
+fn reader(reader: Reader) -> Form {
+    match reader {
+        Reader::Itk => "itk",
+        Reader::Nibabel => "nibabel",
+        Reader::NibabelIo => "nibabel-io",
+        Reader::NibabelIoWithReorient => "nibabel-io-reorient",
+        Reader::Monai => "monai",
+    }
+    .into()
+}
+
+fn step(step: &Step) -> Form {
+    match step {
+        Step::Orient { canonical, flip, order } => fields([
+            ("step", "orient".into()),
+            ("canonical", (*canonical).into()),
+            ("flip", (*flip).into()),
+            ("order", (*order).into()),
+        ]),
+        Step::CropToNonzero => kind("step", "crop_to_nonzero"),
+        Step::Normalize(rules) => {
+            fields([("step", "normalize".into()), ("channels", list(rules, normalization))])
+        }
+        Step::Resample(Resample { spacing, image, scores, labels }) => fields([
+            ("step", "resample".into()),
+            ("spacing", (*spacing).into()),
+            ("image", resampler(*image)),
+            ("scores", resampler(*scores)),
+            ("labels", resampler(*labels)),
+        ]),
+        Step::Intensity { channel, rule } => fields([
+            ("step", "intensity".into()),
+            ("channel", (*channel).into()),
+            ("transform", intensity(rule)),
+        ]),
+        Step::CropForeground { crop, padding: fill, source } => {
+            let CropForeground { margin, allow_smaller, k_divisible } = crop;
+            fields([
+                ("step", "crop_foreground".into()),
+                ("margin", (*margin).into()),
+                ("allow_smaller", (*allow_smaller).into()),
+                ("k_divisible", (*k_divisible).into()),
+                ("padding", padding(*fill)),
+                ("source", box_source(*source)),
+            ])
+        }
+        Step::Space(spacing) => {
+            let Spacing { pixdim, min_pixdim, max_pixdim, align_corners, outside, single, straight } =
+                spacing;
+            fields([
+                ("step", "spacing".into()),
+                ("pixdim", (*pixdim).into()),
+                ("min_pixdim", (*min_pixdim).into()),
+                ("max_pixdim", (*max_pixdim).into()),
+                ("align_corners", (*align_corners).into()),
+                ("padding_mode", self::outside(*outside)),
+                ("dtype", if *single { "float32" } else { "float64" }.into()),
+                ("orthogonal", (*straight).into()),
+            ])
+        }
+        Step::Frame { frame, padding: fill } => framed(frame, padding(*fill)),
+        Step::Resize(Resize { size, mode }) => {
+            let (size_mode, shape) = match size {
+                Size::All(shape) => ("all", (*shape).into()),
+                Size::Longest(length) => ("longest", Form::from([*length; 3])),
+            };
+            let (mode, align_corners) = match mode {
+                ResizeMode::Area => ("area", false),
+                ResizeMode::Nearest => ("nearest", false),
+                ResizeMode::Linear { align_corners } => ("trilinear", *align_corners),
+            };
+            fields([
+                ("step", "resize".into()),
+                ("size_mode", size_mode.into()),
+                ("spatial_size", shape),
+                ("mode", mode.into()),
+                ("align_corners", align_corners.into()),
+            ])
+        }
+        Step::Turn(AxisMap { axis, flip }) => {
+            fields([("step", "turn".into()), ("axes", (*axis).into()), ("flip", (*flip).into())])
+        }
+        Step::AddPreviousStage { labels } => {
+            fields([("step", "add_previous_stage".into()), ("labels", labels.into())])
+        }
+    }
+}
+
+fn framed(frame: &Frame, padding: Form) -> Form {
+    let method = |end: bool| Form::from(if end { "end" } else { "symmetric" });
+    match frame {
+        Frame::AtLeast(SpatialPad { shape, end }) => fields([
+            ("step", "spatial_pad".into()),
+            ("spatial_size", (*shape).into()),
+            ("method", method(*end)),
+            ("padding", padding),
+        ]),
+        Frame::Divisible { k, end } => fields([
+            ("step", "divisible_pad".into()),
+            ("k", (*k).into()),
+            ("method", method(*end)),
+            ("padding", padding),
+        ]),
+        Frame::Border { below, above } => fields([
+            ("step", "border_pad".into()),
+            ("below", (*below).into()),
+            ("above", (*above).into()),
+            ("padding", padding),
+        ]),
+        Frame::Center(shape) => {
+            fields([("step", "center_spatial_crop".into()), ("roi_size", (*shape).into())])
+        }
+        Frame::Part { start, end } => fields([
+            ("step", "spatial_crop".into()),
+            ("roi_start", (*start).into()),
+            ("roi_end", (*end).into()),
+        ]),
+    }
+}
+
+fn normalization(rule: &Normalization) -> Form {
+    match rule {
+        Normalization::Ct { lower, upper, mean, std } => fields([
+            ("rule", "ct".into()),
+            ("lower", (*lower).into()),
+            ("upper", (*upper).into()),
+            ("mean", (*mean).into()),
+            ("std", (*std).into()),
+        ]),
+        Normalization::ZScore { masked } => {
+            fields([("rule", "z_score".into()), ("use_mask", (*masked).into())])
+        }
+        Normalization::None => kind("rule", "none"),
+        Normalization::RescaleTo01 => kind("rule", "rescale_to_0_1"),
+        Normalization::RgbTo01 => kind("rule", "rgb_to_0_1"),
+    }
+}
+
+fn resampler(resampler: Resampler) -> Form {
+    match resampler {
+        Resampler::Spline(Spline { orders: Orders { order, order_z }, separate }) => fields([
+            ("rule", "spline".into()),
+            ("order", order.into()),
+            ("order_z", order_z.into()),
+            ("force_separate_z", separate.into()),
+        ]),
+        Resampler::Torch { separate, frugal } => fields([
+            ("rule", "torch".into()),
+            ("force_separate_z", separate.into()),
+            ("memory_efficient", frugal.into()),
+        ]),
+        Resampler::None => kind("rule", "none"),
+    }
+}
+
+fn intensity(rule: &MonaiIntensity) -> Form {
+    match rule {
+        MonaiIntensity::ScaleRange { from, to, clip } => fields([
+            ("rule", "scale_intensity_range".into()),
+            ("from", (*from).into()),
+            ("to", (*to).into()),
+            ("clip", (*clip).into()),
+        ]),
+        MonaiIntensity::Scale { to, channel_wise } => fields([
+            ("rule", "scale_intensity".into()),
+            ("to", (*to).into()),
+            ("channel_wise", (*channel_wise).into()),
+        ]),
+        MonaiIntensity::Normalize { nonzero, channel_wise, subtrahend, divisor } => fields([
+            ("rule", "normalize_intensity".into()),
+            ("nonzero", (*nonzero).into()),
+            ("channel_wise", (*channel_wise).into()),
+            ("subtrahend", subtrahend.as_ref().into()),
+            ("divisor", divisor.as_ref().into()),
+        ]),
+        MonaiIntensity::Times(factor) => fields([("rule", "times".into()), ("factor", (*factor).into())]),
+        MonaiIntensity::Shift(offset) => {
+            fields([("rule", "shift_intensity".into()), ("offset", (*offset).into())])
+        }
+        MonaiIntensity::ScalePercentiles { from, to, clip, channel_wise } => fields([
+            ("rule", "scale_intensity_range_percentiles".into()),
+            ("from", (*from).into()),
+            ("to", (*to).into()),
+            ("clip", (*clip).into()),
+            ("channel_wise", (*channel_wise).into()),
+        ]),
+        MonaiIntensity::ClipPercentiles { bounds, channel_wise } => fields([
+            ("rule", "clip_intensity_percentiles".into()),
+            ("bounds", (*bounds).into()),
+            ("channel_wise", (*channel_wise).into()),
+        ]),
+        MonaiIntensity::Threshold { threshold, above, other } => fields([
+            ("rule", "threshold_intensity".into()),
+            ("threshold", (*threshold).into()),
+            ("above", (*above).into()),
+            ("cval", (*other).into()),
+        ]),
+        MonaiIntensity::Contrast { gamma } => {
+            fields([("rule", "adjust_contrast".into()), ("gamma", (*gamma).into())])
+        }
+        MonaiIntensity::Smooth { sigma } => {
+            fields([("rule", "gaussian_smooth".into()), ("sigma", (*sigma).into())])
+        }
+        MonaiIntensity::Sigmoid => kind("rule", "sigmoid"),
+        MonaiIntensity::SoftClip => kind("rule", "soft_clip"),
+        MonaiIntensity::ScaleByDeviation => kind("rule", "scale_by_deviation"),
+    }
+}
+
+fn padding(padding: Padding) -> Form {
+    match padding {
+        Padding::Constant(value) => fields([("rule", "constant".into()), ("value", value.into())]),
+        Padding::Edge => kind("rule", "edge"),
+        Padding::Minimum => kind("rule", "minimum"),
+    }
+}
+
+fn outside(outside: Outside) -> Form {
+    match outside {
+        Outside::Border => "border",
+        Outside::Zeros => "zeros",
+    }
+    .into()
+}
+
+fn box_source(source: BoxSource) -> Form {
+    match source {
+        BoxSource::Image => "image",
+        BoxSource::FirstChannel => "first_channel",
+        BoxSource::Misplaced => "first_channel_not_turned",
+    }
+    .into()
+}
+
+fn tiling(tiling: &Tiling) -> Form {
+    let Tiling { patch, slices, placement: places, weights, fill, sums, mirror } = tiling;
+    fields([
+        ("patch", (*patch).into()),
+        ("slices", (*slices).into()),
+        ("placement", placement(*places)),
+        ("importance", importance(*weights)),
+        ("padding", self::fill(*fill)),
+        ("sums", self::sums(*sums)),
+        ("mirror_axes", mirror.into()),
+    ])
+}
+
+fn placement(placement: Placement) -> Form {
+    match placement {
+        Placement::Even(step) => fields([("rule", "even".into()), ("step", step.into())]),
+        Placement::Overlapping(overlap) => {
+            fields([("rule", "overlapping".into()), ("overlap", overlap.into())])
+        }
+    }
+}
+
+fn importance(weights: Weights) -> Form {
+    match weights {
+        Weights::Gaussian => kind("rule", "gaussian"),
+        Weights::Constant => kind("rule", "constant"),
+        Weights::MonaiGaussian(sigma_scale) => {
+            fields([("rule", "monai_gaussian".into()), ("sigma_scale", sigma_scale.into())])
+        }
+    }
+}
+
+fn fill(fill: Fill) -> Form {
+    match fill {
+        Fill::Constant(value) => fields([("rule", "constant".into()), ("value", value.into())]),
+        Fill::Edge => kind("rule", "edge"),
+    }
+}
+
+fn sums(sums: Sums) -> Form {
+    match sums {
+        Sums::Half => "float16",
+        Sums::Single => "float32",
+    }
+    .into()
+}
+
+fn back(back: Back) -> Form {
+    match back {
+        Back::Scores => "scores",
+        Back::Probabilities => "probabilities",
+        Back::Labels => "labels",
+        Back::InterpolatedLabels => "interpolated_labels",
+    }
+    .into()
+}
+
+fn decision(decision: &Decision) -> Form {
+    match decision {
+        Decision::Highest => kind("rule", "argmax"),
+        Decision::Regions { regions, threshold, at_half } => {
+            let mut form = fields([
+                ("rule", "regions".into()),
+                ("regions", list(regions, region)),
+                ("at_half", (*at_half).into()),
+            ]);
+            // The format is older than other thresholds.
+            if let (Form::Fields(fields), true) = (&mut form, *threshold != 0.5) {
+                fields.insert("threshold", (*threshold).into());
+            }
+            form
+        }
+    }
+}
+
+fn region(region: &Region) -> Form {
+    let Region { class, label } = region;
+    fields([("class", (*class).into()), ("label", (*label).into())])
+}
+
+fn cleanup(cleanup: &Cleanup) -> Form {
+    let Cleanup { rule, on_network_grid } = cleanup;
+    let there = ("on_network_grid", (*on_network_grid).into());
+    match rule {
+        LabelRule::Largest(LargestComponents { labels, independent, connectivity, components }) => fields([
+            ("rule", "keep_largest_components".into()),
+            ("labels", labels.as_ref().into()),
+            ("independent", (*independent).into()),
+            ("connectivity", (*connectivity).into()),
+            ("components", (*components).into()),
+            there,
+        ]),
+        LabelRule::RemoveSmall(SmallObjects { least, by_measure, together, connectivity }) => fields([
+            ("rule", "remove_small_objects".into()),
+            ("min_size", (*least).into()),
+            ("by_measure", (*by_measure).into()),
+            ("independent", (!*together).into()),
+            ("connectivity", (*connectivity).into()),
+            there,
+        ]),
+        LabelRule::FillHoles(FillHoles { labels, connectivity }) => fields([
+            ("rule", "fill_holes".into()),
+            ("labels", labels.as_ref().into()),
+            ("connectivity", (*connectivity).into()),
+            there,
+        ]),
+        LabelRule::Filter(labels) => {
+            fields([("rule", "label_filter".into()), ("labels", labels.into()), there])
+        }
+        LabelRule::Map(pairs) => {
+            let [from, to]: [Vec<u16>; 2] =
+                [pairs.iter().map(|pair| pair.0).collect(), pairs.iter().map(|pair| pair.1).collect()];
+            fields([
+                ("rule", "map_label_value".into()),
+                ("from", (&from).into()),
+                ("to", (&to).into()),
+                there,
+            ])
+        }
+    }
+}
+
+fn keep_largest(rule: &KeepLargest) -> Form {
+    let KeepLargest { labels, background } = rule;
+    fields([
+        ("rule", "keep_largest_component".into()),
+        ("labels", labels.into()),
+        ("background", (*background).into()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// A step of every kind, and every other choice, in some recipes.
+    fn every_kind() -> Vec<Recipe> {
+        let spline = Resampler::Spline(Spline::new(3, 0, None).unwrap());
+        let torch = Resampler::Torch { separate: Some(true), frugal: true };
+        let spacing = [Some(1.0), Some(0.5), None];
+        let normalizations = vec![
+            Normalization::Ct { lower: -100.0, upper: f32::INFINITY, mean: 10.5, std: 1.0 },
+            Normalization::ZScore { masked: true },
+            Normalization::None,
+            Normalization::RescaleTo01,
+            Normalization::RgbTo01,
+        ];
+        let intensities = [
+            MonaiIntensity::ScaleRange { from: [0.0, 1.0], to: [None, Some(1.0)], clip: true },
+            MonaiIntensity::Scale { to: [None; 2], channel_wise: true },
+            MonaiIntensity::Normalize {
+                nonzero: true,
+                channel_wise: true,
+                subtrahend: Some(vec![1.0, 2.0]),
+                divisor: None,
+            },
+            MonaiIntensity::Times(0.5),
+            MonaiIntensity::Shift(-1.0),
+            MonaiIntensity::ScalePercentiles {
+                from: [1.0, 99.0],
+                to: [Some(0.0), None],
+                clip: true,
+                channel_wise: false,
+            },
+            MonaiIntensity::ClipPercentiles { bounds: [0.5, 99.5], channel_wise: true },
+            MonaiIntensity::Threshold { threshold: 1.0, above: true, other: 0.0 },
+            MonaiIntensity::Contrast { gamma: 0.7 },
+            MonaiIntensity::Smooth { sigma: [0.4; 3] },
+            MonaiIntensity::Sigmoid,
+            MonaiIntensity::SoftClip,
+            MonaiIntensity::ScaleByDeviation,
+        ];
+        let crop = CropForeground { margin: [1; 3], allow_smaller: true, k_divisible: [1; 3] };
+        let frame = |frame, padding| Step::Frame { frame, padding };
+        let mut steps = vec![
+            Step::Orient { canonical: true, flip: [true, false, true], order: [2, 1, 0] },
+            Step::CropToNonzero,
+            Step::Normalize(normalizations),
+            Step::Resample(Resample { spacing, image: spline, scores: torch, labels: Resampler::None }),
+            Step::Space(Spacing { outside: Outside::Zeros, single: true, ..Spacing::new([1.0; 3]) }),
+            Step::Space(Spacing { pixdim: [None; 3], ..Spacing::new([1.0; 3]) }),
+            frame(Frame::AtLeast(SpatialPad { shape: [4; 3], end: true }), Padding::Constant(-1.5)),
+            frame(Frame::AtLeast(SpatialPad { shape: [4; 3], end: false }), Padding::Edge),
+            frame(Frame::Divisible { k: [4, 0, 1], end: false }, Padding::Edge),
+            frame(Frame::Border { below: [1, 0, 2], above: [0; 3] }, Padding::Edge),
+            frame(Frame::Center([4, 0, 8]), Padding::Edge),
+            frame(Frame::Part { start: [0; 3], end: [4; 3] }, Padding::Edge),
+            Step::Resize(Resize { size: Size::All([4, 0, 8]), mode: ResizeMode::Area }),
+            Step::Resize(Resize { size: Size::Longest(8), mode: ResizeMode::Nearest }),
+            Step::Resize(Resize {
+                size: Size::All([4; 3]),
+                mode: ResizeMode::Linear { align_corners: true },
+            }),
+            Step::Turn(AxisMap { axis: [2, 0, 1], flip: [true, false, true] }),
+            Step::AddPreviousStage { labels: vec![1, 2] },
+        ];
+        let intensity = |rule| Step::Intensity { channel: Some(1), rule };
+        steps.extend(intensities.map(intensity));
+        steps.extend(
+            [BoxSource::Image, BoxSource::FirstChannel, BoxSource::Misplaced]
+                .map(|source| Step::CropForeground { crop, padding: Padding::Minimum, source }),
+        );
+        let rules = [
+            LabelRule::Largest(LargestComponents {
+                labels: None,
+                independent: true,
+                connectivity: 3,
+                components: 1,
+            }),
+            LabelRule::RemoveSmall(SmallObjects {
+                least: 20.0,
+                by_measure: true,
+                together: false,
+                connectivity: 1,
+            }),
+            LabelRule::FillHoles(FillHoles { labels: Some(vec![1]), connectivity: 3 }),
+            LabelRule::Filter(vec![1, 2]),
+            LabelRule::Map(vec![(1, 2)]),
+        ];
+        let first = Recipe {
+            reader: Reader::Monai,
+            steps,
+            tiling: Tiling {
+                placement: Placement::Overlapping([0.25; 3]),
+                weights: Weights::MonaiGaussian([0.125; 3]),
+                fill: Fill::Edge,
+                sums: Sums::Single,
+                mirror: vec![0, 2],
+                ..Recipe::for_tests([8; 3]).tiling
+            },
+            back: Back::Probabilities,
+            decision: Decision::regions([1, 2]),
+            cleanup: rules.map(|rule| Cleanup { rule, on_network_grid: true }).into(),
+            postprocess: vec![KeepLargest { labels: vec![1, 2], background: 0 }],
+        };
+        let plain = Recipe::for_tests([8; 3]);
+        let other = |back, reader, weights| Recipe {
+            back,
+            reader,
+            tiling: Tiling { weights, ..Recipe::for_tests([8; 3]).tiling },
+            ..Recipe::for_tests([8; 3])
+        };
+        vec![
+            first,
+            other(Back::Labels, Reader::Nibabel, Weights::Constant),
+            other(Back::InterpolatedLabels, Reader::NibabelIo, Weights::Gaussian),
+            other(Back::Scores, Reader::NibabelIoWithReorient, Weights::Gaussian),
+            Recipe {
+                decision: Decision::Regions { regions: Vec::new(), threshold: 0.3, at_half: true },
+                ..plain
+            },
+        ]
+    }
+
+    #[test]
+    fn every_kind_fits_the_schema() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas/model.schema.json");
+        let mut schema: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        schema["$ref"] = json!("#/$defs/recipe");
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        for each in every_kind() {
+            let json = recipe(&each).json();
+            let wrong: Vec<String> = validator
+                .iter_errors(&json)
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
+            assert!(wrong.is_empty(), "{wrong:#?}");
+        }
+    }
+
+    #[test]
+    fn readers_have_one_name_each() {
+        for each in Reader::all() {
+            assert_eq!(reader(each), each.name().into());
+        }
+    }
+}
