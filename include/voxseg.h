@@ -993,7 +993,7 @@ typedef struct vxs_model_options {
     const char *configuration;
     /**
      * Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
-     * 64 MiB, and 16 bytes for each byte of the files that are opened.
+     * 128 MiB, and 16 bytes for each byte of the files that are opened.
      */
     uint64_t memory_budget;
     /** NULL by default. */
@@ -1391,6 +1391,11 @@ typedef struct vxs_task_options {
     void *user_data;
     /** A flag that stops the call; NULL (default) for none. */
     const struct vxs_cancel *cancel;
+    /**
+     * Bytes of memory that opening each of the task's models may take, as `vxs_model_options.memory_budget`; also when a
+     * run loads it again. 0 (default): 64 MiB, and 16 bytes for each byte of the model's files.
+     */
+    uint64_t memory_budget;
 } vxs_task_options;
 
 /**

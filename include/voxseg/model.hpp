@@ -48,7 +48,7 @@ struct ModelOptions {
     vxs_foreground_crop foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
     /** VXS_AUTO3DSEG_*, for Auto3DSeg models. */
     vxs_auto3dseg_script auto3dseg_script = VXS_AUTO3DSEG_FROM_MODEL;
-    /** Bytes of memory that opening may take at one time; 0: 64 MiB, and 16 for each byte of the files. */
+    /** Bytes of memory that opening may take at one time; 0: 128 MiB, and 16 for each byte of the files. */
     std::uint64_t memory_budget = 0;
     /** Told of the bytes of the files that were read. */
     Progress progress{};

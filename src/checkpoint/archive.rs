@@ -139,6 +139,11 @@ impl Archive {
         &self.name
     }
 
+    /// Whether it holds a program of TorchScript's beside the weights.
+    pub(super) fn is_program(&self) -> bool {
+        self.size("constants.pkl").is_some()
+    }
+
     /// Names of all entries; those that aren't UTF-8 can't be asked for, and are left out.
     pub(crate) fn names(&self) -> Vec<String> {
         let zip = self.lock();
@@ -389,13 +394,6 @@ fn find_root(name: &str, zip: &Zip) -> Result<String> {
     };
     if roots.next().is_some() {
         return Err(Error::malformed(name, "the archive has more than one data.pkl"));
-    }
-    let compiled = |entry: &[u8]| entry == b"constants.pkl" || entry.starts_with(b"code/");
-    if names().filter_map(|entry| entry.strip_prefix(root)).any(compiled) {
-        return Err(Error::unsupported(format!(
-            "{name} is a TorchScript archive (a compiled program); save the network's weights with \
-             torch.save(network.state_dict(), ...) or export the network to ONNX"
-        )));
     }
     String::from_utf8(root.to_vec()).map_err(|_| Error::malformed(name, "the archive's root is not UTF-8"))
 }

@@ -11,6 +11,9 @@ use super::pickle::{Fault, Machine};
 use super::tensor::DType;
 use super::value::{Dict, Id, Node, TensorNode};
 
+/// What the names of TorchScript's modules begin with.
+const MODULE: &str = "__torch__.";
+
 /// A class or function with a meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Known {
@@ -145,14 +148,62 @@ impl Machine<'_> {
         self.make(node.unwrap_or(Node::Opaque(name)))
     }
 
-    /// Sets an object's state. Only a NumPy type's byte order matters; attributes such as `_metadata` don't.
-    pub(super) fn build(&mut self, object: Id, state: Id) {
+    /// Sets an object's state. A NumPy type's byte order matters, the attributes of TorchScript's modules, which are
+    /// dictionaries then, and the numbers of small NumPy arrays, which are lists; attributes such as `_metadata` don't.
+    pub(super) fn build(&mut self, object: Id, state: Id) -> Result<(), Fault> {
         let order = self.arena.sequence(state).and_then(|state| state.get(1));
         let order = order.and_then(|order| self.arena.str(*order)).map(|order| order == ">");
         let node = self.arena.nodes.get_mut(object.0 as usize);
         if let (Some(Node::NumpyType { big_endian, .. }), Some(order)) = (node, order) {
             *big_endian = order;
         }
+        let Node::Opaque(name) = self.arena.node(object) else { return Ok(()) };
+        let built = match &**name {
+            "numpy.core.multiarray._reconstruct" | "numpy._core.multiarray._reconstruct" => {
+                self.numbers(state)?
+            }
+            name if name.starts_with(MODULE) && matches!(self.arena.node(state), Node::Dict(_)) => {
+                self.dict_of(state)?
+            }
+            _ => None,
+        };
+        let Some(built) = built else { return Ok(()) };
+        self.replace(object, built)
+    }
+
+    /// A NumPy array of one or two axes as lists of numbers; `None` for larger ones, and those of other things.
+    fn numbers(&mut self, state: Id) -> Result<Option<Node>, Fault> {
+        let Some(&[_, shape, kind, fortran, bytes]) = self.arena.sequence(state) else { return Ok(None) };
+        let lengths = self.arena.sequence(shape).unwrap_or_default().iter();
+        let lengths = lengths.map(|id| usize::try_from(self.arena.int(*id)?).ok());
+        let Some(lengths) = lengths.take(3).collect::<Option<Vec<usize>>>() else { return Ok(None) };
+        let [rows, columns] = match lengths[..] {
+            [count] => [1, count],
+            [rows, columns] => [rows, columns],
+            _ => return Ok(None),
+        };
+        let count = rows.saturating_mul(columns);
+        let &Node::NumpyType { kind, size, big_endian } = self.arena.node(kind) else { return Ok(None) };
+        let in_rows = matches!(self.arena.node(fortran), Node::Bool(false));
+        if !in_rows || !(1..=limits::ARRAY_NUMBERS).contains(&count) || size == 0 {
+            return Ok(None);
+        }
+        let Some(bytes) = self.arena.bytes(bytes, count * usize::from(size)) else { return Ok(None) };
+        self.copy(count)?;
+        let mut lists = Vec::new();
+        for row in bytes.chunks_exact(columns * usize::from(size)) {
+            let mut numbers = Vec::new();
+            for bytes in row.chunks_exact(size.into()) {
+                let Some(number) = number(kind, size, big_endian, bytes) else { return Ok(None) };
+                numbers.push(self.make(number)?);
+            }
+            lists.push(numbers);
+        }
+        if let ([_], Some(numbers)) = (&lengths[..], lists.first()) {
+            return Ok(Some(Node::List(numbers.clone())));
+        }
+        let lists = lists.into_iter().map(|numbers| self.make(Node::List(numbers)));
+        Ok(Some(Node::List(lists.collect::<Result<_, _>>()?)))
     }
 
     /// The storage that a persistent id `('storage', type, key, location, numel)` names. In the older format a sixth
@@ -216,24 +267,28 @@ impl Machine<'_> {
     /// A NumPy scalar as the plain number that it stands for.
     fn numpy_scalar(&self, kind: Id, bytes: Id) -> Option<Node> {
         let &Node::NumpyType { kind, size, big_endian } = self.arena.node(kind) else { return None };
-        let mut bytes = self.arena.bytes(bytes, size.into())?;
-        if big_endian {
-            bytes.reverse();
-        }
-        let mut wide = [0; 8];
-        wide.get_mut(..bytes.len())?.copy_from_slice(&bytes);
-        let unsigned = u64::from_le_bytes(wide);
-        let unused_bits = 64 - 8 * u32::from(size);
-        Some(match (kind, size) {
-            (b'b', 1) => Node::Bool(unsigned != 0),
-            (b'i', 1 | 2 | 4 | 8) => Node::Int((unsigned << unused_bits) as i64 >> unused_bits),
-            (b'u', 1 | 2 | 4 | 8) => i64::try_from(unsigned).map_or(Node::BigInt(unsigned as f64), Node::Int),
-            (b'f', 2) => Node::Float(f16::from_bits(unsigned as u16).to_f64()),
-            (b'f', 4) => Node::Float(f32::from_bits(unsigned as u32).into()),
-            (b'f', 8) => Node::Float(f64::from_bits(unsigned)),
-            _ => return None,
-        })
+        number(kind, size, big_endian, &self.arena.bytes(bytes, size.into())?)
     }
+}
+
+/// A number of one of NumPy's types from its bytes.
+fn number(kind: u8, size: u8, big_endian: bool, bytes: &[u8]) -> Option<Node> {
+    let mut wide = [0; 8];
+    wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    if big_endian {
+        wide.get_mut(..bytes.len())?.reverse();
+    }
+    let unsigned = u64::from_le_bytes(wide);
+    let unused_bits = 64 - 8 * u32::from(size);
+    Some(match (kind, size) {
+        (b'b', 1) => Node::Bool(unsigned != 0),
+        (b'i', 1 | 2 | 4 | 8) => Node::Int((unsigned << unused_bits) as i64 >> unused_bits),
+        (b'u', 1 | 2 | 4 | 8) => i64::try_from(unsigned).map_or(Node::BigInt(unsigned as f64), Node::Int),
+        (b'f', 2) => Node::Float(f16::from_bits(unsigned as u16).to_f64()),
+        (b'f', 4) => Node::Float(f32::from_bits(unsigned as u32).into()),
+        (b'f', 8) => Node::Float(f64::from_bits(unsigned)),
+        _ => return None,
+    })
 }
 
 /// A NumPy type from its code, such as `f8` or `<i4`.

@@ -32,10 +32,12 @@ pub(super) const KEY_BYTES: usize = 1024;
 /// What reductions may copy beyond one pickle length, in items and bytes: copies of memoised values are the
 /// only way in which a short pickle could make much data.
 pub(super) const COPY_ALLOWANCE: usize = 64 << 10;
+/// Numbers of a NumPy array that is read; larger ones are nothing that a model needs.
+pub(super) const ARRAY_NUMBERS: usize = 1 << 12;
 /// Dimensions of a tensor.
 pub(super) const RANK: usize = 16;
 /// Elements that a tensor with overlapping elements (stride 0) may have beyond those in its storage.
-pub(super) const EXPANDED_ELEMENTS: u64 = 1 << 16;
+pub(super) const EXPANDED_ELEMENTS: u64 = 1 << 24;
 /// Values of a configuration, how deep it may nest, and what each takes beside its text.
 pub(super) const JSON_VALUES: usize = 100_000;
 pub(super) const JSON_DEPTH: usize = 16;

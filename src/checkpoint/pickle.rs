@@ -230,7 +230,7 @@ impl<'a> Machine<'a> {
             b'b' => {
                 let state = self.pop()?;
                 let object = self.top()?;
-                self.build(object, state);
+                self.build(object, state)?;
             }
             b'Q' => {
                 let id = self.pop()?;
@@ -252,6 +252,15 @@ impl<'a> Machine<'a> {
         held.reserve(self.label, nodes, 1)?;
         nodes.push(node);
         Ok(Id(count as u32))
+    }
+
+    /// Another value in the place of one.
+    pub(super) fn replace(&mut self, id: Id, node: Node) -> Outcome {
+        self.arena.held.grow(self.label, node.heap_bytes())?;
+        if let Some(place) = self.arena.nodes.get_mut(id.0 as usize) {
+            *place = node;
+        }
+        Ok(())
     }
 
     /// Accounts for `count` items or bytes that are copied from values, rather than read from the pickle.

@@ -101,7 +101,7 @@ pub struct vxs_model_options {
     /// the only one, and a bundle's `inference`.
     pub configuration: *const c_char,
     /// Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
-    /// 64 MiB, and 16 bytes for each byte of the files that are opened.
+    /// 128 MiB, and 16 bytes for each byte of the files that are opened.
     pub memory_budget: u64,
     /// NULL by default.
     pub progress: vxs_progress_callback,

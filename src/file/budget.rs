@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::progress::{Cancel, Stage, Watch};
 
 /// Bytes that opening any model may take, unless an option says otherwise.
-pub const BASE_BYTES: u64 = 64 << 20;
+pub const BASE_BYTES: u64 = 128 << 20;
 /// And further ones for each byte of the files that it opens. Half precision and a copy on the way make four of them.
 pub const BYTES_PER_BYTE: u64 = 16;
 

@@ -47,7 +47,11 @@ fn recipe(back: Back, sums: Sums, regions: bool) -> Recipe {
         reader: plain.reader,
         steps,
         decision: match regions {
-            true => Decision::Regions { regions: [(0, 4), (2, 7)].map(region).to_vec(), at_half: false },
+            true => Decision::Regions {
+                regions: [(0, 4), (2, 7)].map(region).to_vec(),
+                threshold: 0.5,
+                at_half: false,
+            },
             false => Decision::Highest,
         },
         back,

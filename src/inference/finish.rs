@@ -24,9 +24,10 @@ pub(super) struct Finished {
 /// Labels as the model's rules want them.
 pub(super) fn finish(plan: &Plan, mut restored: Restored, way: &Way, run: &Run) -> Result<Finished> {
     let recipe = &plan.recipe;
+    let voxel_volume = way.grid.spacing.iter().product::<f64>();
     for cleanup in recipe.cleanup.iter().filter(|cleanup| cleanup.on_network_grid) {
         run.check()?;
-        clean(&mut restored.labels, cleanup)?;
+        clean(&mut restored.labels, cleanup, voxel_volume)?;
     }
     let mut start = way.kept().start;
     if matches!(recipe.back, Back::Labels | Back::InterpolatedLabels) {
@@ -38,7 +39,7 @@ pub(super) fn finish(plan: &Plan, mut restored: Restored, way: &Way, run: &Run) 
     }
     for cleanup in recipe.cleanup.iter().filter(|cleanup| !cleanup.on_network_grid) {
         run.check()?;
-        clean(&mut restored.labels, cleanup)?;
+        clean(&mut restored.labels, cleanup, voxel_volume)?;
     }
     if plan.postprocess {
         for rule in &recipe.postprocess {
@@ -86,7 +87,9 @@ fn bring_back(labels: Array3<u16>, way: &Way, how: Back, threads: usize) -> Resu
 /// of one half.
 fn outside(recipe: &Recipe) -> Option<u16> {
     match (&recipe.decision, recipe.back) {
-        (Decision::Regions { regions, at_half: true }, Back::Scores) => Some(regions.last()?.label),
+        (Decision::Regions { regions, at_half: true, threshold }, Back::Scores) if *threshold <= 0.5 => {
+            Some(regions.last()?.label)
+        }
         _ => None,
     }
 }
@@ -104,10 +107,10 @@ fn surrounded(labels: Array3<u16>, way: &Way, outside: u16) -> Result<Array3<u16
 }
 
 /// Applies a rule to labels, whose marks of near ties stay.
-fn clean(labels: &mut Array3<u16>, cleanup: &Cleanup) -> Result<()> {
+fn clean(labels: &mut Array3<u16>, cleanup: &Cleanup, voxel_volume: f64) -> Result<()> {
     let marks = buffer::map(LABELS, labels, |label| label & NEAR_TIE_MARK)?;
     labels.mapv_inplace(|label| label & !NEAR_TIE_MARK);
-    cleanup.rule.apply(labels)?;
+    cleanup.rule.apply(labels, voxel_volume)?;
     labels.zip_mut_with(&marks, |label, mark| *label |= mark);
     Ok(())
 }

@@ -7,8 +7,8 @@ use crate::labels::LabelBuffer;
 use crate::model::Model;
 use crate::progress::Run;
 use crate::recipe::{
-    Back, KeepLargest, Normalization, Padding, Recipe, Resample, Resampler, Spacing, SpatialPad, Spline,
-    Step, Sums,
+    Back, Frame, KeepLargest, Normalization, Padding, Recipe, Resample, Resampler, Spacing, SpatialPad,
+    Spline, Step, Sums,
 };
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
@@ -33,9 +33,9 @@ fn nnunet(order: u8) -> Recipe {
 
 /// MONAI's, with labels or probabilities that come back.
 fn monai(back: Back) -> Recipe {
-    let pad = SpatialPad { shape: [10; 3], end: false };
+    let frame = Frame::AtLeast(SpatialPad { shape: [10; 3], end: false });
     let mut recipe = Recipe {
-        steps: vec![Step::Space(Spacing::new([1.5; 3])), Step::Pad { pad, padding: Padding::Edge }],
+        steps: vec![Step::Space(Spacing::new([1.5; 3])), Step::Frame { frame, padding: Padding::Edge }],
         back,
         ..Recipe::for_tests([4, 4, 4])
     };

@@ -68,7 +68,7 @@ impl Least {
         };
         let request = EngineRequest::new(
             device,
-            tiling.patch,
+            tiling.network_tile(),
             precision,
             threads,
             &options.device_options,
@@ -112,7 +112,7 @@ impl Plan {
     /// [`Error::Geometry`] or [`Error::VolumeMismatch`] for a grid that can't be segmented.
     pub fn report(&self, geometry: &Geometry) -> Result<PlanReport> {
         geometry.check()?;
-        let map = self.recipe.axes(geometry);
+        let map = self.recipe.network_axes(geometry);
         let shape = map.apply(geometry.shape);
         let network = self.recipe.network_shape(geometry)?;
         if network.contains(&0) {
@@ -161,7 +161,7 @@ impl Plan {
 
     /// The largest of the needs of the stages; what is shared stays all the time.
     fn needs(&self, geometry: &Geometry) -> Result<Needs> {
-        let shape = self.recipe.axes(geometry).apply(geometry.shape);
+        let shape = self.recipe.network_axes(geometry).apply(geometry.shape);
         let network = self.recipe.network_shape(geometry)?;
         // A previous stage and other members run first; of them labels and scores stay.
         let (mut peak, mut kept) = (0, 0);
@@ -228,7 +228,7 @@ impl Plan {
 
     /// What maps need beside the caller's buffers, on this grid.
     pub(super) fn map_bytes(&self, geometry: &Geometry, maps: usize) -> u64 {
-        let shape = self.recipe.axes(geometry).apply(geometry.shape);
+        let shape = self.recipe.network_axes(geometry).apply(geometry.shape);
         Restorer::<f16>::bytes(self.classes, shape, maps, self.threads)
             - Restorer::<f16>::bytes(self.classes, shape, 0, self.threads)
     }

@@ -92,7 +92,7 @@ impl Plan {
 
     /// As [`Plan::new`], for what was held against the memory before.
     fn make(model: &Model, options: &PlanOptions, threads: usize) -> Result<Self> {
-        let (tile, device) = (model.recipe.tiling.patch, options.device.resolve());
+        let (tile, device) = (model.recipe.tiling.network_tile(), options.device.resolve());
         let cancel = options.cancel.clone();
         let engines_on = |device: Device, precision: Precision| -> Result<Vec<_>> {
             let request =

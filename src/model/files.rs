@@ -22,7 +22,7 @@ const MOST_FOLDERS: usize = 10_000;
 /// The JSON that describes a file of weights.
 fn description_of(name: &str) -> Option<String> {
     let (stem, ending) = name.rsplit_once('.')?;
-    ["onnx", "safetensors", "pt", "pth"].contains(&ending).then(|| format!("{stem}.json"))
+    ["onnx", "safetensors", "pt", "pth", "ts"].contains(&ending).then(|| format!("{stem}.json"))
 }
 
 /// A path below a folder as its files are called; none for one that leads elsewhere.

@@ -74,15 +74,9 @@ pub(super) fn unknown_checkpoint(path: &Path, budget: &Budget) -> Error {
 
 /// Weights without anything that says what happens around them.
 fn alone(name: &str) -> String {
-    if name.ends_with(".ts") {
-        return format!(
-            "{name} is a TorchScript file by its name (a compiled program); save the network's weights with \
-             torch.save(network.state_dict(), ...) or export the network to ONNX"
-        );
-    }
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let other = match name.rsplit_once('.') {
-        Some((_, "onnx" | "safetensors" | "pt" | "pth")) => "",
+        Some((_, "onnx" | "safetensors" | "pt" | "pth" | "ts")) => "",
         _ => ", once it is called .pt, .safetensors or .onnx by what it is",
     };
     format!(
@@ -141,7 +135,7 @@ fn work_folder(files: &Files, folders: &[String]) -> Option<String> {
     let trained: Vec<&String> = folders.iter().filter(|name| algorithm(name).is_some()).collect();
     let settings =
         ["configs/hyper_parameters.yaml", "hyper_parameters.yaml"].iter().any(|name| files.has(name));
-    let way = "the model/model.pt of a segresnet opens, in a folder with a labels.csv (docs/models.md)";
+    let way = "the folder of a segresnet opens by its own path, others don't (docs/models.md)";
     if !trained.is_empty() {
         return Some(format!("is a work folder of Auto3DSeg with {}; {way}", list(&trained)));
     }

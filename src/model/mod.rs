@@ -54,7 +54,7 @@ pub struct ModelOptions {
     pub foreground_crop: ForegroundCrop,
     /// Which way of SlicerMONAIAuto3DSeg's script an Auto3DSeg model goes.
     pub auto3dseg_script: Auto3dsegScript,
-    /// Bytes of memory that opening may take at one time. `None`: 64 MiB, and 16 bytes for each byte of the files that
+    /// Bytes of memory that opening may take at one time. `None`: 128 MiB, and 16 bytes for each byte of the files that
     /// are opened ([`Budget`]).
     pub memory_budget: Option<u64>,
     /// Stops opening within a piece of a file.
@@ -372,7 +372,7 @@ impl Model {
     pub fn describe(&self) -> serde_json::Value {
         let about = &self.about;
         let network = &self.networks[0];
-        let patch = self.recipe.tiling.patch;
+        let patch = self.recipe.tiling.network_tile();
         let labels: Vec<_> = about.labels.iter().map(describe_label).collect();
         json!({
             "name": about.name,
@@ -414,6 +414,9 @@ pub(super) fn describe_label(label: &Label) -> serde_json::Value {
 fn open(files: &Files, place: &str, options: &ModelOptions) -> Result<Model> {
     if let Some(files) = auto3dseg::find(files) {
         return auto3dseg::open(&files, place, options);
+    }
+    if let Some(files) = auto3dseg::find_trained(files) {
+        return auto3dseg::open_trained(&files, place, options);
     }
     if let Some((files, weights, description)) = files.described() {
         return monai::open_described(&files, &weights, &description);

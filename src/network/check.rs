@@ -45,7 +45,7 @@ fn wrong<T>(found: impl ToString, expected: impl Into<String>) -> std::result::R
 /// How many inputs it has.
 fn numbers(op: &Op, inputs: usize) -> std::result::Result<(), Wrong> {
     let (least, most) = match op {
-        Op::Input => (0, 0),
+        Op::Input | Op::Constant { .. } => (0, 0),
         Op::Add | Op::Multiply | Op::PadLike | Op::CropLike => (2, 2),
         Op::Concat => (1, usize::MAX),
         _ => (1, 1),
@@ -63,8 +63,13 @@ fn settings(op: &Op) -> std::result::Result<(), Wrong> {
         Op::Conv { kernel, stride, padding, .. } | Op::ConvTranspose { kernel, stride, padding, .. } => {
             (vec![kernel, stride], vec![padding])
         }
+        Op::Depthwise { kernel, stride, padding, .. }
+        | Op::DepthwiseTranspose { kernel, stride, padding, .. }
+        | Op::MaxPoolOver { size: kernel, stride, padding } => (vec![kernel, stride], vec![padding]),
+        Op::PadFront { planes } => (Vec::new(), vec![planes]),
+        Op::Attention { window, .. } => (vec![window], Vec::new()),
         Op::AveragePool { size } | Op::MaxPool { size } => (vec![size], Vec::new()),
-        Op::Upsample { factor, .. } => (vec![factor], Vec::new()),
+        Op::Upsample { factor, .. } | Op::Downsample { factor } => (vec![factor], Vec::new()),
         Op::PadToWindows { window } => (vec![window], Vec::new()),
         Op::WindowAttention { window, shift, .. } => (vec![window], vec![shift]),
         Op::PatchMerge { places } => {
@@ -78,6 +83,12 @@ fn settings(op: &Op) -> std::result::Result<(), Wrong> {
     }
     if let Some(padding) = paddings.iter().find(|padding| padding.iter().any(|&padding| padding >= MOST)) {
         return wrong(format!("{padding:?}"), format!("numbers below {MOST}"));
+    }
+    // A block that lies in the padding alone has no maximum.
+    if let Op::MaxPoolOver { size, padding, .. } = op
+        && (0..3).any(|axis| padding[axis] >= size[axis])
+    {
+        return wrong(format!("a padding of {padding:?}"), format!("less than the block {size:?}"));
     }
     if let Op::ConvTranspose { kernel, stride, padding, .. } = op
         && (0..3).any(|axis| kernel[axis] > stride[axis] + 2 * padding[axis])
@@ -146,6 +157,20 @@ fn weights(op: &Op, inputs: &[usize], channels: usize) -> std::result::Result<()
         Op::PRelu { slope } if slope.data.len() != 1 => each(&[slope], channels),
         Op::Add | Op::Multiply if inputs[0] != inputs[1] => {
             wrong(format!("inputs of {inputs:?} channels"), "as many in both")
+        }
+        Op::Constant { value } if value.shape.len() != 4 || value.shape.contains(&0) => {
+            wrong(format!("`{}` of {:?}", value.name, value.shape), "channels and three axes")
+        }
+        Op::Depthwise { weight, bias, kernel, .. } | Op::DepthwiseTranspose { weight, bias, kernel, .. } => {
+            each(&[weight], channels * kernel.iter().product::<usize>())?;
+            each(&[bias], channels)
+        }
+        Op::Attention { heads, .. } => {
+            if *heads == 0 || !inputs[0].is_multiple_of(3) || !channels.is_multiple_of(*heads) {
+                let expected = format!("a number that divides a third of {} channels", inputs[0]);
+                return wrong(format!("{heads} heads"), expected);
+            }
+            Ok(())
         }
         Op::WindowAttention { bias, heads, window, .. } => {
             let places = window.iter().try_fold(1_usize, |product, size| product.checked_mul(2 * size - 1));

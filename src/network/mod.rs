@@ -4,17 +4,21 @@
 mod check;
 mod conv_block;
 mod derived;
+mod mednext;
 pub mod monai;
 mod op;
 mod plain_conv_unet;
+mod primus;
 mod residual_block;
 mod residual_encoder_unet;
 mod unet_decoder;
 mod weights;
 
 pub use conv_block::{Activation, ConvBlock, Norm};
+pub use mednext::{MedNeXt, MedNeXtNames};
 pub use op::{OnnxFile, Op};
 pub use plain_conv_unet::PlainConvUNet;
+pub use primus::Primus;
 pub use residual_block::ResidualBlock;
 pub use residual_encoder_unet::ResidualEncoderUNet;
 pub use weights::{StateDict, Weight};

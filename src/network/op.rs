@@ -167,6 +167,64 @@ pub enum Op {
         /// Places of those voxels in the block.
         places: [[usize; 3]; 8],
     },
+    /// Numbers from training for each voxel of a tile of one size, whatever the image is.
+    Constant {
+        /// [channels, axis 0, axis 1, axis 2].
+        value: Arc<Weight>,
+    },
+    /// Cross-correlation of each channel by itself, with zero padding.
+    Depthwise {
+        /// [channels, 1, kernel…].
+        weight: Arc<Weight>,
+        /// `[channels]`.
+        bias: Arc<Weight>,
+        /// Kernel size per axis.
+        kernel: [usize; 3],
+        /// Step per axis.
+        stride: [usize; 3],
+        /// Zeros before and after, per axis.
+        padding: [usize; 3],
+    },
+    /// Transposed convolution of each channel by itself: without output padding, so that of n voxels with a stride of 2
+    /// and padding of half the kernel 2n − 1 become.
+    DepthwiseTranspose {
+        /// [channels, 1, kernel…].
+        weight: Arc<Weight>,
+        /// `[channels]`.
+        bias: Arc<Weight>,
+        /// Kernel size per axis.
+        kernel: [usize; 3],
+        /// Step per axis.
+        stride: [usize; 3],
+        /// Voxels cut off before and after, per axis.
+        padding: [usize; 3],
+    },
+    /// So many planes of zeros in front of each axis.
+    PadFront {
+        /// Planes per axis.
+        planes: [usize; 3],
+    },
+    /// Maxima of blocks that may overlap; what lies around the image doesn't count.
+    MaxPoolOver {
+        /// Size of a block per axis.
+        size: [usize; 3],
+        /// Step per axis.
+        stride: [usize; 3],
+        /// Voxels around the image that blocks may cover, per axis.
+        padding: [usize; 3],
+    },
+    /// Linear interpolation along all axes, the centres of the outermost voxels together.
+    Downsample {
+        /// How many times smaller the result is, per axis; what is left over is dropped.
+        factor: [usize; 3],
+    },
+    /// Attention among the voxels of each window, as [`Op::WindowAttention`] without a bias and without shifts.
+    Attention {
+        /// Number of heads.
+        heads: usize,
+        /// Size of a window per axis, which divides the image's.
+        window: [usize; 3],
+    },
     /// Attention among the voxels of each window (Liu et al., "Swin Transformer", 2021). The input's channels
     /// are queries, keys and values, each of them head by head; its size comes from [`Op::PadToWindows`].
     ///
@@ -210,6 +268,10 @@ impl Op {
             Op::BatchNorm { scale, shift, mean, variance, .. } => vec![scale, shift, mean, variance],
             Op::PRelu { slope } => vec![slope],
             Op::WindowAttention { bias, .. } => vec![bias],
+            Op::Constant { value } => vec![value],
+            Op::Depthwise { weight, bias, .. } | Op::DepthwiseTranspose { weight, bias, .. } => {
+                vec![weight, bias]
+            }
             _ => Vec::new(),
         }
     }
@@ -223,7 +285,8 @@ impl Op {
             Op::ConvTranspose { weight, .. } => weight.shape[1],
             Op::Concat => inputs.iter().sum(),
             Op::PatchMerge { places } => inputs[0] * places.len(),
-            Op::WindowAttention { .. } => inputs[0] / 3,
+            Op::WindowAttention { .. } | Op::Attention { .. } => inputs[0] / 3,
+            Op::Constant { value } => value.shape[0],
             _ => inputs[0],
         }
     }
@@ -231,7 +294,10 @@ impl Op {
     /// Voxels that computing it may put around its input, along each axis.
     pub(super) fn around(&self) -> [usize; 3] {
         match self {
-            Op::Conv { kernel, padding, .. } | Op::ConvTranspose { kernel, padding, .. } => {
+            Op::Conv { kernel, padding, .. }
+            | Op::ConvTranspose { kernel, padding, .. }
+            | Op::Depthwise { kernel, padding, .. }
+            | Op::DepthwiseTranspose { kernel, padding, .. } => {
                 std::array::from_fn(|axis| kernel[axis] + 2 * padding[axis])
             }
             _ => [0; 3],
@@ -246,7 +312,25 @@ impl Op {
         };
         let size = match self {
             Op::Input | Op::Onnx { .. } => tile,
-            Op::Conv { kernel, stride, padding, .. } => each(&|axis| {
+            Op::Constant { value } => match value.shape[..] {
+                [_, planes, rows, columns] => [planes, rows, columns],
+                _ => [0; 3],
+            },
+            Op::DepthwiseTranspose { kernel, stride, padding, .. } => each(&|axis| {
+                let size = (inputs[0][axis].max(1) - 1) * stride[axis] + kernel[axis];
+                size.saturating_sub(2 * padding[axis])
+            }),
+            Op::PadFront { planes } => each(&|axis| inputs[0][axis] + planes[axis]),
+            Op::Downsample { factor } => each(&|axis| inputs[0][axis] / factor[axis]),
+            Op::Attention { window, .. } => {
+                if (0..3).any(|axis| inputs[0][axis] % window[axis] != 0) {
+                    return Err(strides());
+                }
+                inputs[0]
+            }
+            Op::Conv { kernel, stride, padding, .. }
+            | Op::Depthwise { kernel, stride, padding, .. }
+            | Op::MaxPoolOver { size: kernel, stride, padding } => each(&|axis| {
                 let room = (inputs[0][axis] + 2 * padding[axis]).checked_sub(kernel[axis]);
                 room.map_or(0, |room| room / stride[axis] + 1)
             }),
@@ -303,7 +387,13 @@ impl Op {
         match self {
             Op::Conv { weight, .. } => weight.data.len() as u64 * count(result),
             Op::ConvTranspose { weight, .. } => weight.data.len() as u64 * count(input),
-            Op::WindowAttention { window, .. } => {
+            Op::Depthwise { kernel, .. } => {
+                channels as u64 * kernel.iter().product::<usize>() as u64 * count(result)
+            }
+            Op::DepthwiseTranspose { kernel, .. } => {
+                channels as u64 * kernel.iter().product::<usize>() as u64 * count(input)
+            }
+            Op::WindowAttention { window, .. } | Op::Attention { window, .. } => {
                 let within = std::array::from_fn(|axis| window[axis].min(input[axis]));
                 2 * channels as u64 * count(input) * count(within)
             }
@@ -348,6 +438,19 @@ impl Op {
             Op::CropLike => "crop like".into(),
             Op::PadToWindows { window } => format!("pad to windows {window:?}"),
             Op::PatchMerge { places } => format!("patch merge {places:?}"),
+            Op::Constant { value } => format!("constant {:?}", value.shape),
+            Op::Depthwise { weight, kernel, stride, padding, .. } => {
+                format!("depthwise {:?} {kernel:?} {stride:?} {padding:?}", weight.shape)
+            }
+            Op::DepthwiseTranspose { weight, kernel, stride, padding, .. } => {
+                format!("depthwise transpose {:?} {kernel:?} {stride:?} {padding:?}", weight.shape)
+            }
+            Op::PadFront { planes } => format!("pad front {planes:?}"),
+            Op::MaxPoolOver { size, stride, padding } => {
+                format!("max pool over {size:?} {stride:?} {padding:?}")
+            }
+            Op::Downsample { factor } => format!("downsample {factor:?}"),
+            Op::Attention { heads, window } => format!("attention {heads} {window:?}"),
             Op::WindowAttention { heads, window, shift, .. } => {
                 format!("window attention {heads} {window:?} {shift:?}")
             }

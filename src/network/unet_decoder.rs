@@ -66,6 +66,8 @@ impl Decoder<'_> {
                 weights.skip(&format!("{head}.bias"), &[self.classes])?;
             }
         }
+        // A second set of heads that autoPET III's winner trained with.
+        weights.skip_module("decoder.organ_seg_layers");
         Ok(())
     }
 }

@@ -34,6 +34,11 @@ const TENSOR: u64 = 1 << 10;
 /// other could be read for hours otherwise.
 const WORK: (u64, u64) = (1 << 30, 64);
 
+/// Modules within each other, their attributes altogether, and the name of one.
+const DEEPEST_MODULE: usize = 64;
+const MOST_ATTRIBUTES: usize = 1 << 20;
+const LONGEST_PART: usize = 256;
+
 /// Where the tensors' bytes are.
 #[derive(Clone, Copy)]
 enum File<'a> {
@@ -90,6 +95,10 @@ impl<'a> StateDict<'a> {
     pub fn new(checkpoint: &'a Checkpoint, weights: Value<'a>) -> Result<Self> {
         let mut tensors = BTreeMap::new();
         let mut held = checkpoint.budget().take(checkpoint.name(), 0)?;
+        if checkpoint.is_program() {
+            modules(checkpoint, weights, &mut tensors, &mut held)?;
+            return Ok(StateDict { file: File::Checkpoint(checkpoint), tensors, work: 0, _held: held });
+        }
         for (key, value) in weights.items() {
             let Some(name) = key.as_str() else {
                 let reason = format!("the state dict has a key that is {}, expected text", key.describe());
@@ -126,6 +135,11 @@ impl<'a> StateDict<'a> {
     /// Whether there is a tensor of that name.
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
+    }
+
+    /// The shape of a tensor, where there is one of that name.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|(tensor, _)| &tensor.shape[..])
     }
 
     fn find(&mut self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
@@ -276,6 +290,48 @@ impl<'a> StateDict<'a> {
             }),
         }
     }
+}
+
+/// The tensors of TorchScript's modules, by the names that they have in a state dict: attributes of modules within each
+/// other.
+fn modules(
+    checkpoint: &Checkpoint,
+    root: Value,
+    tensors: &mut BTreeMap<String, (Tensor, bool)>,
+    held: &mut Held,
+) -> Result<()> {
+    let file = checkpoint.name();
+    let mut open = vec![(String::new(), root, 0)];
+    let mut seen = 0;
+    while let Some((name, module, depth)) = open.pop() {
+        if depth > DEEPEST_MODULE {
+            return Err(Error::refused(
+                file,
+                format!("more than {DEEPEST_MODULE} modules within each other"),
+            ));
+        }
+        for (key, value) in module.items() {
+            seen += 1;
+            if seen > MOST_ATTRIBUTES {
+                return Err(Error::refused(
+                    file,
+                    format!("modules with more than {MOST_ATTRIBUTES} attributes"),
+                ));
+            }
+            let Some(key) = key.as_str().filter(|key| key.len() <= LONGEST_PART) else { continue };
+            let name = if name.is_empty() { key.to_owned() } else { join(&name, key) };
+            if let Some(tensor) = value.as_tensor() {
+                held.grow(file, TENSOR + name.len() as u64)?;
+                tensors.insert(plain(&name).to_owned(), (tensor, false));
+            } else if value.is_dict() {
+                open.push((name, value, depth + 1));
+            }
+        }
+    }
+    if tensors.is_empty() {
+        return Err(Error::malformed(file, "the TorchScript archive has no tensors"));
+    }
+    Ok(())
 }
 
 fn join(module: &str, part: &str) -> String {

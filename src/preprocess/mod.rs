@@ -47,14 +47,36 @@ pub fn preprocess(
     let mut way = Way::new(map, geometry);
     // The grid of the present image.
     let mut grid = recipe.grid(geometry);
-    let mut spaced = Vec::new();
+    // Grids before changes that aren't told by their windows.
+    let mut grids: Vec<(Option<&Spacing>, Grid)> = Vec::new();
+    let mut present = map;
     let mut image = read(volume, &map, Box3::whole(grid.shape), threads)?;
     // Where the image isn't zero, cavities filled; only some steps look at it.
     let mut mask = None;
     for (done, step) in recipe.steps.iter().enumerate() {
         run.checkpoint(Stage::Preprocess, done, recipe.steps.len())?;
         match step {
-            Step::Orient { .. } => {}
+            Step::Orient { .. } | Step::Turn(_) => {
+                let axes = step.axes(present, geometry);
+                let turn = present.turn_to(&axes);
+                present = axes;
+                if done > 0 && turn != AxisMap::identity() {
+                    image = turned(image, &turn)?;
+                    // Labels go back through the turn as it is, since halves between voxels are decided before it; scores
+                    // along the network's axes, as if all before had been along them.
+                    match recipe.back {
+                        recipe::Back::Scores | recipe::Back::Probabilities => {
+                            way.turn(&turn, geometry);
+                            grids.iter_mut().for_each(|(_, grid): &mut (_, Grid)| *grid = grid.turned(&turn));
+                        }
+                        _ => {
+                            way.changes.push(Change::Turned(turn));
+                            grids.push((None, grid.clone()));
+                        }
+                    }
+                    grid = grid.turned(&turn);
+                }
+            }
             Step::CropToNonzero => {
                 let Box3 { start, end } = nonzero_box(image.view(), threads)?;
                 let window = Window { start: start.map(|at| at as i64), end: end.map(|at| at as i64) };
@@ -107,9 +129,30 @@ pub fn preprocess(
                 };
                 cut(&mut image, &mut way, &mut grid, window, *padding, threads)?;
             }
-            Step::Pad { pad, padding } => {
-                let window = pad.window(grid.shape);
+            Step::Frame { frame, padding } => {
+                let window = frame.window(grid.shape);
+                if window.shape().contains(&0) {
+                    return Err(Error::VolumeMismatch {
+                        expected: format!("voxels within {frame:?}, to which the model's transforms crop"),
+                        found: format!("an image of {:?} voxels there", grid.shape),
+                    });
+                }
                 cut(&mut image, &mut way, &mut grid, window, *padding, threads)?;
+            }
+            Step::Resize(resize) => {
+                let (from, to) = (grid.shape, resize.shape(grid.shape));
+                if to.contains(&0) {
+                    let expected = "sides of which half a voxel or more is left when it is resized".into();
+                    return Err(Error::VolumeMismatch { expected, found: format!("{from:?} voxels") });
+                }
+                if to != from {
+                    image = each_channel(image, to, |channel| {
+                        monai::resize::resize(channel, to, resize.mode, threads)
+                    })?;
+                    way.changes.push(Change::Resized { from, to, mode: resize.mode });
+                    let resized = grid.resized(to);
+                    grids.push((None, std::mem::replace(&mut grid, resized)));
+                }
             }
             Step::Space(spacing) => {
                 let step = spacing.forward(&grid)?;
@@ -117,7 +160,7 @@ pub fn preprocess(
                     image = each_channel(image, sampling.to(), |channel| sampling.linear(channel, threads))?;
                 }
                 way.changes.push(Change::Spaced(None));
-                spaced.push((spacing, grid));
+                grids.push((Some(spacing), grid));
                 grid = step.grid;
             }
             Step::AddPreviousStage { labels } => {
@@ -129,7 +172,7 @@ pub fn preprocess(
         }
     }
     run.checkpoint(Stage::Preprocess, 1, 1)?;
-    find_back(&mut way, grid, spaced)?;
+    find_back(&mut way, grid, grids)?;
     if matches!(recipe.back, recipe::Back::Scores | recipe::Back::Probabilities) {
         refuse_skew(&way)?;
     }
@@ -159,13 +202,18 @@ fn refuse_skew(way: &Way) -> Result<()> {
 
 /// Finds the way back through changes of spacing, with the grid before each, from the last image's grid: as MONAI
 /// undoes one step after the other, each leaves its rounding in the grid of the next.
-fn find_back(way: &mut Way, mut grid: Grid, mut spaced: Vec<(&Spacing, Grid)>) -> Result<()> {
+fn find_back(way: &mut Way, mut grid: Grid, mut grids: Vec<(Option<&Spacing>, Grid)>) -> Result<()> {
     for change in way.changes.iter_mut().rev() {
         match change {
             Change::Cut { from, window } => grid = grid.restored(window, *from),
             Change::Resampled(_) => {}
+            Change::Resized { .. } | Change::Turned(_) => {
+                if let Some((_, image)) = grids.pop() {
+                    grid = image;
+                }
+            }
             Change::Spaced(back) => {
-                if let Some((spacing, image)) = spaced.pop() {
+                if let Some((Some(spacing), image)) = grids.pop() {
                     *back = spacing.back(&grid, &image)?.map(Box::new);
                     grid = image;
                 }
@@ -212,6 +260,12 @@ fn inside(window: Window, shape: [usize; 3]) -> Result<Window> {
         });
     }
     Ok(Window { start, end })
+}
+
+/// An image along other axes.
+fn turned(image: Array4<f32>, turn: &AxisMap) -> Result<Array4<f32>> {
+    let [planes, rows, columns] = turn.apply([image.dim().1, image.dim().2, image.dim().3]);
+    each_channel(image, [planes, rows, columns], |channel| buffer::copy(IMAGE, &turn.turned(channel)))
 }
 
 /// An image whose channels are changed one after the other. The usual case of one channel needs no second copy.

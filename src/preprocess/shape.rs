@@ -19,13 +19,18 @@ impl Recipe {
     /// [`crate::Error::Geometry`] for a grid that a step can't change.
     pub fn network_shape(&self, geometry: &Geometry) -> Result<[usize; 3]> {
         let mut grid = self.grid(geometry);
+        let mut axes = self.axes(geometry);
         for step in &self.steps {
+            let turned = step.axes(axes, geometry);
+            grid = grid.turned(&axes.turn_to(&turned));
+            axes = turned;
             match step {
                 Step::Resample(resample) => {
                     grid.shape = resample.shape(grid.shape, self.axes(geometry).apply(geometry.spacing));
                 }
                 Step::Space(spacing) => grid = spacing.forward(&grid)?.grid,
-                Step::Pad { pad, .. } => grid = grid.cut(&pad.window(grid.shape)),
+                Step::Frame { frame, .. } => grid = grid.cut(&frame.window(grid.shape)),
+                Step::Resize(resize) => grid = grid.resized(resize.shape(grid.shape)),
                 _ => {}
             }
         }

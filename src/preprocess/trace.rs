@@ -2,6 +2,7 @@
 
 use super::crop::Box3;
 use super::monai::{Back, Window};
+use crate::recipe::ResizeMode;
 use crate::volume::{AxisMap, Geometry};
 
 /// How an image came from a volume: all that undoing it needs.
@@ -29,12 +30,42 @@ pub enum Change {
     Resampled([usize; 3]),
     /// MONAI's, with the way back; `None` where nothing changed.
     Spaced(Option<Box<Back>>),
+    /// MONAI's change of the shape alone.
+    Resized {
+        /// The image's shape before.
+        from: [usize; 3],
+        /// Its shape then.
+        to: [usize; 3],
+        /// How the image was found, and how scores are on the way back.
+        mode: ResizeMode,
+    },
+    /// Other axes, from those of the image before.
+    Turned(AxisMap),
 }
 
 impl Way {
     /// For an image that is a volume on this grid as the network's axes see it.
     pub fn new(map: AxisMap, volume: &Geometry) -> Self {
         Way { map, grid: map.grid(volume), changes: Vec::new() }
+    }
+
+    /// The same way as if the volume had been read along other axes from the beginning: those that `turn` makes of the
+    /// present ones.
+    pub(super) fn turn(&mut self, turn: &AxisMap, volume: &Geometry) {
+        self.map = self.map.then(turn);
+        self.grid = self.map.grid(volume);
+        for change in &mut self.changes {
+            match change {
+                Change::Cut { from, window } => {
+                    *window = window.turned(*from, turn);
+                    *from = turn.apply(*from);
+                }
+                Change::Resampled(from) => *from = turn.apply(*from),
+                Change::Resized { from, to, .. } => (*from, *to) = (turn.apply(*from), turn.apply(*to)),
+                // Spacings are found again from their grids, which turn too.
+                Change::Spaced(_) | Change::Turned(_) => {}
+            }
+        }
     }
 
     /// The part of the volume that the network saw, along its axes.

@@ -1,16 +1,18 @@
 //! How class scores become labels, and what is done to labels then.
 
 /// How class scores become labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
     /// Each voxel gets the class with the highest score, the first of equals.
     Highest,
-    /// Scores are independent: where a region's probability passes one half the voxel gets its label, later
+    /// Scores are independent: where a region's probability passes a threshold the voxel gets its label, later
     /// regions over earlier ones.
     Regions {
         /// The regions, in order.
         regions: Vec<Region>,
-        /// Whether exactly one half is enough.
+        /// The probability to pass, one half nearly always.
+        threshold: f32,
+        /// Whether exactly the threshold is enough.
         at_half: bool,
     },
 }
@@ -37,13 +39,51 @@ pub enum Back {
     InterpolatedLabels,
 }
 
-/// Removal of small components that belongs to a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A change of labels that belongs to a model.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cleanup {
-    /// What stays.
-    pub rule: LargestComponents,
+    /// What it does.
+    pub rule: LabelRule,
     /// Whether that is decided on the network's grid, before labels are brought back; else on the volume's.
     pub on_network_grid: bool,
+}
+
+/// What MONAI's transforms of label maps do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LabelRule {
+    /// `KeepLargestConnectedComponent`.
+    Largest(LargestComponents),
+    /// `RemoveSmallObjects`.
+    RemoveSmall(SmallObjects),
+    /// `FillHoles`.
+    FillHoles(FillHoles),
+    /// `LabelFilter`: only these labels stay, others become 0.
+    Filter(Vec<u16>),
+    /// `MapLabelValue`: the first of each pair becomes the second, all at once.
+    Map(Vec<(u16, u16)>),
+}
+
+/// Which labels or components are too small to stay; they become 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SmallObjects {
+    /// What stays is larger.
+    pub least: f64,
+    /// Whether that is in cubic millimetres; else in voxels.
+    pub by_measure: bool,
+    /// Whether the components of all labels together are measured. Else each label is an object as a whole, as
+    /// scikit-image has it, unless no label is over 1: then its components are the objects.
+    pub together: bool,
+    /// How many axes may differ between neighbours; 1 for voxel faces up to 3 for corners.
+    pub connectivity: u8,
+}
+
+/// Fills what a label encloses, whatever it is, label after label in ascending order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FillHoles {
+    /// The labels; `None`: all but 0.
+    pub labels: Option<Vec<u16>>,
+    /// How many axes may differ between neighbours within a hole; 1 for voxel faces up to 3 for corners.
+    pub connectivity: u8,
 }
 
 /// Removes all but the largest connected component of some labels together. Voxels that touch by a corner are
@@ -74,7 +114,8 @@ impl Decision {
     /// Regions that classes stand for one by one; exactly one half is not enough.
     pub fn regions(labels: impl IntoIterator<Item = u16>) -> Self {
         let region = |(class, label)| Region { class, label };
-        Decision::Regions { regions: labels.into_iter().enumerate().map(region).collect(), at_half: false }
+        let regions = labels.into_iter().enumerate().map(region).collect();
+        Decision::Regions { regions, threshold: 0.5, at_half: false }
     }
 }
 

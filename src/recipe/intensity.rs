@@ -39,7 +39,7 @@ pub enum MonaiIntensity {
         /// Whether results are clipped to those of `to` that are given.
         clip: bool,
     },
-    /// `ScaleIntensity` without a factor: the image's own range is mapped to another.
+    /// `ScaleIntensity` with a range: the image's own is mapped to it.
     Scale {
         /// `minv`, `maxv`; without both, the range becomes 0 to 1.
         to: [Option<f64>; 2],
@@ -56,6 +56,47 @@ pub enum MonaiIntensity {
         subtrahend: Option<Vec<f64>>,
         /// Used for the deviation, as the subtrahend.
         divisor: Option<Vec<f64>>,
+    },
+    /// `ScaleIntensity` with a factor and without a range: times so much.
+    Times(f64),
+    /// `ShiftIntensity`: so much is added.
+    Shift(f64),
+    /// `ScaleIntensityRangePercentiles`: the range between two percentiles of the image is mapped to another.
+    ScalePercentiles {
+        /// The percentiles, 0 to 100.
+        from: [f64; 2],
+        /// `b_min`, `b_max`; without both, the range becomes 0 to 1.
+        to: [Option<f64>; 2],
+        /// Whether results are clipped to those of `to` that are given.
+        clip: bool,
+        /// Whether each channel has its own percentiles.
+        channel_wise: bool,
+    },
+    /// `ClipIntensityPercentiles`: what is beyond two percentiles of the image becomes these.
+    ClipPercentiles {
+        /// The percentiles, 0 to 100.
+        bounds: [f64; 2],
+        /// Whether each channel has its own percentiles.
+        channel_wise: bool,
+    },
+    /// `ThresholdIntensity`: what isn't beyond a threshold becomes a number.
+    Threshold {
+        /// The threshold.
+        threshold: f64,
+        /// Whether what is above it stays; else what is below it.
+        above: bool,
+        /// What all else becomes.
+        other: f64,
+    },
+    /// `AdjustContrast`: the share of the image's range that an intensity has is taken to a power.
+    Contrast {
+        /// The power.
+        gamma: f64,
+    },
+    /// `GaussianSmooth` with its kernel by the error function.
+    Smooth {
+        /// Standard deviations along the axes, in voxels.
+        sigma: [f64; 3],
     },
     /// `sigmoid(x)`.
     Sigmoid,

@@ -9,9 +9,11 @@ mod tiling;
 
 use crate::nifti::Reader;
 use crate::volume::{AxisMap, Geometry};
-pub use decision::{Back, Cleanup, Decision, KeepLargest, LargestComponents, Region};
+pub use decision::{
+    Back, Cleanup, Decision, FillHoles, KeepLargest, LabelRule, LargestComponents, Region, SmallObjects,
+};
 pub use intensity::{IntensityRange, MonaiIntensity, Normalization};
-pub use monai::{CropForeground, Outside, Padding, Spacing, SpatialPad};
+pub use monai::{CropForeground, Frame, Outside, Padding, Resize, ResizeMode, Size, Spacing, SpatialPad};
 pub use resampling::{Orders, Resample, Resampler, Spline, resampled_shape, separate_axis};
 pub use tiling::{Fill, Placement, Sums, Tiling, Weights};
 
@@ -38,7 +40,7 @@ pub struct Recipe {
 /// One step from a volume to the network's image.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Chooses the array's axes; the first step, where there is one.
+    /// Chooses the array's axes. As the first step it chooses how the volume is read.
     Orient {
         /// Whether the axes are first brought to the patient's (x to the right, y to the front, z to the head),
         /// or stay as the volume has them.
@@ -72,13 +74,17 @@ pub enum Step {
     },
     /// MONAI's change of the grid's spacing.
     Space(Spacing),
-    /// MONAI's padding to a least shape.
-    Pad {
-        /// The shape.
-        pad: SpatialPad,
-        /// What fills it.
+    /// MONAI's cropping and padding by sizes.
+    Frame {
+        /// What becomes the image.
+        frame: Frame,
+        /// What fills it beyond the image before.
         padding: Padding,
     },
+    /// MONAI's change of the shape alone.
+    Resize(Resize),
+    /// Other axes for the image, as it is: `Flip`, `Rotate90`, `Transpose`.
+    Turn(AxisMap),
     /// Adds a channel for each of these labels, which is 1 where the previous stage of a cascade found it.
     AddPreviousStage {
         /// The labels, in the order of the channels.
@@ -96,6 +102,29 @@ pub enum BoxSource {
     /// The volume's first channel along the volume's own axes, although the box is then taken for one of the
     /// present image: what SlicerMONAIAuto3DSeg's script does.
     Misplaced,
+}
+
+impl Step {
+    /// An image's axes in a volume with this geometry, from those before the step.
+    pub fn axes(&self, before: AxisMap, geometry: &Geometry) -> AxisMap {
+        match *self {
+            Step::Orient { canonical, flip, order } => {
+                let map = if canonical { AxisMap::closest_canonical(geometry) } else { AxisMap::identity() };
+                map.flipped(flip).transposed(order)
+            }
+            Step::Turn(turn) => before.then(&turn),
+            _ => before,
+        }
+    }
+
+    /// The order of an image's axes among (x, y, z), from that before the step.
+    fn order(&self, before: [usize; 3]) -> [usize; 3] {
+        match self {
+            Step::Orient { order, .. } => *order,
+            Step::Turn(turn) => turn.apply(before),
+            _ => before,
+        }
+    }
 }
 
 impl Recipe {
@@ -121,31 +150,39 @@ impl Recipe {
         }
     }
 
-    /// The network's axes in a volume with this geometry.
+    /// The axes along which a volume with this geometry is read.
     pub fn axes(&self, geometry: &Geometry) -> AxisMap {
-        let Some(&Step::Orient { canonical, flip, order }) = self.steps.first() else {
-            return AxisMap::identity();
-        };
-        let map = if canonical { AxisMap::closest_canonical(geometry) } else { AxisMap::identity() };
-        map.flipped(flip).transposed(order)
+        self.steps.first().map_or_else(AxisMap::identity, |step| step.axes(AxisMap::identity(), geometry))
+    }
+
+    /// The network's axes in a volume with this geometry.
+    pub fn network_axes(&self, geometry: &Geometry) -> AxisMap {
+        self.steps.iter().fold(AxisMap::identity(), |axes, step| step.axes(axes, geometry))
     }
 
     /// The order of the network's axes among (x, y, z).
     pub fn order(&self) -> [usize; 3] {
-        match self.steps.first() {
-            Some(Step::Orient { order, .. }) => *order,
-            _ => [0, 1, 2],
-        }
+        self.steps.iter().fold([0, 1, 2], |order, step| step.order(order))
     }
 
     /// The spacing that the network works at along its axes; `None` where the volume's own is kept.
     pub fn spacing(&self) -> [Option<f64>; 3] {
-        let spacing = self.steps.iter().rev().find_map(|step| match step {
-            Step::Resample(resample) => Some(resample.spacing),
-            Step::Space(spacing) => Some(spacing.pixdim.map(|length| length.filter(|length| *length > 0.0))),
-            _ => None,
-        });
-        spacing.unwrap_or([None; 3])
+        let mut spacing = [None; 3];
+        let mut order = [0, 1, 2];
+        for step in &self.steps {
+            let next = step.order(order);
+            spacing = next.map(|axis| order.iter().position(|&old| old == axis).and_then(|old| spacing[old]));
+            order = next;
+            match step {
+                Step::Resample(resample) => spacing = resample.spacing,
+                Step::Space(rule) => {
+                    spacing = rule.pixdim.map(|length| length.filter(|length| *length > 0.0))
+                }
+                Step::Resize(_) => spacing = [None; 3],
+                _ => {}
+            }
+        }
+        spacing
     }
 
     /// The intensities that each of so many channels should have, where the recipe tells: those that nnU-Net's plans

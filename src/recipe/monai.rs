@@ -21,6 +21,68 @@ pub struct SpatialPad {
     pub end: bool,
 }
 
+/// What MONAI's transforms that crop and pad by sizes make of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// `SpatialPad`.
+    AtLeast(SpatialPad),
+    /// `DivisiblePad`: padded until each side is a multiple; an axis stays where the number is zero.
+    Divisible {
+        /// The numbers.
+        k: [usize; 3],
+        /// As in [`SpatialPad`].
+        end: bool,
+    },
+    /// `BorderPad`: so many voxels are added.
+    Border {
+        /// Before the image.
+        below: [usize; 3],
+        /// After it.
+        above: [usize; 3],
+    },
+    /// `CenterSpatialCrop`: at most this shape around the middle; an axis stays where it is zero.
+    Center([usize; 3]),
+    /// `SpatialCrop`: what lies between two corners.
+    Part {
+        /// The first voxel inside.
+        start: [usize; 3],
+        /// One beyond the last voxel inside.
+        end: [usize; 3],
+    },
+}
+
+/// `Resize`: the image gets another shape, whatever its spacing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resize {
+    /// The shape.
+    pub size: Size,
+    /// How intensities are found.
+    pub mode: ResizeMode,
+}
+
+/// The shape that an image is resized to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// This one; an axis stays where it is zero.
+    All([usize; 3]),
+    /// The longest side gets this length, the others in proportion.
+    Longest(usize),
+}
+
+/// PyTorch's ways to interpolate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResizeMode {
+    /// Means of the voxels that an output covers.
+    Area,
+    /// The voxel below.
+    Nearest,
+    /// Linear along each axis.
+    Linear {
+        /// Whether the centres of the outermost voxels coincide; otherwise their outer faces do.
+        align_corners: bool,
+    },
+}
+
 /// What fills voxels beyond the image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Padding {

@@ -5,7 +5,7 @@
 pub struct Tiling {
     /// Size of a tile along the network's axes.
     pub patch: [usize; 3],
-    /// Whether tiles are slices of axis 0.
+    /// Whether tiles are slices along one axis, for a two-dimensional network.
     pub slices: bool,
     /// Where tiles lie.
     pub placement: Placement,
@@ -55,6 +55,17 @@ pub enum Sums {
     Half,
     /// Single precision, MONAI's.
     Single,
+}
+
+impl Tiling {
+    /// A tile as the network sees it. Networks have a slice's own axis in front, wherever it is in the image: moving an
+    /// axis of length 1 moves no number.
+    pub fn network_tile(&self) -> [usize; 3] {
+        match (self.slices, self.patch) {
+            (true, [rows, 1, columns] | [rows, columns, 1]) if rows != 1 => [1, rows, columns],
+            (_, patch) => patch,
+        }
+    }
 }
 
 impl Placement {

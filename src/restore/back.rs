@@ -3,15 +3,18 @@
 
 use ndarray::Array3;
 
+use crate::buffer;
 use crate::error::Result;
+use crate::preprocess::monai::resize;
 use crate::preprocess::{Change, Way};
+use crate::volume::AxisMap;
 
 /// Brings values back, each to the nearest; what the network didn't see becomes `outside`. The result has the whole
 /// volume's shape, along the network's axes.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-pub fn nearest<T: Copy + Send + Sync>(
+pub fn nearest<T: Copy + Default + Send + Sync>(
     values: Array3<T>,
     way: &Way,
     outside: T,
@@ -20,6 +23,8 @@ pub fn nearest<T: Copy + Send + Sync>(
     way.changes.iter().rev().try_fold(values, |values, change| match change {
         Change::Cut { from, window } => window.restore(values.view(), *from, outside, threads),
         Change::Spaced(Some(back)) => back.nearest.nearest(values.view(), outside, threads),
+        Change::Resized { from, .. } => resize::resize_nearest(values.view(), *from, threads),
+        Change::Turned(turn) => turned_back(values, turn),
         Change::Spaced(None) | Change::Resampled(_) => Ok(values),
     })
 }
@@ -32,6 +37,12 @@ pub fn linear(values: Array3<f32>, way: &Way, threads: usize) -> Result<Array3<f
     way.changes.iter().rev().try_fold(values, |values, change| match change {
         Change::Cut { from, window } => window.restore(values.view(), *from, 0.0, threads),
         Change::Spaced(Some(back)) => back.linear.linear(values.view(), threads),
+        Change::Resized { from, mode, .. } => resize::resize(values.view(), *from, *mode, threads),
+        Change::Turned(turn) => turned_back(values, turn),
         Change::Spaced(None) | Change::Resampled(_) => Ok(values),
     })
+}
+
+fn turned_back<T: Copy>(values: Array3<T>, turn: &AxisMap) -> Result<Array3<T>> {
+    buffer::copy("a label map", &turn.inverse().turned(values.view()))
 }

@@ -80,6 +80,9 @@ impl<'a> Decider<'a> {
     pub(super) fn limits(&self) -> (f32, f32) {
         match (self.decision, self.domain) {
             (Decision::Highest, _) => (self.clear_gap, 0.0),
+            (Decision::Regions { threshold, .. }, Domain::Scores) if *threshold != 0.5 => {
+                (0.5 * NEAR_TIE / (threshold * (1.0 - threshold)), 0.0)
+            }
             (Decision::Regions { .. }, Domain::Scores) => (NEAR_HALF, ZERO),
             (Decision::Regions { .. }, Domain::Probabilities) => (0.5 * NEAR_TIE, 0.0),
         }
@@ -94,7 +97,10 @@ impl<'a> Decider<'a> {
     pub(super) fn decide(&self, row: Row, out: &mut [u16], scratch: &mut RowScratch) -> usize {
         match self.decision {
             Decision::Highest => self.highest(row, out, scratch),
-            Decision::Regions { regions, at_half } => self.regions(regions, *at_half, row, out, scratch),
+            Decision::Regions { regions, at_half, threshold } => {
+                let least = if self.on_probabilities() { *threshold } else { logit(*threshold) };
+                self.regions(regions, least, *at_half, row, out, scratch)
+            }
         }
     }
 
@@ -130,12 +136,12 @@ impl<'a> Decider<'a> {
     fn regions(
         &self,
         regions: &[Region],
+        least: f32,
         at_half: bool,
         row: Row,
         out: &mut [u16],
         scratch: &mut RowScratch,
     ) -> usize {
-        let half = if self.on_probabilities() { 0.5 } else { 0.0 };
         let (near, step) = self.limits();
         // Not 0 where a region nearly ties.
         let close = &mut scratch.class;
@@ -143,7 +149,7 @@ impl<'a> Decider<'a> {
         out.fill(0);
         for &Region { class, label } in regions {
             for (x, (out, close)) in out.iter_mut().zip(&mut *close).enumerate() {
-                let over = row.score(class, x) - half;
+                let over = row.score(class, x) - least;
                 *out = if over > step || (at_half && over >= -step) { label } else { *out };
                 *close |= u32::from(over.abs() <= near);
             }
@@ -151,6 +157,11 @@ impl<'a> Decider<'a> {
         out.iter_mut().zip(&*close).for_each(|(out, &close)| *out |= if close > 0 { self.mark } else { 0 });
         close.iter().filter(|&&close| close > 0).count()
     }
+}
+
+/// The score whose sigmoid is this probability.
+fn logit(probability: f32) -> f32 {
+    (probability / (1.0 - probability)).ln()
 }
 
 /// Scores [class, plane, row, column] become probabilities, in place.

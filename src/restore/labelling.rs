@@ -48,13 +48,18 @@ impl Labelling {
         decider: &Decider,
         activated: bool,
     ) -> Result<Option<Self>> {
+        // Devices know one half only.
+        let another = |threshold: f32| threshold != 0.5;
+        if matches!(decider.decision, Decision::Regions { threshold, .. } if another(*threshold)) {
+            return Ok(None);
+        }
         let Some(taps) = source.taps() else { return Ok(None) };
         let each = |axis: usize| 0..taps[axis].len();
         let [planes, rows] = source.extent();
         let (clear, step) = decider.limits();
         let (regions, at_half) = match decider.decision {
             Decision::Highest => (Vec::new(), false),
-            Decision::Regions { regions, at_half } => (regions.clone(), *at_half),
+            Decision::Regions { regions, at_half, .. } => (regions.clone(), *at_half),
         };
         let between = |axis: usize| buffer::collect(TAPS, each(axis).map(|at| taps[axis].between(at)));
         let weights = |axis: usize| buffer::collect(TAPS, each(axis).map(|at| taps[axis].weight(at)));

@@ -41,8 +41,12 @@ impl Map {
             },
             Map::Margin if binary => {
                 out.fill(1.0);
+                let twice = match decision {
+                    Decision::Regions { threshold, .. } => 2.0 * threshold,
+                    Decision::Highest => 1.0,
+                };
                 for line in row.a.chunks_exact(row.width) {
-                    let margins = line.iter().map(|probability| (2.0 * probability - 1.0).abs());
+                    let margins = line.iter().map(|probability| (2.0 * probability - twice).abs());
                     out.iter_mut().zip(margins).for_each(|(out, margin)| *out = out.min(margin));
                 }
             }

@@ -6,10 +6,13 @@ pub(crate) mod back;
 mod band;
 pub(crate) mod components;
 mod decide;
+mod fill_holes;
 mod kernels;
+mod label_rule;
 mod labelling;
 mod largest_components;
 mod maps;
+mod small_objects;
 mod source;
 mod taps;
 

@@ -4,7 +4,8 @@ use ndarray::{Array4, ArrayView1, Axis, s};
 
 use super::taps::Taps;
 use crate::buffer;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::preprocess::monai::resize;
 use crate::preprocess::{Change, Way, resample};
 use crate::recipe::{Recipe, Resampler};
 use crate::tiling::Score;
@@ -63,7 +64,22 @@ impl Scheme {
                         None => return Ok(Scheme::Whole(step.scores, separate)),
                     }
                 }
-                Change::Spaced(None) => {}
+                Change::Spaced(None) | Change::Turned(_) => {}
+                Change::Resized { from: before, to, mode } => {
+                    for (axis, taps) in taps.iter_mut().enumerate() {
+                        let resized = resize::taps(*mode, to[axis], before[axis])?.ok_or_else(|| {
+                            let (found, expected) = (before[axis], to[axis].div_ceil(2));
+                            Error::VolumeMismatch {
+                                expected: format!(
+                                    "{expected} voxels or more along each of the network's axes: its \
+                                                   scores are brought back by means of areas"
+                                ),
+                                found: format!("{found} along axis {axis}"),
+                            }
+                        })?;
+                        *taps = taps.through(&resized, to[axis])?;
+                    }
+                }
                 Change::Spaced(Some(back)) => {
                     let sampling = &back.linear;
                     let spaced = sampling.taps()?;

@@ -10,7 +10,7 @@ use crate::preprocess::preprocess;
 use crate::preprocess::resample::{self, corners, torch};
 use crate::progress::Run;
 use crate::recipe::{
-    BoxSource, CropForeground, Outside, Padding, Recipe, Resampler, Spacing, SpatialPad, Spline, Step,
+    BoxSource, CropForeground, Frame, Outside, Padding, Recipe, Resampler, Spacing, SpatialPad, Spline, Step,
 };
 use crate::volume::{DType, Geometry, Layout, Volume};
 
@@ -67,8 +67,8 @@ fn steps(case: &Value) -> Vec<Step> {
         single: flag("single"),
         ..Spacing::new(numbers(&case["pixdim"]))
     };
-    let pad = case["pad"].as_u64().map(|size| Step::Pad {
-        pad: SpatialPad { shape: [size as usize; 3], end: false },
+    let pad = case["pad"].as_u64().map(|size| Step::Frame {
+        frame: Frame::AtLeast(SpatialPad { shape: [size as usize; 3], end: false }),
         padding: Padding::Constant(0.0),
     });
     let before = flag("before").then(|| crop(1));

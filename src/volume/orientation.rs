@@ -50,6 +50,35 @@ impl AxisMap {
         AxisMap { flip: [0, 1, 2].map(|n| self.flip[n] != flip[n]), ..self }
     }
 
+    /// First this map, then another one of the array.
+    pub fn then(self, next: &AxisMap) -> Self {
+        self.transposed(next.axis).flipped(next.flip)
+    }
+
+    /// What makes the array of another map of the same volume out of this one's.
+    pub fn turn_to(&self, other: &AxisMap) -> AxisMap {
+        let place = |axis: usize| self.axis.iter().position(|&own| own == axis).unwrap_or(axis);
+        let axis = other.axis.map(place);
+        AxisMap { axis, flip: [0, 1, 2].map(|n| self.flip[axis[n]] != other.flip[n]) }
+    }
+
+    /// What undoes it.
+    pub fn inverse(&self) -> AxisMap {
+        self.turn_to(&AxisMap::identity())
+    }
+
+    /// The array with other axes, as a view of it.
+    pub(crate) fn turned<S: ndarray::RawData>(
+        &self,
+        array: ndarray::ArrayBase<S, ndarray::Ix3>,
+    ) -> ndarray::ArrayBase<S, ndarray::Ix3> {
+        let mut turned = array.permuted_axes(self.axis);
+        for (axis, _) in self.flip.iter().enumerate().filter(|(_, flip)| **flip) {
+            turned.invert_axis(ndarray::Axis(axis));
+        }
+        turned
+    }
+
     /// The grid along the array's axes.
     pub fn grid(&self, volume: &Geometry) -> Geometry {
         let mut grid = Geometry {
@@ -97,6 +126,25 @@ impl AxisMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn turns_lead_from_map_to_map() {
+        let maps = [
+            AxisMap { axis: [2, 0, 1], flip: [true, false, true] },
+            AxisMap { axis: [1, 0, 2], flip: [false, true, true] },
+            AxisMap::identity(),
+        ];
+        for from in maps {
+            for to in maps {
+                assert_eq!(from.then(&from.turn_to(&to)), to);
+            }
+            assert_eq!(from.then(&from.inverse()), AxisMap::identity());
+            let array = ndarray::Array3::from_shape_fn((2, 3, 4), |(z, y, x)| z * 12 + y * 4 + x);
+            let turned = from.turned(array.view());
+            assert_eq!(turned.dim(), from.apply([2, 3, 4]).into());
+            assert_eq!(from.inverse().turned(turned), array);
+        }
+    }
 
     #[test]
     fn canonical_of_lps_flips_x_and_y() {

@@ -97,6 +97,7 @@
     F(vxs_task_options, progress) \
     F(vxs_task_options, user_data) \
     F(vxs_task_options, cancel) \
+    F(vxs_task_options, memory_budget) \
     S(vxs_executor) \
     F(vxs_executor, struct_size) \
     F(vxs_executor, max_concurrency) \

@@ -9,7 +9,7 @@ layout! {
     vxs_model_file { name, data, size }
     vxs_label_info { struct_size, value, color, reserved, name }
     vxs_term { struct_size, role, scheme, code, meaning }
-    vxs_task_options { struct_size, resampling, robust_crop, split, crop_to_body, on_network_grid, smooth, legacy_v1_labels, subset, subset_count, remove_small, progress, user_data, cancel }
+    vxs_task_options { struct_size, resampling, robust_crop, split, crop_to_body, on_network_grid, smooth, legacy_v1_labels, subset, subset_count, remove_small, progress, user_data, cancel, memory_budget }
     vxs_executor { struct_size, max_concurrency, user_data, parallel_for }
     vxs_plan_options { struct_size, device, precision, threads, step, mirroring, blending, memory_budget, postprocess, device_index, fallback, overflow, device_memory_budget, device_cache, device_stream, accuracy, instructions, tile_batch, concurrent_runs, when_busy, reserved, executor, progress, user_data, cancel }
     vxs_plan_report { struct_size, device, precision, threads, network_shape, tiles, network_runs, host_peak_bytes, device_peak_bytes, weight_bytes, device_index, tile_batch, shared_bytes, run_bytes }

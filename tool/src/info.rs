@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use voxseg::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
-use voxseg::recipe::{BoxSource, Decision, KeepLargest, Normalization, Resampler, Spacing, Spline, Step};
+use voxseg::recipe::{
+    BoxSource, Decision, Frame, KeepLargest, Normalization, Resampler, Resize, Size, Spacing, Spline, Step,
+};
 
 use crate::counts::thousands;
 use crate::failure::Outcome;
@@ -133,12 +135,12 @@ fn spacing(spacing: [f64; 3]) -> String {
 fn decision(decision: &Decision) -> String {
     match decision {
         Decision::Highest => "highest score".into(),
-        Decision::Regions { regions, at_half } => {
+        Decision::Regions { regions, threshold, at_half } => {
             let regions: Vec<String> = regions
                 .iter()
                 .map(|region| format!("class {} gives {}", region.class, region.label))
                 .collect();
-            let from = if *at_half { "from 0.5 on" } else { "over 0.5" };
+            let from = if *at_half { format!("from {threshold} on") } else { format!("over {threshold}") };
             format!("regions {from}, later over earlier: {}", regions.join(", "))
         }
     }
@@ -187,10 +189,25 @@ fn describe(step: &Step) -> String {
             format!("crop to the foreground with margin {:?}{place}", crop.margin)
         }
         Step::Space(Spacing { pixdim, .. }) => format!("linear to a spacing of {pixdim:?}"),
-        Step::Pad { pad, .. } => format!("pad to {:?}", pad.shape),
+        Step::Frame { frame, .. } => frame_of(frame),
+        Step::Resize(Resize { size: Size::All(shape), .. }) => format!("resize to {shape:?}"),
+        Step::Resize(Resize { size: Size::Longest(length), .. }) => {
+            format!("resize the longest side to {length}")
+        }
+        Step::Turn(turn) => format!("turn: axes {:?}, reversed {:?}", turn.axis, turn.flip),
         Step::AddPreviousStage { labels } => {
             format!("add the previous stage's labels {labels:?} as channels")
         }
+    }
+}
+
+fn frame_of(frame: &Frame) -> String {
+    match frame {
+        Frame::AtLeast(pad) => format!("pad to {:?}", pad.shape),
+        Frame::Divisible { k, .. } => format!("pad to multiples of {k:?}"),
+        Frame::Border { below, above } => format!("pad by {below:?} before and {above:?} after"),
+        Frame::Center(shape) => format!("crop to {shape:?} around the middle"),
+        Frame::Part { start, end } => format!("crop from {start:?} to {end:?}"),
     }
 }
 

@@ -27,7 +27,7 @@ namespace Voxseg
         public Auto3dsegScript Auto3dsegScript { get; set; } = Auto3dsegScript.FromModel;
 
         /// <summary>
-        /// Bytes of memory that opening may take at one time. 0 (default): 64 MiB, and 16 bytes for each byte of the files
+        /// Bytes of memory that opening may take at one time. 0 (default): 128 MiB, and 16 bytes for each byte of the files
         /// that are opened.
         /// </summary>
         public ulong MemoryBudget { get; set; }

@@ -140,6 +140,7 @@ namespace Voxseg
         public IntPtr progress;
         public void* user_data;
         public IntPtr cancel;
+        public ulong memory_budget;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -297,7 +298,6 @@ namespace Voxseg
         public IntPtr progress;
         public void* user_data;
         public IntPtr cancel;
-        public ulong memory_budget;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -154,14 +154,14 @@ impl Singles {
 
 /// Whether the graph can take several tiles at once: attention over windows is laid out for one.
 pub(super) fn takes_several(network: &Network) -> bool {
-    !network.nodes().iter().any(|node| matches!(node.op, Op::WindowAttention { .. }))
+    !network.nodes().iter().any(|node| matches!(node.op, Op::WindowAttention { .. } | Op::Attention { .. }))
 }
 
 /// The most bytes that the graph needs while it computes one node, beside the node's inputs and its result.
 pub(super) fn scratch_bytes(network: &Network, tile: [usize; 3], width: usize) -> Result<u64> {
     let sizes = network.sizes(tile)?;
     let values = |node: &Node| match (&node.op, node.inputs.first()) {
-        (Op::WindowAttention { heads, window, .. }, Some(&input)) => {
+        (Op::WindowAttention { heads, window, .. } | Op::Attention { heads, window }, Some(&input)) => {
             window_attention::scratch_values(node.channels, *heads, *window, sizes[input])
         }
         _ => 0,
@@ -223,7 +223,64 @@ impl Step<'_> {
                 return normalize::layer(builder, self, [scale, shift], *epsilon);
             }
             Op::WindowAttention { bias, heads, window, shift } => {
-                return window_attention::lower(builder, self, bias, *heads, *window, *shift);
+                return window_attention::lower(builder, self, Some(bias), *heads, *window, *shift);
+            }
+            Op::Attention { heads, window } => {
+                return window_attention::lower(builder, self, None, *heads, *window, [0; 3]);
+            }
+            Op::Constant { value } => {
+                let shape = [&[1], &value.shape[..]].concat();
+                inputs.push(self.weight(builder, value, &shape)?);
+                ("Identity", Vec::new())
+            }
+            Op::Depthwise { kernel, stride, padding, .. } => {
+                let pads = [*padding, *padding].concat();
+                let group = attribute("group", self.channels as i64)?;
+                let attributes = vec![
+                    list("kernel_shape", kernel)?,
+                    list("strides", stride)?,
+                    list("pads", &pads)?,
+                    group,
+                ];
+                ("Conv", attributes)
+            }
+            Op::DepthwiseTranspose { kernel, stride, padding, .. } => {
+                let pads = [*padding, *padding].concat();
+                let group = attribute("group", self.channels as i64)?;
+                let attributes = vec![
+                    list("kernel_shape", kernel)?,
+                    list("strides", stride)?,
+                    list("pads", &pads)?,
+                    group,
+                ];
+                ("ConvTranspose", attributes)
+            }
+            Op::MaxPoolOver { size, stride, padding } => {
+                let pads = [*padding, *padding].concat();
+                let attributes =
+                    vec![list("kernel_shape", size)?, list("strides", stride)?, list("pads", &pads)?];
+                ("MaxPool", attributes)
+            }
+            Op::PadFront { planes } => {
+                let pads = [[0, 0, planes[0], planes[1], planes[2]], [0; 5]].concat();
+                let pads: Vec<i64> = pads.into_iter().map(|count| count as i64).collect();
+                inputs.push(builder.integers(&format!("front {planes:?}"), || pads)?);
+                ("Pad", vec![attribute("mode", String::from("constant"))?])
+            }
+            Op::Downsample { .. } => {
+                let sizes = [
+                    self.batch,
+                    self.channels,
+                    self.result_size[0],
+                    self.result_size[1],
+                    self.result_size[2],
+                ];
+                let sizes: Vec<i64> = sizes.into_iter().map(|size| size as i64).collect();
+                // Neither a region of interest nor factors, but sizes.
+                inputs.extend([String::new(), String::new()]);
+                inputs.push(builder.integers(&format!("sizes {sizes:?}"), || sizes.clone())?);
+                let mode = attribute("coordinate_transformation_mode", String::from("align_corners"))?;
+                ("Resize", vec![attribute("mode", String::from("linear"))?, mode])
             }
             Op::PatchMerge { places } => return self.patch_merge(builder, places),
             Op::PRelu { slope } => {
@@ -299,7 +356,12 @@ impl Step<'_> {
         if self.in_single {
             inputs[0] = builder.in_single(&inputs[0])?;
         }
-        if let Op::Conv { .. } | Op::ConvTranspose { .. } | Op::BatchNorm { .. } = self.node.op {
+        if let Op::Conv { .. }
+        | Op::ConvTranspose { .. }
+        | Op::Depthwise { .. }
+        | Op::DepthwiseTranspose { .. }
+        | Op::BatchNorm { .. } = self.node.op
+        {
             for weight in self.node.op.weights() {
                 inputs.push(self.weight(builder, weight, &volume_shape(weight))?);
             }

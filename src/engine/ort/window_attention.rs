@@ -124,7 +124,7 @@ fn relative_bias(table: &Weight, heads: usize, window: [usize; 3], tokens: usize
 pub(super) fn lower(
     builder: &mut Builder,
     step: &Step,
-    table: &Arc<Weight>,
+    table: Option<&Arc<Weight>>,
     heads: usize,
     window: [usize; 3],
     shift: [usize; 3],
@@ -138,9 +138,11 @@ pub(super) fn lower(
     let (flat, rows) = (step.part("flat"), step.part("rows"));
     builder.reshape(&step.inputs[0], &flat, &[step.channels, voxels])?;
     builder.transpose(&flat, &rows, &[1, 0])?;
-    let bias = builder.values(&step.part("bias"), &[heads, tokens, tokens], || {
-        relative_bias(table, heads, window, tokens)
-    })?;
+    let biased = |table: &Arc<Weight>| {
+        let make = || relative_bias(table, heads, window, tokens);
+        builder.values(&step.part("bias"), &[heads, tokens, tokens], make)
+    };
+    let bias = table.map(biased).transpose()?;
     let scale = builder.values(&format!("scale {width}"), &[1], || vec![(width as f32).powf(-0.5)])?;
     let slabs: Vec<String> = (0..windows.count[0]).map(|slab| step.part(&format!("slab{slab}"))).collect();
     for (slab, name) in slabs.iter().enumerate() {
@@ -157,8 +159,11 @@ pub(super) fn lower(
         builder.node("Mul", &[part("q"), scale.clone()], &part("scaled"), Vec::new())?;
         builder.transpose(&part("k"), &part("keys"), &[0, 1, 2, 4, 3])?;
         builder.node("MatMul", &[part("scaled"), part("keys")], &part("products"), Vec::new())?;
-        let mut scores = part("scores");
-        builder.node("Add", &[part("products"), bias.clone()], &scores, Vec::new())?;
+        let mut scores = part("products");
+        if let Some(bias) = &bias {
+            builder.node("Add", &[scores, bias.clone()], &part("scores"), Vec::new())?;
+            scores = part("scores");
+        }
         if shifted {
             // All slabs but the last have the same mask.
             let last = slab + 1 == windows.count[0];

@@ -50,7 +50,7 @@ pub(super) fn agrees_with_the_host(machine: &Arc<dyn Machine>) -> Result<()> {
     let regions = [2, 0].map(|class| Region { class, label: 7 + class as u16 }).to_vec();
     let decisions = [
         (Decision::Highest, Back::Scores),
-        (Decision::Regions { regions, at_half: false }, Back::Probabilities),
+        (Decision::Regions { regions, threshold: 0.5, at_half: false }, Back::Probabilities),
     ];
     for (decision, back) in decisions {
         let recipe = recipe(tiles.patch(), 1, decision, back).map_err(words)?;

@@ -164,6 +164,7 @@ proptest! {
         let decision = match regions {
             true => Decision::Regions {
                 regions: (0..channels).map(|class| Region { class, label: 3 + class as u16 }).collect(),
+                threshold: 0.5,
                 at_half: edge,
             },
             false => Decision::Highest,

@@ -1,6 +1,7 @@
-//! Models of MONAI's Auto3DSeg as 3D Slicer's extension MONAIAuto3DSeg distributes them: `model.pt` with weights and
-//! configuration, and `labels.csv`. The chain around the network is that of the extension's script
-//! `auto3dseg_segresnet_inference.py`.
+//! Models of MONAI's Auto3DSeg: as 3D Slicer's extension MONAIAuto3DSeg distributes them, `model.pt` with weights and
+//! configuration, and `labels.csv`, where the chain around the network is that of the extension's script
+//! `auto3dseg_segresnet_inference.py`; and as they were trained, `segresnet_0` with `model/model.pt` and
+//! `configs/hyper_parameters.yaml`, where it is that of the training's own `segmenter.py`.
 
 mod labels;
 #[cfg(test)]
@@ -21,12 +22,15 @@ use crate::network::StateDict;
 use crate::network::monai::{self, Context};
 use crate::nifti::Reader;
 use crate::recipe::{
-    Back, BoxSource, Cleanup, CropForeground, Decision, Fill, LargestComponents, MonaiIntensity, Outside,
-    Padding, Placement, Recipe, Region, Spacing, Step, Sums, Tiling, Weights,
+    Back, BoxSource, Cleanup, CropForeground, Decision, Fill, LabelRule, LargestComponents, MonaiIntensity,
+    Outside, Padding, Placement, Recipe, Region, Spacing, Step, Sums, Tiling, Weights,
 };
 use crate::tiling::sliding::SIGMA_SCALE;
 
 const CHECKPOINT: &str = "model.pt";
+/// Where a training leaves it, and what lies beside it then.
+const TRAINED: &str = "model/model.pt";
+const SETTINGS: &str = "configs/hyper_parameters.yaml";
 const LABELS: &str = "labels.csv";
 
 /// Voxels that the script leaves around the foreground.
@@ -47,9 +51,28 @@ pub(super) fn find(files: &Files) -> Option<Files> {
     }
 }
 
+/// The work folder of a training: this one, or the only one below it.
+pub(super) fn find_trained(files: &Files) -> Option<Files> {
+    let is_one = |files: &Files| files.has(TRAINED) && files.has(SETTINGS);
+    if is_one(files) {
+        return Some(files.clone());
+    }
+    let below: Vec<Files> = files.folders().iter().map(|name| files.below(name)).filter(is_one).collect();
+    if let [one] = &below[..] { Some(one.clone()) } else { None }
+}
+
 /// Opens a model that [`find`] found; `place` is what the user called it, for a hint.
 pub(super) fn open(files: &Files, place: &str, options: &ModelOptions) -> Result<Model> {
-    let checkpoint = files.checkpoint(CHECKPOINT)?;
+    open_as(files, place, options, false)
+}
+
+/// Opens a work folder that [`find_trained`] found.
+pub(super) fn open_trained(files: &Files, place: &str, options: &ModelOptions) -> Result<Model> {
+    open_as(files, place, options, true)
+}
+
+fn open_as(files: &Files, place: &str, options: &ModelOptions, trained: bool) -> Result<Model> {
+    let checkpoint = files.checkpoint(if trained { TRAINED } else { CHECKPOINT })?;
     let root = checkpoint.root();
     let (Some(config), Some(weights)) = (root.get("config"), root.get("state_dict")) else {
         let missing = ["config", "state_dict"].map(|key| (key, root.get(key).is_none()));
@@ -67,16 +90,19 @@ pub(super) fn open(files: &Files, place: &str, options: &ModelOptions) -> Result
     }
     let network = described.build(StateDict::new(&checkpoint, weights)?)?;
     let (inputs, classes) = (network.input_channels(), network.output_channels());
-    let script = script(&config, inputs, classes, options)?;
-    hint(script, place, options);
+    let script = if trained { Script::Training } else { script(&config, inputs, classes, options)? };
+    if !trained {
+        hint(script, place, options);
+    }
     let modes = modes(&config)?;
     if modes.len() != inputs && script != Script::Brats {
         let reason = format!("{} normalisation modes for a network with {inputs} channels", modes.len());
         return Err(Error::malformed(checkpoint.name(), reason));
     }
     let recipe = recipe(&config, &modes, classes, script, options)?;
-    network.sizes(recipe.tiling.patch)?;
-    let labels = named(labels::read(files, LABELS)?, &recipe.decision);
+    network.sizes(recipe.tiling.network_tile())?;
+    let table = if trained { class_names(&config, classes)? } else { labels::read(files, LABELS)? };
+    let labels = named(table, &recipe.decision);
     let channels = channels(&config, inputs);
     let about = About {
         name: files.folder_name().unwrap_or("Auto3DSeg").into(),
@@ -114,6 +140,8 @@ enum Script {
     General,
     Brats,
     WholeHead,
+    /// The training's own, not one of the script's.
+    Training,
 }
 
 /// Which way a model goes. The script looks for words in the path of the file, which change when somebody moves it;
@@ -180,6 +208,29 @@ fn channels(config: &Json, count: usize) -> Vec<String> {
     names
 }
 
+/// The labels of a training: the background, and the names of its classes where the configuration has them.
+fn class_names(config: &Json, classes: usize) -> Result<Vec<Label>> {
+    let named = match config.find("class_names") {
+        Some(names) if names.is_list() => names.list()?,
+        _ => Vec::new(),
+    };
+    let sigmoid = flag(config, "sigmoid", false)?;
+    let count = classes + usize::from(sigmoid);
+    let colors = crate::labels::colors(count);
+    let label = |(value, color): (usize, [u8; 3])| {
+        let name = match value.checked_sub(1) {
+            None => "background".to_owned(),
+            Some(index) => match named.get(index).map(Json::value) {
+                Some(Value::String(name)) => name.clone(),
+                _ => format!("class {value}"),
+            },
+        };
+        let terms = crate::labels::Terms::of_structure(&name);
+        Label { value: value as u32, name, color, terms }
+    };
+    Ok((0..count).zip(colors).map(label).collect())
+}
+
 /// A flag for which the script has a default.
 fn flag(config: &Json, key: &str, default: bool) -> Result<bool> {
     config.find(key).map_or(Ok(default), |value| value.boolean())
@@ -198,18 +249,21 @@ fn recipe(
     if orient {
         steps.push(Step::Orient { canonical: true, flip: [false; 3], order: [0, 1, 2] });
     }
-    let normalize = normalize(config, modes)?;
+    let normalize = normalize(config, modes, script == Script::Training)?;
     let crop = flag(config, "crop_foreground", true)?.then_some(Step::CropForeground {
         crop: CropForeground { margin: [MARGIN; 3], allow_smaller: true, k_divisible: [1; 3] },
         padding: Padding::Constant(0.0),
         source: match options.foreground_crop {
             _ if brats => BoxSource::Image,
+            _ if script == Script::Training => BoxSource::FirstChannel,
             ForegroundCrop::AsPublished if orient => BoxSource::Misplaced,
             _ => BoxSource::FirstChannel,
         },
     });
-    let spacing =
-        config.find("resample_resolution").map(|spacing| spacing.axes(1.0, Json::number)).transpose()?;
+    // The script resamples whenever there is a resolution, the training where it was told to.
+    let resampled = script != Script::Training || flag(config, "resample", false)?;
+    let spacing = config.find("resample_resolution").filter(|_| resampled);
+    let spacing = spacing.map(|spacing| spacing.axes(1.0, Json::number)).transpose()?;
     let space = spacing.map(|spacing| {
         let bound = |share: f64| spacing.map(|length: f64| Some(length * share));
         Step::Space(Spacing {
@@ -218,12 +272,13 @@ fn recipe(
             outside: Outside::Border,
             single: true,
             // 3D Slicer hands images over in NRRD files that ITK writes.
-            straight: true,
+            straight: script != Script::Training,
             ..Spacing::new(spacing)
         })
     });
     // With BraTS' four images the script normalises at the end, else the image as it comes.
-    let (first, last) = if brats { (Vec::new(), normalize) } else { (normalize, Vec::new()) };
+    let at_the_end = brats || script == Script::Training;
+    let (first, last) = if at_the_end { (Vec::new(), normalize) } else { (normalize, Vec::new()) };
     steps.extend(first);
     steps.extend(crop);
     steps.extend(space);
@@ -235,18 +290,25 @@ fn recipe(
         return Err(roi.wrong("sizes from 1 whose product stays under 2^30"));
     }
     let decision = match flag(config, "sigmoid", false)? {
-        true => Decision::Regions { regions: regions(config, classes, brats)?, at_half: true },
+        true => {
+            Decision::Regions { regions: regions(config, classes, brats)?, threshold: 0.5, at_half: true }
+        }
         false if brats => {
             return Err(Error::unsupported(format!("{CHECKPOINT}: a BraTS model without `sigmoid`")));
         }
         false => Decision::Highest,
     };
     let cleanup = (script == Script::WholeHead).then_some(Cleanup {
-        rule: LargestComponents { labels: None, independent: true, connectivity: 3, components: 2 },
+        rule: LabelRule::Largest(LargestComponents {
+            labels: None,
+            independent: true,
+            connectivity: 3,
+            components: 2,
+        }),
         on_network_grid: false,
     });
     Ok(Recipe {
-        reader: Reader::Itk,
+        reader: if script == Script::Training { Reader::Monai } else { Reader::Itk },
         steps,
         tiling: Tiling {
             patch,
@@ -257,7 +319,7 @@ fn recipe(
             sums: Sums::Single,
             mirror: Vec::new(),
         },
-        back: Back::Labels,
+        back: if script == Script::Training { Back::Probabilities } else { Back::Labels },
         decision,
         cleanup: cleanup.into_iter().collect(),
         postprocess: Vec::new(),
@@ -326,12 +388,18 @@ fn named(mut table: Vec<Label>, decision: &Decision) -> Vec<Label> {
     table
 }
 
-fn normalize(config: &Json, modes: &[String]) -> Result<Vec<Step>> {
-    // The script asks for them whatever the mode is.
-    let bounds = config.get("intensity_bounds")?;
-    let bounds = match bounds.list()?[..] {
-        [ref low, ref high] => [low.number()?, high.number()?],
-        _ => return Err(bounds.wrong("two numbers")),
+fn normalize(config: &Json, modes: &[String], trained: bool) -> Result<Vec<Step>> {
+    // The script asks for them whatever the mode is; a training leaves them out where nothing needs them.
+    let needed = modes.iter().any(|mode| ["range", "ct"].contains(&mode.as_str()));
+    let bounds = match config.find("intensity_bounds") {
+        None if !needed && trained => [0.0, 1.0],
+        _ => {
+            let bounds = config.get("intensity_bounds")?;
+            match bounds.list()?[..] {
+                [ref low, ref high] => [low.number()?, high.number()?],
+                _ => return Err(bounds.wrong("two numbers")),
+            }
+        }
     };
     let mut steps = Vec::new();
     for (channel, mode) in modes.iter().enumerate() {

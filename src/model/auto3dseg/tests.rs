@@ -85,7 +85,9 @@ fn a_path_changes_nothing() {
 fn brats_is_known_by_its_network() {
     let brats = with(&with(&config(4, 3), "sigmoid", json!(true)), "normalize_mode", json!("meanstd"));
     let labels = |model: &Model| match &model.recipe().decision {
-        Decision::Regions { regions, at_half: true } => regions.iter().map(|region| region.label).collect(),
+        Decision::Regions { regions, at_half: true, .. } => {
+            regions.iter().map(|region| region.label).collect()
+        }
         _ => Vec::new(),
     };
     let model = opened(&brats);
@@ -104,7 +106,7 @@ fn all_classes_that_overlap_come_out() {
     let model = opened(&sigmoid);
     let regions = |labels: [u16; 4]| {
         let regions = labels.into_iter().enumerate().map(|(class, label)| Region { class, label });
-        Decision::Regions { regions: regions.collect(), at_half: true }
+        Decision::Regions { regions: regions.collect(), threshold: 0.5, at_half: true }
     };
     assert_eq!(model.recipe().decision, regions([1, 2, 3, 4]));
     let names: Vec<&str> = model.labels().iter().map(|label| label.name.as_str()).collect();

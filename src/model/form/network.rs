@@ -76,6 +76,34 @@ fn operator(op: &Op) -> Form {
             fields([("op", "pad_to_windows".into()), ("window", (*window).into())])
         }
         Op::PatchMerge { places } => fields([("op", "patch_merge".into()), ("places", (*places).into())]),
+        Op::Constant { value } => fields([("op", "constant".into()), ("value", tensor(value))]),
+        Op::Depthwise { weight, bias, kernel, stride, padding } => fields([
+            ("op", "depthwise_conv".into()),
+            ("weight", tensor(weight)),
+            ("bias", tensor(bias)),
+            ("kernel", (*kernel).into()),
+            ("stride", (*stride).into()),
+            ("padding", (*padding).into()),
+        ]),
+        Op::DepthwiseTranspose { weight, bias, kernel, stride, padding } => fields([
+            ("op", "depthwise_conv_transpose".into()),
+            ("weight", tensor(weight)),
+            ("bias", tensor(bias)),
+            ("kernel", (*kernel).into()),
+            ("stride", (*stride).into()),
+            ("padding", (*padding).into()),
+        ]),
+        Op::PadFront { planes } => fields([("op", "pad_front".into()), ("planes", (*planes).into())]),
+        Op::MaxPoolOver { size, stride, padding } => fields([
+            ("op", "max_pool_over".into()),
+            ("kernel", (*size).into()),
+            ("stride", (*stride).into()),
+            ("padding", (*padding).into()),
+        ]),
+        Op::Downsample { factor } => fields([("op", "downsample".into()), ("factor", (*factor).into())]),
+        Op::Attention { heads, window } => {
+            fields([("op", "attention".into()), ("heads", (*heads).into()), ("window", (*window).into())])
+        }
         Op::WindowAttention { bias, heads, window, shift } => fields([
             ("op", "window_attention".into()),
             ("bias", tensor(bias)),

@@ -3,10 +3,12 @@
 use super::{Form, fields, kind};
 use crate::nifti::Reader;
 use crate::recipe::{
-    Back, BoxSource, Cleanup, CropForeground, Decision, Fill, KeepLargest, LargestComponents, MonaiIntensity,
-    Normalization, Orders, Outside, Padding, Placement, Recipe, Region, Resample, Resampler, Spacing,
-    SpatialPad, Spline, Step, Sums, Tiling, Weights,
+    Back, BoxSource, Cleanup, CropForeground, Decision, Fill, FillHoles, Frame, KeepLargest, LabelRule,
+    LargestComponents, MonaiIntensity, Normalization, Orders, Outside, Padding, Placement, Recipe, Region,
+    Resample, Resampler, Resize, ResizeMode, Size, SmallObjects, Spacing, SpatialPad, Spline, Step, Sums,
+    Tiling, Weights,
 };
+use crate::volume::AxisMap;
 
 /// All that happens around a network.
 pub(in crate::model) fn recipe(recipe: &Recipe) -> Form {
@@ -87,18 +89,63 @@ fn step(step: &Step) -> Form {
                 ("orthogonal", (*straight).into()),
             ])
         }
-        Step::Pad { pad, padding: fill } => {
-            let SpatialPad { shape, end } = pad;
+        Step::Frame { frame, padding: fill } => framed(frame, padding(*fill)),
+        Step::Resize(Resize { size, mode }) => {
+            let (size_mode, shape) = match size {
+                Size::All(shape) => ("all", (*shape).into()),
+                Size::Longest(length) => ("longest", Form::from([*length; 3])),
+            };
+            let (mode, align_corners) = match mode {
+                ResizeMode::Area => ("area", false),
+                ResizeMode::Nearest => ("nearest", false),
+                ResizeMode::Linear { align_corners } => ("trilinear", *align_corners),
+            };
             fields([
-                ("step", "spatial_pad".into()),
-                ("spatial_size", (*shape).into()),
-                ("method", if *end { "end" } else { "symmetric" }.into()),
-                ("padding", padding(*fill)),
+                ("step", "resize".into()),
+                ("size_mode", size_mode.into()),
+                ("spatial_size", shape),
+                ("mode", mode.into()),
+                ("align_corners", align_corners.into()),
             ])
+        }
+        Step::Turn(AxisMap { axis, flip }) => {
+            fields([("step", "turn".into()), ("axes", (*axis).into()), ("flip", (*flip).into())])
         }
         Step::AddPreviousStage { labels } => {
             fields([("step", "add_previous_stage".into()), ("labels", labels.into())])
         }
+    }
+}
+
+fn framed(frame: &Frame, padding: Form) -> Form {
+    let method = |end: bool| Form::from(if end { "end" } else { "symmetric" });
+    match frame {
+        Frame::AtLeast(SpatialPad { shape, end }) => fields([
+            ("step", "spatial_pad".into()),
+            ("spatial_size", (*shape).into()),
+            ("method", method(*end)),
+            ("padding", padding),
+        ]),
+        Frame::Divisible { k, end } => fields([
+            ("step", "divisible_pad".into()),
+            ("k", (*k).into()),
+            ("method", method(*end)),
+            ("padding", padding),
+        ]),
+        Frame::Border { below, above } => fields([
+            ("step", "border_pad".into()),
+            ("below", (*below).into()),
+            ("above", (*above).into()),
+            ("padding", padding),
+        ]),
+        Frame::Center(shape) => {
+            fields([("step", "center_spatial_crop".into()), ("roi_size", (*shape).into())])
+        }
+        Frame::Part { start, end } => fields([
+            ("step", "spatial_crop".into()),
+            ("roi_start", (*start).into()),
+            ("roi_end", (*end).into()),
+        ]),
     }
 }
 
@@ -157,6 +204,34 @@ fn intensity(rule: &MonaiIntensity) -> Form {
             ("subtrahend", subtrahend.as_ref().into()),
             ("divisor", divisor.as_ref().into()),
         ]),
+        MonaiIntensity::Times(factor) => fields([("rule", "times".into()), ("factor", (*factor).into())]),
+        MonaiIntensity::Shift(offset) => {
+            fields([("rule", "shift_intensity".into()), ("offset", (*offset).into())])
+        }
+        MonaiIntensity::ScalePercentiles { from, to, clip, channel_wise } => fields([
+            ("rule", "scale_intensity_range_percentiles".into()),
+            ("from", (*from).into()),
+            ("to", (*to).into()),
+            ("clip", (*clip).into()),
+            ("channel_wise", (*channel_wise).into()),
+        ]),
+        MonaiIntensity::ClipPercentiles { bounds, channel_wise } => fields([
+            ("rule", "clip_intensity_percentiles".into()),
+            ("bounds", (*bounds).into()),
+            ("channel_wise", (*channel_wise).into()),
+        ]),
+        MonaiIntensity::Threshold { threshold, above, other } => fields([
+            ("rule", "threshold_intensity".into()),
+            ("threshold", (*threshold).into()),
+            ("above", (*above).into()),
+            ("cval", (*other).into()),
+        ]),
+        MonaiIntensity::Contrast { gamma } => {
+            fields([("rule", "adjust_contrast".into()), ("gamma", (*gamma).into())])
+        }
+        MonaiIntensity::Smooth { sigma } => {
+            fields([("rule", "gaussian_smooth".into()), ("sigma", (*sigma).into())])
+        }
         MonaiIntensity::Sigmoid => kind("rule", "sigmoid"),
         MonaiIntensity::SoftClip => kind("rule", "soft_clip"),
         MonaiIntensity::ScaleByDeviation => kind("rule", "scale_by_deviation"),
@@ -248,11 +323,18 @@ fn back(back: Back) -> Form {
 fn decision(decision: &Decision) -> Form {
     match decision {
         Decision::Highest => kind("rule", "argmax"),
-        Decision::Regions { regions, at_half } => fields([
-            ("rule", "regions".into()),
-            ("regions", list(regions, region)),
-            ("at_half", (*at_half).into()),
-        ]),
+        Decision::Regions { regions, threshold, at_half } => {
+            let mut form = fields([
+                ("rule", "regions".into()),
+                ("regions", list(regions, region)),
+                ("at_half", (*at_half).into()),
+            ]);
+            // The format is older than other thresholds.
+            if let (Form::Fields(fields), true) = (&mut form, *threshold != 0.5) {
+                fields.insert("threshold", (*threshold).into());
+            }
+            form
+        }
     }
 }
 
@@ -262,18 +344,45 @@ fn region(region: &Region) -> Form {
 }
 
 fn cleanup(cleanup: &Cleanup) -> Form {
-    let Cleanup {
-        rule: LargestComponents { labels, independent, connectivity, components },
-        on_network_grid,
-    } = cleanup;
-    fields([
-        ("rule", "keep_largest_components".into()),
-        ("labels", labels.as_ref().into()),
-        ("independent", (*independent).into()),
-        ("connectivity", (*connectivity).into()),
-        ("components", (*components).into()),
-        ("on_network_grid", (*on_network_grid).into()),
-    ])
+    let Cleanup { rule, on_network_grid } = cleanup;
+    let there = ("on_network_grid", (*on_network_grid).into());
+    match rule {
+        LabelRule::Largest(LargestComponents { labels, independent, connectivity, components }) => fields([
+            ("rule", "keep_largest_components".into()),
+            ("labels", labels.as_ref().into()),
+            ("independent", (*independent).into()),
+            ("connectivity", (*connectivity).into()),
+            ("components", (*components).into()),
+            there,
+        ]),
+        LabelRule::RemoveSmall(SmallObjects { least, by_measure, together, connectivity }) => fields([
+            ("rule", "remove_small_objects".into()),
+            ("min_size", (*least).into()),
+            ("by_measure", (*by_measure).into()),
+            ("independent", (!*together).into()),
+            ("connectivity", (*connectivity).into()),
+            there,
+        ]),
+        LabelRule::FillHoles(FillHoles { labels, connectivity }) => fields([
+            ("rule", "fill_holes".into()),
+            ("labels", labels.as_ref().into()),
+            ("connectivity", (*connectivity).into()),
+            there,
+        ]),
+        LabelRule::Filter(labels) => {
+            fields([("rule", "label_filter".into()), ("labels", labels.into()), there])
+        }
+        LabelRule::Map(pairs) => {
+            let [from, to]: [Vec<u16>; 2] =
+                [pairs.iter().map(|pair| pair.0).collect(), pairs.iter().map(|pair| pair.1).collect()];
+            fields([
+                ("rule", "map_label_value".into()),
+                ("from", (&from).into()),
+                ("to", (&to).into()),
+                there,
+            ])
+        }
+    }
 }
 
 fn keep_largest(rule: &KeepLargest) -> Form {
@@ -314,12 +423,24 @@ mod tests {
                 subtrahend: Some(vec![1.0, 2.0]),
                 divisor: None,
             },
+            MonaiIntensity::Times(0.5),
+            MonaiIntensity::Shift(-1.0),
+            MonaiIntensity::ScalePercentiles {
+                from: [1.0, 99.0],
+                to: [Some(0.0), None],
+                clip: true,
+                channel_wise: false,
+            },
+            MonaiIntensity::ClipPercentiles { bounds: [0.5, 99.5], channel_wise: true },
+            MonaiIntensity::Threshold { threshold: 1.0, above: true, other: 0.0 },
+            MonaiIntensity::Contrast { gamma: 0.7 },
+            MonaiIntensity::Smooth { sigma: [0.4; 3] },
             MonaiIntensity::Sigmoid,
             MonaiIntensity::SoftClip,
             MonaiIntensity::ScaleByDeviation,
         ];
         let crop = CropForeground { margin: [1; 3], allow_smaller: true, k_divisible: [1; 3] };
-        let pad = |end| SpatialPad { shape: [4; 3], end };
+        let frame = |frame, padding| Step::Frame { frame, padding };
         let mut steps = vec![
             Step::Orient { canonical: true, flip: [true, false, true], order: [2, 1, 0] },
             Step::CropToNonzero,
@@ -327,8 +448,19 @@ mod tests {
             Step::Resample(Resample { spacing, image: spline, scores: torch, labels: Resampler::None }),
             Step::Space(Spacing { outside: Outside::Zeros, single: true, ..Spacing::new([1.0; 3]) }),
             Step::Space(Spacing { pixdim: [None; 3], ..Spacing::new([1.0; 3]) }),
-            Step::Pad { pad: pad(true), padding: Padding::Constant(-1.5) },
-            Step::Pad { pad: pad(false), padding: Padding::Edge },
+            frame(Frame::AtLeast(SpatialPad { shape: [4; 3], end: true }), Padding::Constant(-1.5)),
+            frame(Frame::AtLeast(SpatialPad { shape: [4; 3], end: false }), Padding::Edge),
+            frame(Frame::Divisible { k: [4, 0, 1], end: false }, Padding::Edge),
+            frame(Frame::Border { below: [1, 0, 2], above: [0; 3] }, Padding::Edge),
+            frame(Frame::Center([4, 0, 8]), Padding::Edge),
+            frame(Frame::Part { start: [0; 3], end: [4; 3] }, Padding::Edge),
+            Step::Resize(Resize { size: Size::All([4, 0, 8]), mode: ResizeMode::Area }),
+            Step::Resize(Resize { size: Size::Longest(8), mode: ResizeMode::Nearest }),
+            Step::Resize(Resize {
+                size: Size::All([4; 3]),
+                mode: ResizeMode::Linear { align_corners: true },
+            }),
+            Step::Turn(AxisMap { axis: [2, 0, 1], flip: [true, false, true] }),
             Step::AddPreviousStage { labels: vec![1, 2] },
         ];
         let intensity = |rule| Step::Intensity { channel: Some(1), rule };
@@ -337,6 +469,23 @@ mod tests {
             [BoxSource::Image, BoxSource::FirstChannel, BoxSource::Misplaced]
                 .map(|source| Step::CropForeground { crop, padding: Padding::Minimum, source }),
         );
+        let rules = [
+            LabelRule::Largest(LargestComponents {
+                labels: None,
+                independent: true,
+                connectivity: 3,
+                components: 1,
+            }),
+            LabelRule::RemoveSmall(SmallObjects {
+                least: 20.0,
+                by_measure: true,
+                together: false,
+                connectivity: 1,
+            }),
+            LabelRule::FillHoles(FillHoles { labels: Some(vec![1]), connectivity: 3 }),
+            LabelRule::Filter(vec![1, 2]),
+            LabelRule::Map(vec![(1, 2)]),
+        ];
         let first = Recipe {
             reader: Reader::Monai,
             steps,
@@ -350,12 +499,10 @@ mod tests {
             },
             back: Back::Probabilities,
             decision: Decision::regions([1, 2]),
-            cleanup: vec![Cleanup {
-                rule: LargestComponents { labels: None, independent: true, connectivity: 3, components: 1 },
-                on_network_grid: true,
-            }],
+            cleanup: rules.map(|rule| Cleanup { rule, on_network_grid: true }).into(),
             postprocess: vec![KeepLargest { labels: vec![1, 2], background: 0 }],
         };
+        let plain = Recipe::for_tests([8; 3]);
         let other = |back, reader, weights| Recipe {
             back,
             reader,
@@ -367,6 +514,10 @@ mod tests {
             other(Back::Labels, Reader::Nibabel, Weights::Constant),
             other(Back::InterpolatedLabels, Reader::NibabelIo, Weights::Gaussian),
             other(Back::Scores, Reader::NibabelIoWithReorient, Weights::Gaussian),
+            Recipe {
+                decision: Decision::Regions { regions: Vec::new(), threshold: 0.3, at_half: true },
+                ..plain
+            },
         ]
     }
 

@@ -18,20 +18,34 @@ const HARMLESS: [&str; 8] = [
     "buffer_dim",
 ];
 
-/// The tiles of an inferer.
-pub(super) fn tiling(file: &str, inferer: &Component) -> Result<Tiling> {
+/// The tiles of an inferer, for images that have a fixed shape or any.
+pub(super) fn tiling(file: &str, inferer: &Component, fixed: Option<[usize; 3]>) -> Result<Tiling> {
+    let slices = inferer.name() == "SliceInferer";
     match inferer.name() {
-        "SlidingWindowInferer" | "SlidingWindowInfererAdapt" => {}
+        "SlidingWindowInferer" | "SlidingWindowInfererAdapt" | "SliceInferer" => {}
         "SimpleInferer" => {
-            return Err(Error::unsupported(format!(
-                "{file}: `{}` runs the network on whole images of any size; in a copy of the config, put a \
-                 SlidingWindowInferer with a roi_size in its place",
-                inferer.target
-            )));
+            Arguments::new(file, inferer, &[])?;
+            let Some(patch) = fixed else {
+                return Err(Error::unsupported(format!(
+                    "{file}: `{}` runs the network on whole images, whose size the transforms leave open; in a copy of \
+                     the config, put a SlidingWindowInferer with a roi_size in its place",
+                    inferer.target
+                )));
+            };
+            return Ok(Tiling {
+                patch,
+                slices: false,
+                placement: Placement::Overlapping([0.0; 3]),
+                weights: Weights::Constant,
+                fill: Fill::Constant(0.0),
+                sums: Sums::Single,
+                mirror: Vec::new(),
+            });
         }
         _ => {
             let what = format!(
-                "{file}: inferer `{}`, supported are SlidingWindowInferer and SlidingWindowInfererAdapt",
+                "{file}: inferer `{}`, supported are SlidingWindowInferer, SlidingWindowInfererAdapt, SliceInferer and \
+                 SimpleInferer",
                 inferer.target
             );
             return Err(Error::unsupported(what));
@@ -39,14 +53,33 @@ pub(super) fn tiling(file: &str, inferer: &Component) -> Result<Tiling> {
     }
     let mut known = vec!["roi_size", "overlap", "mode", "sigma_scale", "padding_mode", "cval"];
     known.extend(HARMLESS);
+    if slices {
+        known.push("spatial_dim");
+    }
     let arguments = Arguments::new(file, inferer, &known)?;
     let roi = arguments.get("roi_size")?;
-    let size = |argument: &Argument| match argument.count() {
-        Ok(size) if size > 0 => Ok(size),
+    let size = |argument: &Argument, axis: usize| match (argument.count(), fixed) {
+        (Ok(size), _) if size > 0 => Ok(size),
         // Zero, negative and None mean the image's own size.
+        (_, Some(shape)) => Ok(shape[axis]),
         _ => Err(argument.wrong("a size from 1: the tile's shape must not depend on the image")),
     };
-    let patch = roi.axes(size)?;
+    let patch = if slices {
+        let along = arguments.get_or("spatial_dim", 0, Argument::count)?;
+        let [first, second] = match along {
+            0 => [1, 2],
+            1 => [0, 2],
+            2 => [0, 1],
+            _ => return Err(arguments.get("spatial_dim")?.wrong("an axis from 0 to 2")),
+        };
+        let sides = roi.for_each(2)?;
+        let mut patch = [1; 3];
+        (patch[first], patch[second]) = (size(&sides[0], first)?, size(&sides[1], second)?);
+        patch
+    } else {
+        let sides = roi.for_each(3)?;
+        [size(&sides[0], 0)?, size(&sides[1], 1)?, size(&sides[2], 2)?]
+    };
     if patch.iter().product::<usize>() > 1 << 30 {
         return Err(roi.wrong("sizes whose product stays under 2^30"));
     }
@@ -71,7 +104,7 @@ pub(super) fn tiling(file: &str, inferer: &Component) -> Result<Tiling> {
     };
     Ok(Tiling {
         patch,
-        slices: false,
+        slices,
         placement: Placement::Overlapping(overlap),
         weights,
         fill,

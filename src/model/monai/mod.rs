@@ -23,11 +23,11 @@ use crate::error::{Error, Result};
 use crate::labels::{Label, Terms, colors};
 use crate::network::monai::{Context, MonaiNetwork, from_config};
 use crate::network::{Network, StateDict};
-use crate::recipe::{Decision, Recipe};
+use crate::recipe::{Cleanup, Decision, LabelRule, Recipe, Tiling};
 use bundle::{Bundle, BundleConfig, NnUnetBundle};
 use config::{Component, Value};
 use postprocessing::Forward;
-use preprocessing::base;
+use preprocessing::{Chain, base};
 
 /// Transforms that a bundle around an nnU-Net model may have: they load and save.
 const HARMLESS: [&str; 7] =
@@ -68,7 +68,10 @@ pub(super) fn inspect(files: &Files, options: &ModelOptions) -> Result<(Files, F
             let metadata = &bundle.metadata;
             let context = Context { file: &bundle.file, monai_version: metadata.monai_version.as_deref() };
             let recipe = recipe(&bundle);
-            let decision = recipe.as_ref().map_or(&Decision::Highest, |recipe| &recipe.decision);
+            let (decision, cleanup, images) = match &recipe {
+                Ok((recipe, images)) => (&recipe.decision, &*recipe.cleanup, &**images),
+                Err(_) => (&Decision::Highest, &[][..], &[][..]),
+            };
             let arguments = arguments(&bundle.network)?;
             let count =
                 |name: &str| arguments.get(name).and_then(serde_json::Value::as_u64).map(|it| it as usize);
@@ -79,14 +82,16 @@ pub(super) fn inspect(files: &Files, options: &ModelOptions) -> Result<(Files, F
                 configuration: bundle.file.clone(),
                 channels: channels(
                     &metadata.channels,
+                    images,
                     count("in_channels").unwrap_or(metadata.channels.len()),
-                ),
-                labels: labels(&metadata.classes, decision, classes.min(MOST_CLASSES)),
+                    &bundle.file,
+                )?,
+                labels: labels(&metadata.classes, decision, cleanup, classes.min(MOST_CLASSES)),
                 licence: metadata.licence.clone(),
                 folds: Vec::new(),
                 weights: vec![bundle.checkpoint.clone()],
                 network: from_config(&bundle.network.target, &arguments, &context).err(),
-                recipe: Some(recipe),
+                recipe: Some(recipe.map(|(recipe, _)| recipe)),
             }
         }
     };
@@ -124,19 +129,19 @@ fn described(files: &Files, bundle: &BundleConfig) -> Result<Model> {
     let context = Context { file: &bundle.file, monai_version: metadata.monai_version.as_deref() };
     let arguments = arguments(&bundle.network)?;
     let description = from_config(&bundle.network.target, &arguments, &context)?;
-    let mut recipe = recipe(bundle)?;
+    let (mut recipe, images) = recipe(bundle)?;
     check_dimensions(&bundle.file, &description, &recipe)?;
     let network = build(files, &bundle.checkpoint, bundle.checkpoint_key.as_deref(), &description)?;
-    network.sizes(recipe.tiling.patch)?;
-    fit(&mut recipe.decision, network.output_channels(), &bundle.file)?;
+    network.sizes(recipe.tiling.network_tile())?;
+    fit(&mut recipe, network.output_channels(), &bundle.file)?;
     let about = About {
         name: metadata.name.clone().unwrap_or_else(|| files.folder_name().unwrap_or("bundle").into()),
         format: "MONAI bundle",
         configuration: bundle.file.clone(),
         trainer: metadata.monai_version.as_ref().map_or(String::new(), |version| format!("MONAI {version}")),
         architecture: description.name().into(),
-        channels: channels(&metadata.channels, network.input_channels()),
-        labels: labels(&metadata.classes, &recipe.decision, network.output_channels()),
+        channels: channels(&metadata.channels, &images, network.input_channels(), &bundle.file)?,
+        labels: labels(&metadata.classes, &recipe.decision, &recipe.cleanup, network.output_channels()),
         identity: String::new(),
         unusable_postprocessing: None,
     };
@@ -150,9 +155,13 @@ fn build(files: &Files, name: &str, key: Option<&str>, description: &MonaiNetwor
         let file = files.safetensors(&safe)?;
         return description.build(StateDict::of_safetensors(&file)?);
     }
-    if !files.has(name) {
-        return Err(lacks_weights(files, name));
-    }
+    // MONAI's export puts a program of TorchScript beside the checkpoint, whose modules hold the same weights.
+    let scripted = name.rsplit_once('.').map(|(stem, _)| format!("{stem}.ts"));
+    let name = match scripted.as_deref() {
+        _ if files.has(name) => name,
+        Some(scripted) if files.has(scripted) => scripted,
+        _ => return Err(lacks_weights(files, name)),
+    };
     let checkpoint = files.checkpoint(name)?;
     let weights = weights_of(&checkpoint, key);
     description.build(StateDict::new(&checkpoint, weights)?)
@@ -166,13 +175,7 @@ fn lacks_weights(files: &Files, name: &str) -> Error {
     others.retain(|other| weights.iter().any(|ending| other.ends_with(ending)));
     others.truncate(MOST_NAMED);
     let mut reason = format!("{} has no {name}, where its config says that the weights are", files.title());
-    let scripted: Vec<&String> = others.iter().filter(|other| other.ends_with(".ts")).collect();
-    if !others.is_empty() && scripted.len() == others.len() {
-        reason.push_str(&format!(
-            "; {} is a TorchScript archive, a compiled program, which isn't run",
-            others.join(", ")
-        ));
-    } else if !others.is_empty() {
+    if !others.is_empty() {
         reason.push_str(&format!(
             "; there is {}: name it in a copy of the config (`load_path` of its CheckpointLoader, or `ckpt_path`), \
              which the option `configuration` (--configuration) takes",
@@ -186,41 +189,72 @@ fn lacks_weights(files: &Files, name: &str) -> Error {
 }
 
 /// What the bundle's config says of everything but the network.
-fn recipe(bundle: &BundleConfig) -> Result<Recipe> {
-    let steps = preprocessing::steps(&bundle.file, &bundle.preprocessing)?;
-    let tiling = inferer::tiling(&bundle.file, &bundle.inferer)?;
-    let forward = Forward { id: &bundle.preprocessing_id, chain: &bundle.preprocessing };
-    let end = postprocessing::read(&bundle.file, &bundle.postprocessing, forward)?;
-    Ok(Recipe {
-        reader: preprocessing::reader(&bundle.file, &bundle.preprocessing)?,
-        steps,
-        tiling,
-        back: end.back,
-        decision: end.decision,
-        cleanup: end.cleanup,
-        postprocess: Vec::new(),
-    })
+fn recipe(bundle: &BundleConfig) -> Result<(Recipe, Vec<String>)> {
+    Around {
+        file: &bundle.file,
+        preprocessing_id: &bundle.preprocessing_id,
+        preprocessing: &bundle.preprocessing,
+        inferer: &bundle.inferer,
+        postprocessing: &bundle.postprocessing,
+    }
+    .recipe()
 }
 
-/// The tiles of a volume have three axes, and so must the network.
+/// What a config says happens around the network.
+struct Around<'a> {
+    file: &'a str,
+    preprocessing_id: &'a str,
+    preprocessing: &'a [Component],
+    inferer: &'a Component,
+    postprocessing: &'a [Component],
+}
+
+impl Around<'_> {
+    /// The recipe, and the keys of the images where several are loaded apart.
+    fn recipe(&self) -> Result<(Recipe, Vec<String>)> {
+        let Chain { steps, images } = preprocessing::read(self.file, self.preprocessing)?;
+        let tiling = inferer::tiling(self.file, self.inferer, preprocessing::fixed_shape(&steps))?;
+        let forward = Forward { id: self.preprocessing_id, chain: self.preprocessing };
+        let end = postprocessing::read(self.file, self.postprocessing, forward)?;
+        let recipe = Recipe {
+            reader: preprocessing::reader(self.file, self.preprocessing)?,
+            steps,
+            tiling,
+            back: end.back,
+            decision: end.decision,
+            cleanup: end.cleanup,
+            postprocess: Vec::new(),
+        };
+        Ok((recipe, images))
+    }
+}
+
+/// The tiles of a volume have three axes and slices two, and so must the network.
 fn check_dimensions(file: &str, network: &MonaiNetwork, recipe: &Recipe) -> Result<()> {
-    if network.spatial_dims() == 3 {
+    let Tiling { slices, patch, .. } = recipe.tiling;
+    if network.spatial_dims() == if slices { 2 } else { 3 } {
         return Ok(());
     }
-    let (name, patch) = (network.name(), recipe.tiling.patch);
+    let name = network.name();
     Err(Error::unsupported(format!(
-        "{file}: {name} with spatial_dims {} for tiles of {patch:?}: MONAI runs two-dimensional networks on slices only, \
-         with a SliceInferer, which this version doesn't",
+        "{file}: {name} with spatial_dims {} for tiles of {patch:?}: MONAI runs two-dimensional networks on slices, with \
+         a SliceInferer, and no others",
         network.spatial_dims()
     )))
 }
 
-/// Regions are those of the network's classes.
-fn fit(decision: &mut Decision, classes: usize, file: &str) -> Result<()> {
-    let Decision::Regions { regions, .. } = decision else { return Ok(()) };
-    let named_by_number = regions.iter().enumerate().all(|(class, region)| region.class == class);
-    if named_by_number && regions.len() > classes {
-        regions.truncate(classes);
+/// Regions are those of the network's classes, and transforms of one label map have one.
+fn fit(recipe: &mut Recipe, classes: usize, file: &str) -> Result<()> {
+    let Decision::Regions { regions, .. } = &mut recipe.decision else { return Ok(()) };
+    // Where the config names none, there are as many as can be.
+    if regions.len() == postprocessing::MOST_REGIONS {
+        regions.retain(|region| region.class < classes);
+    }
+    let several = regions.len() > 1;
+    let of_one_map = |cleanup: &&Cleanup| !matches!(cleanup.rule, LabelRule::Largest(_));
+    if let Some(cleanup) = recipe.cleanup.iter().find(of_one_map).filter(|_| several) {
+        let what = format!("{file}: {:?} of {} thresholded channels", cleanup.rule, regions.len());
+        return Err(Error::unsupported(what));
     }
     match regions.iter().find(|region| region.class >= classes) {
         None => Ok(()),
@@ -251,6 +285,12 @@ fn json(value: &Value, id: &str) -> Result<serde_json::Value> {
             let entry = |(key, value): &(String, Value)| Ok((key.clone(), json(value, id)?));
             Json::Object(dict.iter().map(entry).collect::<Result<_>>()?)
         }
+        // An object as it would be written.
+        Value::Component(object) if !object.callable => {
+            let mut members = arguments(object)?;
+            members.insert("_target_".into(), object.target.as_str().into());
+            Json::Object(members)
+        }
         other => {
             return Err(Error::unsupported(format!("`{id}` with an argument that is {}", other.describe())));
         }
@@ -260,6 +300,10 @@ fn json(value: &Value, id: &str) -> Result<serde_json::Value> {
 /// The weights in a checkpoint: under the key that the config names, under a usual one, or all of it.
 fn weights_of<'a>(checkpoint: &'a Checkpoint, key: Option<&str>) -> Stored<'a> {
     let root = checkpoint.root();
+    if checkpoint.is_program() {
+        // Its root is the network, of which a module may be called so.
+        return root;
+    }
     if let Some(weights) = key.and_then(|key| root.get(key)) {
         return weights;
     }
@@ -267,13 +311,22 @@ fn weights_of<'a>(checkpoint: &'a Checkpoint, key: Option<&str>) -> Stored<'a> {
     usual.unwrap_or(root)
 }
 
-fn channels(named: &[String], count: usize) -> Vec<String> {
-    let unnamed = |index: usize| if count == 1 { "image".into() } else { format!("image {}", index + 1) };
-    (0..count).map(|index| named.get(index).cloned().unwrap_or_else(|| unnamed(index))).collect()
+/// Names of the network's channels: those of the metadata, else the keys of images that are loaded apart.
+fn channels(named: &[String], images: &[String], count: usize, file: &str) -> Result<Vec<String>> {
+    if !images.is_empty() && images.len() != count {
+        let reason = format!("{} images for a network with {count} channels", images.join(", "));
+        return Err(Error::malformed(file, reason));
+    }
+    let unnamed = |index: usize| match images.get(index) {
+        Some(key) => key.clone(),
+        None if count == 1 => "image".into(),
+        None => format!("image {}", index + 1),
+    };
+    Ok((0..count).map(|index| named.get(index).cloned().unwrap_or_else(|| unnamed(index))).collect())
 }
 
 /// The table of what the network's classes become.
-fn labels(named: &[(usize, String)], decision: &Decision, classes: usize) -> Vec<Label> {
+fn labels(named: &[(usize, String)], decision: &Decision, cleanup: &[Cleanup], classes: usize) -> Vec<Label> {
     let name = |class: usize| {
         let found = named.iter().find(|(number, _)| *number == class).map(|(_, name)| name.clone());
         found.unwrap_or_else(|| format!("class {class}"))
@@ -287,6 +340,10 @@ fn labels(named: &[(usize, String)], decision: &Decision, classes: usize) -> Vec
     };
     if *decision == Decision::Highest && named.iter().all(|(number, _)| *number != 0) {
         values.iter_mut().take(1).for_each(|(_, name)| *name = "background".into());
+    }
+    for (value, _) in values.iter_mut().filter(|(value, _)| *value > 0) {
+        let renamed = |label: u16, cleanup: &Cleanup| cleanup.rule.renamed(label);
+        *value = cleanup.iter().fold(*value as u16, renamed).into();
     }
     values.sort_by_key(|(value, _)| *value);
     values.dedup_by_key(|(value, _)| *value);

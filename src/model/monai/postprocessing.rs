@@ -2,16 +2,17 @@
 
 use super::arguments::{Argument, Arguments};
 use super::config::expression::{Binary, Expression};
+use super::config::value::Lambda;
 use super::config::{Component, Value};
 use super::preprocessing::base;
 use crate::error::{Error, Result};
-use crate::recipe::{Back, Cleanup, Decision, LargestComponents, Region};
+use crate::recipe::{Back, Cleanup, Decision, FillHoles, LabelRule, LargestComponents, Region, SmallObjects};
 
 /// Transforms that save, or change how results are held and not what they are.
 const HARMLESS: [&str; 6] = ["SaveImage", "EnsureType", "CastToType", "ToTensor", "DeleteItems", "Identity"];
 
 /// Labels of a decision on regions whose number isn't known yet: all that there can be.
-const MOST_REGIONS: usize = u16::MAX as usize;
+pub(super) const MOST_REGIONS: usize = u16::MAX as usize;
 
 /// What happens after the network.
 pub(super) struct End {
@@ -97,15 +98,47 @@ pub(super) fn read(file: &str, chain: &[Component], preprocessing: Forward) -> R
                 }
                 state.back = Some(invert(&arguments, &unsupported, &state, preprocessing)?);
             }
-            "KeepLargestConnectedComponent" => {
+            "KeepLargestConnectedComponent"
+            | "RemoveSmallObjects"
+            | "FillHoles"
+            | "LabelFilter"
+            | "MapLabelValue" => {
                 if state.decision.is_none() {
                     return Err(unsupported("before the decision"));
                 }
-                let rule = components(&arguments, &unsupported)?;
-                state.cleanup.push(Cleanup { rule, on_network_grid: state.back.is_none() });
+                let rule = match name {
+                    "KeepLargestConnectedComponent" => {
+                        LabelRule::Largest(components(&arguments, &unsupported)?)
+                    }
+                    "RemoveSmallObjects" => LabelRule::RemoveSmall(small_objects(&arguments)?),
+                    "FillHoles" => LabelRule::FillHoles(holes(&arguments)?),
+                    "LabelFilter" => {
+                        LabelRule::Filter(labels(&arguments(&["applied_labels"])?.get("applied_labels")?)?)
+                    }
+                    _ => LabelRule::Map(pairs(&arguments)?),
+                };
+                rule.check()?;
+                let on_network_grid = state.back.is_none();
+                if matches!(&rule, LabelRule::RemoveSmall(rule) if rule.by_measure && on_network_grid) {
+                    return Err(unsupported("by_measure before the result is inverted"));
+                }
+                state.cleanup.push(Cleanup { rule, on_network_grid });
+            }
+            // A script of the published bundle renalStructures_CECT_segmentation.
+            "MergeClasses" => {
+                arguments(&[])?;
+                let Some(Decision::Regions { regions, .. }) = &mut state.decision else {
+                    return Err(unsupported("of other than thresholded channels"));
+                };
+                // Labels are the channels' numbers, and the first of several wins.
+                *regions =
+                    (0..MOST_REGIONS).rev().map(|class| Region { class, label: class as u16 }).collect();
             }
             "Lambda" => {
                 let arguments = arguments(&["func", "inv_func", "overwrite", "track_meta"])?;
+                if matches!(arguments.get("func")?.value(), Value::Lambda(lambda) if leaves_numbers(lambda)) {
+                    continue;
+                }
                 let regions = match (arguments.get("func")?.value(), &state.decision) {
                     (Value::Lambda(lambda), Some(Decision::Regions { .. })) => {
                         merged(&lambda.body, &lambda.parameter)
@@ -118,13 +151,13 @@ pub(super) fn read(file: &str, chain: &[Component], preprocessing: Forward) -> R
                         "with {found}, expected nested torch.where that give labels to thresholded channels"
                     )));
                 };
-                state.decision = Some(Decision::Regions { regions, at_half: true });
+                state.decision = Some(Decision::Regions { regions, threshold: 0.5, at_half: true });
             }
             _ => {
                 return Err(unsupported(
                     "among the transforms; known are Activations, AsDiscrete, Invert, KeepLargestConnectedComponent, \
-                     Lambda with torch.where, and SaveImage. Leave it out in a copy of the config, and do what it does \
-                     to the labels",
+                     RemoveSmallObjects, FillHoles, LabelFilter, MapLabelValue, Lambda with torch.where, and SaveImage. \
+                     Leave it out in a copy of the config, and do what it does to the labels",
                 ));
             }
         }
@@ -161,15 +194,17 @@ fn discrete(arguments: &Known, unsupported: &Refusal, state: &Chain) -> Result<D
         None if argmax => Ok(Decision::Highest),
         Some(threshold) if !argmax => {
             let threshold = threshold.first()?;
-            if threshold.number()? != 0.5 {
-                return Err(threshold.wrong("0.5"));
+            let least = threshold.number()? as f32;
+            if !(least > 0.0 && least < 1.0) {
+                return Err(threshold.wrong("a probability between 0 and 1"));
             }
             if !state.sigmoid {
                 return Err(unsupported("with a threshold for scores that aren't probabilities"));
             }
             // Channels become labels by their numbers; there are as many as the network has.
             let region = |class| Region { class, label: class as u16 + 1 };
-            Ok(Decision::Regions { regions: (0..MOST_REGIONS).map(region).collect(), at_half: true })
+            let regions = (0..MOST_REGIONS).map(region).collect();
+            Ok(Decision::Regions { regions, threshold: least, at_half: true })
         }
         _ => Err(unsupported("with neither argmax alone nor a threshold alone")),
     }
@@ -216,23 +251,57 @@ fn components(arguments: &Known, unsupported: &Refusal) -> Result<LargestCompone
     {
         return Err(unsupported("of one channel for each label"));
     }
-    let labels = match arguments.find("applied_labels") {
-        None => None,
-        Some(labels) => {
-            let label = |label: &Argument| {
-                u16::try_from(label.count()?).map_err(|_| label.wrong("a label up to 65535"))
-            };
-            Some(labels.one_or_more()?.iter().map(label).collect::<Result<_>>()?)
-        }
-    };
-    let rule = LargestComponents {
+    let labels = arguments.find("applied_labels").map(|list| labels(&list)).transpose()?;
+    Ok(LargestComponents {
         labels,
         independent: arguments.get_or("independent", true, Argument::boolean)?,
         connectivity: arguments.get_or("connectivity", 3, Argument::count)?.min(255) as u8,
         components: arguments.get_or("num_components", 1, Argument::count)?,
-    };
-    rule.check()?;
-    Ok(rule)
+    })
+}
+
+fn small_objects(arguments: &Known) -> Result<SmallObjects> {
+    let known = ["min_size", "connectivity", "independent_channels", "by_measure", "pixdim"];
+    let arguments = arguments(&known)?;
+    Ok(SmallObjects {
+        least: arguments.get_or("min_size", 64.0, Argument::number)?,
+        by_measure: arguments.get_or("by_measure", false, Argument::boolean)?,
+        together: !arguments.get_or("independent_channels", true, Argument::boolean)?,
+        connectivity: arguments.get_or("connectivity", 1, Argument::count)?.min(255) as u8,
+    })
+}
+
+fn holes(arguments: &Known) -> Result<FillHoles> {
+    let arguments = arguments(&["applied_labels", "connectivity"])?;
+    Ok(FillHoles {
+        labels: arguments.find("applied_labels").map(|list| labels(&list)).transpose()?,
+        connectivity: arguments.get_or("connectivity", 3, Argument::count)?.min(255) as u8,
+    })
+}
+
+/// Which label becomes which.
+fn pairs(arguments: &Known) -> Result<Vec<(u16, u16)>> {
+    let arguments = arguments(&["orig_labels", "target_labels", "dtype"])?;
+    let (from, to) = (arguments.get("orig_labels")?, arguments.get("target_labels")?);
+    let (from, targets) = (labels(&from)?, labels(&to)?);
+    if from.len() != targets.len() {
+        return Err(to.wrong(&format!("{} labels, as there are in orig_labels", from.len())));
+    }
+    Ok(from.into_iter().zip(targets).collect())
+}
+
+/// One label or several.
+fn labels(argument: &Argument) -> Result<Vec<u16>> {
+    let label =
+        |label: &Argument| u16::try_from(label.count()?).map_err(|_| label.wrong("a label up to 65535"));
+    argument.one_or_more()?.iter().map(label).collect()
+}
+
+/// Whether a function changes only what is no number: labels have no such.
+fn leaves_numbers(lambda: &Lambda) -> bool {
+    let Expression::Call { callee, positional, .. } = &lambda.body else { return false };
+    let name = Expression::Name("torch.nan_to_num".into());
+    **callee == name && positional[..] == [Expression::Name(lambda.parameter.clone())]
 }
 
 /// The regions, later over earlier, of `torch.where(x[[c]] > 0, label, …)` with 0 at the end.

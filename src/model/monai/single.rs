@@ -4,11 +4,7 @@
 
 use super::bundle::{object, transforms};
 use super::config::{Config, Value};
-use super::postprocessing::Forward;
-use super::{
-    MOST_CLASSES, arguments, build, channels, check_dimensions, fit, inferer, labels, postprocessing,
-    preprocessing,
-};
+use super::{Around, MOST_CLASSES, arguments, build, channels, check_dimensions, fit, labels};
 use crate::error::{Error, Result};
 use crate::model::files::Files;
 use crate::model::inspect::Found;
@@ -23,6 +19,8 @@ struct Described {
     channels: Vec<String>,
     classes: Vec<(usize, String)>,
     recipe: Recipe,
+    /// The keys of images that are loaded apart.
+    images: Vec<String>,
 }
 
 impl Described {
@@ -39,28 +37,22 @@ impl Described {
         classes.sort();
 
         let (preprocessing_id, before) = transforms(&config, "preprocessing")?;
-        let steps = preprocessing::steps(description, &before)?;
-        let reader = preprocessing::reader(description, &before)?;
-        let tiling = inferer::tiling(description, &object(&config, "inferer")?)?;
-        let (_, chain) = transforms(&config, "postprocessing")?;
-        let forward = Forward { id: &preprocessing_id, chain: &before };
-        let end = postprocessing::read(description, &chain, forward)?;
-        let recipe = Recipe {
-            reader,
-            steps,
-            tiling,
-            back: end.back,
-            decision: end.decision,
-            cleanup: end.cleanup,
-            postprocess: Vec::new(),
+        let (_, after) = transforms(&config, "postprocessing")?;
+        let around = Around {
+            file: description,
+            preprocessing_id: &preprocessing_id,
+            preprocessing: &before,
+            inferer: &object(&config, "inferer")?,
+            postprocessing: &after,
         };
-        Ok(Described { config, channels, classes, recipe })
+        let (recipe, images) = around.recipe()?;
+        Ok(Described { config, channels, classes, recipe, images })
     }
 }
 
 /// What there is to know without the weights.
 pub(super) fn inspect(files: &Files, weights: &str, description: &str) -> Result<Found> {
-    let Described { config, channels: named, classes, recipe } = Described::read(files, description)?;
+    let Described { config, channels: named, classes, recipe, images } = Described::read(files, description)?;
     let is_onnx = weights.ends_with(".onnx");
     let (mut inputs, mut outputs, mut network) = (named.len(), classes.len(), None);
     if !is_onnx {
@@ -78,8 +70,8 @@ pub(super) fn inspect(files: &Files, weights: &str, description: &str) -> Result
         format: format(weights),
         name: if config.has("name") { text(&config, "name")? } else { weights.to_owned() },
         configuration: description.into(),
-        channels: channels(&named, inputs.min(MOST_CLASSES)),
-        labels: labels(&classes, &recipe.decision, outputs.clamp(1, MOST_CLASSES)),
+        channels: channels(&named, &images, inputs.min(MOST_CLASSES), description)?,
+        labels: labels(&classes, &recipe.decision, &recipe.cleanup, outputs.clamp(1, MOST_CLASSES)),
         licence: ["licence", "license"]
             .iter()
             .find(|id| config.has(id))
@@ -102,7 +94,7 @@ fn version(config: &Config) -> Result<Option<String>> {
 
 pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Model> {
     let described = Described::read(files, description)?;
-    let Described { config, channels: named_channels, classes, mut recipe } = described;
+    let Described { config, channels: named_channels, classes, mut recipe, images } = described;
     let version = version(&config)?;
     let (network, architecture) = if weights.ends_with(".onnx") {
         let classes = match &recipe.decision {
@@ -123,16 +115,16 @@ pub(super) fn open(files: &Files, weights: &str, description: &str) -> Result<Mo
         let key = if config.has("checkpoint_key") { Some(text(&config, "checkpoint_key")?) } else { None };
         (build(files, weights, key.as_deref(), &network)?, network.name().to_owned())
     };
-    network.sizes(recipe.tiling.patch)?;
-    fit(&mut recipe.decision, network.output_channels(), description)?;
+    network.sizes(recipe.tiling.network_tile())?;
+    fit(&mut recipe, network.output_channels(), description)?;
     let about = About {
         name: if config.has("name") { text(&config, "name")? } else { weights.to_owned() },
         format: format(weights),
         configuration: description.into(),
         trainer: String::new(),
         architecture,
-        channels: channels(&named_channels, network.input_channels()),
-        labels: labels(&classes, &recipe.decision, network.output_channels()),
+        channels: channels(&named_channels, &images, network.input_channels(), description)?,
+        labels: labels(&classes, &recipe.decision, &recipe.cleanup, network.output_channels()),
         identity: String::new(),
         unusable_postprocessing: None,
     };

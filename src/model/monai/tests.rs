@@ -390,7 +390,7 @@ fn published_configs_become_recipes_or_are_refused() {
             };
             let arguments = super::arguments(&config.network)?;
             let network = super::from_config(&config.network.target, &arguments, &context)?;
-            let recipe = super::recipe(&config)?;
+            let (recipe, _) = super::recipe(&config)?;
             let crate::recipe::Tiling { patch, placement, .. } = recipe.tiling;
             let steps = recipe.steps.len();
             Ok(format!("{}, {steps} steps, {patch:?} {placement:?}, {:?}", network.name(), recipe.back))
@@ -411,7 +411,7 @@ fn published_configs_become_recipes_or_are_refused() {
         (
             "renalStructures_CECT_segmentation",
             "inference.json",
-            "`scripts.my_transforms.ConcatImages` among the transforms",
+            "SegResNet, 3 steps, [96, 96, 96] Overlapping([0.25, 0.25, 0.25]), Scores",
         ),
         ("pediatric_abdominal_ct_segmentation", "inference.yaml", "DynUNet, 4 steps"),
         ("pediatric_abdominal_ct_segmentation", "inference_segresnet.yaml", "SegResNet, 4 steps"),
@@ -429,11 +429,19 @@ fn published_configs_become_recipes_or_are_refused() {
         ("segmentation_template", "inference.yaml", "put a SlidingWindowInferer"),
         ("swin_unetr_btcv_segmentation", "inference.json", "SwinUNETR, 3 steps"),
         ("spleen_deepedit_annotation", "inference.json", "OrientationGuidanceMultipleLabelDeepEditd"),
-        ("pancreas_ct_dints_segmentation", "inference.yaml", "`torch.load` is outside"),
+        (
+            "pancreas_ct_dints_segmentation",
+            "inference.yaml",
+            "`./models/search_code_18590.pt`: expected a checkpoint in the bundle",
+        ),
         ("renalStructures_UNEST_segmentation", "inference.json", "unest.UNesT"),
         ("wholeBrainSeg_Large_UNEST_segmentation", "inference.json", "UNesT"),
         ("vista3d", "inference.json", "vista3d132"),
-        ("ventricular_short_axis_3label", "inference.json", "SliceInferer"),
+        (
+            "ventricular_short_axis_3label",
+            "inference.json",
+            "UNet, 1 steps, [256, 256, 1] Overlapping([0.25, 0.25, 0.25]), Probabilities",
+        ),
         ("lung_nodule_ct_detection", "inference.json", "feature_extractor"),
     ] {
         let Some(found) = sketch(bundle, config) else { return };

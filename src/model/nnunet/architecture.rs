@@ -6,13 +6,18 @@ use super::plans::Configuration;
 use crate::error::{Error, Result};
 use crate::model::json::Json;
 use crate::network::{
-    Activation, ConvBlock, Network, Norm, PlainConvUNet, ResidualBlock, ResidualEncoderUNet, StateDict,
+    Activation, ConvBlock, MedNeXt, MedNeXtNames, Network, Norm, PlainConvUNet, Primus, ResidualBlock,
+    ResidualEncoderUNet, StateDict,
 };
 
 /// A network that can be built from the tensors of a fold.
 pub(super) enum Architecture {
     Plain(PlainConvUNet),
     Residual(ResidualEncoderUNet),
+    /// Of trainers that build it whatever the plans say.
+    MedNeXt(MedNeXt, [usize; 2]),
+    /// As MedNeXt.
+    Primus(Primus),
 }
 
 const KNOWN: &str = "PlainConvUNet, ResidualEncoderUNet and ResidualUNet";
@@ -27,11 +32,31 @@ impl Architecture {
         Reader { plans, dimensions: configuration.dimensions, classes, channels }.read()
     }
 
+    /// The network of a fold's tensors where that is another than the plans': its trainer built it.
+    pub(super) fn of_trainer(
+        configuration: &Configuration,
+        classes: usize,
+        channels: usize,
+        weights: &StateDict,
+    ) -> Result<Option<Self>> {
+        if MedNeXt::is_in(weights) {
+            let net = MedNeXt { names: MedNeXtNames::ByLevel, residual: true };
+            return Ok(Some(Architecture::MedNeXt(net, [channels, classes])));
+        }
+        if Primus::is_in(weights) {
+            let tile = configuration.json().get("patch_size")?.axes(1, Json::count)?;
+            return Ok(Some(Architecture::Primus(Primus { input_channels: channels, classes, tile })));
+        }
+        Ok(None)
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self {
             Architecture::Plain(_) => "PlainConvUNet",
             Architecture::Residual(unet) if unet.residual_decoder => "ResidualUNet",
             Architecture::Residual(_) => "ResidualEncoderUNet",
+            Architecture::MedNeXt(..) => "MedNeXt",
+            Architecture::Primus(_) => "Primus",
         }
     }
 
@@ -39,6 +64,8 @@ impl Architecture {
         match self {
             Architecture::Plain(unet) => unet.build(weights),
             Architecture::Residual(unet) => unet.build(weights),
+            Architecture::MedNeXt(net, [channels, classes]) => net.build(*channels, *classes, weights),
+            Architecture::Primus(net) => net.build(weights),
         }
     }
 }

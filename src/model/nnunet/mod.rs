@@ -73,7 +73,11 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
     };
 
     let inputs = channels.len() + if previous.is_some() { labels.foreground.len() } else { 0 };
-    let architecture = Architecture::read(&configuration, labels.classes, inputs)?;
+    let own = Architecture::of_trainer(&configuration, labels.classes, inputs, &weights(&first)?)?;
+    let architecture = match own {
+        Some(own) => own,
+        None => Architecture::read(&configuration, labels.classes, inputs)?,
+    };
     let mirror = mirror_axes(&first, configuration.dimensions)?;
     let trainer = Trainer::of(&first);
     let build = |checkpoint: Checkpoint| build(&architecture, &trainer, &checkpoint);
@@ -83,7 +87,7 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
         networks.push(build(checkpoint(fold)?)?);
     }
     let mut recipe = recipe::recipe(&plans, &configuration, channels.len(), mirror, &labels)?;
-    networks.first().map(|network| network.sizes(recipe.tiling.patch)).transpose()?;
+    networks.first().map(|network| network.sizes(recipe.tiling.network_tile())).transpose()?;
     // Without the option it isn't needed, so what is wrong with it waits until then.
     let (postprocess, unusable) = match postprocess::read(files, &folds, &labels) {
         Ok(rules) => (rules, None),
@@ -123,7 +127,7 @@ pub(super) fn open_wrapped(files: &Files, folder: &str, weights: &str) -> Result
     let trainer = Trainer::of(&settings);
     let network = build(&architecture, &trainer, &checkpoint)?;
     let recipe = recipe::recipe(&plans, &configuration, channels.len(), Vec::new(), &labels)?;
-    network.sizes(recipe.tiling.patch)?;
+    network.sizes(recipe.tiling.network_tile())?;
     let about = About {
         name: plans.get("dataset_name")?.text()?.into(),
         format: "MONAI bundle of nnU-Net v2",
@@ -244,9 +248,14 @@ fn found(
 
 /// The plans' network with a checkpoint's weights.
 fn build(architecture: &Architecture, trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Network> {
-    let weights = required(checkpoint, checkpoint.root(), "network_weights")?;
-    let network = architecture.build(StateDict::new(checkpoint, weights)?);
-    network.map_err(|error| trainer.explain(error, weights, architecture.name()))
+    let tensors = required(checkpoint, checkpoint.root(), "network_weights")?;
+    let network = architecture.build(weights(checkpoint)?);
+    network.map_err(|error| trainer.explain(error, tensors, architecture.name()))
+}
+
+/// The tensors of a fold.
+fn weights(checkpoint: &Checkpoint) -> Result<StateDict<'_>> {
+    StateDict::new(checkpoint, required(checkpoint, checkpoint.root(), "network_weights")?)
 }
 
 fn required<'a>(checkpoint: &Checkpoint, parent: Value<'a>, key: &str) -> Result<Value<'a>> {

@@ -141,7 +141,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// The file that they stand in.
-    pub(super) fn file(&self) -> &str {
+    pub(super) fn file(&self) -> &'a str {
         self.file
     }
 

@@ -3,8 +3,10 @@
 
 mod activation;
 mod arguments;
+mod attention_unet;
 mod basic_unet;
 mod builder;
+mod dints;
 mod dynunet;
 mod dynunet_block;
 mod norm;
@@ -16,16 +18,20 @@ mod swin_unetr;
 #[cfg(test)]
 mod tests;
 mod unet;
+mod unetr;
 mod upsample;
+mod vnet;
 
 use serde_json::{Map, Value};
 
-use super::{Network, StateDict};
+use super::{MedNeXt, MedNeXtNames, Network, StateDict};
 use crate::error::{Error, Result};
 use arguments::Arguments;
 
 pub use activation::Activation;
+pub use attention_unet::AttentionUnet;
 pub use basic_unet::BasicUNet;
+pub use dints::DiNTS;
 pub use dynunet::DynUNet;
 pub use norm::{Norm, Statistics};
 pub use segresnet::SegResNet;
@@ -33,7 +39,9 @@ pub use segresnet_ds::SegResNetDS;
 pub use swin_transformer::PatchMerging;
 pub use swin_unetr::SwinUNETR;
 pub use unet::UNet;
+pub use unetr::UNETR;
 pub use upsample::UpsampleMode;
+pub use vnet::VNet;
 
 /// Where a network's description stands.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +67,16 @@ pub enum MonaiNetwork {
     BasicUNet(BasicUNet),
     /// `SwinUNETR`.
     SwinUNETR(SwinUNETR),
+    /// `UNETR`.
+    UNETR(UNETR),
+    /// `AttentionUnet`.
+    AttentionUnet(AttentionUnet),
+    /// `VNet`.
+    VNet(VNet),
+    /// `DiNTS`.
+    DiNTS(DiNTS),
+    /// `MedNeXt` and its sizes, with channels of the image and of the result.
+    MedNeXt(MedNeXt, [usize; 2]),
 }
 
 impl MonaiNetwork {
@@ -71,6 +89,11 @@ impl MonaiNetwork {
             MonaiNetwork::DynUNet(_) => "DynUNet",
             MonaiNetwork::BasicUNet(_) => "BasicUNet",
             MonaiNetwork::SwinUNETR(_) => "SwinUNETR",
+            MonaiNetwork::UNETR(_) => "UNETR",
+            MonaiNetwork::AttentionUnet(_) => "AttentionUnet",
+            MonaiNetwork::VNet(_) => "VNet",
+            MonaiNetwork::DiNTS(_) => "DiNTS",
+            MonaiNetwork::MedNeXt(..) => "MedNeXt",
         }
     }
 
@@ -82,7 +105,12 @@ impl MonaiNetwork {
             MonaiNetwork::UNet(net) => net.spatial_dims,
             MonaiNetwork::DynUNet(net) => net.spatial_dims,
             MonaiNetwork::BasicUNet(net) => net.spatial_dims,
-            MonaiNetwork::SwinUNETR(_) => 3,
+            MonaiNetwork::AttentionUnet(net) => net.spatial_dims,
+            MonaiNetwork::VNet(net) => net.spatial_dims,
+            MonaiNetwork::SwinUNETR(_)
+            | MonaiNetwork::UNETR(_)
+            | MonaiNetwork::DiNTS(_)
+            | MonaiNetwork::MedNeXt(..) => 3,
         }
     }
 
@@ -98,8 +126,64 @@ impl MonaiNetwork {
             MonaiNetwork::DynUNet(net) => net.build(weights),
             MonaiNetwork::BasicUNet(net) => net.build(weights),
             MonaiNetwork::SwinUNETR(net) => net.build(weights),
+            MonaiNetwork::UNETR(net) => net.build(weights),
+            MonaiNetwork::AttentionUnet(net) => net.build(weights),
+            MonaiNetwork::VNet(net) => net.build(weights),
+            MonaiNetwork::DiNTS(net) => net.build(weights),
+            MonaiNetwork::MedNeXt(net, [inputs, classes]) => net.build(*inputs, *classes, weights),
         }
     }
+}
+
+/// `MedNeXt`, and the functions that make it in its published sizes.
+const MEDNEXT: [&str; 18] = [
+    "MedNeXt",
+    "MedNext",
+    "MedNeXtSmall",
+    "MedNextSmall",
+    "MedNeXtS",
+    "MedNextS",
+    "MedNeXtBase",
+    "MedNextBase",
+    "MedNeXtB",
+    "MedNextB",
+    "MedNeXtMedium",
+    "MedNextMedium",
+    "MedNeXtM",
+    "MedNextM",
+    "MedNeXtLarge",
+    "MedNextLarge",
+    "MedNeXtL",
+    "MedNextL",
+];
+
+/// Most sizes follow from the tensors.
+fn mednext(arguments: &mut Arguments, class: &str) -> Result<MonaiNetwork> {
+    if arguments.count("spatial_dims", Some(3))? != 3 {
+        return Err(arguments.unsupported("spatial_dims", "3"));
+    }
+    arguments.ignore(&["kernel_size", "deep_supervision"]);
+    let general = class == "MedNeXt" || class == "MedNext";
+    if general {
+        arguments.ignore(&[
+            "init_filters",
+            "encoder_expansion_ratio",
+            "decoder_expansion_ratio",
+            "bottleneck_expansion_ratio",
+            "blocks_down",
+            "blocks_bottleneck",
+            "blocks_up",
+        ]);
+        if arguments.text("norm_type", "group")? != "group" {
+            return Err(arguments.unsupported("norm_type", "group"));
+        }
+        if arguments.flag("global_resp_norm", false)? {
+            return Err(arguments.unsupported("global_resp_norm", "false"));
+        }
+    }
+    let residual = !general || arguments.flag("use_residual_connection", false)?;
+    let channels = [arguments.count("in_channels", Some(1))?, arguments.count("out_channels", Some(2))?];
+    Ok(MonaiNetwork::MedNeXt(MedNeXt { names: MedNeXtNames::InOrder, residual }, channels))
 }
 
 /// The network that a class name and its arguments describe, as in a bundle's `network_def`. The class may be
@@ -124,10 +208,19 @@ pub fn from_config(target: &str, arguments: &Map<String, Value>, context: &Conte
             MonaiNetwork::BasicUNet(BasicUNet::read(&mut arguments)?)
         }
         "SwinUNETR" => MonaiNetwork::SwinUNETR(SwinUNETR::read(&mut arguments, context.monai_version)?),
+        "SegResNetVAE" => {
+            arguments.ignore(&["input_image_size", "vae_estimate_std", "vae_default_std", "vae_nz"]);
+            MonaiNetwork::SegResNet(SegResNet { autoencoder: true, ..SegResNet::read(&mut arguments)? })
+        }
+        "UNETR" => MonaiNetwork::UNETR(UNETR::read(&mut arguments)?),
+        "AttentionUnet" => MonaiNetwork::AttentionUnet(AttentionUnet::read(&mut arguments)?),
+        "VNet" => MonaiNetwork::VNet(VNet::read(&mut arguments)?),
+        "DiNTS" => MonaiNetwork::DiNTS(DiNTS::read(&mut arguments)?),
+        _ if MEDNEXT.contains(&class) => mednext(&mut arguments, class)?,
         _ => {
             let text = format!(
-                "found the network class `{}` in {}, supported are SegResNet, SegResNetDS, UNet, DynUNet, BasicUNet \
-                 and SwinUNETR; export the network to ONNX to run it",
+                "found the network class `{}` in {}, supported are SegResNet, SegResNetVAE, SegResNetDS, UNet, \
+                 AttentionUnet, DynUNet, BasicUNet, VNet, DiNTS, MedNeXt, UNETR and SwinUNETR; export the network to ONNX to run it",
                 arguments::shorten(target),
                 context.file,
             );

@@ -12,6 +12,10 @@ use super::{Activation, Norm, UpsampleMode};
 use crate::error::Result;
 use crate::network::{Network, Op, StateDict};
 
+/// What serves training alone.
+const AUTOENCODER: [&str; 6] =
+    ["vae_conv_final", "vae_down", "vae_fc1", "vae_fc2", "vae_fc3", "vae_fc_up_sample"];
+
 /// The arguments of `SegResNet`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegResNet {
@@ -35,6 +39,8 @@ pub struct SegResNet {
     pub blocks_up: Vec<usize>,
     /// How the decoder doubles the size.
     pub upsample_mode: UpsampleMode,
+    /// Whether the file has the autoencoder of training too: `SegResNetVAE`.
+    pub autoencoder: bool,
 }
 
 impl SegResNet {
@@ -60,6 +66,7 @@ impl SegResNet {
             blocks_down: arguments.counts("blocks_down", Some(&[1, 2, 2, 4]))?,
             blocks_up: arguments.counts("blocks_up", Some(&[1, 1, 1]))?,
             upsample_mode: UpsampleMode::read(arguments, "upsample_mode", "nontrainable")?,
+            autoencoder: false,
         };
         if net.blocks_up.len() + 1 != net.blocks_down.len() {
             return Err(arguments.wrong("blocks_up", "one entry less than `blocks_down`"));
@@ -107,6 +114,9 @@ impl SegResNet {
             }
         }
         self.head(&mut builder, last)?;
+        if self.autoencoder {
+            AUTOENCODER.iter().for_each(|module| builder.weights.skip_module(module));
+        }
         builder.finish()
     }
 

@@ -3,6 +3,7 @@
 //! using Shifted Windows", 2021).
 
 use super::builder::{Builder, Conv};
+use super::dynunet_block::DynUNetBlock;
 use crate::error::{Error, Result};
 use crate::network::{NodeId, Op};
 
@@ -30,6 +31,8 @@ pub(super) struct SwinTransformer<'a> {
     pub patch_norm: bool,
     pub normalize: bool,
     pub merging: PatchMerging,
+    /// What each stage begins with, if anything.
+    pub residual: Option<DynUNetBlock>,
 }
 
 impl PatchMerging {
@@ -55,6 +58,12 @@ impl SwinTransformer<'_> {
         }
         let mut states = vec![self.state(builder, last)];
         for stage in 0..4 {
+            if let Some(block) = &self.residual {
+                // The second version begins each stage with a residual block.
+                let channels = builder.network.channels(last);
+                let name = format!("swinViT.layers{}c.0.layer", stage + 1);
+                last = block.build(builder, &name, last, channels, [3; 3], [1; 3])?;
+            }
             let name = format!("swinViT.layers{}.0", stage + 1);
             for block in 0..self.depths[stage] {
                 let shifted = block % 2 == 1;
@@ -120,7 +129,7 @@ impl SwinTransformer<'_> {
     }
 }
 
-fn layer_norm(builder: &mut Builder, name: &str, input: NodeId) -> Result<NodeId> {
+pub(super) fn layer_norm(builder: &mut Builder, name: &str, input: NodeId) -> Result<NodeId> {
     let channels = builder.network.channels(input);
     let scale = builder.weights.take(&format!("{name}.weight"), &[channels])?;
     let shift = builder.weights.take(&format!("{name}.bias"), &[channels])?;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::arguments::Arguments;
 use super::builder::{Builder, Conv};
 use super::dynunet_block::DynUNetBlock;
-use super::norm::Affine;
+use super::norm::{Affine, Statistics};
 use super::swin_transformer::SwinTransformer;
 use super::{Activation, Norm, PatchMerging};
 use crate::error::{Error, Result};
@@ -39,10 +39,14 @@ pub struct SwinUNETR {
     pub patch_norm: bool,
     /// How patches are merged.
     pub downsample: PatchMerging,
+    /// Whether stages begin with a residual block.
+    pub use_v2: bool,
 }
 
 /// What this network's conv blocks have in place of an argument for it.
 const ACTIVATION: Activation = Activation::LeakyRelu(0.01);
+/// The normalisation of the blocks that the second version has.
+const V2_NORM: Norm = Norm { statistics: Statistics::Instance, epsilon: 1e-5, affine: false };
 
 impl SwinUNETR {
     pub(super) fn read(arguments: &mut Arguments, monai_version: Option<&str>) -> Result<Self> {
@@ -52,10 +56,8 @@ impl SwinUNETR {
         if arguments.count("patch_size", Some(2))? != 2 {
             return Err(arguments.unsupported("patch_size", "2"));
         }
-        for name in ["use_v2", "use_hyena"] {
-            if arguments.flag(name, false)? {
-                return Err(arguments.unsupported(name, "false"));
-            }
+        if arguments.flag("use_hyena", false)? {
+            return Err(arguments.unsupported("use_hyena", "false"));
         }
         for name in ["norm_layer", "hyena_stages"] {
             if arguments.find(name).is_some() {
@@ -113,6 +115,7 @@ impl SwinUNETR {
             normalize: arguments.flag("normalize", true)?,
             patch_norm: arguments.flag("patch_norm", false)?,
             downsample,
+            use_v2: arguments.flag("use_v2", false)?,
         })
     }
 
@@ -132,6 +135,11 @@ impl SwinUNETR {
             patch_norm: self.patch_norm,
             normalize: self.normalize,
             merging: self.downsample,
+            residual: self.use_v2.then_some(DynUNetBlock {
+                norm: Some(V2_NORM),
+                act: Some(ACTIVATION),
+                residual: true,
+            }),
         };
         let hidden = transformer.build(&mut builder, 0)?;
         let mut skips = vec![self.encoder(&mut builder, "encoder1", 0, self.feature_size)?];

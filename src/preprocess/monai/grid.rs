@@ -51,6 +51,17 @@ impl Grid {
         Grid { shape: window.shape(), ..self.moved(inside).moved(beyond) }
     }
 
+    /// The grid of this shape over the same space, face to face.
+    #[must_use]
+    pub fn resized(&self, shape: [usize; 3]) -> Self {
+        let mut scale = super::matrix::identity();
+        for axis in 0..3 {
+            let ratio = self.shape[axis] as f64 / shape[axis] as f64;
+            (scale[axis][axis], scale[axis][3]) = (ratio, (ratio - 1.0) / 2.0);
+        }
+        Grid { shape, affine: product(&self.affine, &scale) }
+    }
+
     /// The grid of this shape that [`Grid::cut`] made this one of, but for rounding.
     #[must_use]
     pub fn restored(&self, window: &Window, shape: [usize; 3]) -> Self {

@@ -3,7 +3,9 @@
 use crate::recipe::MonaiIntensity;
 use ndarray::{ArrayViewMut4, Axis};
 
+use super::percentile::percentiles;
 use super::sigmoid::{sigmoid, tanh};
+use super::smooth::smooth;
 use super::statistics::{Moments, range};
 use crate::{Error, Result, parallel};
 
@@ -62,6 +64,40 @@ impl MonaiIntensity {
                     normalize(part, *nonzero, number(subtrahend, index), number(divisor, index), threads)
                 })?;
             }
+            MonaiIntensity::Times(factor) => {
+                let factor = *factor as f32;
+                map(image, threads, |value| value * factor);
+            }
+            MonaiIntensity::Shift(offset) => {
+                let offset = *offset as f32;
+                map(image, threads, |value| value + offset);
+            }
+            MonaiIntensity::ScalePercentiles { from, to, clip, channel_wise } => {
+                each_part(image, *channel_wise, |_, part| {
+                    let from = percentiles(part.view(), *from, threads)?.map(f64::from);
+                    scale_range(part, from, *to, *clip, threads);
+                    Ok(())
+                })?;
+            }
+            MonaiIntensity::ClipPercentiles { bounds, channel_wise } => {
+                each_part(image, *channel_wise, |_, part| {
+                    let [least, most] = percentiles(part.view(), *bounds, threads)?;
+                    map(part, threads, |value| clipped(value, least, most));
+                    Ok(())
+                })?;
+            }
+            MonaiIntensity::Threshold { threshold, above, other } => {
+                let (threshold, other) = (*threshold as f32, *other as f32);
+                let stays = |value: f32| if *above { value > threshold } else { value < threshold };
+                map(image, threads, |value| if stays(value) { value } else { other });
+            }
+            MonaiIntensity::Contrast { gamma } => {
+                let [low, high] = range(image.view(), threads)?;
+                let (gamma, width) = (*gamma, high - low);
+                let divisor = width + 1e-7;
+                map(image, threads, |value| power((value - low) / divisor, gamma) * width + low);
+            }
+            MonaiIntensity::Smooth { sigma } => smooth(image, *sigma, threads)?,
             MonaiIntensity::Sigmoid => map(image, threads, sigmoid),
             MonaiIntensity::SoftClip => map(image, threads, |value| 3.0 * tanh(value / 3.0)),
             MonaiIntensity::ScaleByDeviation => {
@@ -94,12 +130,18 @@ fn scale_range(
     };
     let limit = |given: Option<f64>, none: f32| given.filter(|_| clip).map_or(none, |given| given as f32);
     let (least, most) = (limit(bottom, f32::NEG_INFINITY), limit(top, f32::INFINITY));
-    map(image, threads, |value| {
-        let value = (value - start) / width * factor + offset;
-        // NaN stays, and the upper limit wins.
-        let value = if value < least { least } else { value };
-        if value > most { most } else { value }
-    });
+    map(image, threads, |value| clipped((value - start) / width * factor + offset, least, most));
+}
+
+/// NaN stays, and the upper limit wins.
+fn clipped(value: f32, least: f32, most: f32) -> f32 {
+    let value = if value < least { least } else { value };
+    if value > most { most } else { value }
+}
+
+/// A share of a range to a power, rounded once.
+fn power(share: f32, exponent: f64) -> f32 {
+    f64::from(share).powf(exponent) as f32
 }
 
 fn scale(part: ArrayViewMut4<f32>, to: [Option<f64>; 2], threads: usize) -> Result<()> {
@@ -186,6 +228,15 @@ mod tests {
         assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 3e-7), "{found:?}");
     }
 
+    /// monai.transforms, MONAI 1.6.1: ScaleIntensityRangePercentiles(10, 90, 0, 1, clip) of all channels and of each,
+    /// ClipIntensityPercentiles(20, 70), AdjustContrast(0.7).
+    const PERCENTILES: [[f32; 8]; 4] = [
+        [0.0, 0.096_774_206, 0.338_709_7, 1.0, 0.580_645_2, 0.096_774_206, 0.096_774_206, 0.903_225_9],
+        [0.0, 0.207_407_41, 0.429_629_7, 1.0, 0.681_818_25, 0.0, 0.0, 1.0],
+        [0.0, 0.0, 1.5, 2.85, 2.85, 0.0, 0.0, 2.85],
+        [-2.0, 1.140_463_6, 2.646_440_5, 7.0, 3.964_194_3, 1.140_463_6, 1.140_463_6, 5.548_164_8],
+    ];
+
     fn own(nonzero: bool, channel_wise: bool) -> MonaiIntensity {
         MonaiIntensity::Normalize { nonzero, channel_wise, subtrahend: None, divisor: None }
     }
@@ -243,6 +294,24 @@ mod tests {
         assert_eq!(applied(&[rule([Some(0.0), None], true)], IMAGE)[..4], [0.0, 0.0, 0.375, 1.75]);
         let flat = MonaiIntensity::ScaleRange { from: [2.0, 2.0], to: [Some(1.0), None], clip: true };
         assert_eq!(applied(&[flat], IMAGE)[..4], [-3.0, -1.0, 0.5, 6.0]);
+    }
+
+    #[test]
+    fn percentiles_and_contrast_equal_monai() {
+        use MonaiIntensity::{ClipPercentiles, Contrast, ScalePercentiles, Shift, Threshold, Times};
+        let unit = [Some(0.0), Some(1.0)];
+        let scale =
+            |channel_wise| ScalePercentiles { from: [10.0, 90.0], to: unit, clip: true, channel_wise };
+        close(&applied(&[scale(false)], IMAGE), PERCENTILES[0]);
+        close(&applied(&[scale(true)], IMAGE), PERCENTILES[1]);
+        let clip = ClipPercentiles { bounds: [20.0, 70.0], channel_wise: false };
+        close(&applied(&[clip], IMAGE), PERCENTILES[2]);
+        let found = applied(&[Contrast { gamma: 0.7 }], IMAGE);
+        assert!(found.iter().zip(&PERCENTILES[3]).all(|(a, b)| (a - b).abs() < 2e-6), "{found:?}");
+        let threshold = |above| Threshold { threshold: 1.5, above, other: -9.0 };
+        assert_eq!(applied(&[threshold(true)], IMAGE), [-9.0, -9.0, -9.0, 7.0, 3.0, -9.0, -9.0, 5.0]);
+        assert_eq!(applied(&[threshold(false)], IMAGE), [-2.0, 0.0, -9.0, -9.0, -9.0, 0.0, 0.0, -9.0]);
+        assert_eq!(applied(&[Times(0.5), Shift(1.0)], IMAGE), [0.0, 1.0, 1.75, 4.5, 2.5, 1.0, 1.0, 3.5]);
     }
 
     #[test]

@@ -7,10 +7,12 @@ pub mod grid;
 pub mod intensity;
 mod matrix;
 pub mod pad;
+mod percentile;
 pub mod resample;
 pub mod resize;
 pub mod sampling;
 mod sigmoid;
+mod smooth;
 pub mod spacing;
 mod statistics;
 

@@ -1,10 +1,11 @@
 //! Boxes that may reach beyond the image, and what fills them there: MONAI's `Pad` after `Crop`, and the way
 //! back.
 
-use crate::recipe::{Padding, SpatialPad};
+use crate::recipe::{Frame, Padding, SpatialPad};
 use ndarray::{Array3, ArrayView3, Axis, Zip, s};
 
 use crate::error::Result;
+use crate::volume::AxisMap;
 use crate::{buffer, parallel};
 
 /// A half-open box of voxels that may reach beyond the image.
@@ -26,6 +27,35 @@ impl SpatialPad {
     }
 }
 
+impl Frame {
+    /// The box that becomes the image.
+    pub fn window(&self, image: [usize; 3]) -> Window {
+        match *self {
+            Frame::AtLeast(pad) => pad.window(image),
+            Frame::Divisible { k, end } => {
+                let shape = [0, 1, 2].map(|axis| image[axis].next_multiple_of(k[axis].max(1)));
+                SpatialPad { shape, end }.window(image)
+            }
+            Frame::Border { below, above } => Window {
+                start: below.map(|below| -(below as i64)),
+                end: [0, 1, 2].map(|axis| (image[axis] + above[axis]) as i64),
+            },
+            Frame::Center(shape) => {
+                let size = |axis: usize| if shape[axis] == 0 { image[axis] } else { shape[axis] };
+                let start = [0, 1, 2].map(|axis| (image[axis] / 2).saturating_sub(size(axis) / 2));
+                let end = [0, 1, 2].map(|axis| (start[axis] + size(axis)).min(image[axis]) as i64);
+                Window { start: start.map(|start| start as i64), end }
+            }
+            Frame::Part { start, end } => {
+                let inside = |at: [usize; 3]| [0, 1, 2].map(|axis| at[axis].min(image[axis]) as i64);
+                let start = inside(start);
+                let end = inside(end);
+                Window { start, end: [0, 1, 2].map(|axis| end[axis].max(start[axis])) }
+            }
+        }
+    }
+}
+
 impl Window {
     /// The box of all voxels of an image.
     pub fn whole(shape: [usize; 3]) -> Self {
@@ -35,6 +65,16 @@ impl Window {
     /// Its extent in voxels.
     pub fn shape(&self) -> [usize; 3] {
         [0, 1, 2].map(|axis| (self.end[axis] - self.start[axis]).max(0) as usize)
+    }
+
+    /// The same box of an image of shape `from` with other axes.
+    pub fn turned(&self, from: [usize; 3], turn: &AxisMap) -> Window {
+        let ends = |axis: usize, flip: bool| match (from[axis] as i64, flip) {
+            (_, false) => [self.start[axis], self.end[axis]],
+            (length, true) => [length - self.end[axis], length - self.start[axis]],
+        };
+        let ends = [0, 1, 2].map(|n: usize| ends(turn.axis[n], turn.flip[n]));
+        Window { start: ends.map(|[start, _]| start), end: ends.map(|[_, end]| end) }
     }
 
     /// The ranges of the image, and of the box, in which both lie over each other.
@@ -160,6 +200,22 @@ mod tests {
         assert_eq!(
             (whole.shape(), whole.cut(image().view(), Padding::Edge, 1).unwrap()),
             ([1, 2, 3], image())
+        );
+    }
+
+    #[test]
+    fn frames_equal_monai() {
+        // monai.transforms.CenterSpatialCrop, SpatialCrop, DivisiblePad, BorderPad, MONAI 1.6.1, on images of 5 × 8 × 9
+        let window = |frame: Frame| frame.window([5, 8, 9]);
+        let of = |start, end| Window { start, end };
+        assert_eq!(window(Frame::Center([4, 0, 20])), of([0, 0, 0], [4, 8, 9]));
+        assert_eq!(window(Frame::Center([3, 3, 4])), of([1, 3, 2], [4, 6, 6]));
+        assert_eq!(window(Frame::Part { start: [1, 9, 2], end: [3, 12, 40] }), of([1, 8, 2], [3, 8, 9]));
+        assert_eq!(window(Frame::Divisible { k: [4, 4, 0], end: false }), of([-1, 0, 0], [7, 8, 9]));
+        assert_eq!(window(Frame::Divisible { k: [4, 3, 1], end: true }), of([0, 0, 0], [8, 9, 9]));
+        assert_eq!(
+            window(Frame::Border { below: [1, 0, 2], above: [0, 3, 2] }),
+            of([-1, 0, -2], [5, 11, 11])
         );
     }
 

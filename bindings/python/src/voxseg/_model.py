@@ -66,7 +66,7 @@ class Model(Handle):
         among several models in one place, such as "3d_fullres". `auto3dseg` is the way of the published script that an
         Auto3DSeg model goes: "general", "brats" or "whole-head"; None tells it by the network. `foreground_crop` is how it
         crops: "as-published" (default) or "corrected". `memory_budget` are the bytes that opening may take at one time;
-        None is 64 MiB, and 16 bytes for each byte of the files.
+        None is 128 MiB, and 16 bytes for each byte of the files.
 
         `progress` is True for tqdm's bar or a callable that gets a `Progress` with the bytes of the files that were read,
         and returns False to stop. An exception in it, Ctrl-C included, stops opening and is raised here; so does `cancel`.

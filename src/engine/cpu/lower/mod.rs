@@ -149,6 +149,13 @@ pub(super) fn unsupported(op: &Op) -> bool {
             | Op::PadToWindows { .. }
             | Op::PatchMerge { .. }
             | Op::WindowAttention { .. }
+            | Op::Constant { .. }
+            | Op::Depthwise { .. }
+            | Op::DepthwiseTranspose { .. }
+            | Op::PadFront { .. }
+            | Op::MaxPoolOver { .. }
+            | Op::Downsample { .. }
+            | Op::Attention { .. }
     )
 }
 

@@ -32,9 +32,10 @@ const LARGEST: usize = 1 << 18;
 const MOST_FILES: usize = 8;
 
 /// The items of one or several config files.
-#[derive(Debug)]
 pub(super) struct Config {
     file: String,
+    /// The files of the bundle, for checkpoints that expressions load.
+    files: Files,
     root: Raw,
     /// Files that macros name, by their names in the model; those that can't be read are missing.
     others: BTreeMap<String, Raw>,
@@ -68,12 +69,18 @@ impl Config {
             Some((name, raw))
         });
         let others = others.collect();
-        Ok(Config { file: names.join(" + "), root, others })
+        Ok(Config { file: names.join(" + "), files: files.clone(), root, others })
     }
 
     /// What the config is called in error texts.
     pub(super) fn file(&self) -> &str {
         &self.file
+    }
+
+    /// What a checkpoint of the bundle holds, where it is made of numbers, texts, lists and dicts.
+    fn load(&self, name: &str) -> Result<Value> {
+        let checkpoint = self.files.checkpoint(name)?;
+        Ok(Value::from_json(&checkpoint.root().to_json(checkpoint.name())?))
     }
 
     /// Replaces a top-level item or adds it.
@@ -108,6 +115,12 @@ impl Config {
         let mut ids = Vec::new();
         objects(&self.root, &mut Vec::new(), class, limit, &mut ids);
         ids
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("file", &self.file).finish_non_exhaustive()
     }
 }
 

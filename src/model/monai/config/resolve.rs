@@ -268,6 +268,16 @@ impl Context for Place<'_, '_> {
         self.resolver.reference(&id, &self.item.id)
     }
 
+    fn load(&mut self, path: &str) -> Result<Value> {
+        let expected = "expected a checkpoint in the bundle";
+        let name = inside(path)
+            .filter(|name| self.resolver.config.files.has(name))
+            .ok_or_else(|| self.refuse(&format!("`{}`: {expected}", shorten(path))))?;
+        let value = self.resolver.config.load(&name)?;
+        self.resolver.spend(&self.item.id, value.size())?;
+        Ok(value)
+    }
+
     fn enter(&mut self) -> Result<()> {
         self.resolver.enter(&self.item.id)
     }

@@ -66,6 +66,34 @@ pub struct Lambda {
 }
 
 impl Value {
+    /// JSON's values as they are; a text is a text.
+    pub fn from_json(json: &serde_json::Value) -> Value {
+        use serde_json::Value as Json;
+        match json {
+            Json::Null => Value::None,
+            Json::Bool(value) => Value::Bool(*value),
+            Json::Number(number) => match number.as_i64() {
+                Some(value) => Value::Int(value),
+                None => Value::Float(number.as_f64().unwrap_or(f64::MAX)),
+            },
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Array(items) => Value::List(items.iter().map(Value::from_json).collect()),
+            Json::Object(members) => {
+                let member = |(key, value): (&String, &Json)| (key.clone(), Value::from_json(value));
+                Value::Dict(members.iter().map(member).collect())
+            }
+        }
+    }
+
+    /// How many values it is made of.
+    pub fn size(&self) -> usize {
+        match self {
+            Value::List(list) => 1 + list.iter().map(Value::size).sum::<usize>(),
+            Value::Dict(dict) => 1 + dict.iter().map(|(_, value)| value.size()).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
     /// What Python's `bool` makes of it.
     pub fn is_truthy(&self) -> bool {
         match self {

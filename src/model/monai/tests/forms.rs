@@ -179,10 +179,11 @@ fn two_dimensional_networks_are_refused() {
 fn what_is_in_the_place_of_a_bundles_weights_is_said() {
     let config = ("configs/inference.json", CONFIG.as_bytes());
     refused(&[config], "no models/model.pt, where its config says that the weights are");
-    refused(&[config, ("models/model.ts", b"x")], "model.ts is a TorchScript archive");
+    // TorchScript's modules stand in the place of the weights.
+    refused(&[config, ("models/model.ts", b"x")], "model.ts");
     refused(
-        &[config, ("models/best.pt", b"x"), ("models/model.ts", b"x")],
-        "there is best.pt, model.ts: name it",
+        &[config, ("models/best.pt", b"x"), ("models/other.ts", b"x")],
+        "there is best.pt, other.ts: name it",
     );
     refused(&[config, ("large_files.yml", b"x")], "large_files.yml says where it is to be downloaded from");
 }

@@ -10,6 +10,9 @@ pub(in crate::model::monai::config) trait Context {
     /// What an id refers to.
     fn reference(&mut self, id: &str) -> Result<Value>;
 
+    /// What a checkpoint of the model holds, read as data.
+    fn load(&mut self, path: &str) -> Result<Value>;
+
     /// Goes one level deeper; an error where that is too deep, or too much was computed already.
     fn enter(&mut self) -> Result<()>;
 
@@ -135,6 +138,14 @@ fn call<C: Context>(
     match callee {
         // Where the model runs is the caller's choice, so how the config chooses isn't looked at.
         Expression::Name(name) if name == "torch.device" => Ok(Value::Runtime(name.clone())),
+        Expression::Name(name) if name == "torch.load" => match positional {
+            // What else is given says where to and how.
+            [path] => match evaluate(path, context)? {
+                Value::Text(path) => context.load(&path),
+                other => Err(context.refuse(&format!("`torch.load` of {}", other.describe()))),
+            },
+            _ => Err(outside(name, context)),
+        },
         Expression::Name(name) if name.starts_with("monai.") => {
             if !positional.is_empty() {
                 return Err(context.refuse("arguments without names are outside what is evaluated"));
@@ -238,7 +249,7 @@ fn function(name: &str) -> Option<Function> {
             }
             _ => None,
         },
-        "copy.copy" | "copy.deepcopy" => Some,
+        "copy.copy" | "copy.deepcopy" | "torch.from_numpy" | "torch.tensor" | "torch.as_tensor" => Some,
         _ => return None,
     })
 }
