@@ -7,6 +7,7 @@ pub mod cpu;
 mod cuda;
 #[cfg(test)]
 pub(crate) mod fake;
+mod gpu;
 mod ort;
 mod provider;
 mod room;
@@ -32,6 +33,7 @@ pub(crate) use asleep::Asleep;
 pub(crate) use cuda::host_machine;
 pub(crate) use cuda::scores;
 pub use cuda::{Extent, Machine, Memory, Resident};
+use gpu::GpuEngine;
 pub use provider::Provider;
 
 /// What is done around a network, for engines that do it in their device's own memory.
@@ -187,10 +189,14 @@ pub enum Device {
     Cpu,
     /// ONNX Runtime on the CPU.
     OrtCpu,
+    /// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver: the device of that number in the order
+    /// of Vulkan's loader. It lacks what [`Device::Cpu`] lacks.
+    Vulkan(u32),
     /// ONNX Runtime with a provider, on the device of that number among the provider's.
     Gpu(Provider, u32),
-    /// The first GPU that can be used, in the order of [`Provider::ALL`] but TensorRT, whose compiling takes
-    /// minutes, and software that plays a GPU; else the fastest CPU engine.
+    /// The first GPU that can be used: our own engine's, if it has all that the networks need, then those of the providers
+    /// in the order of [`Provider::ALL`] but TensorRT, whose compiling takes minutes, and without software that plays a GPU;
+    /// else the fastest CPU engine.
     Best,
 }
 
@@ -200,6 +206,7 @@ impl Device {
         match self {
             Device::Cpu => "cpu".into(),
             Device::OrtCpu => "ort-cpu".into(),
+            Device::Vulkan(index) => gpu::name(index),
             Device::Gpu(provider, 0) => provider.name().into(),
             Device::Gpu(provider, index) => format!("{}:{index}", provider.name()),
             Device::Best => "best".into(),
@@ -213,16 +220,17 @@ impl Device {
     pub fn from_name(name: &str) -> Result<Self> {
         let (word, index) =
             name.split_once(':').map_or((name, Some(0)), |(word, index)| (word, index.parse().ok()));
-        let plain = [Device::Cpu, Device::OrtCpu, Device::Best];
+        let plain = [Device::Cpu, Device::OrtCpu, Device::Best, Device::Vulkan(0)];
         let gpus = Provider::ALL.map(|provider| Device::Gpu(provider, 0));
         let all = || plain.into_iter().chain(gpus);
         match (all().find(|device| device.name() == word), index) {
             (Some(Device::Gpu(provider, _)), Some(index)) => Ok(Device::Gpu(provider, index)),
+            (Some(Device::Vulkan(_)), Some(index)) => Ok(Device::Vulkan(index)),
             (Some(device), _) if word == name => Ok(device),
             _ => {
                 let names: Vec<String> = all().map(|device| device.name()).collect();
                 let expected =
-                    format!("{}, or one of a GPU with its number, as in webgpu:1", names.join(", "));
+                    format!("{}, or one of a GPU with its number, as in vulkan:1", names.join(", "));
                 Err(Error::argument("device", name, expected))
             }
         }
@@ -230,7 +238,7 @@ impl Device {
 
     /// Whether it has memory and processors of its own, beside the host's. OpenVINO's first device is the CPU.
     pub(crate) fn is_beside_the_host(self) -> bool {
-        matches!(self, Device::Gpu(..)) && self != Device::Gpu(Provider::OpenVino, 0)
+        matches!(self, Device::Gpu(..) | Device::Vulkan(_)) && self != Device::Gpu(Provider::OpenVino, 0)
     }
 
     /// The precision that suits it and these networks.
@@ -241,8 +249,17 @@ impl Device {
 
     /// What can run instead of [`Device::Best`]; others are what they are.
     pub fn resolve(self) -> Self {
+        self.resolve_for(&[])
+    }
+
+    /// As [`Device::resolve`], for these networks.
+    pub(crate) fn resolve_for(self, networks: &[Arc<Network>]) -> Self {
         let good = |info: &DeviceInfo| {
-            let gpu = matches!(info.device, Device::Gpu(provider, _) if provider != Provider::TensorRt);
+            let gpu = match info.device {
+                Device::Vulkan(_) => networks.iter().all(|network| GpuEngine::supports(network)),
+                Device::Gpu(provider, _) => provider != Provider::TensorRt,
+                _ => false,
+            };
             gpu && info.hardware && info.reason.is_none()
         };
         match self {
@@ -295,7 +312,7 @@ pub struct DeviceInfo {
     pub reason: Option<String>,
 }
 
-/// All devices that this build knows. Opens ONNX Runtime when it can be found.
+/// All devices that this build knows. Opens Vulkan's loader and ONNX Runtime when they can be found.
 pub fn devices() -> Vec<DeviceInfo> {
     let runtime = runtime::open(None);
     let (name, reason) = match &runtime {
@@ -319,6 +336,7 @@ pub fn devices() -> Vec<DeviceInfo> {
         reason: reason.clone(),
     };
     let mut all = vec![own, through_runtime(Device::OrtCpu)];
+    all.extend(of_vulkan());
     for provider in Provider::ALL {
         match &runtime {
             Ok(runtime) => all.extend(ort::devices(runtime, provider)),
@@ -329,6 +347,33 @@ pub fn devices() -> Vec<DeviceInfo> {
         }
     }
     all
+}
+
+/// The devices of our own engine; one with the reason where there are none.
+fn of_vulkan() -> Vec<DeviceInfo> {
+    let none = |reason: String| DeviceInfo {
+        device: Device::Vulkan(0),
+        name: "Vulkan".into(),
+        hardware: false,
+        driver: String::new(),
+        memory: None,
+        reason: Some(reason),
+    };
+    match gpu::devices() {
+        Err(reason) => vec![none(reason)],
+        Ok(found) if found.is_empty() => vec![none("Vulkan's loader knows no device".into())],
+        Ok(found) => found
+            .into_iter()
+            .map(|device| DeviceInfo {
+                device: Device::Vulkan(device.index),
+                name: format!("Vulkan ({})", device.name),
+                hardware: device.hardware,
+                driver: device.driver,
+                memory: Some(device.memory),
+                reason: device.reason,
+            })
+            .collect(),
+    }
 }
 
 /// What the engines of a plan are made for.
@@ -342,6 +387,8 @@ pub(crate) struct Order<'a> {
     cancel: &'a Cancel,
     /// A plan's networks run one after the other, so that our own engines need memory for one of them.
     workspace: cpu::Workspace,
+    /// As above, of the device's memory.
+    on_device: gpu::Workspace,
 }
 
 impl<'a> Order<'a> {
@@ -353,8 +400,9 @@ impl<'a> Order<'a> {
         options: &'a DeviceOptions,
         cancel: &'a Cancel,
     ) -> Self {
-        let (device, workspace) = (device.resolve(), cpu::Workspace::default());
-        Order { device, tile, precision, threads, options, cancel, workspace }
+        let (workspace, on_device) = (cpu::Workspace::default(), gpu::Workspace::default());
+        let device = device.resolve();
+        Order { device, tile, precision, threads, options, cancel, workspace, on_device }
     }
 
     /// What the engines of these networks need at least of the host's memory while they run, as far as it is known before
@@ -375,7 +423,17 @@ impl<'a> Order<'a> {
 
     /// Makes an engine. `taken`: bytes of the device's memory that the plan has already.
     pub(crate) fn engine(&self, network: &Arc<Network>, taken: u64) -> Result<Box<dyn Engine>> {
-        let &Order { device, tile, precision, threads, options, cancel, ref workspace } = self;
+        let &Order { device, tile, precision, threads, options, cancel, ref workspace, .. } = self;
+        if let Device::Vulkan(index) = device {
+            let settings = gpu::Settings {
+                half: precision != Precision::F32,
+                strict: options.strict_half,
+                taken,
+                budget: options.memory_budget,
+                workspace: &self.on_device,
+            };
+            return Ok(Box::new(GpuEngine::new(index, network, tile, settings)?));
+        }
         if self.is_own(network) {
             return Ok(Box::new(CpuEngine::sharing(network, tile, threads, options.cpu, workspace)?));
         }
