@@ -85,8 +85,9 @@ fn are_good(gpu: &Arc<Gpu>, with: Target, plain: Target) -> Result<bool> {
     let pairs = || by_matrices.scores.iter().zip(&by_sums.scores);
     let apart: f64 = pairs().map(|(a, b)| f64::from(a - b).powi(2)).sum();
     let size: f64 = pairs().map(|(_, b)| f64::from(*b).powi(2)).sum();
-    // Not a number is not below either.
-    if !(apart.sqrt() <= 2e-3 * size.sqrt()) {
+    // What isn't a number is not below any bound.
+    let same = apart.sqrt() <= 2e-3 * size.sqrt();
+    if !same {
         return told(format!("they give other numbers, {:.1e} apart", (apart / size).sqrt()));
     }
     let slower = by_matrices.seconds > by_sums.seconds;

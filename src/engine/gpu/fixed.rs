@@ -59,7 +59,8 @@ impl Packing {
                 let (turn, within) = (lane / self.depth, lane % self.depth);
                 for (number, (place, _)) in kind.taps.iter().enumerate() {
                     let tap = (place[0] * rows + place[1]) * columns + place[2];
-                    let first = ((turn * kind.taps.len() + number) * out_blocks * self.depth + within) * LANES;
+                    let first =
+                        ((turn * kind.taps.len() + number) * out_blocks * self.depth + within) * LANES;
                     for output in 0..self.outputs {
                         let pair = match self.transposed {
                             false => output * shape[1] + channel,

@@ -20,9 +20,8 @@ pub(super) fn place(lives: &[Life]) -> (Vec<u64>, u64) {
     let mut offsets = vec![0; lives.len()];
     let (mut placed, mut end) = (Vec::<usize>::new(), 0);
     for id in order {
-        let together = |&&other: &&usize| {
-            lives[other].first <= lives[id].last && lives[id].first <= lives[other].last
-        };
+        let together =
+            |&&other: &&usize| lives[other].first <= lives[id].last && lives[id].first <= lives[other].last;
         let mut taken: Vec<(u64, u64)> = placed
             .iter()
             .filter(together)

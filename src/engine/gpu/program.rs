@@ -69,8 +69,7 @@ impl Program {
         let wiring: usize = steps.iter().map(|step| step.reads().len()).sum();
         let needed = fixed.bytes() + 16 * wiring as u64 + workspace.growth(arena_bytes);
         room(needed, budget.taken, budget.most, gpu.free_memory())?;
-        let pipelines =
-            steps.iter().map(|step| pipeline(gpu, target, step)).collect::<Result<Vec<_>>>()?;
+        let pipelines = steps.iter().map(|step| pipeline(gpu, target, step)).collect::<Result<Vec<_>>>()?;
         let there = Buffer::new(gpu, fixed.bytes(), Kind::Device)?;
         load(gpu, submitter, &mut fixed, &there)?;
         let voxels = tile.iter().product::<usize>() as u64;
@@ -169,11 +168,7 @@ fn upload(
     let mut offset = offset;
     for chunk in bytes.chunks(at_a_time) {
         stage.bytes_mut()[..chunk.len()].copy_from_slice(chunk);
-        let copy = Command::Copy {
-            from: (&stage.buffer, 0),
-            to: (to, offset),
-            bytes: chunk.len() as u64,
-        };
+        let copy = Command::Copy { from: (&stage.buffer, 0), to: (to, offset), bytes: chunk.len() as u64 };
         submitter.run(&[copy], &|| Ok(()))?;
         offset += chunk.len() as u64;
     }
@@ -191,8 +186,7 @@ fn pipeline(gpu: &Gpu, target: Target, step: &Step) -> Result<Arc<Pipeline>> {
     match step {
         Step::Conv(step) => {
             let Conv { tile, .. } = &**step;
-            let invocations =
-                step.matrices.map_or(VOXELS as u32, |matrices| matrices.teams * matrices.lanes);
+            let invocations = step.matrices.map_or(VOXELS as u32, |matrices| matrices.teams * matrices.lanes);
             let mut constants = vec![invocations];
             for triple in [tile.voxels, tile.brought, tile.bring, tile.near, step.step, step.out_step] {
                 constants.extend(xyz(triple));
@@ -275,7 +269,8 @@ impl Binding<'_> {
         for block in blocks {
             let tensor = self.buffer(block.buffer) + block.index as u64 * bytes;
             let table = block.table.map_or(0, |table| self.table(table));
-            self.words.extend([tensor, table].map(|address| [address as u32, (address >> 32) as u32]).concat());
+            self.words
+                .extend([tensor, table].map(|address| [address as u32, (address >> 32) as u32]).concat());
         }
         address
     }

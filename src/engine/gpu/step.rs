@@ -164,9 +164,18 @@ pub(super) enum Step {
     Sample(Sample),
     Finish(Finish),
     /// The image in blocks; where their channels are told.
-    Enter { blocks: usize, voxels: usize, lanes: u64, output: BufferId },
+    Enter {
+        blocks: usize,
+        voxels: usize,
+        lanes: u64,
+        output: BufferId,
+    },
     /// Blocks to the scores; where their channels are told.
-    Leave { inputs: Vec<Block>, voxels: usize, lanes: u64 },
+    Leave {
+        inputs: Vec<Block>,
+        voxels: usize,
+        lanes: u64,
+    },
 }
 
 impl Step {

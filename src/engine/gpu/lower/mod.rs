@@ -450,7 +450,8 @@ impl Lowering<'_> {
         for step in &mut self.steps {
             if let Step::Finish(finish) = step {
                 let blocks = finish.channels.div_ceil(LANES);
-                let is_read = |start: &usize| (0..blocks).any(|block| read.contains(&(start + block * TABLE)));
+                let is_read =
+                    |start: &usize| (0..blocks).any(|block| read.contains(&(start + block * TABLE)));
                 finish.tables.retain(is_read);
             }
         }

@@ -140,6 +140,9 @@ fn words(way: Way, tile: &Tile, kinds: &mut [Kind]) -> Vec<u32> {
             }
         }
         let own = index * 8;
+        if parts.is_empty() {
+            parts.push(([0; 3], Vec::new()));
+        }
         words[own..own + 3].copy_from_slice(&xyz(kind.start));
         words[own + 3] = words.len() as u32;
         words[own + 4] = parts.len() as u32;
@@ -206,8 +209,8 @@ mod tests {
                         std::array::from_fn(|axis| of_part[axis] + inner[axis] * tile.bring[axis]);
                     assert_eq!(found, kinds[0].taps[met as usize].1);
                     // The tile's last voxel has it too.
-                    for axis in 0..3 {
-                        let last = (tile.voxels[axis] - 1) * tile.near[axis] + inner[axis];
+                    for (axis, inner) in inner.into_iter().enumerate() {
+                        let last = (tile.voxels[axis] - 1) * tile.near[axis] + inner;
                         assert!(last < tile.brought[axis]);
                         assert_eq!(tile.near[axis] * tile.bring[axis], step);
                     }

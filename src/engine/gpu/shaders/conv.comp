@@ -242,10 +242,12 @@ void main() {
     }
 
     uint of_kind = kind * 8;
-    uint places = plan.at[of_kind + 5];
-    for (uint turn = 0; turn < turns; turn++) {
-        for (uint part = 0; part < plan.at[of_kind + 4]; part++) {
-            uint at = plan.at[of_kind + 3] + part * 6;
+    uint parts_of_kind = plan.at[of_kind + 4], places = plan.at[of_kind + 5];
+    // Some drivers load once more, for no invocation, when a loop has ended: what leads to further addresses stays in range.
+    for (uint next_turn = 0; next_turn < turns; next_turn++) {
+        uint turn = min(next_turn, turns - 1);
+        for (uint part = 0; part < parts_of_kind; part++) {
+            uint at = plan.at[of_kind + 3] + min(part, parts_of_kind - 1) * 6;
             uvec3 offset = uvec3(plan.at[at], plan.at[at + 1], plan.at[at + 2]);
             barrier();
             bring(turn, first * STEP + uvec3(corner) + offset);

@@ -6,10 +6,7 @@ use super::vulkan::Module;
 macro_rules! pair {
     ($name:literal) => {
         [
-            Module {
-                name: concat!($name, "_single"),
-                spirv: include_bytes!(concat!($name, "_single.spv")),
-            },
+            Module { name: concat!($name, "_single"), spirv: include_bytes!(concat!($name, "_single.spv")) },
             Module { name: concat!($name, "_half"), spirv: include_bytes!(concat!($name, "_half.spv")) },
         ]
     };
@@ -39,7 +36,13 @@ mod tests {
     #[test]
     fn kernels_are_those_of_their_sources() {
         let sources = sources!(
-            "common.glsl", "conv.comp", "ends.comp", "finish.comp", "map.comp", "mean.comp", "sample.comp"
+            "common.glsl",
+            "conv.comp",
+            "ends.comp",
+            "finish.comp",
+            "map.comp",
+            "mean.comp",
+            "sample.comp"
         );
         let mut digest = Sha256::new();
         for (name, text) in sources {

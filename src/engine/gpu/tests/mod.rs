@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use self::build::{Builder, Random};
 use super::vulkan::Gpu;
-use super::{GpuEngine, Settings, Workspace};
+use super::{GpuEngine, Settings, Workspace, class};
 use crate::engine::Engine;
 use crate::engine::cpu::{CpuEngine, CpuOptions, Isa, Mode};
 use crate::error::Result;
@@ -31,6 +31,20 @@ fn gpu() -> Option<Arc<Gpu>> {
             None
         }
     }
+}
+
+#[test]
+fn matrices_of_software_are_good() {
+    let Some(gpu) = gpu() else { return };
+    // On hardware they may be slower, which is no fault.
+    if gpu.physical.hardware || gpu.matrix.is_none() {
+        eprintln!("skipped: no software that multiplies matrices");
+        return;
+    }
+    let target = class::target(&gpu, true).unwrap();
+    eprintln!("{:?}", target.matrices);
+    assert!(target.matrices.is_some());
+    assert!(class::target(&gpu, false).unwrap().matrices.is_none());
 }
 
 fn engine(network: &Arc<Network>, tile: [usize; 3], half: bool) -> Result<GpuEngine> {
@@ -61,8 +75,7 @@ fn expected(network: &Arc<Network>, tile: [usize; 3], input: &[f32]) -> Vec<f32>
 fn error(found: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let square = |x: f64| x * x;
-    let errors: f64 =
-        found.iter().zip(expected).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
+    let errors: f64 = found.iter().zip(expected).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
     let values: f64 = expected.iter().map(|&b| square(b.into())).sum();
     // Everything may be zero behind an activation.
     (errors / values.max(1e-30)).sqrt()

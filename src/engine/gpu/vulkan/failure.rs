@@ -13,10 +13,9 @@ pub(super) fn error(device: &str, action: &str, result: vk::Result) -> Error {
         vk::Result::ERROR_OUT_OF_DEVICE_MEMORY | vk::Result::ERROR_OUT_OF_HOST_MEMORY => {
             Error::OutOfMemory { what: format!("{device} (to {action})"), bytes: 0 }
         }
-        _ => Error::Device {
-            device: device.to_owned(),
-            reason: format!("it failed to {action}: {result:?}"),
-        },
+        _ => {
+            Error::Device { device: device.to_owned(), reason: format!("it failed to {action}: {result:?}") }
+        }
     }
 }
 

@@ -86,8 +86,10 @@ impl Gpu {
         let instance = &library.instance;
         // SAFETY: the handle is this instance's.
         let families = unsafe { instance.get_physical_device_queue_family_properties(physical.handle) };
-        let computes = |family: &vk::QueueFamilyProperties| family.queue_flags.contains(vk::QueueFlags::COMPUTE);
-        let draws = |family: &vk::QueueFamilyProperties| family.queue_flags.contains(vk::QueueFlags::GRAPHICS);
+        let computes =
+            |family: &vk::QueueFamilyProperties| family.queue_flags.contains(vk::QueueFlags::COMPUTE);
+        let draws =
+            |family: &vk::QueueFamilyProperties| family.queue_flags.contains(vk::QueueFlags::GRAPHICS);
         // The host's own windows are drawn by the others.
         let family = families
             .iter()
@@ -218,9 +220,8 @@ impl Gpu {
             self.library.instance.get_physical_device_memory_properties2(self.physical.handle, &mut all);
         }
         let heaps = all.memory_properties;
-        let own = |index: &usize| {
-            heaps.memory_heaps[*index].flags.contains(vk::MemoryHeapFlags::DEVICE_LOCAL)
-        };
+        let own =
+            |index: &usize| heaps.memory_heaps[*index].flags.contains(vk::MemoryHeapFlags::DEVICE_LOCAL);
         let free = |index: usize| budget.heap_budget[index].saturating_sub(budget.heap_usage[index]);
         Some((0..heaps.memory_heap_count as usize).filter(own).map(free).sum())
     }

@@ -95,8 +95,7 @@ impl Drop for Buffer {
 fn memory_type(gpu: &Gpu, allowed: u32, kind: Kind) -> Result<u32> {
     use vk::MemoryPropertyFlags as Flags;
     // SAFETY: the handle is this instance's.
-    let all =
-        unsafe { gpu.library.instance.get_physical_device_memory_properties(gpu.physical.handle) };
+    let all = unsafe { gpu.library.instance.get_physical_device_memory_properties(gpu.physical.handle) };
     let find = |with: Flags, without: Flags| {
         all.memory_types_as_slice().iter().zip(0_u32..).find_map(|(kind, index)| {
             let flags = kind.property_flags;

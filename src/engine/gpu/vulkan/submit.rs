@@ -24,9 +24,17 @@ pub(in crate::engine::gpu) struct Dispatch {
 pub(in crate::engine::gpu) enum Command<'a> {
     Dispatch(&'a Dispatch),
     /// `bytes` from an offset of one buffer to an offset of another.
-    Copy { from: (&'a Buffer, u64), to: (&'a Buffer, u64), bytes: u64 },
+    Copy {
+        from: (&'a Buffer, u64),
+        to: (&'a Buffer, u64),
+        bytes: u64,
+    },
     /// Zeros.
-    Clear { buffer: &'a Buffer, offset: u64, bytes: u64 },
+    Clear {
+        buffer: &'a Buffer,
+        offset: u64,
+        bytes: u64,
+    },
 }
 
 /// How long a submission should take: Windows resets a device that is busy for two seconds, and a window that waits for the
@@ -127,8 +135,7 @@ impl Submitter {
         let gpu = self.gpu.clone();
         let device = &gpu.device;
         let Slot { commands, done, .. } = self.slots[slot];
-        let begin =
-            vk::CommandBufferBeginInfo::default().flags(vk::CommandBufferUsageFlags::ONE_TIME_SUBMIT);
+        let begin = vk::CommandBufferBeginInfo::default().flags(vk::CommandBufferUsageFlags::ONE_TIME_SUBMIT);
         // SAFETY: the slot's last submission was waited for; the commands are recorded by this thread alone.
         gpu.call("record commands", || unsafe {
             device.reset_fences(&[done])?;
@@ -286,8 +293,7 @@ unsafe fn record(gpu: &Gpu, commands: vk::CommandBuffer, piece: &Piece) {
                 device.cmd_dispatch_base(commands, piece.first, 0, 0, x, y, z);
             }
             Command::Copy { from, to, bytes } => {
-                let region =
-                    [vk::BufferCopy::default().src_offset(from.1).dst_offset(to.1).size(*bytes)];
+                let region = [vk::BufferCopy::default().src_offset(from.1).dst_offset(to.1).size(*bytes)];
                 device.cmd_copy_buffer(commands, from.0.handle, to.0.handle, &region);
             }
             Command::Clear { buffer, offset, bytes } => {
