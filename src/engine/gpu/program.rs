@@ -392,11 +392,3 @@ impl Binding<'_> {
             .words([step.epsilon.to_bits()])
     }
 }
-
-#[cfg(test)]
-impl Program {
-    /// Kernels' runs of a tile.
-    pub(super) fn dispatches(&self) -> usize {
-        self.bound.as_ref().map_or(0, |(_, dispatches)| dispatches.len())
-    }
-}
