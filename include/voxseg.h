@@ -166,6 +166,8 @@ typedef int32_t vxs_status;
 #define VXS_NOT_FINITE 405
 /** Memory that was asked for isn't there. */
 #define VXS_OUT_OF_MEMORY 406
+/** The device doesn't answer any more: it was reset, taken away, or hung. Another plan may work. */
+#define VXS_DEVICE_LOST 407
 /** A defect in this library; the message says where. */
 #define VXS_INTERNAL_ERROR 901
 /** The handle met an internal error earlier and can only be freed. */
@@ -488,8 +490,12 @@ typedef int32_t vxs_device;
 /** AMD GPUs through ROCm. */
 #define VXS_DEVICE_MIGRAPHX 9
 /**
+ * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.
+ */
+#define VXS_DEVICE_VULKAN 10
+/**
  * The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that
- * plays a GPU; else `VXS_DEVICE_CPU`.
+ * plays a GPU; `VXS_DEVICE_VULKAN` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
  */
 #define VXS_DEVICE_BEST 100
 
@@ -502,7 +508,7 @@ typedef struct vxs_device_info {
     uint32_t struct_size;
     /** What to put into `vxs_plan_options.device`. */
     vxs_device device;
-    /** Its number among the provider's devices: what to put into `vxs_plan_options.device_index`. */
+    /** Its number among the devices of its kind: what to put into `vxs_plan_options.device_index`. */
     uint32_t index;
     /** Whether a plan can be made on it; `reason` says why not. */
     vxs_bool usable;
@@ -531,10 +537,10 @@ typedef struct vxs_device_info {
 VXS_API vxs_status vxs_device_info_init(struct vxs_device_info *info, uint64_t size);
 
 /**
- * Looks which devices there are: the CPU's, then each provider's, and for a provider without one an entry that
- * says why. Loads ONNX Runtime when it can be found; when it can't, the devices that need it are listed as
- * unusable. To know whether a provider that ONNX Runtime was built with can be used, its libraries are loaded.
- * Free the list with `vxs_device_list_free`.
+ * Looks which devices there are: the CPU's, Vulkan's, then each provider's, and for a kind without one an entry that
+ * says why. Opens the system's Vulkan loader, and loads ONNX Runtime when it can be found; when it can't, the devices
+ * that need it are listed as unusable. To know whether a provider that ONNX Runtime was built with can be used, its
+ * libraries are loaded. Free the list with `vxs_device_list_free`.
  *
  * Returns `VXS_OK`: what can't be used is no error. Any thread.
  *

@@ -211,6 +211,15 @@ pub enum Error {
         /// How many scores.
         count: usize,
     },
+    /// The device doesn't answer any more: it was reset, taken away, or hung. What has been made on it can only be freed;
+    /// trying again with another plan may help.
+    #[error("device {device} is lost: {reason}")]
+    DeviceLost {
+        /// The device's name.
+        device: String,
+        /// What was asked of it.
+        reason: String,
+    },
 
     /// Memory that was asked for isn't there.
     #[error("out of memory: {what} needs {bytes} bytes")]
@@ -274,6 +283,7 @@ status_table! {
     404 Inference c"inference failed",
     405 NotFinite c"not finite",
     406 OutOfMemory c"out of memory",
+    407 DeviceLost c"device lost",
     901 Panic c"internal error",
     902 Poisoned c"poisoned handle",
 }
@@ -298,6 +308,7 @@ impl Error {
             | Error::RuntimeMissing { reason }
             | Error::Runtime { reason, .. }
             | Error::Device { reason, .. }
+            | Error::DeviceLost { reason, .. }
             | Error::Inference { reason, .. } => vec![owned("reason", reason)],
             Error::VolumeMismatch { expected, found } => {
                 vec![owned("found", found), owned("expected", expected)]

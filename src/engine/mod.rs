@@ -9,6 +9,7 @@
 pub mod cpu;
 #[cfg(test)]
 pub(crate) mod fake;
+mod gpu;
 mod info;
 pub(crate) mod nvidia;
 #[cfg(feature = "ort")]
@@ -31,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::runtime;
 
+use gpu::GpuEngine;
 pub use info::EngineInfo;
 pub use provider::Provider;
 pub(crate) use request::EngineRequest;
@@ -114,10 +116,14 @@ pub enum Device {
     Cpu,
     /// ONNX Runtime on the CPU.
     OrtCpu,
+    /// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver: the device of that number in the order
+    /// of Vulkan's loader. It lacks what [`Device::Cpu`] lacks.
+    Vulkan(u32),
     /// ONNX Runtime with a provider, on the device of that number among the provider's.
     Gpu(Provider, u32),
-    /// The first GPU that can be used, in the order of [`Provider::ALL`] but TensorRT, whose compiling takes
-    /// minutes, and software that plays a GPU; else the fastest CPU engine.
+    /// The first GPU that can be used: our own engine's, if it has all that the networks need, then those of the providers
+    /// in the order of [`Provider::ALL`] but TensorRT, whose compiling takes minutes, and without software that plays a GPU;
+    /// else the fastest CPU engine.
     Best,
 }
 
@@ -127,6 +133,7 @@ impl Device {
         match self {
             Device::Cpu => "cpu".into(),
             Device::OrtCpu => "ort-cpu".into(),
+            Device::Vulkan(index) => gpu::name(index),
             Device::Gpu(provider, 0) => provider.name().into(),
             Device::Gpu(provider, index) => format!("{}:{index}", provider.name()),
             Device::Best => "best".into(),
@@ -140,16 +147,17 @@ impl Device {
     pub fn from_name(name: &str) -> Result<Self> {
         let (word, index) =
             name.split_once(':').map_or((name, Some(0)), |(word, index)| (word, index.parse().ok()));
-        let plain = [Device::Cpu, Device::OrtCpu, Device::Best];
+        let plain = [Device::Cpu, Device::OrtCpu, Device::Best, Device::Vulkan(0)];
         let gpus = Provider::ALL.map(|provider| Device::Gpu(provider, 0));
         let all = || plain.into_iter().chain(gpus);
         match (all().find(|device| device.name() == word), index) {
             (Some(Device::Gpu(provider, _)), Some(index)) => Ok(Device::Gpu(provider, index)),
+            (Some(Device::Vulkan(_)), Some(index)) => Ok(Device::Vulkan(index)),
             (Some(device), _) if word == name => Ok(device),
             _ => {
                 let names: Vec<String> = all().map(|device| device.name()).collect();
                 let expected =
-                    format!("{}, or one of a GPU with its number, as in webgpu:1", names.join(", "));
+                    format!("{}, or one of a GPU with its number, as in vulkan:1", names.join(", "));
                 Err(Error::argument("device", name, expected))
             }
         }
@@ -157,7 +165,7 @@ impl Device {
 
     /// Whether it has memory and processors of its own, beside the host's. OpenVINO's first device is the CPU.
     pub(crate) fn is_beside_the_host(self) -> bool {
-        matches!(self, Device::Gpu(..)) && self != Device::Gpu(Provider::OpenVino, 0)
+        matches!(self, Device::Gpu(..) | Device::Vulkan(_)) && self != Device::Gpu(Provider::OpenVino, 0)
     }
 
     /// The precision that suits it and these networks.
@@ -168,8 +176,17 @@ impl Device {
 
     /// What can run instead of [`Device::Best`]; others are what they are.
     pub fn resolve(self) -> Self {
+        self.resolve_for(&[])
+    }
+
+    /// As [`Device::resolve`], for these networks.
+    pub(crate) fn resolve_for(self, networks: &[Arc<Network>]) -> Self {
         let good = |info: &DeviceInfo| {
-            let gpu = matches!(info.device, Device::Gpu(provider, _) if provider != Provider::TensorRt);
+            let gpu = match info.device {
+                Device::Vulkan(_) => networks.iter().all(|network| GpuEngine::supports(network)),
+                Device::Gpu(provider, _) => provider != Provider::TensorRt,
+                _ => false,
+            };
             gpu && info.hardware && info.reason.is_none()
         };
         match self {
@@ -222,7 +239,7 @@ pub struct DeviceInfo {
     pub reason: Option<String>,
 }
 
-/// All devices that this build knows. Opens ONNX Runtime when it can be found.
+/// All devices that this build knows. Opens Vulkan's loader and ONNX Runtime when they can be found.
 pub fn devices() -> Vec<DeviceInfo> {
     let runtime = runtime::open(None);
     let (name, reason) = match &runtime {
@@ -246,6 +263,7 @@ pub fn devices() -> Vec<DeviceInfo> {
         reason: reason.clone(),
     };
     let mut all = vec![own, through_runtime(Device::OrtCpu)];
+    all.extend(of_vulkan());
     for provider in Provider::ALL {
         match &runtime {
             Ok(runtime) => all.extend(ort::devices(runtime, provider)),
@@ -256,4 +274,31 @@ pub fn devices() -> Vec<DeviceInfo> {
         }
     }
     all
+}
+
+/// The devices of our own engine; one with the reason where there are none.
+fn of_vulkan() -> Vec<DeviceInfo> {
+    let none = |reason: String| DeviceInfo {
+        device: Device::Vulkan(0),
+        name: "Vulkan".into(),
+        hardware: false,
+        driver: String::new(),
+        memory: None,
+        reason: Some(reason),
+    };
+    match gpu::devices() {
+        Err(reason) => vec![none(reason)],
+        Ok(found) if found.is_empty() => vec![none("Vulkan's loader knows no device".into())],
+        Ok(found) => found
+            .into_iter()
+            .map(|device| DeviceInfo {
+                device: Device::Vulkan(device.index),
+                name: format!("Vulkan ({})", device.name),
+                hardware: device.hardware,
+                driver: device.driver,
+                memory: Some(device.memory),
+                reason: device.reason,
+            })
+            .collect(),
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cpu::CpuEngine;
+use super::gpu::{self, GpuEngine};
 use super::{Device, DeviceOptions, Engine, ort};
 use crate::error::Result;
 use crate::network::Network;
@@ -40,6 +41,8 @@ pub(crate) struct EngineRequest<'a> {
     pub(super) options: &'a DeviceOptions,
     /// Stops compiling.
     pub(super) cancel: &'a Cancel,
+    /// What the plan's engines share of a GPU's memory, since one runs after another.
+    on_gpu: gpu::Arena,
 }
 
 impl<'a> EngineRequest<'a> {
@@ -51,7 +54,8 @@ impl<'a> EngineRequest<'a> {
         options: &'a DeviceOptions,
         cancel: &'a Cancel,
     ) -> Self {
-        EngineRequest { device: device.resolve(), tile, precision, threads, options, cancel }
+        let device = device.resolve();
+        EngineRequest { device, tile, precision, threads, options, cancel, on_gpu: gpu::Arena::default() }
     }
 
     /// What the engines of these networks need at least of the host's memory while they run one after another, as far as it
@@ -74,7 +78,13 @@ impl<'a> EngineRequest<'a> {
 
     /// Makes an engine. `taken`: bytes of the device's memory that the plan has already.
     pub(crate) fn engine(&self, network: &Arc<Network>, taken: u64) -> Result<Arc<dyn Engine>> {
-        let &EngineRequest { tile, threads, options, .. } = self;
+        let &EngineRequest { device, tile, precision, threads, options, .. } = self;
+        if let Device::Vulkan(index) = device {
+            let (half, strict, budget) =
+                (precision != Precision::F32, options.strict_half, options.memory_budget);
+            let settings = gpu::Settings { half, strict, taken, budget, arena: &self.on_gpu };
+            return Ok(Arc::new(GpuEngine::new(index, network, tile, settings)?));
+        }
         if self.is_own(network) {
             // Plans of one model have its weights in this engine's form once.
             let fits = |engine: &CpuEngine| engine.is_for(tile, threads, options.cpu);

@@ -33,8 +33,10 @@ pub const VXS_DEVICE_OPENVINO: i32 = 7;
 pub const VXS_DEVICE_COREML: i32 = 8;
 /// AMD GPUs through ROCm.
 pub const VXS_DEVICE_MIGRAPHX: i32 = 9;
+/// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.
+pub const VXS_DEVICE_VULKAN: i32 = 10;
 /// The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that
-/// plays a GPU; else `VXS_DEVICE_CPU`.
+/// plays a GPU; `VXS_DEVICE_VULKAN` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
 pub const VXS_DEVICE_BEST: i32 = 100;
 
 /// The devices that were found. Immutable: any thread may read it.
@@ -48,7 +50,7 @@ pub struct vxs_device_info {
     pub struct_size: u32,
     /// What to put into `vxs_plan_options.device`.
     pub device: vxs_device,
-    /// Its number among the provider's devices: what to put into `vxs_plan_options.device_index`.
+    /// Its number among the devices of its kind: what to put into `vxs_plan_options.device_index`.
     pub index: u32,
     /// Whether a plan can be made on it; `reason` says why not.
     pub usable: vxs_bool,
@@ -100,15 +102,16 @@ pub(super) fn device(code: vxs_device, index: u32) -> Result<Device> {
         VXS_DEVICE_CPU => Some(Device::Cpu),
         VXS_DEVICE_ORT_CPU => Some(Device::OrtCpu),
         VXS_DEVICE_BEST => Some(Device::Best),
+        VXS_DEVICE_VULKAN => Some(Device::Vulkan(index)),
         _ => PROVIDERS.iter().find(|entry| entry.0 == code).map(|entry| Device::Gpu(entry.1, index)),
     };
     match found {
-        Some(Device::Gpu(..)) => {}
+        Some(Device::Gpu(..) | Device::Vulkan(_)) => {}
         Some(_) if index != 0 => {
             return Err(Error::argument(
                 "options.device_index",
                 index,
-                "0 for a device that isn't a provider's",
+                "0 for a device that is the only one of its kind",
             ));
         }
         _ => {}
@@ -122,6 +125,7 @@ pub(super) fn device_code(device: Device) -> (vxs_device, u32) {
         Device::Cpu => (VXS_DEVICE_CPU, 0),
         Device::OrtCpu => (VXS_DEVICE_ORT_CPU, 0),
         Device::Best => (VXS_DEVICE_BEST, 0),
+        Device::Vulkan(index) => (VXS_DEVICE_VULKAN, index),
         Device::Gpu(provider, index) => {
             let found = PROVIDERS.iter().find(|entry| entry.1 == provider);
             (found.map_or(0, |entry| entry.0), index)
@@ -141,10 +145,10 @@ pub unsafe extern "C" fn vxs_device_info_init(info: *mut vxs_device_info, size: 
     unsafe { boundary(null_mut(), || init(info, size, "info")) }
 }
 
-/// Looks which devices there are: the CPU's, then each provider's, and for a provider without one an entry that
-/// says why. Loads ONNX Runtime when it can be found; when it can't, the devices that need it are listed as
-/// unusable. To know whether a provider that ONNX Runtime was built with can be used, its libraries are loaded.
-/// Free the list with `vxs_device_list_free`.
+/// Looks which devices there are: the CPU's, Vulkan's, then each provider's, and for a kind without one an entry that
+/// says why. Opens the system's Vulkan loader, and loads ONNX Runtime when it can be found; when it can't, the devices
+/// that need it are listed as unusable. To know whether a provider that ONNX Runtime was built with can be used, its
+/// libraries are loaded. Free the list with `vxs_device_list_free`.
 ///
 /// Returns `VXS_OK`: what can't be used is no error. Any thread.
 ///

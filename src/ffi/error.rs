@@ -66,6 +66,8 @@ pub const VXS_INFERENCE_FAILED: i32 = 404;
 pub const VXS_NOT_FINITE: i32 = 405;
 /// Memory that was asked for isn't there.
 pub const VXS_OUT_OF_MEMORY: i32 = 406;
+/// The device doesn't answer any more: it was reset, taken away, or hung. Another plan may work.
+pub const VXS_DEVICE_LOST: i32 = 407;
 /// A defect in this library; the message says where.
 pub const VXS_INTERNAL_ERROR: i32 = 901;
 /// The handle met an internal error earlier and can only be freed.

@@ -61,7 +61,7 @@ struct Least {
 
 impl Least {
     fn of(model: &Model, options: &PlanOptions, threads: usize) -> Result<Self> {
-        let (tiling, device) = (&model.recipe.tiling, options.device.resolve());
+        let (tiling, device) = (&model.recipe.tiling, options.device.resolve_for(&model.networks));
         let precision = match options.precision {
             Precision::Auto => device.precision_for(&model.networks),
             chosen => chosen,

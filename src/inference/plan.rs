@@ -92,7 +92,8 @@ impl Plan {
 
     /// As [`Plan::new`], for what was held against the memory before.
     fn make(model: &Model, options: &PlanOptions, threads: usize) -> Result<Self> {
-        let (tile, device) = (model.recipe.tiling.network_tile(), options.device.resolve());
+        let (tile, device) =
+            (model.recipe.tiling.network_tile(), options.device.resolve_for(&model.networks));
         let cancel = options.cancel.clone();
         let engines_on = |device: Device, precision: Precision| -> Result<Vec<_>> {
             let request =
@@ -113,7 +114,7 @@ impl Plan {
             Precision::Auto => device.precision_for(&model.networks),
             chosen => chosen,
         };
-        let gpu = matches!(device, Device::Gpu(..));
+        let gpu = matches!(device, Device::Gpu(..) | Device::Vulkan(_));
         let resolved = PlanOptions { device, ..options.clone() };
         match engines_on(device, precision) {
             Err(error) if gpu && options.device_options.fallback && !matches!(error, Error::Cancelled) => {

@@ -1,5 +1,6 @@
-//! Whole runs on a GPU beside the CPU. WebGPU's run where `VOXSEG_ORT_PLUGIN` names its plug-in: `cargo xtask test gpu`
-//! has one on software Vulkan. `tests/gpu/run.py` is for machines with NVIDIA GPUs.
+//! Whole runs on a GPU beside the CPU: of our own engine where there is a Vulkan device, of WebGPU's where
+//! `VOXSEG_ORT_PLUGIN` names its plug-in. `cargo xtask test gpu` has both on software Vulkan. `tests/gpu/run.py` is for machines
+//! with NVIDIA GPUs.
 
 #![allow(clippy::print_stdout, reason = "the counts are what this test is for")]
 
@@ -9,10 +10,8 @@ mod image;
 
 use std::path::{Path, PathBuf};
 
-use voxseg::engine::Precision;
-use voxseg::engine::{Device, DeviceOptions, Provider};
-use voxseg::inference::RunReport;
-use voxseg::inference::{Plan, PlanOptions};
+use voxseg::engine::{Device, DeviceInfo, DeviceOptions, Precision, Provider, devices};
+use voxseg::inference::{Plan, PlanOptions, RunReport};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
 use voxseg::progress::Run;
@@ -66,17 +65,36 @@ fn options(device: Device, precision: Precision) -> PlanOptions {
     PlanOptions { device, precision, mirroring: false, threads: 2, ..PlanOptions::default() }
 }
 
+/// Whether there is a device for our own engine.
+fn has_vulkan() -> bool {
+    let device = |info: &DeviceInfo| info.device == Device::Vulkan(0);
+    let reason = devices().into_iter().find(device).and_then(|info| info.reason);
+    if let Some(reason) = &reason {
+        println!("skipped: {reason}");
+    }
+    reason.is_none()
+}
+
+#[test]
+fn vulkan_labels_differ_from_the_cpu_only_at_near_ties() {
+    if has_vulkan() {
+        labels_differ_only_at_near_ties(Device::Vulkan(0));
+    }
+}
+
 #[test]
 fn gpu_labels_differ_from_the_cpu_only_at_near_ties() {
-    if std::env::var_os("VOXSEG_ORT_PLUGIN").is_none() {
-        println!("skipped: VOXSEG_ORT_PLUGIN names no plug-in");
-        return;
+    match std::env::var_os("VOXSEG_ORT_PLUGIN") {
+        Some(_) => labels_differ_only_at_near_ties(Device::Gpu(Provider::WebGpu, 0)),
+        None => println!("skipped: VOXSEG_ORT_PLUGIN names no plug-in"),
     }
+}
+
+fn labels_differ_only_at_near_ties(device: Device) {
     let Some(folder) = reference() else { return };
     let model = model(&folder);
     let image = Image::read(&folder.join("images/mr_t1_ch2.nii.gz"));
-    let expected = segment(&Plan::new(&model, &options(Device::OrtCpu, Precision::F32)).unwrap(), &image);
-    let device = Device::Gpu(Provider::WebGpu, 0);
+    let expected = segment(&Plan::new(&model, &options(Device::Cpu, Precision::F32)).unwrap(), &image);
     for (precision, tie) in [(Precision::F32, 10), (Precision::Auto, 50)] {
         let plan = Plan::new(&model, &options(device, precision)).unwrap();
         let planned = plan.report(&image.geometry).unwrap();

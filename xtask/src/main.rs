@@ -21,6 +21,7 @@ mod ptx;
 mod python;
 mod sbom;
 mod setup;
+mod shaders;
 mod soak;
 mod test;
 mod toolkits;
@@ -59,6 +60,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   dist [PLATFORM=LIBRARIES ...]  what users download, in target/xtask/dist: the archive for C and C++, the wheel, the
                     NuGet package, which takes libraries of other platforms too
   ptx               compile the kernels for NVIDIA GPUs anew (fetches NVRTC)
+  shaders           compile the kernels of our own GPU engine anew (fetches glslang from Debian 13)
   setup             only fetch what the commands above need";
 
 fn main() -> ExitCode {
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(),
         ["ptx"] => ptx::run(),
+        ["shaders"] => shaders::run(),
         ["test", wanted @ ..] => return test::run(wanted),
         ["bench"] => bench::run(None),
         ["bench", only @ ("cpu" | "metrics")] => bench::run(Some(only)),

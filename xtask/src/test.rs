@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::demo::{as_a_host, model};
 use crate::{
     Result, aarch64, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, fuzz,
-    install, orthanc, ptx, python, remove, root, say, setup, toolkits, vulkan, work,
+    install, orthanc, ptx, python, remove, root, say, setup, shaders, toolkits, vulkan, work,
 };
 
 enum Outcome {
@@ -106,6 +106,8 @@ const FUZZ: &str = "fuzz (short)";
 const RUSTDOC: &str = "Rust documentation without warnings";
 const DOXYGEN: &str = "C and C++ documentation without warnings";
 const GPU: &str = "networks on a GPU (WebGPU, software Vulkan)";
+const OWN_GPU: &str = "our own GPU engine (software Vulkan)";
+const SPIRV: &str = "kernels of our own GPU engine are compiled from their source";
 const PTX: &str = "kernels for NVIDIA GPUs are compiled from their source";
 const CPU_ONLY: &str = "CPU only: a build without ONNX Runtime";
 const AARCH64: &str = "the CPU engine on AArch64 (emulated)";
@@ -195,6 +197,12 @@ fn on_aarch64(report: &mut Report) {
 
 /// The tests that need a device, or do more with one.
 fn on_gpu(report: &mut Report) {
+    report.lane(SPIRV, shaders::check);
+    report.lane_with(OWN_GPU, vulkan::driver, |environment| {
+        let mut tests = cargo();
+        tests.args(["test", "--workspace", "--features", "cli", "--lib", "--test", "gpu"]);
+        execute(tests.args(["--", "--nocapture", "vulkan", "engine::gpu"]).envs(environment))
+    });
     report.lane_with(PTX, fetch::nvrtc, |_| ptx::check());
     let environment = || fetch::onnxruntime().and_then(|_| vulkan::environment());
     report.lane_with(GPU, environment, |environment| {

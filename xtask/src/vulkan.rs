@@ -14,7 +14,16 @@ const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 /// The environment in which a process finds WebGPU's plug-in and a Vulkan device.
 pub fn environment() -> Result<Vec<(&'static str, PathBuf)>> {
-    let plugin = fetch::webgpu()?;
+    let mut all = driver()?;
+    all.extend([
+        ("VOXSEG_ORT_PLUGIN", fetch::webgpu()?),
+        ("ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER", "1".into()),
+    ]);
+    Ok(all)
+}
+
+/// The environment in which a process finds a Vulkan device.
+pub fn driver() -> Result<Vec<(&'static str, PathBuf)>> {
     let folder = work().join("vulkan");
     let driver = folder.join(LIBRARIES).join("libvulkan_lvp.so");
     if !driver.exists() {
@@ -27,10 +36,8 @@ pub fn environment() -> Result<Vec<(&'static str, PathBuf)>> {
     );
     fs::write(&settings, text).map_err(at("write", &settings))?;
     Ok(vec![
-        ("VOXSEG_ORT_PLUGIN", plugin),
         ("VK_ICD_FILENAMES", settings),
         ("LD_LIBRARY_PATH", folder.join(LIBRARIES)),
-        ("ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER", "1".into()),
         ("XDG_RUNTIME_DIR", folder),
     ])
 }

@@ -46,7 +46,9 @@ namespace Voxseg
         CoreML = 8,
         /// <summary>AMD GPUs through ROCm.</summary>
         MIGraphX = 9,
-        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that plays a GPU; else <c>VXS_DEVICE_CPU</c>.</summary>
+        /// <summary>Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.</summary>
+        Vulkan = 10,
+        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that plays a GPU; <c>VXS_DEVICE_VULKAN</c> only if it has all that the networks need. Else <c>VXS_DEVICE_CPU</c>.</summary>
         Best = 100,
     }
 
@@ -343,6 +345,8 @@ namespace Voxseg
         NotFinite = 405,
         /// <summary>Memory that was asked for isn't there.</summary>
         OutOfMemory = 406,
+        /// <summary>The device doesn't answer any more: it was reset, taken away, or hung. Another plan may work.</summary>
+        DeviceLost = 407,
         /// <summary>A defect in this library; the message says where.</summary>
         InternalError = 901,
         /// <summary>The handle met an internal error earlier and can only be freed.</summary>

@@ -613,6 +613,7 @@ namespace Voxseg
         public const int VXS_INFERENCE_FAILED = 404;
         public const int VXS_NOT_FINITE = 405;
         public const int VXS_OUT_OF_MEMORY = 406;
+        public const int VXS_DEVICE_LOST = 407;
         public const int VXS_INTERNAL_ERROR = 901;
         public const int VXS_POISONED = 902;
         public const int VXS_LOG_DEBUG = 0;
@@ -634,6 +635,7 @@ namespace Voxseg
         public const int VXS_DEVICE_OPENVINO = 7;
         public const int VXS_DEVICE_COREML = 8;
         public const int VXS_DEVICE_MIGRAPHX = 9;
+        public const int VXS_DEVICE_VULKAN = 10;
         public const int VXS_DEVICE_BEST = 100;
         public const int VXS_DTYPE_I8 = 1;
         public const int VXS_DTYPE_U8 = 2;

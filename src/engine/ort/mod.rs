@@ -47,7 +47,7 @@ const OUTPUT: &std::ffi::CStr = c"scores";
 /// Makes an engine for a network. `taken`: bytes of the device's memory that the plan has already.
 pub(super) fn engine(request: &EngineRequest, network: &Arc<Network>, taken: u64) -> Result<Arc<dyn Engine>> {
     let runtime = runtime::open(None)?;
-    let &EngineRequest { device, tile, precision, threads, options, cancel } = request;
+    let &EngineRequest { device, tile, precision, threads, options, cancel, .. } = request;
     let target = Target { runtime, device, precision, threads, options, taken, cancel, cache_name: "" };
     Ok(match network.onnx_file() {
         Some(file) => Arc::new(FileEngine::new(&target, network, file, tile)?),

@@ -1,0 +1,17 @@
+//! Vulkan 1.3 with nothing between: the loader opened by name when a device is asked for, buffers by address, kernels from
+//! SPIR-V, work in submissions that are waited for without spinning.
+
+mod failure;
+mod gpu;
+mod library;
+mod memory;
+mod pipeline;
+mod spirv;
+mod submit;
+
+pub(super) use failure::injected;
+pub(super) use gpu::{Gpu, Matrix};
+pub(super) use library::Library;
+pub(super) use memory::{Buffer, Kind, Stage};
+pub(super) use pipeline::{Module, Pipeline};
+pub(super) use submit::{Command, Dispatch, Submitter};
