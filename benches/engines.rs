@@ -65,7 +65,8 @@ fn main() {
     println!("{}", json!({"peak_bytes": peak_bytes, "deviation": deviation}));
 }
 
-/// A table of the layers: milliseconds, operations of the plain sum, their rate, and its share of the multiply-add peak.
+/// A table of the layers: milliseconds, operations of the plain sum, their rate, and its share of the multiply-add
+/// peak.
 fn profile(engine: &CpuEngine, image: &[f32], scores: &mut [f32], peak: impl Fn() -> f64) {
     let before = peak();
     let mut workspace = Workspace::default();

@@ -11,10 +11,11 @@ use half::f16;
 use ndarray::{Array3, Array4};
 use voxseg::nifti::Reader;
 use voxseg::preprocess::resample::resample;
-use voxseg::preprocess::{Change, Way};
+use voxseg::preprocess::{GridChange, Trace};
 use voxseg::progress::Run;
 use voxseg::recipe::{
-    Back, Decision, Fill, Orders, Placement, Recipe, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
+    Decision, Fill, ImportanceMap, Orders, Recipe, Resample, Resampler, RestoreMode, ScorePrecision, Spline,
+    Step, TilePlacement, Tiling,
 };
 use voxseg::restore::Restorer;
 use voxseg::volume::{AxisMap, Geometry};
@@ -60,23 +61,23 @@ fn time_restore(classes: usize, from: [usize; 3], to: [usize; 3], threads: usize
     let tiling = Tiling {
         patch: [1; 3],
         slices: false,
-        placement: Placement::Even(0.5),
-        weights: Weights::Gaussian,
+        placement: TilePlacement::Even(0.5),
+        importance: ImportanceMap::Gaussian,
         fill: Fill::Constant(0.0),
-        sums: Sums::Half,
+        score_precision: ScorePrecision::Half,
         mirror: Vec::new(),
     };
     let recipe = Recipe {
         reader: Reader::Itk,
         steps: vec![step],
         tiling,
-        back: Back::Scores,
+        restore: RestoreMode::Scores,
         decision: Decision::Highest,
         cleanup: Vec::new(),
         postprocess: Vec::new(),
     };
-    let mut way = Way::new(AxisMap::identity(), &Geometry::with_shape(to));
-    way.changes.push(Change::Resampled(to));
+    let mut way = Trace::new(AxisMap::identity(), &Geometry::with_shape(to));
+    way.changes.push(GridChange::Resampled(to));
     let thick = from[0].div_ceil(8);
     let slab = |first| scores(classes, first, [thick.min(from[0] - first), from[1], from[2]]);
     let slabs: Vec<Array4<f16>> = (0..from[0]).step_by(thick).map(slab).collect();

@@ -230,9 +230,9 @@ const char *vxs_status_name(vxs_status status);
 
 /**
  * @defgroup log Messages
- * What the library has to say beside its errors: fallbacks, warnings about volumes and models, and ONNX Runtime's messages.
- * Without a receiver the library is silent. A process may have several receivers, each of which gets every message: a program
- * and its plug-ins that share the library don't know of each other.
+ * What the library has to say beside its errors: fallbacks, warnings about volumes and models, and ONNX Runtime's
+ * messages. Without a receiver the library is silent. A process may have several receivers, each of which gets every
+ * message: a program and its plug-ins that share the library don't know of each other.
  * @{
  */
 
@@ -347,9 +347,9 @@ VXS_API void vxs_cancel_free(struct vxs_cancel *cancel);
 
 /**
  * @defgroup progress Progress
- * How far a call is. Calls that can take seconds tell it to a function of the caller's, on the calling thread, and stop when
- * that function or a `vxs_cancel` wants it: they return `VXS_CANCELLED` and have written nothing. Both come as three fields
- * of the call's options: `progress`, `user_data` and `cancel`.
+ * How far a call is. Calls that can take seconds tell it to a function of the caller's, on the calling thread, and
+ * stop when that function or a `vxs_cancel` wants it: they return `VXS_CANCELLED` and have written nothing. Both come
+ * as three fields of the call's options: `progress`, `user_data` and `cancel`.
  * @{
  */
 
@@ -388,9 +388,9 @@ typedef struct vxs_progress {
 } vxs_progress;
 
 /**
- * Receives the progress of a call, on the thread that called, in the caller's floating-point environment. Returns 0 to go
- * on, anything else to cancel. It must not use the plan that runs, and must not throw: an exception can't pass the library's
- * frames and ends the process.
+ * Receives the progress of a call, on the thread that called, in the caller's floating-point environment. Returns 0 to
+ * go on, anything else to cancel. It must not use the plan that runs, and must not throw: an exception can't pass the
+ * library's frames and ends the process.
  */
 typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);
 
@@ -512,7 +512,7 @@ typedef struct vxs_device_info {
     uint32_t index;
     /** Whether a plan can be made on it; `reason` says why not. */
     vxs_bool usable;
-    /** Whether it is hardware of its own, as far as is known: no CPU, and no software that plays a GPU. */
+    /** Whether it is hardware of its own, as far as is known: no CPU, and no software that emulates a GPU. */
     vxs_bool hardware;
     /** Must be 0. */
     uint32_t reserved;
@@ -624,9 +624,9 @@ typedef uint64_t vxs_volume_flags;
 /** Voxels are in the other byte order than the machine's. */
 #define VXS_VOLUME_SWAPPED 2
 /**
- * For `vxs_segment` with a plan on CUDA or TensorRT: the voxels (`data`, or what `channel_data` points to)
- * lie in the memory of the plan's GPU. What was queued there before the call is waited for. Preprocessing runs on the host,
- * so that they are copied there once.
+ * For `vxs_segment` with a plan on CUDA or TensorRT: the voxels (`data`, or what `channel_data` points to) lie in the
+ * memory of the plan's GPU. What was queued there before the call is waited for. Preprocessing runs on the host, so
+ * that they are copied there once.
  */
 #define VXS_VOLUME_ON_DEVICE 4
 
@@ -659,8 +659,8 @@ typedef struct vxs_volume {
     /** Number of channels, in the order that the model names them. 1 by default. */
     uint64_t channels;
     /**
-     * Distance in bytes between the channels in `data`, negative when they run backwards; 0 (default): each channel follows
-     * the one before.
+     * Distance in bytes between the channels in `data`, negative when they run backwards; 0 (default): each channel
+     * follows the one before.
      */
     int64_t channel_stride;
     /** NULL (default), or `channels` pointers to one buffer a channel, all with the same type and layout. */
@@ -820,8 +820,8 @@ VXS_API vxs_status vxs_map_init(struct vxs_map *map, uint64_t size);
 typedef int32_t vxs_reader;
 
 /**
- * ITK 5.4, as SimpleITK, 3D Slicer and nnU-Net's SimpleITKIO use it: spacing from pixdim and its unit, the qform or the
- * sform by their codes.
+ * ITK 5.4, as SimpleITK, 3D Slicer and nnU-Net's SimpleITKIO use it: spacing from pixdim and its unit, the qform or
+ * the sform by their codes.
  */
 #define VXS_READER_ITK 1
 /** nibabel 5.4, spacing from the columns of the affine: TotalSegmentator. */
@@ -1148,9 +1148,9 @@ VXS_API
 const char *vxs_model_name(const struct vxs_model *model);
 
 /**
- * "voxseg1:sha256:" and 64 hexadecimal digits, over weights and recipe in the format of docs/identity.md: equal exactly
- * for models that compute the same, whatever the version of the library. Lives as long as the model; NULL for NULL. Any
- * thread.
+ * "voxseg1:sha256:" and 64 hexadecimal digits, over weights and recipe in the format of docs/identity.md: equal
+ * exactly for models that compute the same, whatever the version of the library. Lives as long as the model; NULL for
+ * NULL. Any thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
@@ -1159,8 +1159,8 @@ VXS_API
 const char *vxs_model_identity(const struct vxs_model *model);
 
 /**
- * All that is known about the model as JSON: architecture, parameters, recipe, labels (docs/schemas/model.schema.json, of a
- * task docs/schemas/task.schema.json). UTF-8, lives as long as the model; NULL for NULL. Any thread.
+ * All that is known about the model as JSON: architecture, parameters, recipe, labels (docs/schemas/model.schema.json,
+ * of a task docs/schemas/task.schema.json). UTF-8, lives as long as the model; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
@@ -1281,8 +1281,8 @@ vxs_status vxs_model_patch(const struct vxs_model *model,
 
 /**
  * @defgroup inspect Looking at models
- * What a model says of itself without its weights, in milliseconds: for settings dialogs and lists of models. Opening is the
- * only way to know that the weights are whole.
+ * What a model says of itself without its weights, in milliseconds: for settings dialogs and lists of models. Opening
+ * is the only way to know that the weights are whole.
  * @{
  */
 
@@ -1293,12 +1293,12 @@ typedef struct vxs_inspection vxs_inspection;
  * Looks at a model's files as `vxs_model_open` does, but for the weights, of which only the sizes are asked for.
  * `configuration` is as in `vxs_model_options`, or NULL. Free it with `vxs_inspection_free`.
  *
- * Returns a status from 201 to 205 for what is wrong with the files around the weights. A model that can't be run is no
- * error: "unsupported" says why. Any thread.
+ * Returns a status from 201 to 205 for what is wrong with the files around the weights. A model that can't be run is
+ * no error: "unsupported" says why. Any thread.
  *
  * The caller guarantees:
- * `path` is NULL or a NUL-terminated UTF-8 string, likewise `configuration`; `inspection` is NULL or writable; `error` is NULL
- * or writable.
+ * `path` is NULL or a NUL-terminated UTF-8 string, likewise `configuration`; `inspection` is NULL or writable; `error`
+ * is NULL or writable.
  */
 VXS_NODISCARD VXS_API
 vxs_status vxs_model_inspect(const char *path,
@@ -1307,10 +1307,10 @@ vxs_status vxs_model_inspect(const char *path,
                              struct vxs_error **error);
 
 /**
- * The inspection as JSON: "name", "format", "configuration", "channels", "labels" with their coded terms, "spacing" and
- * "patch" as `vxs_model_spacing` and `vxs_model_patch` give them, "licence", "folds", "weight_bytes" (of all files of weights),
- * and "unsupported", a list of reasons for which the model wouldn't open. null is what only the weights tell. New keys may come.
- * UTF-8, lives as long as the inspection; NULL for NULL. Any thread.
+ * The inspection as JSON: "name", "format", "configuration", "channels", "labels" with their coded terms, "spacing"
+ * and "patch" as `vxs_model_spacing` and `vxs_model_patch` give them, "licence", "folds", "weight_bytes" (of all files
+ * of weights), and "unsupported", a list of reasons for which the model wouldn't open. null is what only the weights
+ * tell. New keys may come. UTF-8, lives as long as the inspection; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `inspection` is NULL or live.
@@ -1361,22 +1361,23 @@ typedef struct vxs_task_options {
     /** Whether every volume is cut into three overlapping parts along the body, as otherwise only large ones are. */
     vxs_bool split;
     /**
-     * Whether only that part of the volume is looked at in which a rough segmentation finds the body, and 3 mm around it.
-     * For CT tasks that look at the whole volume otherwise.
+     * Whether only that part of the volume is looked at in which a rough segmentation finds the body, and 3 mm around
+     * it. For CT tasks that look at the whole volume otherwise.
      */
     vxs_bool crop_to_body;
     /**
-     * Whether labels stay on the networks' grid, which `vxs_plan_label_grid` tells. For tasks that look at the whole volume.
+     * Whether labels stay on the networks' grid, which `vxs_plan_label_grid` tells. For tasks that look at the whole
+     * volume.
      */
     vxs_bool on_network_grid;
     /**
-     * Whether labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those of the
-     * nearest voxels.
+     * Whether labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those
+     * of the nearest voxels.
      */
     vxs_bool smooth;
     /**
-     * Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For "total",
-     * "total_fast" and "total_fastest".
+     * Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For
+     * "total", "total_fast" and "total_fastest".
      */
     vxs_bool legacy_v1_labels;
     /**
@@ -1398,8 +1399,8 @@ typedef struct vxs_task_options {
     /** A flag that stops the call; NULL (default) for none. */
     const struct vxs_cancel *cancel;
     /**
-     * Bytes of memory that opening each of the task's models may take, as `vxs_model_options.memory_budget`; also when a
-     * run loads it again. 0 (default): 64 MiB, and 16 bytes for each byte of the model's files.
+     * Bytes of memory that opening each of the task's models may take, as `vxs_model_options.memory_budget`; also when
+     * a run loads it again. 0 (default): 64 MiB, and 16 bytes for each byte of the model's files.
      */
     uint64_t memory_budget;
 } vxs_task_options;
@@ -1452,22 +1453,22 @@ vxs_status vxs_model_open_task(const char *task,
 
 /**
  * @defgroup executor Executors
- * The host's threads for the library's work, for plans that shall start none of their own. With an executor the threads of a run
- * are those that the host lends; ONNX Runtime's stay its own.
+ * The host's threads for the library's work, for plans that shall start none of their own. With an executor the
+ * threads of a run are those that the host lends; ONNX Runtime's stay its own.
  * @{
  */
 
 /**
- * The library's part of a `vxs_parallel_for`: does the task of that number. It throws nothing. It computes in the library's
- * floating-point environment and leaves the thread in the host's. Any thread.
+ * The library's part of a `vxs_parallel_for`: does the task of that number. It throws nothing. It computes in the
+ * library's floating-point environment and leaves the thread in the host's. Any thread.
  */
 typedef void (*vxs_task_function)(void *task_data, uint64_t index);
 
 /**
- * Calls `task(task_data, index)` once for each index below `count`, on any threads, in any order, one after another or at the
- * same time, and returns when the last call has returned: `task_data` dies then. It must not throw, and may be called from
- * several threads at once. Whichever tasks it runs first do all the work; tasks wait for others that run, and never for
- * one that hasn't begun.
+ * Calls `task(task_data, index)` once for each index below `count`, on any threads, in any order, one after another or
+ * at the same time, and returns when the last call has returned: `task_data` dies then. It must not throw, and may be
+ * called from several threads at once. Whichever tasks it runs first do all the work; tasks wait for others that run,
+ * and never for one that hasn't begun.
  */
 typedef void (*vxs_parallel_for)(void *user_data, uint64_t count, vxs_task_function task, void *task_data);
 
@@ -1576,11 +1577,11 @@ typedef int32_t vxs_overflow;
 /** How our own CPU engine computes convolutions: one of `VXS_ACCURACY_*`. */
 typedef int32_t vxs_accuracy;
 
-/** Our own CPU engine computes convolutions by minimal filtering where that is faster. */
+/** Our own CPU engine computes convolutions by Winograd's algorithm where that is faster. */
 #define VXS_ACCURACY_FAST 0
 /**
- * Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times as
- * long.
+ * Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times
+ * as long.
  */
 #define VXS_ACCURACY_EXACT 1
 
@@ -1654,13 +1655,13 @@ typedef struct vxs_plan_options {
     /** `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error. */
     vxs_instructions instructions;
     /**
-     * Tiles that a GPU computes at once, up to 64, as far as its memory is enough; `vxs_plan_report` tells. 0 (default): one.
-     * `VXS_DEVICE_CPU`, ONNX files and networks with attention compute one whatever is asked for.
+     * Tiles that a GPU computes at once, up to 64, as far as its memory is enough; `vxs_plan_report` tells. 0
+     * (default): one. `VXS_DEVICE_CPU`, ONNX files and networks with attention compute one whatever is asked for.
      */
     uint32_t tile_batch;
     /**
-     * Segmentations that may run at once on the plan, up to 1024, each with up to `threads` threads and memory of its own
-     * beside the weights, which exist once (`vxs_plan_report`). 0 (default): one.
+     * Segmentations that may run at once on the plan, up to 1024, each with up to `threads` threads and memory of its
+     * own beside the weights, which exist once (`vxs_plan_report`). 0 (default): one.
      */
     uint32_t concurrent_runs;
     /** What becomes of a further one. `VXS_WHEN_BUSY_FAIL` by default. */
@@ -1668,8 +1669,8 @@ typedef struct vxs_plan_options {
     /** Must be 0. */
     uint32_t reserved;
     /**
-     * The host's threads, for all that would run on the library's; copied, so that only its `user_data` must live as long as
-     * the plan. NULL (default): each segmentation starts threads of its own, which end with it.
+     * The host's threads, for all that would run on the library's; copied, so that only its `user_data` must live as
+     * long as the plan. NULL (default): each segmentation starts threads of its own, which end with it.
      */
     const struct vxs_executor *executor;
     /** Told of each network that was compiled. NULL by default. A task compiles its models when it runs. */
@@ -1677,8 +1678,8 @@ typedef struct vxs_plan_options {
     /** Passed to `progress`. */
     void *user_data;
     /**
-     * A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it. NULL
-     * (default): none. The plan of a task looks at it when it runs, too.
+     * A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it.
+     * NULL (default): none. The plan of a task looks at it when it runs, too.
      */
     const struct vxs_cancel *cancel;
 } vxs_plan_options;
@@ -1703,7 +1704,8 @@ typedef struct vxs_plan_report {
     /** Times that the network runs: tiles times mirrorings. */
     uint64_t network_runs;
     /**
-     * Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and `run_bytes`.
+     * Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and
+     * `run_bytes`.
      */
     uint64_t host_peak_bytes;
     /** As above in the device's own memory; 0 for a CPU. */
@@ -1715,7 +1717,8 @@ typedef struct vxs_plan_report {
     /** Tiles that the network computes at once. */
     uint32_t tile_batch;
     /**
-     * The part of `host_peak_bytes` that all runs of the plan share: weights, and the forms that the engine has them in.
+     * The part of `host_peak_bytes` that all runs of the plan share: weights, and the forms that the engine has them
+     * in.
      */
     uint64_t shared_bytes;
     /** The part that each run under way needs for itself. */
@@ -1794,8 +1797,8 @@ vxs_status vxs_plan_estimate(const struct vxs_plan *plan,
                              struct vxs_error **error);
 
 /**
- * Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans
- * that wait for long. It takes the time of one tile for each network, and so does the next run's growing. Runs that are
+ * Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans that
+ * wait for long. It takes the time of one tile for each network, and so does the next run's growing. Runs that are
  * under way keep what they have.
  *
  * Returns `VXS_POISONED`, or an error of the device. Any thread.
@@ -1809,8 +1812,8 @@ vxs_status vxs_plan_trim(struct vxs_plan *plan,
 
 /**
  * What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
- * ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. UTF-8, lives as long
- * as the plan; NULL for NULL. Any thread.
+ * ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. UTF-8,
+ * lives as long as the plan; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan.
@@ -1841,9 +1844,10 @@ VXS_API void vxs_plan_free(struct vxs_plan *plan);
 typedef struct vxs_record vxs_record;
 
 /**
- * The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights, the
- * image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less significant
- * first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL for NULL. Any thread.
+ * The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights,
+ * the image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less
+ * significant first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL
+ * for NULL. Any thread.
  *
  * The caller guarantees:
  * `record` is NULL or a live record.
@@ -1999,15 +2003,15 @@ VXS_API vxs_status vxs_run_report_init(struct vxs_run_report *report, uint64_t s
  * anything but `VXS_OK` the label buffer is untouched and the plan can be used again, except after
  * `VXS_INTERNAL_ERROR`. `report` may be NULL.
  *
- * Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan
- * has no place for it and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`, `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any
- * thread, as many calls at once on one plan as its `concurrent_runs` says.
+ * Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan has no place for it
+ * and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`,
+ * `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any thread, as many calls at once on one plan as its `concurrent_runs` says.
  *
  * The caller guarantees:
- * `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
- * for their stated sizes and don't overlap, those of `labels` not with another call's either; `options` is NULL (defaults) or a filled structure, likewise its
- * maps, and the place for its record is writable; `report` is
- * NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
+ * `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid for their
+ * stated sizes and don't overlap, those of `labels` not with another call's either; `options` is NULL (defaults) or a
+ * filled structure, likewise its maps, and the place for its record is writable; `report` is NULL (not wanted) or was
+ * filled by `vxs_run_report_init`; `error` is NULL or writable.
  */
 VXS_NODISCARD VXS_API
 vxs_status vxs_segment(struct vxs_plan *plan,
@@ -2023,9 +2027,9 @@ vxs_status vxs_segment(struct vxs_plan *plan,
 
 /**
  * @defgroup measure Measuring label maps
- * Options that statistics and doses of label maps share, and label maps on other grids. A label map is a `vxs_volume` with
- * one channel of an integer type: labels from `vxs_segment` or from any other source. The numbers don't depend on the number
- * of threads.
+ * Options that statistics and doses of label maps share, and label maps on other grids. A label map is a `vxs_volume`
+ * with one channel of an integer type: labels from `vxs_segment` or from any other source. The numbers don't depend on
+ * the number of threads.
  * @{
  */
 
@@ -2325,8 +2329,8 @@ typedef int32_t vxs_match;
 #define VXS_MATCH_TERMS 1
 
 /**
- * A label of one map and the one of another that means the same. Arrays of it are passed, so that it never grows and has no
- * `struct_size`.
+ * A label of one map and the one of another that means the same. Arrays of it are passed, so that it never grows and
+ * has no `struct_size`.
  */
 typedef struct vxs_label_pair {
     /** Its value in the first map. */

@@ -1,5 +1,5 @@
-//! Memory that grows with a volume, a label map, a patch or a model: what isn't there is an error that names what it was
-//! for, and not the end of the host. Small things of a fixed size are allocated as anywhere.
+//! Memory that grows with a volume, a label map, a patch or a model: what isn't there is an error that names what it
+//! was for, and not the end of the host. Small things of a fixed size are allocated as anywhere.
 
 use ndarray::{
     Array, ArrayBase, ArrayView, Axis, CowArray, Data, Dimension, IntoDimension, Ix3, OwnedRepr, RemoveAxis,
@@ -8,8 +8,8 @@ use ndarray::{
 use crate::error::{Error, Result};
 use crate::platform::{self, Plain};
 
-/// A buffer of at least so many bytes is only taken where as much again is left beside it: for the small allocations that
-/// follow, whose failure would end the process.
+/// A buffer of at least so many bytes is only taken where as much again is left beside it: for the small allocations
+/// that follow, whose failure would end the process.
 const LARGE: usize = 1 << 20;
 
 /// An [`Error::OutOfMemory`] for so many values.

@@ -211,8 +211,8 @@ pub enum Error {
         /// How many scores.
         count: usize,
     },
-    /// The device doesn't answer any more: it was reset, taken away, or hung. What has been made on it can only be freed;
-    /// trying again with another plan may help.
+    /// The device doesn't answer any more: it was reset, taken away, or hung. What has been made on it can only be
+    /// freed; trying again with another plan may help.
     #[error("device {device} is lost: {reason}")]
     DeviceLost {
         /// The device's name.

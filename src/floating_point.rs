@@ -1,6 +1,7 @@
 //! The floating-point environment of a thread, which belongs to the host: its rounding mode, the exceptions that it
-//! traps, its flags. This library computes in one of its own, so that labels don't depend on the host's: rounding to the
-//! nearest, no traps, denormal numbers as they are. The host's is back, flags included, whenever the host's own code runs.
+//! traps, its flags. This library computes in one of its own, so that labels don't depend on the host's: rounding to
+//! the nearest, no traps, denormal numbers as they are. The host's is back, flags included, whenever the host's own
+//! code runs.
 //!
 //! On x86-64 that is MXCSR: nothing here computes with the x87 registers. On AArch64 it is FPCR with FPSR.
 

@@ -40,8 +40,8 @@ static RECEIVERS: RwLock<Receivers> = RwLock::new(Receivers { entries: Vec::new(
 #[must_use = "the receiver listens until this is dropped"]
 pub struct Listening(u64);
 
-/// Adds a receiver of messages of at least `level`. Each receiver of the process gets each message: those of a program and of
-/// plug-ins that share the library don't know of each other.
+/// Adds a receiver of messages of at least `level`. Each receiver of the process gets each message: those of a program
+/// and of plug-ins that share the library don't know of each other.
 pub fn add(level: Level, receiver: Receiver) -> Listening {
     let mut receivers = RECEIVERS.write().unwrap_or_else(PoisonError::into_inner);
     receivers.count += 1;

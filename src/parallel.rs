@@ -1,8 +1,8 @@
-//! Splitting work over threads. Each piece is computed the same way whichever thread runs it, so results depend neither on
-//! the number of threads nor on whose they are.
+//! Splitting work over threads. Each piece is computed the same way whichever thread runs it, so results depend neither
+//! on the number of threads nor on whose they are.
 //!
-//! Which threads those are is the matter of whoever begins a run: it enters an [`Executor`] of the host, or a crew of the
-//! library's own threads that lives as long as the run. The code in between only says how many it can use.
+//! Which threads those are is the matter of whoever begins a run: it enters an [`Executor`] of the host, or a crew of
+//! the library's own threads that lives as long as the run. The code in between only says how many it can use.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -19,9 +19,9 @@ use crate::threads;
 
 /// Threads of the host that the library may compute on. Any number of runs may use one at the same time.
 pub trait Executor: Send + Sync {
-    /// Calls `task` once for each number below `tasks` and returns when the last call has returned. Calls may run one after
-    /// another, in any order, or on as many threads as there are; tasks never wait for one that hasn't begun. A call never
-    /// panics.
+    /// Calls `task` once for each number below `tasks` and returns when the last call has returned. Calls may run one
+    /// after another, in any order, or on as many threads as there are; tasks never wait for one that hasn't begun. A
+    /// call never panics.
     fn parallel_for(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
 }
 
@@ -85,8 +85,8 @@ pub(crate) fn enter(host: Option<&Arc<dyn Executor>>, threads: usize) -> Entered
     })
 }
 
-/// Calls `member` for up to `count` members, whose numbers begin with 0, at the same time if there are threads; the first
-/// to come may have to do everything. Returns when none is under way.
+/// Calls `member` for up to `count` members, whose numbers begin with 0, at the same time if there are threads; the
+/// first to come may have to do everything. Returns when none is under way.
 ///
 /// A panic of a member is passed on to the caller.
 pub(crate) fn share(count: usize, member: impl Fn(usize) + Sync) {

@@ -1,5 +1,5 @@
-//! Each function of the C interface is used by each binding, or stands here with the reason why not: what C has, users of other
-//! languages have.
+//! Each function of the C interface is used by each binding, or stands here with the reason why not: what C has, users
+//! of other languages have.
 
 use std::fs;
 use std::path::Path;

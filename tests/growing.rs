@@ -1,5 +1,5 @@
-//! What grows with a volume, a patch or a model is asked for in a way that can fail: by `src/buffer.rs`. This looks for the
-//! usual ways that can't in the folders where such things are made, so that new ones are noticed.
+//! What grows with a volume, a patch or a model is asked for in a way that can fail: by `src/buffer.rs`. This looks for
+//! the usual ways that can't in the folders where such things are made, so that new ones are noticed.
 
 use std::path::{Path, PathBuf};
 

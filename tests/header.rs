@@ -1,8 +1,8 @@
-//! `include/voxseg.h`, `include/voxseg.symbols` and the lists of fields in `tests/abi` are what the Rust source says. To accept a change:
-//! `cargo xtask bless` (or `VOXSEG_BLESS=1 cargo test --test header`).
+//! `include/voxseg.h`, `include/voxseg.symbols` and the lists of fields in `tests/abi` are what the Rust source says.
+//! To accept a change: `cargo xtask bless` (or `VOXSEG_BLESS=1 cargo test --test header`).
 //!
-//! cbindgen writes the declarations. Here they come into sections: one for each file of `src/ffi` that declares something, in
-//! the order of its source, under the comment that the file begins with.
+//! cbindgen writes the declarations. Here they come into sections: one for each file of `src/ffi` that declares
+//! something, in the order of its source, under the comment that the file begins with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

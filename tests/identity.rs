@@ -1,5 +1,6 @@
-//! Identities are a format (docs/identity.md): those of known models are written down, so that no change of the library's
-//! own names changes any. `VOXSEG_BLESS=1 cargo test --test identity` writes them anew, for a new version of the format.
+//! Identities are a format (docs/identity.md): those of known models are written down, so that no change of the
+//! library's own names changes any. `VOXSEG_BLESS=1 cargo test --test identity` writes them anew, for a new version of
+//! the format.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -4,10 +4,8 @@ using System.Globalization;
 using System.IO;
 using Voxseg;
 
-/// <summary>
-/// A MetaImage: a small text header beside the raw voxels, in ITK's coordinates (LPS, millimetres). As much of the format
-/// as the examples need.
-/// </summary>
+/// <summary> A MetaImage: a small text header beside the raw voxels, in ITK's coordinates (LPS, millimetres). As much
+/// of the format as the examples need. </summary>
 internal static class MetaImage
 {
     /// <summary>Reads int16 voxels; they stay in one managed array, which the volume reads in place.</summary>

@@ -35,8 +35,8 @@ inline Result<std::vector<vxs_label_pair>> match_labels(const Model &first, cons
 }
 
 /**
- * How two label maps agree: volumes of labels, also on different grids. Without pairs each value that occurs is compared
- * with itself; with a tolerance in millimetres, from 0, surfaces are compared too.
+ * How two label maps agree: volumes of labels, also on different grids. Without pairs each value that occurs is
+ * compared with itself; with a tolerance in millimetres, from 0, surfaces are compared too.
  */
 inline Result<std::vector<vxs_comparison>> compare(const VolumeView &first, const VolumeView &second,
                                                    const std::vector<vxs_label_pair> *pairs = nullptr,

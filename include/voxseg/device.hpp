@@ -26,7 +26,7 @@ struct Device {
     std::string reason;         /**< Why it can't be used; empty when it can. */
     std::string driver;         /**< Driver and its version; empty when unknown. */
     std::uint64_t memory_bytes; /**< Its own memory; 0 when unknown or it has none. */
-    bool hardware;              /**< Hardware of its own: no CPU, and no software that plays a GPU. */
+    bool hardware;              /**< Hardware of its own: no CPU, and no software that emulates a GPU. */
 };
 
 /** What there is to run on, as found when this was made. */

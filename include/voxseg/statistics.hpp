@@ -18,8 +18,8 @@ namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
 /**
- * Measures each label but 0 that occurs in a label map, in ascending order, and the intensities of a channel of an image on the same
- * grid; nullptr for no image, whose numbers are then NaN.
+ * Measures each label but 0 that occurs in a label map, in ascending order, and the intensities of a channel of an
+ * image on the same grid; nullptr for no image, whose numbers are then NaN.
  */
 inline Result<std::vector<vxs_label_statistics>> statistics(const VolumeView &labels,
                                                             const VolumeView *image = nullptr,

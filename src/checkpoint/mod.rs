@@ -111,8 +111,8 @@ impl Checkpoint {
         self.archive.length()
     }
 
-    /// Whether it is an archive of TorchScript: its root is a module then, whose attributes are tensors and modules, and
-    /// its program is never looked at.
+    /// Whether it is an archive of TorchScript: its root is a module then, whose attributes are tensors and modules,
+    /// and its program is never looked at.
     pub fn is_program(&self) -> bool {
         matches!(&self.archive, Container::Zip(archive) if archive.is_program())
     }

@@ -11,7 +11,8 @@ pub struct EngineInfo {
     pub narrowed: bool,
     /// Bytes that all runs share from the start: weights in the engine's own forms.
     pub loaded_bytes: u64,
-    /// Bytes of the [`Workspace`](super::Workspace) of each run, which engines that run one after another have in common.
+    /// Bytes of the [`Workspace`](super::Workspace) of each run, which engines that run one after another have in
+    /// common.
     pub workspace_bytes: u64,
     /// Bytes that the engine keeps by itself for each run at a time, from the first one on.
     pub arena_bytes: u64,

@@ -89,7 +89,8 @@ pub trait DeviceEngine {
     /// [`Error::MemoryBudget`] when not.
     fn room(&self, bytes: u64, taken: u64) -> Result<()>;
 
-    /// Whether scores may leave the range of the precision, so that [`DeviceEngine::run_at`] must be asked again for single.
+    /// Whether scores may leave the range of the precision, so that [`DeviceEngine::run_at`] must be asked again for
+    /// single.
     fn may_overflow(&self) -> bool;
 
     /// As [`Engine::run`] for so many tiles, on arrays at addresses of the device; in single precision throughout when
@@ -116,14 +117,14 @@ pub enum Device {
     Cpu,
     /// ONNX Runtime on the CPU.
     OrtCpu,
-    /// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver: the device of that number in the order
-    /// of Vulkan's loader. It lacks what [`Device::Cpu`] lacks.
+    /// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver: the device of that number in the
+    /// order of Vulkan's loader. It lacks what [`Device::Cpu`] lacks.
     Vulkan(u32),
     /// ONNX Runtime with a provider, on the device of that number among the provider's.
     Gpu(Provider, u32),
-    /// The first GPU that can be used: our own engine's, if it has all that the networks need, then those of the providers
-    /// in the order of [`Provider::ALL`] but TensorRT, whose compiling takes minutes, and without software that plays a GPU;
-    /// else the fastest CPU engine.
+    /// The first GPU that can be used: our own engine's, if it has all that the networks need, then those of the
+    /// providers in the order of [`Provider::ALL`] but TensorRT, whose compiling takes minutes, and without software
+    /// that emulates a GPU; else the fastest CPU engine.
     Best,
 }
 
@@ -229,7 +230,7 @@ pub struct DeviceInfo {
     pub device: Device,
     /// Its name for people.
     pub name: String,
-    /// Whether it is hardware of its own, as far as is known; not a CPU, nor software that plays a GPU.
+    /// Whether it is hardware of its own, as far as is known; not a CPU, nor software that emulates a GPU.
     pub hardware: bool,
     /// Its driver and the driver's version; empty when unknown.
     pub driver: String,

@@ -58,8 +58,8 @@ impl<'a> EngineRequest<'a> {
         EngineRequest { device, tile, precision, threads, options, cancel, on_gpu: gpu::Arena::default() }
     }
 
-    /// What the engines of these networks need at least of the host's memory while they run one after another, as far as it
-    /// is known before they are made: that of our own, weights in their forms included.
+    /// What the engines of these networks need at least of the host's memory while they run one after another, as far
+    /// as it is known before they are made: that of our own, weights in their forms included.
     pub(crate) fn least_bytes(&self, networks: &[Arc<Network>]) -> Result<u64> {
         let (mut weights, mut workspace) = (0_u64, 0);
         for network in networks.iter().filter(|network| self.is_own(network)) {

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 
-/// Whether `needed` bytes more than those that a plan has `taken` are within its budget, and free. `None`: nobody tells.
+/// Whether `needed` bytes more than those that a plan has `taken` are within its budget, and free. `None`: nobody
+/// tells.
 ///
 /// # Errors
 /// [`Error::MemoryBudget`] when not.

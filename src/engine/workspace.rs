@@ -3,8 +3,8 @@
 use super::cpu::Memory;
 use crate::error::Result;
 
-/// Memory for activations and the threads' scratch, as large as the largest need of the engines that ran in it, and what
-/// they counted. It belongs to one run at a time; a plan keeps it for the next.
+/// Memory for activations and the threads' scratch, as large as the largest need of the engines that ran in it, and
+/// what they counted. It belongs to one run at a time; a plan keeps it for the next.
 #[derive(Default)]
 pub struct Workspace {
     memory: Option<Memory>,
@@ -27,8 +27,8 @@ impl Workspace {
         self.tiles_in_single += 1;
     }
 
-    /// At least so many floats from the start of a cache line on. Their content is arbitrary: what a run that panicked has
-    /// left is as good as any other.
+    /// At least so many floats from the start of a cache line on. Their content is arbitrary: what a run that panicked
+    /// has left is as good as any other.
     pub(super) fn floats(&mut self, count: usize) -> Result<*mut f32> {
         let needed = (count * size_of::<f32>()) as u64;
         let memory = match self.memory.take_if(|memory| memory.bytes() >= needed) {

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 /// # Safety
 /// `#[repr(C)]`, the first field is `struct_size: u32`, and every bit pattern of the other fields is valid.
 pub(super) unsafe trait Growable: Copy {
-    /// Its size in the first released version: no caller may state less. A structure that has grown since then names its
-    /// first new field here.
+    /// Its size in the first released version: no caller may state less. A structure that has grown since then names
+    /// its first new field here.
     const FIRST_SIZE: usize = size_of::<Self>();
 
     /// The values that `vxs_<x>_init` writes, `struct_size` included.

@@ -24,8 +24,8 @@ pub const VXS_MATCH_NAME: i32 = 0;
 /// By the codes of property type and modifier.
 pub const VXS_MATCH_TERMS: i32 = 1;
 
-/// A label of one map and the one of another that means the same. Arrays of it are passed, so that it never grows and has no
-/// `struct_size`.
+/// A label of one map and the one of another that means the same. Arrays of it are passed, so that it never grows and
+/// has no `struct_size`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vxs_label_pair {

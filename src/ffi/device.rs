@@ -36,7 +36,7 @@ pub const VXS_DEVICE_MIGRAPHX: i32 = 9;
 /// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.
 pub const VXS_DEVICE_VULKAN: i32 = 10;
 /// The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that
-/// plays a GPU; `VXS_DEVICE_VULKAN` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
+/// emulates a GPU; `VXS_DEVICE_VULKAN` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
 pub const VXS_DEVICE_BEST: i32 = 100;
 
 /// The devices that were found. Immutable: any thread may read it.
@@ -54,7 +54,7 @@ pub struct vxs_device_info {
     pub index: u32,
     /// Whether a plan can be made on it; `reason` says why not.
     pub usable: vxs_bool,
-    /// Whether it is hardware of its own, as far as is known: no CPU, and no software that plays a GPU.
+    /// Whether it is hardware of its own, as far as is known: no CPU, and no software that emulates a GPU.
     pub hardware: vxs_bool,
     /// Must be 0.
     pub reserved: u32,

@@ -1,5 +1,5 @@
-//! The host's threads for the library's work, for plans that shall start none of their own. With an executor the threads of a run
-//! are those that the host lends; ONNX Runtime's stay its own.
+//! The host's threads for the library's work, for plans that shall start none of their own. With an executor the
+//! threads of a run are those that the host lends; ONNX Runtime's stay its own.
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 use crate::floating_point::as_host;
 use crate::parallel::Executor;
 
-/// The library's part of a `vxs_parallel_for`: does the task of that number. It throws nothing. It computes in the library's
-/// floating-point environment and leaves the thread in the host's. Any thread.
+/// The library's part of a `vxs_parallel_for`: does the task of that number. It throws nothing. It computes in the
+/// library's floating-point environment and leaves the thread in the host's. Any thread.
 pub type vxs_task_function = Option<unsafe extern "C" fn(task_data: *mut c_void, index: u64)>;
 
-/// Calls `task(task_data, index)` once for each index below `count`, on any threads, in any order, one after another or at the
-/// same time, and returns when the last call has returned: `task_data` dies then. It must not throw, and may be called from
-/// several threads at once. Whichever tasks it runs first do all the work; tasks wait for others that run, and never for
-/// one that hasn't begun.
+/// Calls `task(task_data, index)` once for each index below `count`, on any threads, in any order, one after another or
+/// at the same time, and returns when the last call has returned: `task_data` dies then. It must not throw, and may be
+/// called from several threads at once. Whichever tasks it runs first do all the work; tasks wait for others that run,
+/// and never for one that hasn't begun.
 pub type vxs_parallel_for = Option<
     unsafe extern "C" fn(user_data: *mut c_void, count: u64, task: vxs_task_function, task_data: *mut c_void),
 >;
@@ -39,8 +39,8 @@ pub struct vxs_executor {
     pub parallel_for: vxs_parallel_for,
 }
 
-// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero callback is None. A
-// non-zero one is the caller's function by contract.
+// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero callback is
+// None. A non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_executor {
     fn defaults() -> Self {
         vxs_executor {

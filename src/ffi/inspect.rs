@@ -1,5 +1,5 @@
-//! What a model says of itself without its weights, in milliseconds: for settings dialogs and lists of models. Opening is the
-//! only way to know that the weights are whole.
+//! What a model says of itself without its weights, in milliseconds: for settings dialogs and lists of models. Opening
+//! is the only way to know that the weights are whole.
 
 use std::ffi::{CString, c_char};
 use std::path::Path;
@@ -16,12 +16,12 @@ pub struct vxs_inspection(CString);
 /// Looks at a model's files as `vxs_model_open` does, but for the weights, of which only the sizes are asked for.
 /// `configuration` is as in `vxs_model_options`, or NULL. Free it with `vxs_inspection_free`.
 ///
-/// Returns a status from 201 to 205 for what is wrong with the files around the weights. A model that can't be run is no
-/// error: "unsupported" says why. Any thread.
+/// Returns a status from 201 to 205 for what is wrong with the files around the weights. A model that can't be run is
+/// no error: "unsupported" says why. Any thread.
 ///
 /// # Safety
-/// `path` is NULL or a NUL-terminated UTF-8 string, likewise `configuration`; `inspection` is NULL or writable; `error` is NULL
-/// or writable.
+/// `path` is NULL or a NUL-terminated UTF-8 string, likewise `configuration`; `inspection` is NULL or writable; `error`
+/// is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_model_inspect(
     path: *const c_char,
@@ -43,10 +43,10 @@ pub unsafe extern "C" fn vxs_model_inspect(
     }
 }
 
-/// The inspection as JSON: "name", "format", "configuration", "channels", "labels" with their coded terms, "spacing" and
-/// "patch" as `vxs_model_spacing` and `vxs_model_patch` give them, "licence", "folds", "weight_bytes" (of all files of weights),
-/// and "unsupported", a list of reasons for which the model wouldn't open. null is what only the weights tell. New keys may come.
-/// UTF-8, lives as long as the inspection; NULL for NULL. Any thread.
+/// The inspection as JSON: "name", "format", "configuration", "channels", "labels" with their coded terms, "spacing"
+/// and "patch" as `vxs_model_spacing` and `vxs_model_patch` give them, "licence", "folds", "weight_bytes" (of all files
+/// of weights), and "unsupported", a list of reasons for which the model wouldn't open. null is what only the weights
+/// tell. New keys may come. UTF-8, lives as long as the inspection; NULL for NULL. Any thread.
 ///
 /// # Safety
 /// `inspection` is NULL or live.

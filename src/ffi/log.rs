@@ -1,6 +1,6 @@
-//! What the library has to say beside its errors: fallbacks, warnings about volumes and models, and ONNX Runtime's messages.
-//! Without a receiver the library is silent. A process may have several receivers, each of which gets every message: a program
-//! and its plug-ins that share the library don't know of each other.
+//! What the library has to say beside its errors: fallbacks, warnings about volumes and models, and ONNX Runtime's
+//! messages. Without a receiver the library is silent. A process may have several receivers, each of which gets every
+//! message: a program and its plug-ins that share the library don't know of each other.
 
 use std::ffi::{c_char, c_void};
 

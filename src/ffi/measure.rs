@@ -1,6 +1,6 @@
-//! Options that statistics and doses of label maps share, and label maps on other grids. A label map is a `vxs_volume` with
-//! one channel of an integer type: labels from `vxs_segment` or from any other source. The numbers don't depend on the number
-//! of threads.
+//! Options that statistics and doses of label maps share, and label maps on other grids. A label map is a `vxs_volume`
+//! with one channel of an integer type: labels from `vxs_segment` or from any other source. The numbers don't depend on
+//! the number of threads.
 
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};

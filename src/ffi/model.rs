@@ -111,8 +111,8 @@ pub struct vxs_model_options {
     pub cancel: *const vxs_cancel,
 }
 
-// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero callback is None. A
-// non-zero one is the caller's function by contract.
+// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero callback is
+// None. A non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_model_options {
     fn defaults() -> Self {
         let struct_size = size_of::<Self>() as u32;
@@ -422,9 +422,9 @@ pub unsafe extern "C" fn vxs_model_name(model: *const vxs_model) -> *const c_cha
     getter(null(), || unsafe { model.as_ref() }.map_or(null(), |model| model.text.name.as_ptr()))
 }
 
-/// "voxseg1:sha256:" and 64 hexadecimal digits, over weights and recipe in the format of docs/identity.md: equal exactly
-/// for models that compute the same, whatever the version of the library. Lives as long as the model; NULL for NULL. Any
-/// thread.
+/// "voxseg1:sha256:" and 64 hexadecimal digits, over weights and recipe in the format of docs/identity.md: equal
+/// exactly for models that compute the same, whatever the version of the library. Lives as long as the model; NULL for
+/// NULL. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model.
@@ -434,8 +434,8 @@ pub unsafe extern "C" fn vxs_model_identity(model: *const vxs_model) -> *const c
     getter(null(), || unsafe { model.as_ref() }.map_or(null(), |model| model.text.identity.as_ptr()))
 }
 
-/// All that is known about the model as JSON: architecture, parameters, recipe, labels (docs/schemas/model.schema.json, of a
-/// task docs/schemas/task.schema.json). UTF-8, lives as long as the model; NULL for NULL. Any thread.
+/// All that is known about the model as JSON: architecture, parameters, recipe, labels (docs/schemas/model.schema.json,
+/// of a task docs/schemas/task.schema.json). UTF-8, lives as long as the model; NULL for NULL. Any thread.
 ///
 /// # Safety
 /// `model` is NULL or a live model.

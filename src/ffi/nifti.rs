@@ -14,8 +14,8 @@ use crate::nifti::{Header, Reader, Reading};
 /// The software whose reading of a NIfTI header counts: one of `VXS_READER_*`.
 pub type vxs_reader = i32;
 
-/// ITK 5.4, as SimpleITK, 3D Slicer and nnU-Net's SimpleITKIO use it: spacing from pixdim and its unit, the qform or the
-/// sform by their codes.
+/// ITK 5.4, as SimpleITK, 3D Slicer and nnU-Net's SimpleITKIO use it: spacing from pixdim and its unit, the qform or
+/// the sform by their codes.
 pub const VXS_READER_ITK: i32 = 1;
 /// nibabel 5.4, spacing from the columns of the affine: TotalSegmentator.
 pub const VXS_READER_NIBABEL: i32 = 2;

@@ -86,10 +86,10 @@ pub const VXS_OVERFLOW_ERROR: i32 = 1;
 /// How our own CPU engine computes convolutions: one of `VXS_ACCURACY_*`.
 pub type vxs_accuracy = i32;
 
-/// Our own CPU engine computes convolutions by minimal filtering where that is faster.
+/// Our own CPU engine computes convolutions by Winograd's algorithm where that is faster.
 pub const VXS_ACCURACY_FAST: i32 = 0;
-/// Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times as
-/// long.
+/// Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times
+/// as long.
 pub const VXS_ACCURACY_EXACT: i32 = 1;
 
 /// Which instructions our own CPU engine uses: one of `VXS_INSTRUCTIONS_*`.
@@ -166,30 +166,30 @@ pub struct vxs_plan_options {
     pub accuracy: vxs_accuracy,
     /// `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error.
     pub instructions: vxs_instructions,
-    /// Tiles that a GPU computes at once, up to 64, as far as its memory is enough; `vxs_plan_report` tells. 0 (default): one.
-    /// `VXS_DEVICE_CPU`, ONNX files and networks with attention compute one whatever is asked for.
+    /// Tiles that a GPU computes at once, up to 64, as far as its memory is enough; `vxs_plan_report` tells. 0
+    /// (default): one. `VXS_DEVICE_CPU`, ONNX files and networks with attention compute one whatever is asked for.
     pub tile_batch: u32,
-    /// Segmentations that may run at once on the plan, up to 1024, each with up to `threads` threads and memory of its own
-    /// beside the weights, which exist once (`vxs_plan_report`). 0 (default): one.
+    /// Segmentations that may run at once on the plan, up to 1024, each with up to `threads` threads and memory of its
+    /// own beside the weights, which exist once (`vxs_plan_report`). 0 (default): one.
     pub concurrent_runs: u32,
     /// What becomes of a further one. `VXS_WHEN_BUSY_FAIL` by default.
     pub when_busy: vxs_when_busy,
     /// Must be 0.
     pub reserved: u32,
-    /// The host's threads, for all that would run on the library's; copied, so that only its `user_data` must live as long as
-    /// the plan. NULL (default): each segmentation starts threads of its own, which end with it.
+    /// The host's threads, for all that would run on the library's; copied, so that only its `user_data` must live as
+    /// long as the plan. NULL (default): each segmentation starts threads of its own, which end with it.
     pub executor: *const vxs_executor,
     /// Told of each network that was compiled. NULL by default. A task compiles its models when it runs.
     pub progress: vxs_progress_callback,
     /// Passed to `progress`.
     pub user_data: *mut c_void,
-    /// A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it. NULL
-    /// (default): none. The plan of a task looks at it when it runs, too.
+    /// A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it.
+    /// NULL (default): none. The plan of a task looks at it when it runs, too.
     pub cancel: *const vxs_cancel,
 }
 
-// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits, and an all-zero callback is
-// None. A non-zero one is the caller's function by contract.
+// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits, and an all-zero callback
+// is None. A non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_plan_options {
     fn defaults() -> Self {
         vxs_plan_options {
@@ -241,7 +241,8 @@ pub struct vxs_plan_report {
     pub tiles: u64,
     /// Times that the network runs: tiles times mirrorings.
     pub network_runs: u64,
-    /// Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and `run_bytes`.
+    /// Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and
+    /// `run_bytes`.
     pub host_peak_bytes: u64,
     /// As above in the device's own memory; 0 for a CPU.
     pub device_peak_bytes: u64,
@@ -251,7 +252,8 @@ pub struct vxs_plan_report {
     pub device_index: u32,
     /// Tiles that the network computes at once.
     pub tile_batch: u32,
-    /// The part of `host_peak_bytes` that all runs of the plan share: weights, and the forms that the engine has them in.
+    /// The part of `host_peak_bytes` that all runs of the plan share: weights, and the forms that the engine has them
+    /// in.
     pub shared_bytes: u64,
     /// The part that each run under way needs for itself.
     pub run_bytes: u64,
@@ -522,8 +524,8 @@ pub unsafe extern "C" fn vxs_plan_estimate(
     }
 }
 
-/// Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans
-/// that wait for long. It takes the time of one tile for each network, and so does the next run's growing. Runs that are
+/// Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans that
+/// wait for long. It takes the time of one tile for each network, and so does the next run's growing. Runs that are
 /// under way keep what they have.
 ///
 /// Returns `VXS_POISONED`, or an error of the device. Any thread.
@@ -537,8 +539,8 @@ pub unsafe extern "C" fn vxs_plan_trim(plan: *mut vxs_plan, error: *mut *mut vxs
 }
 
 /// What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
-/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. UTF-8, lives as long
-/// as the plan; NULL for NULL. Any thread.
+/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. UTF-8,
+/// lives as long as the plan; NULL for NULL. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan.

@@ -1,6 +1,6 @@
-//! How far a call is. Calls that can take seconds tell it to a function of the caller's, on the calling thread, and stop when
-//! that function or a `vxs_cancel` wants it: they return `VXS_CANCELLED` and have written nothing. Both come as three fields
-//! of the call's options: `progress`, `user_data` and `cancel`.
+//! How far a call is. Calls that can take seconds tell it to a function of the caller's, on the calling thread, and
+//! stop when that function or a `vxs_cancel` wants it: they return `VXS_CANCELLED` and have written nothing. Both come
+//! as three fields of the call's options: `progress`, `user_data` and `cancel`.
 
 use std::ffi::c_void;
 
@@ -44,9 +44,9 @@ pub struct vxs_progress {
     pub bytes: u64,
 }
 
-/// Receives the progress of a call, on the thread that called, in the caller's floating-point environment. Returns 0 to go
-/// on, anything else to cancel. It must not use the plan that runs, and must not throw: an exception can't pass the library's
-/// frames and ends the process.
+/// Receives the progress of a call, on the thread that called, in the caller's floating-point environment. Returns 0 to
+/// go on, anything else to cancel. It must not use the plan that runs, and must not throw: an exception can't pass the
+/// library's frames and ends the process.
 pub type vxs_progress_callback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, progress: *const vxs_progress) -> i32>;
 
@@ -100,7 +100,8 @@ struct Receiver {
     user_data: *mut c_void,
 }
 
-// SAFETY: calls tell of progress on the thread that they were called on, and have forgotten the receiver when they return.
+// SAFETY: calls tell of progress on the thread that they were called on, and have forgotten the receiver when they
+// return.
 unsafe impl Send for Receiver {}
 
 impl Receiver {

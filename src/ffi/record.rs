@@ -9,9 +9,10 @@ use super::boundary::{free, getter};
 /// The record of a run: `vxs_run_options.record`.
 pub struct vxs_record(pub(super) CString);
 
-/// The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights, the
-/// image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less significant
-/// first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL for NULL. Any thread.
+/// The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights,
+/// the image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less
+/// significant first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL
+/// for NULL. Any thread.
 ///
 /// # Safety
 /// `record` is NULL or a live record.

@@ -201,15 +201,15 @@ fn bit(warning: &Warning) -> u64 {
 /// anything but `VXS_OK` the label buffer is untouched and the plan can be used again, except after
 /// `VXS_INTERNAL_ERROR`. `report` may be NULL.
 ///
-/// Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan
-/// has no place for it and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`, `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any
-/// thread, as many calls at once on one plan as its `concurrent_runs` says.
+/// Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan has no place for it
+/// and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`,
+/// `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any thread, as many calls at once on one plan as its `concurrent_runs` says.
 ///
 /// # Safety
-/// `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
-/// for their stated sizes and don't overlap, those of `labels` not with another call's either; `options` is NULL (defaults) or a filled structure, likewise its
-/// maps, and the place for its record is writable; `report` is
-/// NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
+/// `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid for their
+/// stated sizes and don't overlap, those of `labels` not with another call's either; `options` is NULL (defaults) or a
+/// filled structure, likewise its maps, and the place for its record is writable; `report` is NULL (not wanted) or was
+/// filled by `vxs_run_report_init`; `error` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_segment(
     plan: *mut vxs_plan,

@@ -40,16 +40,17 @@ pub struct vxs_task_options {
     pub robust_crop: vxs_bool,
     /// Whether every volume is cut into three overlapping parts along the body, as otherwise only large ones are.
     pub split: vxs_bool,
-    /// Whether only that part of the volume is looked at in which a rough segmentation finds the body, and 3 mm around it.
-    /// For CT tasks that look at the whole volume otherwise.
+    /// Whether only that part of the volume is looked at in which a rough segmentation finds the body, and 3 mm around
+    /// it. For CT tasks that look at the whole volume otherwise.
     pub crop_to_body: vxs_bool,
-    /// Whether labels stay on the networks' grid, which `vxs_plan_label_grid` tells. For tasks that look at the whole volume.
+    /// Whether labels stay on the networks' grid, which `vxs_plan_label_grid` tells. For tasks that look at the whole
+    /// volume.
     pub on_network_grid: vxs_bool,
-    /// Whether labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those of the
-    /// nearest voxels.
+    /// Whether labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those
+    /// of the nearest voxels.
     pub smooth: vxs_bool,
-    /// Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For "total",
-    /// "total_fast" and "total_fastest".
+    /// Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For
+    /// "total", "total_fast" and "total_fastest".
     pub legacy_v1_labels: vxs_bool,
     /// Names of the labels that are wanted. A rough segmentation finds where they are first, and only the models that
     /// know them run there. Only for whole-body tasks ("total" and its kin). NULL (default): all labels.
@@ -65,13 +66,13 @@ pub struct vxs_task_options {
     pub user_data: *mut c_void,
     /// A flag that stops the call; NULL (default) for none.
     pub cancel: *const vxs_cancel,
-    /// Bytes of memory that opening each of the task's models may take, as `vxs_model_options.memory_budget`; also when a
-    /// run loads it again. 0 (default): 64 MiB, and 16 bytes for each byte of the model's files.
+    /// Bytes of memory that opening each of the task's models may take, as `vxs_model_options.memory_budget`; also when
+    /// a run loads it again. 0 (default): 64 MiB, and 16 bytes for each byte of the model's files.
     pub memory_budget: u64,
 }
 
-// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits, and an all-zero callback is
-// None. A non-zero one is the caller's function by contract.
+// SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits, and an all-zero callback
+// is None. A non-zero one is the caller's function by contract.
 unsafe impl Growable for vxs_task_options {
     fn defaults() -> Self {
         vxs_task_options {

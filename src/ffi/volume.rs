@@ -43,9 +43,9 @@ pub type vxs_volume_flags = u64;
 pub const VXS_VOLUME_RAS: u64 = 1;
 /// Voxels are in the other byte order than the machine's.
 pub const VXS_VOLUME_SWAPPED: u64 = 2;
-/// For `vxs_segment` with a plan on CUDA or TensorRT: the voxels (`data`, or what `channel_data` points to)
-/// lie in the memory of the plan's GPU. What was queued there before the call is waited for. Preprocessing runs on the host,
-/// so that they are copied there once.
+/// For `vxs_segment` with a plan on CUDA or TensorRT: the voxels (`data`, or what `channel_data` points to) lie in the
+/// memory of the plan's GPU. What was queued there before the call is waited for. Preprocessing runs on the host, so
+/// that they are copied there once.
 pub const VXS_VOLUME_ON_DEVICE: u64 = 4;
 
 /// An image to segment: one or several channels on one grid. The library only reads it, during the call that
@@ -74,8 +74,8 @@ pub struct vxs_volume {
     pub offset: u64,
     /// Number of channels, in the order that the model names them. 1 by default.
     pub channels: u64,
-    /// Distance in bytes between the channels in `data`, negative when they run backwards; 0 (default): each channel follows
-    /// the one before.
+    /// Distance in bytes between the channels in `data`, negative when they run backwards; 0 (default): each channel
+    /// follows the one before.
     pub channel_stride: i64,
     /// NULL (default), or `channels` pointers to one buffer a channel, all with the same type and layout.
     pub channel_data: *const *const c_void,

@@ -1,8 +1,8 @@
 //! Reads JSON into [`serde_json::Value`] with bounds on all that a text can make: its values and their nesting are
 //! limited, and what they take is counted first. It goes down without recursion, so that it needs little stack.
 //!
-//! Python reads and writes numbers that JSON doesn't have. They become texts, which are wrong wherever a number is needed,
-//! and go unnoticed where nothing is.
+//! Python reads and writes numbers that JSON doesn't have. They become texts, which are wrong wherever a number is
+//! needed, and go unnoticed where nothing is.
 
 use serde_json::{Map, Number, Value};
 

@@ -5,7 +5,7 @@ use ndarray::Array3;
 
 use crate::buffer;
 use crate::error::Result;
-use crate::recipe::{Sums, Tiling, Weights};
+use crate::recipe::{ImportanceMap, ScorePrecision, Tiling};
 use crate::tiling::{sliding, window};
 
 /// How overlapping tiles are weighed.
@@ -22,20 +22,22 @@ pub enum Blending {
 
 /// The weights of a tile's voxels.
 pub(super) fn weights(tiling: &Tiling, blending: Blending) -> Result<Array3<f32>> {
-    let wanted = match (blending, tiling.weights) {
+    let wanted = match (blending, tiling.importance) {
         (Blending::Model, model) => model,
-        (Blending::Constant, _) => Weights::Constant,
-        (Blending::Gaussian, Weights::Constant) if tiling.sums == Sums::Single => {
-            Weights::MonaiGaussian([sliding::SIGMA_SCALE; 3])
+        (Blending::Constant, _) => ImportanceMap::Constant,
+        (Blending::Gaussian, ImportanceMap::Constant) if tiling.score_precision == ScorePrecision::Single => {
+            ImportanceMap::MonaiGaussian([sliding::SIGMA_SCALE; 3])
         }
-        (Blending::Gaussian, Weights::Constant) => Weights::Gaussian,
+        (Blending::Gaussian, ImportanceMap::Constant) => ImportanceMap::Gaussian,
         (Blending::Gaussian, gaussian) => gaussian,
     };
     let half = |window: Array3<f16>| buffer::map("the weights of a tile's voxels", &window, f16::to_f32);
     match wanted {
-        Weights::Gaussian if tiling.slices => half(window::gaussian2d([tiling.patch[1], tiling.patch[2]])?),
-        Weights::Gaussian => half(window::gaussian(tiling.patch)?),
-        Weights::Constant => buffer::array("the weights of a tile's voxels", tiling.patch, 1.0),
-        Weights::MonaiGaussian(sigma_scale) => sliding::importance(tiling.patch, sigma_scale),
+        ImportanceMap::Gaussian if tiling.slices => {
+            half(window::gaussian2d([tiling.patch[1], tiling.patch[2]])?)
+        }
+        ImportanceMap::Gaussian => half(window::gaussian(tiling.patch)?),
+        ImportanceMap::Constant => buffer::array("the weights of a tile's voxels", tiling.patch, 1.0),
+        ImportanceMap::MonaiGaussian(sigma_scale) => sliding::importance(tiling.patch, sigma_scale),
     }
 }

@@ -1,4 +1,4 @@
-//! The whole way with tiles, sums and labels in a device's memory, which gives the bytes of the host's way.
+//! The whole way with tiles, sums and labels in a device's memory, which gives the bytes of the host's trace.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,9 @@ use crate::inference::{Plan, PlanOptions};
 use crate::labels::LabelBuffer;
 use crate::model::Model;
 use crate::progress::{Cancel, Run};
-use crate::recipe::{Back, Decision, Normalization, Recipe, Region, Resample, Resampler, Spline, Step, Sums};
+use crate::recipe::{
+    Decision, Normalization, Recipe, Region, Resample, Resampler, RestoreMode, ScorePrecision, Spline, Step,
+};
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
 
@@ -29,7 +31,7 @@ fn rule(input: &[f32], output: &mut [f32]) {
     }
 }
 
-fn recipe(back: Back, sums: Sums, regions: bool) -> Recipe {
+fn recipe(restore: RestoreMode, sums: ScorePrecision, regions: bool) -> Recipe {
     let spline = Resampler::Spline(Spline::new(1, 0, Some(false)).unwrap());
     let resample = Resample { spacing: [Some(1.25); 3], image: spline, scores: spline, labels: spline };
     let plain = Recipe::for_tests(PATCH);
@@ -40,7 +42,7 @@ fn recipe(back: Back, sums: Sums, regions: bool) -> Recipe {
         Step::Normalize(vec![Normalization::None]),
     ];
     // Labels that are decided on the network's grid come back from steps of MONAI's, which has another resampling.
-    if back != Back::Labels {
+    if restore != RestoreMode::Labels {
         steps.push(Step::Resample(resample));
     }
     Recipe {
@@ -54,8 +56,8 @@ fn recipe(back: Back, sums: Sums, regions: bool) -> Recipe {
             },
             false => Decision::Highest,
         },
-        back,
-        tiling: crate::recipe::Tiling { sums, mirror: vec![0, 2], ..plain.tiling },
+        restore,
+        tiling: crate::recipe::Tiling { score_precision: sums, mirror: vec![0, 2], ..plain.tiling },
         ..plain
     }
 }
@@ -84,7 +86,7 @@ fn segment(plan: &Plan, maps: bool, run: &mut Run) -> Result<Found> {
     let grid = Geometry::with_shape(SHAPE);
     let value = |at: usize| {
         let [x, y, z] = [at % SHAPE[0], at / SHAPE[0] % SHAPE[1], at / (SHAPE[0] * SHAPE[1])];
-        let margin = plan.recipe.back != Back::Scores && (x == 0 || z == 16);
+        let margin = plan.recipe.restore != RestoreMode::Scores && (x == 0 || z == 16);
         if margin { 0 } else { (1 + x * 7 + y * 5 + z * 3 + at * 37 % 23) as u8 }
     };
     let image: Vec<u8> = (0..grid.voxels()).map(value).collect();
@@ -103,13 +105,13 @@ fn segment(plan: &Plan, maps: bool, run: &mut Run) -> Result<Found> {
 #[test]
 fn a_device_gives_the_labels_of_the_host() {
     for (back, regions) in [
-        (Back::Scores, false),
-        (Back::Scores, true),
-        (Back::Probabilities, false),
-        (Back::Probabilities, true),
-        (Back::Labels, false),
+        (RestoreMode::Scores, false),
+        (RestoreMode::Scores, true),
+        (RestoreMode::Probabilities, false),
+        (RestoreMode::Probabilities, true),
+        (RestoreMode::Labels, false),
     ] {
-        for sums in [Sums::Half, Sums::Single] {
+        for sums in [ScorePrecision::Half, ScorePrecision::Single] {
             let recipe = recipe(back, sums, regions);
             let host = segment(&plan(&recipe, false, 1, 0), true, &mut Run::default()).unwrap();
             assert!(host.labels.iter().any(|&label| label != host.labels[0]), "{back:?}");
@@ -131,7 +133,7 @@ fn a_device_gives_the_labels_of_the_host() {
 
 #[test]
 fn several_tiles_at_once_give_the_same_on_the_host() {
-    let recipe = recipe(Back::Scores, Sums::Half, false);
+    let recipe = recipe(RestoreMode::Scores, ScorePrecision::Half, false);
     let one = segment(&plan(&recipe, false, 1, 0), false, &mut Run::default()).unwrap();
     for batch in 2..5 {
         let found = segment(&plan(&recipe, false, batch, 0), false, &mut Run::default()).unwrap();
@@ -143,7 +145,7 @@ fn several_tiles_at_once_give_the_same_on_the_host() {
 /// Byte by byte less memory: first one tile at a time, then the host blends; labels stay the same.
 #[test]
 fn with_less_memory_the_run_goes_down_the_ladder_and_says_so() {
-    let recipe = recipe(Back::Scores, Sums::Half, false);
+    let recipe = recipe(RestoreMode::Scores, ScorePrecision::Half, false);
     let whole = segment(&plan(&recipe, true, 3, PLENTY), false, &mut Run::default()).unwrap();
     let peak = |batch: usize| {
         let plan = plan(&recipe, true, batch, PLENTY);
@@ -173,7 +175,7 @@ fn with_less_memory_the_run_goes_down_the_ladder_and_says_so() {
 /// A plan whose budget has no room beside the networks promises no more than these need.
 #[test]
 fn a_budget_counts_what_is_around_the_networks() {
-    let recipe = recipe(Back::Scores, Sums::Half, false);
+    let recipe = recipe(RestoreMode::Scores, ScorePrecision::Half, false);
     let free = plan(&recipe, true, 1, PLENTY);
     let grid = Geometry::with_shape(SHAPE);
     let all = free.report(&grid).unwrap().device_peak_bytes;
@@ -195,7 +197,7 @@ fn a_budget_counts_what_is_around_the_networks() {
 
 #[test]
 fn a_cancelled_run_leaves_the_plan_usable() {
-    let recipe = recipe(Back::Scores, Sums::Half, false);
+    let recipe = recipe(RestoreMode::Scores, ScorePrecision::Half, false);
     let plan = plan(&recipe, true, 2, PLENTY);
     let whole = segment(&plan, false, &mut Run::default()).unwrap();
     for stop in [1, 5, 12] {

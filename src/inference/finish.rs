@@ -5,10 +5,10 @@ use ndarray::{Array3, s};
 use super::Plan;
 use crate::buffer;
 use crate::error::Result;
-use crate::preprocess::Way;
+use crate::preprocess::Trace;
 use crate::preprocess::crop::Box3;
 use crate::progress::Run;
-use crate::recipe::{Back, Cleanup, Decision, Recipe};
+use crate::recipe::{Cleanup, Decision, Recipe, RestoreMode};
 use crate::restore::components::{self, keep_largest};
 use crate::restore::{NEAR_TIE_MARK, Restored, back};
 
@@ -22,19 +22,19 @@ pub(super) struct Finished {
 }
 
 /// Labels as the model's rules want them.
-pub(super) fn finish(plan: &Plan, mut restored: Restored, way: &Way, run: &Run) -> Result<Finished> {
+pub(super) fn finish(plan: &Plan, mut restored: Restored, trace: &Trace, run: &Run) -> Result<Finished> {
     let recipe = &plan.recipe;
-    let voxel_volume = way.grid.spacing.iter().product::<f64>();
+    let voxel_volume = trace.grid.spacing.iter().product::<f64>();
     for cleanup in recipe.cleanup.iter().filter(|cleanup| cleanup.on_network_grid) {
         run.check()?;
         clean(&mut restored.labels, cleanup, voxel_volume)?;
     }
-    let mut start = way.kept().start;
-    if matches!(recipe.back, Back::Labels | Back::InterpolatedLabels) {
-        restored = bring_back(restored.labels, way, recipe.back, plan.threads)?;
+    let mut start = trace.kept().start;
+    if matches!(recipe.restore, RestoreMode::Labels | RestoreMode::InterpolatedLabels) {
+        restored = bring_back(restored.labels, trace, recipe.restore, plan.threads)?;
         start = [0; 3];
     } else if let Some(label) = outside(recipe) {
-        restored.labels = surrounded(restored.labels, way, label)?;
+        restored.labels = surrounded(restored.labels, trace, label)?;
         start = [0; 3];
     }
     for cleanup in recipe.cleanup.iter().filter(|cleanup| !cleanup.on_network_grid) {
@@ -55,7 +55,7 @@ pub(super) fn bytes(plan: &Plan, shape: [usize; 3], network: [usize; 3]) -> u64 
     let count = |shape: [usize; 3]| shape.iter().map(|&n| n as u64).product::<u64>();
     let (voxels, image) = (count(shape), count(network));
     // Labels with a mark for near ties, on both grids at once.
-    let decided_there = matches!(plan.recipe.back, Back::Labels | Back::InterpolatedLabels);
+    let decided_there = matches!(plan.recipe.restore, RestoreMode::Labels | RestoreMode::InterpolatedLabels);
     let back = if decided_there { 3 * (image + voxels) } else { 0 };
     let of_rule = |cleanup: &Cleanup| {
         let shape = if cleanup.on_network_grid { network } else { shape };
@@ -67,18 +67,18 @@ pub(super) fn bytes(plan: &Plan, shape: [usize; 3], network: [usize; 3]) -> u64 
 }
 
 /// Labels that were decided on the network's grid, with their marks of near ties, on the volume's.
-fn bring_back(labels: Array3<u16>, way: &Way, how: Back, threads: usize) -> Result<Restored> {
+fn bring_back(labels: Array3<u16>, trace: &Trace, how: RestoreMode, threads: usize) -> Result<Restored> {
     let marks = buffer::map(LABELS, &labels, |label| label & NEAR_TIE_MARK != 0)?;
-    let near = back::nearest(marks, way, false, threads)?;
+    let near = back::nearest(marks, trace, false, threads)?;
     let near_ties = near.iter().filter(|&&near| near).count();
     drop(near);
     let labels = labels.mapv_into(|label| label & !NEAR_TIE_MARK);
     let labels = match how {
-        Back::InterpolatedLabels => {
-            let values = back::linear(buffer::map(LABELS, &labels, f32::from)?, way, threads)?;
+        RestoreMode::InterpolatedLabels => {
+            let values = back::linear(buffer::map(LABELS, &labels, f32::from)?, trace, threads)?;
             buffer::map(LABELS, &values, |value| value.round_ties_even() as u16)?
         }
-        _ => back::nearest(labels, way, 0, threads)?,
+        _ => back::nearest(labels, trace, 0, threads)?,
     };
     Ok(Restored { labels, near_ties })
 }
@@ -86,8 +86,10 @@ fn bring_back(labels: Array3<u16>, way: &Way, how: Back, threads: usize) -> Resu
 /// The label of what was cut away, where it isn't 0: scores that are brought back are 0 there, which is a probability
 /// of one half.
 fn outside(recipe: &Recipe) -> Option<u16> {
-    match (&recipe.decision, recipe.back) {
-        (Decision::Regions { regions, at_half: true, threshold }, Back::Scores) if *threshold <= 0.5 => {
+    match (&recipe.decision, recipe.restore) {
+        (Decision::Regions { regions, at_half: true, threshold }, RestoreMode::Scores)
+            if *threshold <= 0.5 =>
+        {
             Some(regions.last()?.label)
         }
         _ => None,
@@ -95,12 +97,12 @@ fn outside(recipe: &Recipe) -> Option<u16> {
 }
 
 /// Labels of the part that was kept, in the whole volume.
-fn surrounded(labels: Array3<u16>, way: &Way, outside: u16) -> Result<Array3<u16>> {
-    let Box3 { start, end } = way.kept();
-    if start == [0; 3] && end == way.grid.shape {
+fn surrounded(labels: Array3<u16>, trace: &Trace, outside: u16) -> Result<Array3<u16>> {
+    let Box3 { start, end } = trace.kept();
+    if start == [0; 3] && end == trace.grid.shape {
         return Ok(labels);
     }
-    let mut whole = buffer::array(LABELS, way.grid.shape, outside)?;
+    let mut whole = buffer::array(LABELS, trace.grid.shape, outside)?;
     let [z, y, x] = [0, 1, 2].map(|axis| start[axis]..end[axis]);
     whole.slice_mut(s![z, y, x]).assign(&labels);
     Ok(whole)

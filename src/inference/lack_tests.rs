@@ -7,8 +7,8 @@ use crate::labels::LabelBuffer;
 use crate::model::Model;
 use crate::progress::Run;
 use crate::recipe::{
-    Back, Frame, KeepLargest, Normalization, Padding, Recipe, Resample, Resampler, Spacing, SpatialPad,
-    Spline, Step, Sums,
+    Frame, KeepLargest, Normalization, Padding, Recipe, Resample, Resampler, RestoreMode, ScorePrecision,
+    Spacing, SpatialPad, Spline, Step,
 };
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
@@ -32,14 +32,14 @@ fn nnunet(order: u8) -> Recipe {
 }
 
 /// MONAI's, with labels or probabilities that come back.
-fn monai(back: Back) -> Recipe {
+fn monai(restore: RestoreMode) -> Recipe {
     let frame = Frame::AtLeast(SpatialPad { shape: [10; 3], end: false });
     let mut recipe = Recipe {
         steps: vec![Step::Space(Spacing::new([1.5; 3])), Step::Frame { frame, padding: Padding::Edge }],
-        back,
+        restore,
         ..Recipe::for_tests([4, 4, 4])
     };
-    recipe.tiling.sums = Sums::Single;
+    recipe.tiling.score_precision = ScorePrecision::Single;
     recipe
 }
 
@@ -95,9 +95,9 @@ fn a_lack_of_memory_is_an_error_wherever_it_is_met() {
     for (recipe, mirrored, maps) in [
         (nnunet(1), true, false),
         (nnunet(3), false, true),
-        (monai(Back::Labels), false, true),
-        (monai(Back::InterpolatedLabels), true, false),
-        (monai(Back::Probabilities), false, true),
+        (monai(RestoreMode::Labels), false, true),
+        (monai(RestoreMode::InterpolatedLabels), true, false),
+        (monai(RestoreMode::Probabilities), false, true),
     ] {
         let requests = fail_each(recipe, mirrored, maps);
         assert!(requests > 40, "{requests}");

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::network::Network;
 use crate::platform;
-use crate::recipe::Sums;
+use crate::recipe::ScorePrecision;
 use crate::restore::Restorer;
 use crate::volume::Geometry;
 
@@ -22,8 +22,8 @@ const MOST_VOXELS: f64 = (1_u64 << 40) as f64;
 /// What the first run of an engine touches beside its tensors: code and the stacks of threads, as measured.
 pub(crate) const ENGINE_BYTES: u64 = 12 << 20;
 
-/// Refuses a need beyond the caller's budget, or beyond what the process may still take (see docs/memory.md); so much of the
-/// need is there already.
+/// Refuses a need beyond the caller's budget, or beyond what the process may still take (see docs/memory.md); so much
+/// of the need is there already.
 pub(crate) fn check_budget(budget: Option<u64>, needed: u64, there: u64) -> Result<()> {
     let budget = budget.unwrap_or(u64::MAX);
     let all = |left: Option<u64>| left.map_or(u64::MAX, |left| left.saturating_add(there));
@@ -197,8 +197,8 @@ impl Plan {
         self.loaded_bytes() + arenas
     }
 
-    /// What there is before a run beside the weights as they were read: the engines' own forms of them, the weights of a
-    /// tile's voxels.
+    /// What there is before a run beside the weights as they were read: the engines' own forms of them, the weights of
+    /// a tile's voxels.
     pub(crate) fn loaded_bytes(&self) -> u64 {
         self.sum(&|plan| {
             let own = plan.folds.iter().map(|fold| fold.info().loaded_bytes).sum::<u64>();
@@ -233,7 +233,8 @@ impl Plan {
             - Restorer::<f16>::bytes(self.classes, shape, 0, self.threads)
     }
 
-    /// What is done around the networks in the device's memory, where the budget allows that; labels may have either shape.
+    /// What is done around the networks in the device's memory, where the budget allows that; labels may have either
+    /// shape.
     fn bytes_around(&self, shape: [usize; 3], network: [usize; 3]) -> u64 {
         if !self.on_device {
             return 0;
@@ -246,7 +247,7 @@ impl Plan {
             folds: self.folds.len(),
             batch: self.tile_batch(),
             mirrored: !self.mirror.is_empty(),
-            half: self.recipe.tiling.sums == Sums::Half,
+            half: self.recipe.tiling.score_precision == ScorePrecision::Half,
             labels: Some(labels),
         };
         let needed = extent(shape).bytes().max(extent(network).bytes());

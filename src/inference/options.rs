@@ -49,8 +49,8 @@ pub struct PlanOptions {
     pub concurrent_runs: usize,
     /// What becomes of a further run.
     pub when_busy: WhenBusy,
-    /// The host's threads, for all that would run on the library's; `None`: each run has threads of the library. The threads
-    /// of ONNX Runtime stay its own.
+    /// The host's threads, for all that would run on the library's; `None`: each run has threads of the library. The
+    /// threads of ONNX Runtime stay its own.
     pub executor: Option<Arc<dyn Executor>>,
 }
 
@@ -91,10 +91,11 @@ pub struct PlanReport {
     pub tiles: usize,
     /// Times that the network runs: tiles times mirrorings.
     pub network_runs: usize,
-    /// Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and `run_bytes`.
+    /// Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and
+    /// `run_bytes`.
     pub host_peak_bytes: u64,
-    /// The part of them that all runs of the plan share: weights, the forms that engines have them in, weights of a tile's
-    /// voxels.
+    /// The part of them that all runs of the plan share: weights, the forms that engines have them in, weights of a
+    /// tile's voxels.
     pub shared_bytes: u64,
     /// The part that each run under way needs for itself.
     pub run_bytes: u64,

@@ -22,7 +22,7 @@ use crate::model::Model;
 use crate::network::Network;
 use crate::parallel::{self, Entered, Executor};
 use crate::progress::{Run, Stage};
-use crate::recipe::{IntensityRange, Placement, Recipe};
+use crate::recipe::{IntensityRange, Recipe, TilePlacement};
 use crate::restore::MapBuffer;
 use crate::tiling::TileGrid;
 use crate::volume::Volume;
@@ -38,7 +38,7 @@ pub struct Plan {
     pub(crate) others: Vec<Plan>,
     pub(crate) window: Arc<Array3<f32>>,
     pub(crate) threads: usize,
-    pub(crate) placement: Placement,
+    pub(crate) placement: TilePlacement,
     pub(crate) mirror: Vec<usize>,
     /// Channels of the network's image: the volume's, and those of a previous stage.
     pub(crate) inputs: usize,
@@ -72,8 +72,8 @@ impl Plan {
     /// Compiles the networks of a model for a device.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for settings that make no sense, 3xx when the device or its runtime can't be
-    /// used, [`Error::Cancelled`], [`Error::MemoryBudget`], before anything large is made, when the budget is too small for
+    /// [`Error::InvalidArgument`] for settings that make no sense, 3xx when the device or its runtime can't be used,
+    /// [`Error::Cancelled`], [`Error::MemoryBudget`], before anything large is made, when the budget is too small for
     /// any run, [`Error::OutOfMemory`], and what is wrong with the model's postprocessing when it is asked for.
     pub fn new(model: &Model, options: &PlanOptions) -> Result<Self> {
         let _ours = Ours::enter();
@@ -201,9 +201,9 @@ impl Plan {
     /// labels are untouched, maps are untouched or all zero, and the plan can be used again.
     ///
     /// # Errors
-    /// [`Error::Busy`] where as many runs are under way as may be, unless a run shall wait; 1xx when volume or labels don't
-    /// suit the model ([`Error::VoxelsNotFinite`] unless the run has [`Run::with_non_finite`]), [`Error::MemoryBudget`],
-    /// [`Error::Cancelled`], [`Error::NotFinite`], or the engine's failure.
+    /// [`Error::Busy`] where as many runs are under way as may be, unless a run shall wait; 1xx when volume or labels
+    /// don't suit the model ([`Error::VoxelsNotFinite`] unless the run has [`Run::with_non_finite`]),
+    /// [`Error::MemoryBudget`], [`Error::Cancelled`], [`Error::NotFinite`], or the engine's failure.
     pub fn segment(
         &self,
         volume: &Volume,
@@ -322,9 +322,9 @@ impl Plan {
         plan
     }
 
-    /// Gives memory back that is only kept to make the next run faster: the CPU engine's
-    /// activations, ONNX Runtime's arenas, a second network in single precision. On other devices it takes the time of one
-    /// tile for each network. Runs that are under way keep what they have.
+    /// Gives memory back that is only kept to make the next run faster: the CPU engine's activations, ONNX Runtime's
+    /// arenas, a second network in single precision. On other devices it takes the time of one tile for each network.
+    /// Runs that are under way keep what they have.
     ///
     /// # Errors
     /// [`Error::Runtime`] with the engine's reason; the plan can still be used.
@@ -344,8 +344,8 @@ impl Plan {
     pub(crate) fn tiles(&self, shape: [usize; 3]) -> Result<TileGrid> {
         let patch = self.recipe.tiling.patch;
         match self.placement {
-            Placement::Even(step) => TileGrid::new(shape, patch, step),
-            Placement::Overlapping(overlap) => TileGrid::overlapping(shape, patch, overlap),
+            TilePlacement::Even(step) => TileGrid::new(shape, patch, step),
+            TilePlacement::Overlapping(overlap) => TileGrid::overlapping(shape, patch, overlap),
         }
     }
 

@@ -63,8 +63,8 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// Adds what a part of the run did: a model of a task, a stage, a member of an ensemble. What is about the whole run stays
-    /// as it is.
+    /// Adds what a part of the run did: a model of a task, a stage, a member of an ensemble. What is about the whole
+    /// run stays as it is.
     pub(crate) fn add(&mut self, part: RunReport) {
         // Without `..`, so that a new field can't be forgotten.
         let RunReport {

@@ -17,7 +17,7 @@ use crate::engine::{DeviceEngine, Engine, Workspace};
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
 use crate::progress::{Run, Stage};
-use crate::recipe::{Back, Sums};
+use crate::recipe::{RestoreMode, ScorePrecision};
 use crate::restore::{Labelling, Restorer};
 use crate::tiling::grid::TileRow;
 use crate::tiling::{Blend, Mirrored, Score, average, cut};
@@ -132,9 +132,9 @@ pub(super) fn bytes(plan: &Plan, shape: [usize; 3], network: [usize; 3]) -> u64 
     let patch = plan.recipe.tiling.patch;
     let sums = |planes: usize| {
         let image = [planes.min(network[0]), network[1], network[2]];
-        match plan.recipe.tiling.sums {
-            Sums::Half => Blend::<f16>::bytes(plan.classes, image, patch),
-            Sums::Single => Blend::<f32>::bytes(plan.classes, image, patch),
+        match plan.recipe.tiling.score_precision {
+            ScorePrecision::Half => Blend::<f16>::bytes(plan.classes, image, patch),
+            ScorePrecision::Single => Blend::<f32>::bytes(plan.classes, image, patch),
         }
     };
     // The planes that leave the sums are a copy for the time of their restoring, and for several folds one more.
@@ -145,8 +145,11 @@ pub(super) fn bytes(plan: &Plan, shape: [usize; 3], network: [usize; 3]) -> u64 
     let overlapped = plan.folds.iter().any(|fold| fold.info().runs_elsewhere);
     let [input, scores] = [plan.inputs, plan.classes].map(|channels| tile * channels as u64);
     let tiles = Pipeline::bytes(input, scores, overlapped, !plan.mirror.is_empty());
-    let decided =
-        if matches!(plan.recipe.back, Back::Labels | Back::InterpolatedLabels) { network } else { shape };
+    let decided = if matches!(plan.recipe.restore, RestoreMode::Labels | RestoreMode::InterpolatedLabels) {
+        network
+    } else {
+        shape
+    };
     image + field + Restorer::<f16>::bytes(plan.classes, decided, 0, plan.threads) + tiles
 }
 
@@ -157,8 +160,8 @@ struct Room<'a> {
     counted: OnDevice,
 }
 
-/// Room for a job on the device, or none where the host cuts and blends. When the device has too little, first tiles run one
-/// at a time, then the sums stay on the host.
+/// Room for a job on the device, or none where the host cuts and blends. When the device has too little, first tiles
+/// run one at a time, then the sums stay on the host.
 fn descend<'a, 'p>(
     plan: &'p Plan,
     mut job: Job<'a>,

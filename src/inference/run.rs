@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::labels::LabelBuffer;
 use crate::preprocess::Prepared;
 use crate::progress::Run;
-use crate::recipe::{Back, Sums};
+use crate::recipe::{RestoreMode, ScorePrecision};
 use crate::restore::{Field, Map, MapBuffer, Restorer, activate};
 use crate::tiling::Score;
 use crate::volume::Volume;
@@ -29,9 +29,9 @@ pub(super) fn segment(
     workspace: &mut Workspace,
     run: &mut Run,
 ) -> Result<RunReport> {
-    match plan.recipe.tiling.sums {
-        Sums::Half => segment_in::<f16>(plan, volume, labels, maps, workspace, run),
-        Sums::Single => segment_in::<f32>(plan, volume, labels, maps, workspace, run),
+    match plan.recipe.tiling.score_precision {
+        ScorePrecision::Half => segment_in::<f16>(plan, volume, labels, maps, workspace, run),
+        ScorePrecision::Single => segment_in::<f32>(plan, volume, labels, maps, workspace, run),
     }
 }
 
@@ -47,14 +47,14 @@ fn segment_in<S: Score>(
     let started = Instant::now();
     let mut report = RunReport { voxels: volume.geometry().voxels(), ..RunReport::default() };
     let fields = others::<S>(plan, volume, workspace, run, &mut report)?;
-    let Prepared { image, way } = prepare(plan, volume, workspace, run, &mut report)?;
+    let Prepared { image, trace } = prepare(plan, volume, workspace, run, &mut report)?;
     let (recipe, threads) = (&*plan.recipe, plan.threads);
     let shape = [image.dim().1, image.dim().2, image.dim().3];
-    let mut restorer = Restorer::new(recipe, &way, plan.classes, shape, fields, threads)?;
+    let mut restorer = Restorer::new(recipe, &trace, plan.classes, shape, fields, threads)?;
     maps.iter_mut().for_each(MapBuffer::begin);
     let wanted: Vec<Map> = maps.iter().map(|map| map.map()).collect();
-    let mut here = MapsHere::new(recipe, &way, shape, maps)?;
-    let activated = recipe.back == Back::Probabilities;
+    let mut here = MapsHere::new(recipe, &trace, shape, maps)?;
+    let activated = recipe.restore == RestoreMode::Probabilities;
     let labelling = if wanted.is_empty() { restorer.labelling(activated)? } else { None };
     infer::<S>(plan, image, labelling.as_ref(), workspace, run, &mut report, |planes, run| match planes {
         Planes::Labels(labels, near_ties) => {
@@ -71,9 +71,9 @@ fn segment_in<S: Score>(
 
     let ending = Instant::now();
     here.finish(threads)?;
-    let Finished { restored, start } = finish(plan, restorer.finish()?, &way, run)?;
+    let Finished { restored, start } = finish(plan, restorer.finish()?, &trace, run)?;
     run.finished(report.tiles)?;
-    labels.write(restored.labels.view(), &way.map, start);
+    labels.write(restored.labels.view(), &trace.map, start);
     report.near_ties = restored.near_ties;
     report.restore_seconds += ending.elapsed().as_secs_f64();
     report.total_seconds = started.elapsed().as_secs_f64();
@@ -105,7 +105,7 @@ fn field<S: Score>(
     run: &mut Run,
     report: &mut RunReport,
 ) -> Result<Field<S>> {
-    let Prepared { image, way } = prepare(plan, volume, workspace, run, report)?;
+    let Prepared { image, trace } = prepare(plan, volume, workspace, run, report)?;
     let (_, planes, rows, columns) = image.dim();
     let shape = (plan.classes, planes, rows, columns);
     let mut scores = buffer::array("the scores of an ensemble's member", shape, S::default())?;
@@ -117,5 +117,5 @@ fn field<S: Score>(
         done += count;
         Ok(())
     })?;
-    Field::new(&plan.recipe, &way, scores, plan.threads)
+    Field::new(&plan.recipe, &trace, scores, plan.threads)
 }

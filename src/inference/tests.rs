@@ -14,8 +14,8 @@ use crate::model::Model;
 use crate::nifti::Reader;
 use crate::progress::{Cancel, Run};
 use crate::recipe::{
-    Back, BoxSource, CropForeground, KeepLargest, Normalization, Padding, Placement, Recipe, Spacing, Step,
-    Sums, Tiling, Weights,
+    BoxSource, CropForeground, ImportanceMap, KeepLargest, Normalization, Padding, Recipe, RestoreMode,
+    ScorePrecision, Spacing, Step, TilePlacement, Tiling,
 };
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
@@ -214,7 +214,12 @@ fn same_anatomy_in_all_48_orientations() {
 
 #[test]
 fn same_anatomy_in_all_48_orientations_by_monais_rules() {
-    for back in [Back::Labels, Back::InterpolatedLabels, Back::Probabilities, Back::Scores] {
+    for back in [
+        RestoreMode::Labels,
+        RestoreMode::InterpolatedLabels,
+        RestoreMode::Probabilities,
+        RestoreMode::Scores,
+    ] {
         let spacing = Spacing { straight: true, ..Spacing::new([0.7, 1.3, 0.8]) };
         let crop = CropForeground { margin: [1; 3], allow_smaller: false, k_divisible: [1; 3] };
         let recipe = Recipe {
@@ -224,13 +229,13 @@ fn same_anatomy_in_all_48_orientations_by_monais_rules() {
                 Step::Space(spacing),
                 Step::CropForeground { crop, padding: Padding::Constant(0.0), source: BoxSource::Image },
             ],
-            back,
+            restore: back,
             ..Recipe::for_tests([3, 4, 5])
         };
         let tiling = Tiling {
-            placement: Placement::Overlapping([0.5; 3]),
-            weights: Weights::MonaiGaussian([0.125; 3]),
-            sums: Sums::Single,
+            placement: TilePlacement::Overlapping([0.5; 3]),
+            importance: ImportanceMap::MonaiGaussian([0.125; 3]),
+            score_precision: ScorePrecision::Single,
             ..recipe.tiling
         };
         let model = Model::for_tests(Recipe { tiling, ..recipe }, 2);
@@ -491,7 +496,7 @@ fn only_the_largest_component_stays_where_that_is_asked_for() {
     assert_eq!(plain, all, "a model without rules");
 }
 
-/// Sums of tiles with Gaussian weights are rounded where the weights are small.
+/// ScorePrecision of tiles with Gaussian weights are rounded where the weights are small.
 fn equal_weights() -> PlanOptions {
     PlanOptions { blending: crate::inference::Blending::Constant, ..PlanOptions::default() }
 }

@@ -65,8 +65,9 @@ pub(crate) fn parse(bytes: &[u8], file: &str) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The labels of a table in CSV with the columns `LabelValue` and `Name` and those of coded terms, as Auto3DSeg models for
-/// 3D Slicer have it beside their weights; a background is added where it has none. `file` stands for it in error texts.
+/// The labels of a table in CSV with the columns `LabelValue` and `Name` and those of coded terms, as Auto3DSeg models
+/// for 3D Slicer have it beside their weights; a background is added where it has none. `file` stands for it in error
+/// texts.
 ///
 /// # Errors
 /// [`Error::Malformed`] for damage, missing columns and values that stand twice, [`Error::Refused`] for too many rows.

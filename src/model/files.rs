@@ -203,7 +203,7 @@ impl Files {
         }
     }
 
-    /// Whether something has this name that is no folder. What it is tells reading it.
+    /// Whether something has this name that is no folder. Reading it tells its kind.
     pub(super) fn has(&self, name: &str) -> bool {
         match self {
             Files::Disk(path, _) => is_there(&path.join(name)),

@@ -25,8 +25,8 @@ pub struct Inspection {
     pub channels: Vec<String>,
     /// Its labels in ascending order of their values, the background first.
     pub labels: Vec<Label>,
-    /// The spacing that the network works at in millimetres, in the order of a volume's axes; 0 where the volume's own is
-    /// kept. `None` where only the weights tell.
+    /// The spacing that the network works at in millimetres, in the order of a volume's axes; 0 where the volume's own
+    /// is kept. `None` where only the weights tell.
     pub spacing: Option<[f64; 3]>,
     /// The size of a tile in voxels, in the order of a volume's axes. `None` where only the weights tell.
     pub patch: Option<[usize; 3]>,
@@ -57,8 +57,8 @@ pub(super) struct Found {
     pub network: Option<Error>,
 }
 
-/// Looks at a model's folder, archive or described file as [`super::Model::open`] does, but for the weights, of which only the
-/// sizes are asked for.
+/// Looks at a model's folder, archive or described file as [`super::Model::open`] does, but for the weights, of which
+/// only the sizes are asked for.
 ///
 /// # Errors
 /// [`Error::NotAModel`] where there is none, and what is wrong with the files around the weights.

@@ -26,7 +26,7 @@ use crate::labels::Label;
 use crate::network::Network;
 use crate::nifti::Reader;
 use crate::progress::{Cancel, Stage, Watch};
-use crate::recipe::{Back, KeepLargest, Recipe};
+use crate::recipe::{KeepLargest, Recipe, RestoreMode};
 use files::Files;
 pub use inspect::{Inspection, inspect};
 
@@ -138,7 +138,7 @@ struct About {
 }
 
 impl Model {
-    /// Opens a model's folder, or a zip archive with it; what it is tells its files:
+    /// Opens a model's folder, or a zip archive with it; its files tell the kind:
     /// - nnU-Net v2: the folder `<trainer>__<plans>__<configuration>`, a folder of such folders, or an archive as
     ///   `nnUNetv2_export_model_to_zip` writes it. Where there are several, [`ModelOptions::configuration`] chooses.
     /// - A MONAI bundle: `configs/inference.json` (or `.yaml`) and a checkpoint.
@@ -148,8 +148,8 @@ impl Model {
     /// happens around it (docs/models.md).
     ///
     /// # Errors
-    /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files; [`crate::Error::Refused`] for files
-    /// that take more than [`ModelOptions::memory_budget`]; [`crate::Error::Cancelled`].
+    /// [`crate::Error::NotAModel`] when it isn't one, or what is wrong with its files; [`crate::Error::Refused`] for
+    /// files that take more than [`ModelOptions::memory_budget`]; [`crate::Error::Cancelled`].
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         let _ours = Ours::enter();
         let model = Self::read(path, options)?;
@@ -198,7 +198,7 @@ impl Model {
             let found = format!("{}, which is an ensemble", nested.name());
             return Err(Error::argument("members", found, "single models"));
         }
-        if let Some(other) = members.iter().find(|member| member.recipe.back != Back::Scores) {
+        if let Some(other) = members.iter().find(|member| member.recipe.restore != RestoreMode::Scores) {
             let found = format!("{}, a {} model", other.name(), other.about.format);
             return Err(Error::argument("members", found, "models whose scores are brought back: nnU-Net's"));
         }

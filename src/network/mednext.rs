@@ -1,6 +1,6 @@
 //! MedNeXt: a U-Net of depthwise convolutions between an expansion and a compression of channels (Roy et al., "MedNeXt:
-//! Transformer-driven Scaling of ConvNets for Medical Image Segmentation", 2023). Sizes follow from the tensors, so that
-//! one builder serves its variants and both of its implementations, MIC-DKFZ's and MONAI's.
+//! Transformer-driven Scaling of ConvNets for Medical Image Segmentation", 2023). Sizes follow from the tensors, so
+//! that one builder serves its variants and both of its implementations, MIC-DKFZ's and MONAI's.
 
 use std::sync::Arc;
 
@@ -177,8 +177,8 @@ impl Builder<'_> {
         Ok(self.network.add(Op::Add, &[inner, shortcut]))
     }
 
-    /// A transposed convolution of single voxels with a stride of 2: a plain one, and then voxels apart, between which the
-    /// bias stands alone.
+    /// A transposed convolution of single voxels with a stride of 2: a plain one, and then voxels apart, between which
+    /// the bias stands alone.
     fn spread(&mut self, name: &str, input: NodeId, features: usize) -> Result<NodeId> {
         let channels = self.network.channels(input);
         let weight = self.weights.take(&format!("{name}.weight"), &[channels, features, 1, 1, 1])?;

@@ -126,11 +126,12 @@ impl Network {
         self.weights().map(|weight| weight.data.len()).sum()
     }
 
-    /// The spatial size of each node's result for a tile. Whoever computes a network by them computes with parts that fit.
+    /// The spatial size of each node's result for a tile. Whoever computes a network by them computes with parts that
+    /// fit.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when the tile's size doesn't suit the network's strides, no memory holds its tensors, or nodes
-    /// don't fit each other or their weights.
+    /// [`Error::Unsupported`] when the tile's size doesn't suit the network's strides, no memory holds its tensors, or
+    /// nodes don't fit each other or their weights.
     pub fn sizes(&self, tile: [usize; 3]) -> Result<Vec<[usize; 3]>> {
         let mut sizes: Vec<[usize; 3]> = Vec::with_capacity(self.nodes.len());
         for (id, node) in self.nodes.iter().enumerate() {

@@ -269,8 +269,8 @@ impl Header {
         !self.single_file || self.stored_offset >= if self.version == 1 { 352.0 } else { 544.0 }
     }
 
-    /// Whether any software can read its qform and its sform, coded or not: nibabel opens no file with a quaternion that is
-    /// longer than 1.
+    /// Whether any software can read its qform and its sform, coded or not: nibabel opens no file with a quaternion
+    /// that is longer than 1.
     pub fn has_sound_forms(&self) -> bool {
         let numbers = [&self.quaternion[..], &self.qoffset, self.srow.as_flattened(), &self.pixdim].concat();
         let length: f64 = self.quaternion.iter().map(|part| part * part).sum();

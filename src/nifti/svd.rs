@@ -1,7 +1,7 @@
 //! The singular value decomposition of 3×3 matrices in single precision, as LINPACK computes it (Dongarra, Bunch, Moler
-//! and Stewart, LINPACK Users' Guide, 1979, chapter 11): Householder bidiagonalisation, then implicitly shifted QR steps.
-//! Where singular values coincide the vectors aren't unique, and ITK's choice of a NIfTI transform follows from the ones
-//! that this algorithm finds.
+//! and Stewart, LINPACK Users' Guide, 1979, chapter 11): Householder bidiagonalisation, then implicitly shifted QR
+//! steps. Where singular values coincide the vectors aren't unique, and ITK's choice of a NIfTI transform follows from
+//! the ones that this algorithm finds.
 
 /// Rows of a matrix.
 pub(super) type Matrix = [[f32; 3]; 3];

@@ -1,5 +1,5 @@
-//! The library's own threads: they start when work is first shared out, sleep between one piece of work and the next, and
-//! end with the crew. Starting threads anew for each tile would cost more than small tiles take.
+//! The library's own threads: they start when work is first shared out, sleep between one piece of work and the next,
+//! and end with the crew. Starting threads anew for each tile would cost more than small tiles take.
 
 #![allow(unsafe_code, reason = "threads that outlive a piece of work run closures that borrow")]
 

@@ -1,5 +1,5 @@
-//! What only the operating system knows or gives: where this library lies, how much memory there is, and how it is asked
-//! for. One file a system; systems without one tell nothing.
+//! What only the operating system knows or gives: where this library lies, how much memory there is, and how it is
+//! asked for. One file a system; systems without one tell nothing.
 
 #![allow(
     unsafe_code,
@@ -51,15 +51,15 @@ impl Limit {
     }
 }
 
-/// The bytes that this process may still take: what the narrowest of all limits leaves, those of the machine, of the groups,
-/// containers or jobs that it is in, and its own. `None` where the system doesn't tell.
+/// The bytes that this process may still take: what the narrowest of all limits leaves, those of the machine, of the
+/// groups, containers or jobs that it is in, and its own. `None` where the system doesn't tell.
 pub(crate) fn memory_left() -> Option<u64> {
     system::limits().into_iter().map(Limit::left).min()
 }
 
-/// Asks the C library for the pages of what was freed to be given back: glibc keeps tens of megabytes of a network's weights
-/// for allocations that don't come. Other C libraries do that by themselves. `vxs_model_free` calls it; Rust programs may
-/// when they dropped a model. Any thread.
+/// Asks the C library for the pages of what was freed to be given back: glibc keeps tens of megabytes of a network's
+/// weights for allocations that don't come. Other C libraries do that by themselves. `vxs_model_free` calls it; Rust
+/// programs may when they dropped a model. Any thread.
 pub fn return_freed_memory() {
     system::return_freed_memory();
 }

@@ -16,7 +16,7 @@ use crate::recipe::{self, BoxSource, Normalization, Padding, Recipe, Spacing, St
 use crate::volume::{AxisMap, DType, Layout, Volume};
 use crop::{Box3, nonzero_box, nonzero_mask};
 use monai::{Grid, Window};
-pub use trace::{Change, Way};
+pub use trace::{GridChange, Trace};
 
 /// An image for the network, [channels, axis 0, axis 1, axis 2], and the way back from it.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Prepared {
     /// Intensities in the network's units.
     pub image: Array4<f32>,
     /// How it came from the volume.
-    pub way: Way,
+    pub trace: Trace,
 }
 
 /// What its memory is for, in errors.
@@ -34,7 +34,8 @@ const IMAGE: &str = "the network's image";
 /// on the volume's grid.
 ///
 /// # Errors
-/// [`Error::Cancelled`], [`Error::OutOfMemory`], or [`Error::VolumeMismatch`] for intensities that a step doesn't accept.
+/// [`Error::Cancelled`], [`Error::OutOfMemory`], or [`Error::VolumeMismatch`] for intensities that a step doesn't
+/// accept.
 pub fn preprocess(
     volume: &Volume,
     previous: Option<&[u8]>,
@@ -44,7 +45,7 @@ pub fn preprocess(
 ) -> Result<Prepared> {
     let geometry = volume.geometry();
     let map = recipe.axes(geometry);
-    let mut way = Way::new(map, geometry);
+    let mut trace = Trace::new(map, geometry);
     // The grid of the present image.
     let mut grid = recipe.grid(geometry);
     // Grids before changes that aren't told by their windows.
@@ -62,15 +63,15 @@ pub fn preprocess(
                 present = axes;
                 if done > 0 && turn != AxisMap::identity() {
                     image = turned(image, &turn)?;
-                    // Labels go back through the turn as it is, since halves between voxels are decided before it; scores
-                    // along the network's axes, as if all before had been along them.
-                    match recipe.back {
-                        recipe::Back::Scores | recipe::Back::Probabilities => {
-                            way.turn(&turn, geometry);
+                    // Labels go back through the turn as it is, since halves between voxels are decided before it;
+                    // scores along the network's axes, as if all before had been along them.
+                    match recipe.restore {
+                        recipe::RestoreMode::Scores | recipe::RestoreMode::Probabilities => {
+                            trace.turn(&turn, geometry);
                             grids.iter_mut().for_each(|(_, grid): &mut (_, Grid)| *grid = grid.turned(&turn));
                         }
                         _ => {
-                            way.changes.push(Change::Turned(turn));
+                            trace.changes.push(GridChange::Turned(turn));
                             grids.push((None, grid.clone()));
                         }
                     }
@@ -80,7 +81,7 @@ pub fn preprocess(
             Step::CropToNonzero => {
                 let Box3 { start, end } = nonzero_box(image.view(), threads)?;
                 let window = Window { start: start.map(|at| at as i64), end: end.map(|at| at as i64) };
-                cut(&mut image, &mut way, &mut grid, window, Padding::Constant(0.0), threads)?;
+                cut(&mut image, &mut trace, &mut grid, window, Padding::Constant(0.0), threads)?;
             }
             Step::Normalize(rules) => {
                 let masked = |rule: &Normalization| matches!(rule, Normalization::ZScore { masked: true });
@@ -93,14 +94,14 @@ pub fn preprocess(
             }
             Step::Resample(resample) => {
                 let from = grid.shape;
-                let spacing = way.grid.spacing;
+                let spacing = trace.grid.spacing;
                 let to = resample.shape(from, spacing);
                 if to.contains(&0) {
                     let found = format!("{from:?} voxels of {spacing:?} mm along its axes");
                     let expected = format!("at least half a voxel of {:?} mm", resample.target(spacing));
                     return Err(Error::VolumeMismatch { expected, found });
                 }
-                way.changes.push(Change::Resampled(from));
+                trace.changes.push(GridChange::Resampled(from));
                 grid.shape = to;
                 if to != from {
                     let separate = resample.image.separate_axis(spacing, resample.target(spacing));
@@ -127,7 +128,7 @@ pub fn preprocess(
                     BoxSource::FirstChannel => first(&map)?,
                     BoxSource::Misplaced => inside(first(&AxisMap::identity())?, grid.shape)?,
                 };
-                cut(&mut image, &mut way, &mut grid, window, *padding, threads)?;
+                cut(&mut image, &mut trace, &mut grid, window, *padding, threads)?;
             }
             Step::Frame { frame, padding } => {
                 let window = frame.window(grid.shape);
@@ -137,7 +138,7 @@ pub fn preprocess(
                         found: format!("an image of {:?} voxels there", grid.shape),
                     });
                 }
-                cut(&mut image, &mut way, &mut grid, window, *padding, threads)?;
+                cut(&mut image, &mut trace, &mut grid, window, *padding, threads)?;
             }
             Step::Resize(resize) => {
                 let (from, to) = (grid.shape, resize.shape(grid.shape));
@@ -149,7 +150,7 @@ pub fn preprocess(
                     image = each_channel(image, to, |channel| {
                         monai::resize::resize(channel, to, resize.mode, threads)
                     })?;
-                    way.changes.push(Change::Resized { from, to, mode: resize.mode });
+                    trace.changes.push(GridChange::Resized { from, to, mode: resize.mode });
                     let resized = grid.resized(to);
                     grids.push((None, std::mem::replace(&mut grid, resized)));
                 }
@@ -159,33 +160,33 @@ pub fn preprocess(
                 if let Some(sampling) = step.sampling {
                     image = each_channel(image, sampling.to(), |channel| sampling.linear(channel, threads))?;
                 }
-                way.changes.push(Change::Spaced(None));
+                trace.changes.push(GridChange::Spaced(None));
                 grids.push((Some(spacing), grid));
                 grid = step.grid;
             }
             Step::AddPreviousStage { labels } => {
                 let stage =
                     previous.ok_or_else(|| Error::unsupported("a cascade without its previous stage"))?;
-                let channels = previous_stage(stage, volume, recipe, &way, &mask, labels, threads)?;
+                let channels = previous_stage(stage, volume, recipe, &trace, &mask, labels, threads)?;
                 image = buffer::concatenate(IMAGE, 0, [image.view(), channels.view()])?;
             }
         }
     }
     run.checkpoint(Stage::Preprocess, 1, 1)?;
-    find_back(&mut way, grid, grids)?;
-    if matches!(recipe.back, recipe::Back::Scores | recipe::Back::Probabilities) {
-        refuse_skew(&way)?;
+    find_back(&mut trace, grid, grids)?;
+    if matches!(recipe.restore, recipe::RestoreMode::Scores | recipe::RestoreMode::Probabilities) {
+        refuse_skew(&trace)?;
     }
-    Ok(Prepared { image, way })
+    Ok(Prepared { image, trace })
 }
 
 /// How far a shear may move voxels, in voxels, where scores are brought back: axis by axis, which leaves it out.
 const LARGEST_SKEW: f64 = 0.02;
 
 /// Refuses a sheared grid where the way back would leave its shear out.
-fn refuse_skew(way: &Way) -> Result<()> {
-    let skews = way.changes.iter().filter_map(|change| match change {
-        Change::Spaced(Some(back)) => Some(back.linear.skew()),
+fn refuse_skew(trace: &Trace) -> Result<()> {
+    let skews = trace.changes.iter().filter_map(|change| match change {
+        GridChange::Spaced(Some(back)) => Some(back.linear.skew()),
         _ => None,
     });
     let skew = skews.fold(0.0, f64::max);
@@ -195,24 +196,24 @@ fn refuse_skew(way: &Way) -> Result<()> {
     let reason = format!(
         "the axes are {:.3} degrees away from right angles, which moves voxels by up to {skew:.2} voxels; this model's \
          scores are brought back axis by axis, which needs right angles; resample the image onto a grid with right angles",
-        way.grid.shear()
+        trace.grid.shear()
     );
     Err(Error::Geometry { reason })
 }
 
 /// Finds the way back through changes of spacing, with the grid before each, from the last image's grid: as MONAI
 /// undoes one step after the other, each leaves its rounding in the grid of the next.
-fn find_back(way: &mut Way, mut grid: Grid, mut grids: Vec<(Option<&Spacing>, Grid)>) -> Result<()> {
-    for change in way.changes.iter_mut().rev() {
+fn find_back(trace: &mut Trace, mut grid: Grid, mut grids: Vec<(Option<&Spacing>, Grid)>) -> Result<()> {
+    for change in trace.changes.iter_mut().rev() {
         match change {
-            Change::Cut { from, window } => grid = grid.restored(window, *from),
-            Change::Resampled(_) => {}
-            Change::Resized { .. } | Change::Turned(_) => {
+            GridChange::Cut { from, window } => grid = grid.restored(window, *from),
+            GridChange::Resampled(_) => {}
+            GridChange::Resized { .. } | GridChange::Turned(_) => {
                 if let Some((_, image)) = grids.pop() {
                     grid = image;
                 }
             }
-            Change::Spaced(back) => {
+            GridChange::Spaced(back) => {
                 if let Some((Some(spacing), image)) = grids.pop() {
                     *back = spacing.back(&grid, &image)?.map(Box::new);
                     grid = image;
@@ -226,14 +227,14 @@ fn find_back(way: &mut Way, mut grid: Grid, mut grids: Vec<(Option<&Spacing>, Gr
 /// Keeps a part of an image, which may reach beyond it.
 fn cut(
     image: &mut Array4<f32>,
-    way: &mut Way,
+    trace: &mut Trace,
     grid: &mut Grid,
     window: Window,
     padding: Padding,
     threads: usize,
 ) -> Result<()> {
     let from = grid.shape;
-    way.changes.push(Change::Cut { from, window });
+    trace.changes.push(GridChange::Cut { from, window });
     if window == Window::whole(from) {
         return Ok(());
     }
@@ -311,7 +312,7 @@ fn previous_stage(
     stage: &[u8],
     volume: &Volume,
     recipe: &Recipe,
-    way: &Way,
+    trace: &Trace,
     mask: &Option<Array3<bool>>,
     labels: &[u16],
     threads: usize,
@@ -319,15 +320,15 @@ fn previous_stage(
     let grid = volume.geometry();
     let layout = Layout::dense(grid.shape, DType::U16);
     let stored = Volume::new(grid.clone(), DType::U16, layout, vec![stage])?;
-    let found = read(&stored, &way.map, way.kept(), threads)?.index_axis_move(Axis(0), 0);
+    let found = read(&stored, &trace.map, trace.kept(), threads)?.index_axis_move(Axis(0), 0);
     let mut found = buffer::map(IMAGE, &found, |label| label as i32)?;
     if let Some(mask) = mask {
         // The reference marks background outside of the image, which interpolation then keeps apart.
         found.zip_mut_with(mask, |label, &inside| *label = if *label == 0 && !inside { -1 } else { *label });
     }
     if let Some(step) = recipe.resample() {
-        let spacing = way.grid.spacing;
-        let to = step.shape(way.kept().shape(), spacing);
+        let spacing = trace.grid.spacing;
+        let to = step.shape(trace.kept().shape(), spacing);
         let separate = step.labels.separate_axis(spacing, step.target(spacing));
         found = resample::resample_labels(&step.labels, found, to, separate, threads)?;
     }

@@ -7,18 +7,18 @@ use crate::volume::{AxisMap, Geometry};
 
 /// How an image came from a volume: all that undoing it needs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Way {
+pub struct Trace {
     /// The network's axes in the volume.
     pub map: AxisMap,
     /// The volume's grid along the network's axes.
     pub grid: Geometry,
     /// What became of it, in order.
-    pub changes: Vec<Change>,
+    pub changes: Vec<GridChange>,
 }
 
 /// A change of an image's grid.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
+pub enum GridChange {
     /// A part was kept, or the image was padded.
     Cut {
         /// The image's shape before.
@@ -43,10 +43,10 @@ pub enum Change {
     Turned(AxisMap),
 }
 
-impl Way {
+impl Trace {
     /// For an image that is a volume on this grid as the network's axes see it.
     pub fn new(map: AxisMap, volume: &Geometry) -> Self {
-        Way { map, grid: map.grid(volume), changes: Vec::new() }
+        Trace { map, grid: map.grid(volume), changes: Vec::new() }
     }
 
     /// The same way as if the volume had been read along other axes from the beginning: those that `turn` makes of the
@@ -56,14 +56,14 @@ impl Way {
         self.grid = self.map.grid(volume);
         for change in &mut self.changes {
             match change {
-                Change::Cut { from, window } => {
+                GridChange::Cut { from, window } => {
                     *window = window.turned(*from, turn);
                     *from = turn.apply(*from);
                 }
-                Change::Resampled(from) => *from = turn.apply(*from),
-                Change::Resized { from, to, .. } => (*from, *to) = (turn.apply(*from), turn.apply(*to)),
+                GridChange::Resampled(from) => *from = turn.apply(*from),
+                GridChange::Resized { from, to, .. } => (*from, *to) = (turn.apply(*from), turn.apply(*to)),
                 // Spacings are found again from their grids, which turn too.
-                Change::Spaced(_) | Change::Turned(_) => {}
+                GridChange::Spaced(_) | GridChange::Turned(_) => {}
             }
         }
     }
@@ -71,7 +71,7 @@ impl Way {
     /// The part of the volume that the network saw, along its axes.
     pub fn kept(&self) -> Box3 {
         match self.changes.first() {
-            Some(Change::Cut { from, window }) => Box3 {
+            Some(GridChange::Cut { from, window }) => Box3 {
                 start: [0, 1, 2].map(|axis| window.start[axis].clamp(0, from[axis] as i64) as usize),
                 end: [0, 1, 2].map(|axis| window.end[axis].clamp(0, from[axis] as i64) as usize),
             },

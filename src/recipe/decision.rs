@@ -28,7 +28,7 @@ pub struct Region {
 
 /// What is brought back from the network's grid onto the volume's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Back {
+pub enum RestoreMode {
     /// The scores, which are decided there.
     Scores,
     /// Their probabilities, which are decided there.

@@ -10,12 +10,13 @@ mod tiling;
 use crate::nifti::Reader;
 use crate::volume::{AxisMap, Geometry};
 pub use decision::{
-    Back, Cleanup, Decision, FillHoles, KeepLargest, LabelRule, LargestComponents, Region, SmallObjects,
+    Cleanup, Decision, FillHoles, KeepLargest, LabelRule, LargestComponents, Region, RestoreMode,
+    SmallObjects,
 };
 pub use intensity::{IntensityRange, MonaiIntensity, Normalization};
-pub use monai::{CropForeground, Frame, Outside, Padding, Resize, ResizeMode, Size, Spacing, SpatialPad};
+pub use monai::{CropForeground, Frame, Padding, PaddingMode, Resize, ResizeMode, Size, Spacing, SpatialPad};
 pub use resampling::{Orders, Resample, Resampler, Spline, resampled_shape, separate_axis};
-pub use tiling::{Fill, Placement, Sums, Tiling, Weights};
+pub use tiling::{Fill, ImportanceMap, ScorePrecision, TilePlacement, Tiling};
 
 /// The way from a volume to labels, beside the network. nnU-Net's steps and MONAI's share this type and nothing of
 /// each other's conventions: each step says whose grid it computes.
@@ -28,7 +29,7 @@ pub struct Recipe {
     /// How the image is cut into tiles, and their scores put together.
     pub tiling: Tiling,
     /// What is brought back onto the volume's grid.
-    pub back: Back,
+    pub restore: RestoreMode,
     /// How class scores become labels.
     pub decision: Decision,
     /// What the model always does to its labels.
@@ -137,13 +138,13 @@ impl Recipe {
             tiling: Tiling {
                 patch,
                 slices: false,
-                placement: Placement::Even(0.5),
-                weights: Weights::Gaussian,
+                placement: TilePlacement::Even(0.5),
+                importance: ImportanceMap::Gaussian,
                 fill: Fill::Constant(0.0),
-                sums: Sums::Half,
+                score_precision: ScorePrecision::Half,
                 mirror: Vec::new(),
             },
-            back: Back::Scores,
+            restore: RestoreMode::Scores,
             decision: Decision::Highest,
             cleanup: Vec::new(),
             postprocess: Vec::new(),

@@ -106,7 +106,7 @@ pub struct Spacing {
     /// Whether coordinates are normalised by the outermost voxels' centres (else by their faces).
     pub align_corners: bool,
     /// What lies beyond the image.
-    pub outside: Outside,
+    pub outside: PaddingMode,
     /// Whether resampling is in single precision; MONAI's default is double precision.
     pub single: bool,
     /// Whether the image's axes are taken to be at right angles, as ITK leaves them when it reads a file; else
@@ -116,7 +116,7 @@ pub struct Spacing {
 
 /// What lies beyond the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outside {
+pub enum PaddingMode {
     /// The image's border goes on.
     Border,
     /// Zeros.

@@ -8,20 +8,20 @@ pub struct Tiling {
     /// Whether tiles are slices along one axis, for a two-dimensional network.
     pub slices: bool,
     /// Where tiles lie.
-    pub placement: Placement,
+    pub placement: TilePlacement,
     /// How much each of a tile's voxels counts.
-    pub weights: Weights,
+    pub importance: ImportanceMap,
     /// What surrounds an image that is smaller than a tile.
     pub fill: Fill,
     /// The type that scores are summed and kept in.
-    pub sums: Sums,
+    pub score_precision: ScorePrecision,
     /// Network axes along which tiles are mirrored and averaged.
     pub mirror: Vec<usize>,
 }
 
 /// Where tiles lie.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Placement {
+pub enum TilePlacement {
     /// nnU-Net's: spread evenly, at most this share of a tile apart.
     Even(f64),
     /// MONAI's: whole voxels apart so that at least these shares of a tile overlap, the last ones drawn back.
@@ -30,7 +30,7 @@ pub enum Placement {
 
 /// How much each of a tile's voxels counts where tiles overlap.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Weights {
+pub enum ImportanceMap {
     /// nnU-Net's Gaussian.
     Gaussian,
     /// All the same.
@@ -50,7 +50,7 @@ pub enum Fill {
 
 /// The type that tiles' scores are summed and kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sums {
+pub enum ScorePrecision {
     /// Half precision, nnU-Net's.
     Half,
     /// Single precision, MONAI's.
@@ -68,12 +68,12 @@ impl Tiling {
     }
 }
 
-impl Placement {
+impl TilePlacement {
     /// The distance of tiles as a share of a tile: of the axis along which they lie closest.
     pub fn step(&self) -> f64 {
         match self {
-            Placement::Even(step) => *step,
-            Placement::Overlapping(overlap) => {
+            TilePlacement::Even(step) => *step,
+            TilePlacement::Overlapping(overlap) => {
                 1.0 - overlap.iter().fold(0.0, |most: f64, &one| most.max(one))
             }
         }
@@ -82,8 +82,8 @@ impl Placement {
     /// The same rule with another distance.
     pub fn with_step(&self, step: f64) -> Self {
         match self {
-            Placement::Even(_) => Placement::Even(step),
-            Placement::Overlapping(_) => Placement::Overlapping([1.0 - step; 3]),
+            TilePlacement::Even(_) => TilePlacement::Even(step),
+            TilePlacement::Overlapping(_) => TilePlacement::Overlapping([1.0 - step; 3]),
         }
     }
 }

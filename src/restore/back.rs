@@ -6,7 +6,7 @@ use ndarray::Array3;
 use crate::buffer;
 use crate::error::Result;
 use crate::preprocess::monai::resize;
-use crate::preprocess::{Change, Way};
+use crate::preprocess::{GridChange, Trace};
 use crate::volume::AxisMap;
 
 /// Brings values back, each to the nearest; what the network didn't see becomes `outside`. The result has the whole
@@ -16,16 +16,16 @@ use crate::volume::AxisMap;
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 pub fn nearest<T: Copy + Default + Send + Sync>(
     values: Array3<T>,
-    way: &Way,
+    trace: &Trace,
     outside: T,
     threads: usize,
 ) -> Result<Array3<T>> {
-    way.changes.iter().rev().try_fold(values, |values, change| match change {
-        Change::Cut { from, window } => window.restore(values.view(), *from, outside, threads),
-        Change::Spaced(Some(back)) => back.nearest.nearest(values.view(), outside, threads),
-        Change::Resized { from, .. } => resize::resize_nearest(values.view(), *from, threads),
-        Change::Turned(turn) => turned_back(values, turn),
-        Change::Spaced(None) | Change::Resampled(_) => Ok(values),
+    trace.changes.iter().rev().try_fold(values, |values, change| match change {
+        GridChange::Cut { from, window } => window.restore(values.view(), *from, outside, threads),
+        GridChange::Spaced(Some(back)) => back.nearest.nearest(values.view(), outside, threads),
+        GridChange::Resized { from, .. } => resize::resize_nearest(values.view(), *from, threads),
+        GridChange::Turned(turn) => turned_back(values, turn),
+        GridChange::Spaced(None) | GridChange::Resampled(_) => Ok(values),
     })
 }
 
@@ -33,13 +33,13 @@ pub fn nearest<T: Copy + Default + Send + Sync>(
 ///
 /// # Errors
 /// As [`nearest`].
-pub fn linear(values: Array3<f32>, way: &Way, threads: usize) -> Result<Array3<f32>> {
-    way.changes.iter().rev().try_fold(values, |values, change| match change {
-        Change::Cut { from, window } => window.restore(values.view(), *from, 0.0, threads),
-        Change::Spaced(Some(back)) => back.linear.linear(values.view(), threads),
-        Change::Resized { from, mode, .. } => resize::resize(values.view(), *from, *mode, threads),
-        Change::Turned(turn) => turned_back(values, turn),
-        Change::Spaced(None) | Change::Resampled(_) => Ok(values),
+pub fn linear(values: Array3<f32>, trace: &Trace, threads: usize) -> Result<Array3<f32>> {
+    trace.changes.iter().rev().try_fold(values, |values, change| match change {
+        GridChange::Cut { from, window } => window.restore(values.view(), *from, 0.0, threads),
+        GridChange::Spaced(Some(back)) => back.linear.linear(values.view(), threads),
+        GridChange::Resized { from, mode, .. } => resize::resize(values.view(), *from, *mode, threads),
+        GridChange::Turned(turn) => turned_back(values, turn),
+        GridChange::Spaced(None) | GridChange::Resampled(_) => Ok(values),
     })
 }
 

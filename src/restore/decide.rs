@@ -75,8 +75,8 @@ impl<'a> Decider<'a> {
         self.mark
     }
 
-    /// The lead over which there is no near tie, or for regions how far from one half there is; and how far over one half
-    /// a score has to be.
+    /// The lead over which there is no near tie, or for regions how far from one half there is; and how far over one
+    /// half a score has to be.
     pub(super) fn limits(&self) -> (f32, f32) {
         match (self.decision, self.domain) {
             (Decision::Highest, _) => (self.clear_gap, 0.0),

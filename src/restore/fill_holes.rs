@@ -65,8 +65,8 @@ mod tests {
 
     #[test]
     fn holes_equal_scipy() {
-        // monai.transforms.FillHoles, MONAI 1.6.1, on a 3 × 5 × 5 stack of which the outer planes are full; in one plane
-        // nothing is enclosed.
+        // monai.transforms.FillHoles, MONAI 1.6.1, on a 3 × 5 × 5 stack of which the outer planes are full; in one
+        // plane nothing is enclosed.
         let rows = [[1, 1, 1, 1, 0], [1, 0, 2, 1, 0], [1, 0, 1, 0, 0], [1, 1, 1, 1, 0], [0, 0, 0, 0, 0]];
         assert_eq!(filled(3, None, rows), rows);
         let stack = |rows: [[u16; 5]; 5]| {

@@ -21,10 +21,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{Array3, Array4};
 
 use crate::error::{Error, Result};
-use crate::preprocess::Way;
+use crate::preprocess::Trace;
 use crate::preprocess::crop::Box3;
 use crate::progress::Run;
-use crate::recipe::{Back, Recipe};
+use crate::recipe::{Recipe, RestoreMode};
 use crate::tiling::Score;
 use crate::volume::{AxisMap, Geometry};
 use crate::{buffer, parallel};
@@ -60,7 +60,7 @@ pub type MapReceiver<'a> = &'a mut dyn FnMut(usize, usize, &[f32]);
 /// The complete scores of one network on its grid.
 pub struct Field<S> {
     source: Source<S>,
-    way: Way,
+    trace: Trace,
 }
 
 /// Labels along the network's axes.
@@ -79,11 +79,11 @@ impl<S: Score> Field<S> {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn new(recipe: &Recipe, way: &Way, scores: Array4<S>, threads: usize) -> Result<Self> {
+    pub fn new(recipe: &Recipe, trace: &Trace, scores: Array4<S>, threads: usize) -> Result<Self> {
         let (classes, planes, rows, columns) = scores.dim();
-        let mut source = Source::new(recipe, way, classes, [planes, rows, columns], threads)?;
+        let mut source = Source::new(recipe, trace, classes, [planes, rows, columns], threads)?;
         source.push(scores)?;
-        Ok(Field { source, way: way.clone() })
+        Ok(Field { source, trace: trace.clone() })
     }
 }
 
@@ -95,31 +95,31 @@ impl<'a, S: Score> Restorer<'a, S> {
     /// [`Error::Unsupported`] when another field came from another part of the volume, [`Error::OutOfMemory`].
     pub fn new(
         recipe: &'a Recipe,
-        way: &Way,
+        trace: &Trace,
         classes: usize,
         from: [usize; 3],
         others: Vec<Field<S>>,
         threads: usize,
     ) -> Result<Self> {
-        let decided_there = matches!(recipe.back, Back::Labels | Back::InterpolatedLabels);
-        let here = Way::new(AxisMap::identity(), &Geometry::with_shape(from));
-        let own = Source::new(recipe, if decided_there { &here } else { way }, classes, from, threads)?;
-        let part = |way: &Way| {
-            let Box3 { start, end } = way.kept();
-            way.map.undo([0, 1, 2].map(|n| [start[n], end[n]]))
+        let decided_there = matches!(recipe.restore, RestoreMode::Labels | RestoreMode::InterpolatedLabels);
+        let here = Trace::new(AxisMap::identity(), &Geometry::with_shape(from));
+        let own = Source::new(recipe, if decided_there { &here } else { trace }, classes, from, threads)?;
+        let part = |trace: &Trace| {
+            let Box3 { start, end } = trace.kept();
+            trace.map.undo([0, 1, 2].map(|n| [start[n], end[n]]))
         };
         let labels = buffer::zeros("labels", own.to())?;
         let mut sources = Vec::with_capacity(others.len() + 1);
         for field in others {
-            if part(&field.way) != part(way) {
+            if part(&field.trace) != part(trace) {
                 return Err(Error::unsupported("members of an ensemble that crop a volume differently"));
             }
-            sources.push(field.source.turned(&field.way.map, &way.map)?);
+            sources.push(field.source.turned(&field.trace.map, &trace.map)?);
         }
         sources.push(own);
-        let domain = match recipe.back {
-            Back::Scores if sources.len() == 1 => Domain::Scores,
-            Back::Labels | Back::InterpolatedLabels => Domain::Scores,
+        let domain = match recipe.restore {
+            RestoreMode::Scores if sources.len() == 1 => Domain::Scores,
+            RestoreMode::Labels | RestoreMode::InterpolatedLabels => Domain::Scores,
             _ => Domain::Probabilities,
         };
         let mark = if decided_there { NEAR_TIE_MARK } else { 0 };
@@ -139,8 +139,8 @@ impl<'a, S: Score> Restorer<'a, S> {
         }
     }
 
-    /// Takes the next planes of labels, which a device decided as [`Restorer::labelling`] says, and the number of near ties
-    /// among them.
+    /// Takes the next planes of labels, which a device decided as [`Restorer::labelling`] says, and the number of near
+    /// ties among them.
     pub fn push_labels(&mut self, labels: &[u16], near_ties: usize) {
         let (_, rows, columns) = self.labels.dim();
         let at = self.done * rows * columns;

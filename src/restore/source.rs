@@ -6,7 +6,7 @@ use super::taps::Taps;
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::preprocess::monai::resize;
-use crate::preprocess::{Change, Way, resample};
+use crate::preprocess::{GridChange, Trace, resample};
 use crate::recipe::{Recipe, Resampler};
 use crate::tiling::Score;
 use crate::volume::AxisMap;
@@ -39,15 +39,15 @@ enum Scheme {
 
 impl Scheme {
     /// The way back from an image of shape `from`.
-    fn new(recipe: &Recipe, way: &Way, from: [usize; 3]) -> Result<Self> {
-        let kept = way.kept();
+    fn new(recipe: &Recipe, trace: &Trace, from: [usize; 3]) -> Result<Self> {
+        let kept = trace.kept();
         let [planes, rows, columns] = kept.shape().map(Taps::identity);
         let mut taps = [planes?, rows?, columns?];
-        for change in &way.changes {
+        for change in &trace.changes {
             match change {
-                Change::Cut { window, .. } => {
+                GridChange::Cut { window, .. } => {
                     // The first cut keeps what the outputs are; its window may begin outside of the volume.
-                    let first = std::ptr::eq(change, &way.changes[0]);
+                    let first = std::ptr::eq(change, &trace.changes[0]);
                     let start =
                         |axis: usize| window.start[axis] - if first { kept.start[axis] as i64 } else { 0 };
                     let shape = window.shape();
@@ -55,17 +55,17 @@ impl Scheme {
                         taps.cut(start(axis), shape[axis])?;
                     }
                 }
-                Change::Resampled(shape) => {
+                GridChange::Resampled(shape) => {
                     let Some(step) = recipe.resample().filter(|_| *shape != from) else { continue };
-                    let (target, spacing) = (step.target(way.grid.spacing), way.grid.spacing);
+                    let (target, spacing) = (step.target(trace.grid.spacing), trace.grid.spacing);
                     let separate = step.scores.separate_axis(target, spacing);
                     match Taps::of(&step.scores, from, *shape, separate)? {
                         Some(resampled) => taps = resampled,
                         None => return Ok(Scheme::Whole(step.scores, separate)),
                     }
                 }
-                Change::Spaced(None) | Change::Turned(_) => {}
-                Change::Resized { from: before, to, mode } => {
+                GridChange::Spaced(None) | GridChange::Turned(_) => {}
+                GridChange::Resized { from: before, to, mode } => {
                     for (axis, taps) in taps.iter_mut().enumerate() {
                         let resized = resize::taps(*mode, to[axis], before[axis])?.ok_or_else(|| {
                             let (found, expected) = (before[axis], to[axis].div_ceil(2));
@@ -80,7 +80,7 @@ impl Scheme {
                         *taps = taps.through(&resized, to[axis])?;
                     }
                 }
-                Change::Spaced(Some(back)) => {
+                GridChange::Spaced(Some(back)) => {
                     let sampling = &back.linear;
                     let spaced = sampling.taps()?;
                     for (axis, (taps, spaced)) in taps.iter_mut().zip(&spaced).enumerate() {
@@ -97,13 +97,13 @@ impl<S: Score> Source<S> {
     /// Scores of `classes` on a grid of shape `from`, which came from a volume by `way`; no planes yet.
     pub(super) fn new(
         recipe: &Recipe,
-        way: &Way,
+        trace: &Trace,
         classes: usize,
         from: [usize; 3],
         threads: usize,
     ) -> Result<Source<S>> {
-        let to = way.kept().shape();
-        let scheme = Scheme::new(recipe, way, from)?;
+        let to = trace.kept().shape();
+        let scheme = Scheme::new(recipe, trace, from)?;
         let planes = Array4::default((classes, 0, from[1], from[2]));
         Ok(Source { scheme, before: None, planes, first: 0, all: from[0], to, threads })
     }

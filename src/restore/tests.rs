@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Restored, Restorer};
 use crate::preprocess::resample::resample_with;
-use crate::preprocess::{Change, Way};
+use crate::preprocess::{GridChange, Trace};
 use crate::progress::Run;
 use crate::recipe::{Decision, Recipe, Resample, Resampler, Spline, Step};
 use crate::volume::{AxisMap, Geometry};
@@ -19,7 +19,7 @@ fn recipe(spacing: [f64; 3], order: u8, separate: Option<bool>, decision: Decisi
 fn restore(scores: &Array4<f16>, recipe: &Recipe, to: [usize; 3], threads: usize, slab: usize) -> Restored {
     let (classes, planes, rows, columns) = scores.dim();
     let mut restorer =
-        Restorer::new(recipe, &way(to), classes, [planes, rows, columns], Vec::new(), threads).unwrap();
+        Restorer::new(recipe, &trace(to), classes, [planes, rows, columns], Vec::new(), threads).unwrap();
     for slab in scores.axis_chunks_iter(Axis(1), slab) {
         restorer
             .push(slab.as_standard_layout().into_owned(), &[], &mut |_, _, _| {}, &Run::default())
@@ -28,9 +28,9 @@ fn restore(scores: &Array4<f16>, recipe: &Recipe, to: [usize; 3], threads: usize
     restorer.finish().unwrap()
 }
 
-fn way(shape: [usize; 3]) -> Way {
-    let way = Way::new(AxisMap::identity(), &Geometry::with_shape(shape));
-    Way { changes: vec![Change::Resampled(shape)], ..way }
+fn trace(shape: [usize; 3]) -> Trace {
+    let trace = Trace::new(AxisMap::identity(), &Geometry::with_shape(shape));
+    Trace { changes: vec![GridChange::Resampled(shape)], ..trace }
 }
 
 fn noise(shape: (usize, usize, usize, usize), seed: u64) -> Array4<f16> {

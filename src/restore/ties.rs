@@ -10,7 +10,8 @@ use crate::preprocess::preprocess;
 use crate::preprocess::resample::{self, corners, torch};
 use crate::progress::Run;
 use crate::recipe::{
-    BoxSource, CropForeground, Frame, Outside, Padding, Recipe, Resampler, Spacing, SpatialPad, Spline, Step,
+    BoxSource, CropForeground, Frame, Padding, PaddingMode, Recipe, Resampler, Spacing, SpatialPad, Spline,
+    Step,
 };
 use crate::volume::{DType, Geometry, Layout, Volume};
 
@@ -63,7 +64,7 @@ fn steps(case: &Value) -> Vec<Step> {
     });
     let spacing = Spacing {
         align_corners: flag("corners"),
-        outside: if flag("border") { Outside::Border } else { Outside::Zeros },
+        outside: if flag("border") { PaddingMode::Border } else { PaddingMode::Zeros },
         single: flag("single"),
         ..Spacing::new(numbers(&case["pixdim"]))
     };
@@ -112,13 +113,13 @@ fn brought_back(case: &Value) -> u64 {
         next += 1;
         next
     });
-    let way = &prepared.way;
-    let found = back::nearest(indices, way, 0, 2).unwrap();
+    let trace = &prepared.trace;
+    let found = back::nearest(indices, trace, 0, 2).unwrap();
     digest(ndarray::indices(size).into_iter().map(|(i, j, k)| {
         let at = |axis: usize| {
-            let (from, last) = (way.map.axis[axis], size[way.map.axis[axis]] - 1);
+            let (from, last) = (trace.map.axis[axis], size[trace.map.axis[axis]] - 1);
             let index = [i, j, k][from];
-            if way.map.flip[axis] { last - index } else { index }
+            if trace.map.flip[axis] { last - index } else { index }
         };
         found[[at(0), at(1), at(2)]]
     }))

@@ -28,8 +28,8 @@ const TALL: usize = 200;
 pub(super) const OVERLAP: usize = 20;
 
 impl TaskPlan {
-    /// Runs all links; the labels [z, y, x] of the last one along the patient's axes, on the volume's grid or, where the
-    /// caller wants it, the networks'.
+    /// Runs all links; the labels [z, y, x] of the last one along the patient's axes, on the volume's grid or, where
+    /// the caller wants it, the networks'.
     pub(super) fn links(
         &self,
         volume: &Volume,

@@ -60,7 +60,8 @@ impl TaskPlan {
         all.ok_or_else(|| Error::unsupported("a task without models"))
     }
 
-    /// What runs that are at the same model share: the engines' forms of its weights, and the other model's where two stay.
+    /// What runs that are at the same model share: the engines' forms of its weights, and the other model's where two
+    /// stay.
     fn shared(&self, slot: usize, one: &PlanReport) -> u64 {
         let others =
             self.slots.iter().enumerate().filter(|(other, _)| *other != slot && self.slots.len() <= 2);

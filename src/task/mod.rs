@@ -33,8 +33,8 @@ use slots::Slot;
 
 pub use any::{AnyModel, AnyPlan};
 
-/// A task on a device. Any number of threads may use one, and up to [`PlanOptions::concurrent_runs`] segment at the same
-/// time. Of each run at most two models have their weights in memory; runs that are at the same model share them.
+/// A task on a device. Any number of threads may use one, and up to [`PlanOptions::concurrent_runs`] segment at the
+/// same time. Of each run at most two models have their weights in memory; runs that are at the same model share them.
 pub struct TaskPlan {
     task: OpenedTask,
     slots: Vec<Slot>,
@@ -195,7 +195,7 @@ impl TaskPlan {
         })
     }
 
-    /// The spacing and the resampling of a link. What only finds a box keeps the usual way.
+    /// The spacing and the resampling of a link. What only finds a box keeps the usual trace.
     fn resampling(&self, link: usize) -> (Option<[f64; 3]>, TaskResampling) {
         let spacing = self.task.links[link].task.spacing;
         let main = link == self.main_link();

@@ -1,5 +1,5 @@
-//! The plans of a task's models, of which a run has at most two with their weights in memory: the one that runs, and the
-//! next, which is loaded meanwhile. Runs that are at the same model share its weights.
+//! The plans of a task's models, of which a run has at most two with their weights in memory: the one that runs, and
+//! the next, which is loaded meanwhile. Runs that are at the same model share its weights.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -72,8 +72,8 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Runs the plan of one slot while the next one's weights are loaded, if there is a thread for that: else they are when
-    /// it is the next one's turn.
+    /// Runs the plan of one slot while the next one's weights are loaded, if there is a thread for that: else they are
+    /// when it is the next one's turn.
     pub(super) fn run<T>(
         &mut self,
         slots: &[Slot],

@@ -70,7 +70,8 @@ fn pairwise_sum(values: &[f64]) -> f64 {
     }
 }
 
-/// Products, scaled so that the largest of them becomes [`PEAK`]. The largest factors give it: rounding keeps the order.
+/// Products, scaled so that the largest of them becomes [`PEAK`]. The largest factors give it: rounding keeps the
+/// order.
 fn to_half(
     shape: [usize; 3],
     largest: f64,

@@ -20,8 +20,8 @@ pub struct Geometry {
 /// quaternions lose a little more.
 const TOLERANCE: f64 = 1e-3;
 
-/// How far axes may be from right angles, in degrees. Rounding in files stays far below it, gantry tilts are above it. Up
-/// to here MONAI's resampling along sheared axes is followed.
+/// How far axes may be from right angles, in degrees. Rounding in files stays far below it, gantry tilts are above it.
+/// Up to here MONAI's resampling along sheared axes is followed.
 const LARGEST_SHEAR: f64 = 1.0;
 
 impl Geometry {

@@ -39,8 +39,8 @@ impl Layout {
         Some((usize::try_from(low).ok()?, usize::try_from(high).ok().filter(|&h| h <= isize::MAX as usize)?))
     }
 
-    /// Refuses layouts that leave a buffer of `available` bytes, and voxels that share bytes: so what is made for each of
-    /// them isn't larger than memory that is there. `names` are those of the buffer and its strides.
+    /// Refuses layouts that leave a buffer of `available` bytes, and voxels that share bytes: so what is made for each
+    /// of them isn't larger than memory that is there. `names` are those of the buffer and its strides.
     pub(crate) fn check(
         &self,
         shape: [usize; 3],

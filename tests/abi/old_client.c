@@ -1,7 +1,7 @@
 /*
- * A client of the first release: compiled against tests/abi/first/voxseg.h, the interface as it was then, which is never
- * edited once there is a release; linked and run with the library of today. The library reads and writes no more of a
- * structure than that header has.
+ * A client of the first release: compiled against tests/abi/first/voxseg.h, the interface as it was then, which is
+ * never edited once there is a release; linked and run with the library of today. The library reads and writes no more
+ * of a structure than that header has.
  *
  *     old_client MODEL CT.mhd [--quick]
  */

@@ -1,6 +1,6 @@
 /*
- * Runs on the host's threads: one task after another, fewer at once than asked for, and on threads of the host's own. The
- * labels are those of the library's threads, and the library starts none.
+ * Runs on the host's threads: one task after another, fewer at once than asked for, and on threads of the host's own.
+ * The labels are those of the library's threads, and the library starts none.
  *
  *     executor MODEL CT.mhd [--quick]
  */

@@ -1,6 +1,6 @@
 /*
- * Volumes and label maps whose voxels share bytes: a few bytes that claim to be more voxels than memory holds. Refused with
- * an error that says so, by everything that reads them, before anything is made for them.
+ * Volumes and label maps whose voxels share bytes: a few bytes that claim to be more voxels than memory holds. Refused
+ * with an error that says so, by everything that reads them, before anything is made for them.
  *
  *     overlap MODEL CT.mhd [--quick]
  */

@@ -1,5 +1,6 @@
 /*
- * A host at its limit of threads: whatever number can be had is enough, down to the calling one, and the bytes are the same.
+ * A host at its limit of threads: whatever number can be had is enough, down to the calling one, and the bytes are the
+ * same.
  *
  *     scarce MODEL CT.mhd
  *

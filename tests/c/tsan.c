@@ -1,6 +1,6 @@
 /*
- * What rustc's thread sanitizer calls and gcc's runtime has under another name: there, the C library's own functions are
- * the ones that look.
+ * What rustc's thread sanitizer calls and gcc's runtime has under another name: there, the C library's own functions
+ * are the ones that look.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*
- * What a host sees of calls that take a while: progress with the bytes of a model's files, cancelling by the callback's answer
- * and by a flag wherever options have them, receivers of messages that don't know of each other, and looking at a model
- * without its weights.
+ * What a host sees of calls that take a while: progress with the bytes of a model's files, cancelling by the callback's
+ * answer and by a flag wherever options have them, receivers of messages that don't know of each other, and looking at
+ * a model without its weights.
  *
  *     watch MODEL CT.mhd [--quick]
  */

@@ -1,6 +1,6 @@
 /*
- * To be preloaded: while a program has armed it, the n-th request of memory of at least so many bytes fails, or the n-th
- * thread can't be made.
+ * To be preloaded: while a program has armed it, the n-th request of memory of at least so many bytes fails, or the
+ * n-th thread can't be made.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,12 +1,12 @@
 /*
- * Fails one request of memory, or one thread, inside of each call: every one that the call makes, or every STRIDE-th, each in
- * a process of its own.
+ * Fails one request of memory, or one thread, inside of each call: every one that the call makes, or every STRIDE-th,
+ * each in a process of its own.
  *
  *     LD_PRELOAD=inject.so injected MODEL|TASK:WEIGHTS CT.mhd memory|threads LEAST THREADS STRIDE one|onward
  *
- * For each call a line: its name, runs, those that ended badly, the first of them in words; with tabs between. A good end is
- * success with the right bytes, or, for memory only, a typed error with labels untouched after which the same handles give
- * the right bytes.
+ * For each call a line: its name, runs, those that ended badly, the first of them in words; with tabs between. A good
+ * end is success with the right bytes, or, for memory only, a typed error with labels untouched after which the same
+ * handles give the right bytes.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,6 +1,6 @@
 //! Whole runs on a GPU beside the CPU: of our own engine where there is a Vulkan device, of WebGPU's where
-//! `VOXSEG_ORT_PLUGIN` names its plug-in. `cargo xtask test gpu` has both on software Vulkan. `tests/gpu/run.py` is for machines
-//! with NVIDIA GPUs.
+//! `VOXSEG_ORT_PLUGIN` names its plug-in. `cargo xtask test gpu` has both on software Vulkan. `tests/gpu/run.py` is for
+//! machines with NVIDIA GPUs.
 
 #![allow(clippy::print_stdout, reason = "the counts are what this test is for")]
 

@@ -1,5 +1,5 @@
-//! Oblique images whose voxels lie half-way between the network's on the way back: MONAI's labels, by its own reading of
-//! the files (nibabel's affine).
+//! Oblique images whose voxels lie half-way between the network's on the way back: MONAI's labels, by its own reading
+//! of the files (nibabel's affine).
 
 use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;

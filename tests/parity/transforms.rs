@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use voxseg::recipe::{
-    CropForeground, LargestComponents, MonaiIntensity, Outside, Padding, Spacing, SpatialPad,
+    CropForeground, LargestComponents, MonaiIntensity, Padding, PaddingMode, Spacing, SpatialPad,
 };
 
 use ndarray::{Array3, Array4, ArrayD, Axis, Ix3, Ix4};
@@ -99,7 +99,7 @@ fn transforms_spacing() {
             min_pixdim: bound(0.75),
             max_pixdim: bound(1.25),
             align_corners: flag(&case["corners"]),
-            outside: if flag(&case["border"]) { Outside::Border } else { Outside::Zeros },
+            outside: if flag(&case["border"]) { PaddingMode::Border } else { PaddingMode::Zeros },
             single: flag(&case["single"]),
             straight: false,
             ..Spacing::new(pixdim)

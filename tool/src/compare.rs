@@ -39,8 +39,8 @@ pub struct Arguments {
     /// What makes a label of the first map and one of the second the same
     #[arg(long = "match", value_enum, value_name = "HOW", default_value_t = Matching::Value)]
     matching: Matching,
-    /// The model's folder, a task's name (or total_v1) or a table of labels (.csv) that tells what the maps hold; twice for
-    /// one of each map
+    /// The model's folder, a task's name (or total_v1) or a table of labels (.csv) that tells what the maps hold; twice
+    /// for one of each map
     #[arg(long, value_name = "FOLDER", required_if_eq_any([("matching", "name"), ("matching", "term")]))]
     model: Vec<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! NIfTI files: reading .nii, .nii.gz and pairs of .hdr and .img, writing NIfTI-1. Voxels keep the order and type that the
-//! file has; the library reads the header.
+//! NIfTI files: reading .nii, .nii.gz and pairs of .hdr and .img, writing NIfTI-1. Voxels keep the order and type that
+//! the file has; the library reads the header.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Images after public bug reports, through the tool, against the labels that the reference implementation of each model
-//! gave: the reference data's `bugs/README.md` says what is odd about each.
+//! Images after public bug reports, through the tool, against the labels that the reference implementation of each
+//! model gave: the reference data's `bugs/README.md` says what is odd about each.
 
 #![allow(clippy::print_stdout, reason = "the counts are what this test is for")]
 

@@ -1,5 +1,5 @@
-//! Descriptions, records and reports are formats: what is printed for the models at hand fits the schemas in docs/schemas,
-//! which know no other fields.
+//! Descriptions, records and reports are formats: what is printed for the models at hand fits the schemas in
+//! docs/schemas, which know no other fields.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -143,8 +143,8 @@ const OTHER_ONNXRUNTIME: Option<Source> = Some(Source {
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 const OTHER_ONNXRUNTIME: Option<Source> = None;
 
-/// The last compilers of CUDA that know GPUs of compute capability 7.0 are those of 12; the older the compiler, the older
-/// the drivers that take its PTX.
+/// The last compilers of CUDA that know GPUs of compute capability 7.0 are those of 12; the older the compiler, the
+/// older the drivers that take its PTX.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 const NVRTC: Option<Source> = Some(Source {
     name: "NVIDIA's run-time compiler, NVRTC 12.0.140 (23 MB)",

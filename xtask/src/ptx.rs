@@ -1,4 +1,5 @@
-//! `cargo xtask ptx`: compiles the kernels for NVIDIA GPUs with NVRTC, so that neither building nor running needs a toolkit.
+//! `cargo xtask ptx`: compiles the kernels for NVIDIA GPUs with NVRTC, so that neither building nor running needs a
+//! toolkit.
 //!
 //! What comes out is committed. Its first line has the source's checksum, which the library's tests compare;
 //! `cargo xtask test gpu` compiles anew and compares all of it.

@@ -91,7 +91,8 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds the wheel, which serves every CPython of this platform. `profile`: what cargo's release profile has otherwise.
+/// Builds the wheel, which serves every CPython of this platform. `profile`: what cargo's release profile has
+/// otherwise.
 pub fn wheel(with: &Interpreter, profile: &[(&str, &str)]) -> Result<PathBuf> {
     let wheels = folder().join("wheels");
     let _ = fs::remove_dir_all(&wheels);

@@ -1,7 +1,8 @@
-//! `cargo xtask shaders`: compiles the kernels of our own GPU engine to SPIR-V, so that building the library needs no compiler.
+//! `cargo xtask shaders`: compiles the kernels of our own GPU engine to SPIR-V, so that building the library needs no
+//! compiler.
 //!
-//! What comes out is committed, with the checksum of all sources in `shaders/checksum.txt`, which the library's tests compare;
-//! `cargo xtask test GPU` compiles anew and compares all of it.
+//! What comes out is committed, with the checksum of all sources in `shaders/checksum.txt`, which the library's tests
+//! compare; `cargo xtask test GPU` compiles anew and compares all of it.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,5 +1,5 @@
-//! `cargo xtask soak SECONDS address|thread`: tests/c/soak.c for that long, with the library and Rust's standard library
-//! instrumented as well as the program. Rust's sanitizers are a matter of its nightly toolchain.
+//! `cargo xtask soak SECONDS address|thread`: tests/c/soak.c for that long, with the library and Rust's standard
+//! library instrumented as well as the program. Rust's sanitizers are a matter of its nightly toolchain.
 
 use std::path::PathBuf;
 

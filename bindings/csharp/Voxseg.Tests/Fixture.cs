@@ -6,10 +6,8 @@ using System.Text.RegularExpressions;
 
 namespace Voxseg.Tests
 {
-    /// <summary>
-    /// What the tests share: the example model with smaller tiles, which are quicker, a plan for it, and images of one or
-    /// two tiles.
-    /// </summary>
+    /// <summary> What the tests share: the example model with smaller tiles, which are quicker, a plan for it, and
+    /// images of one or two tiles. </summary>
     internal static class Fixture
     {
         public static readonly string Repository = FindRepository();

@@ -4,7 +4,8 @@ using Xunit;
 
 namespace Voxseg.Tests
 {
-    /// <summary>Numbers about labels, which are known here, over an image and a dose; what stops and what is refused.</summary>
+    /// <summary>Numbers about labels, which are known here, over an image and a dose; what stops and what is
+    /// refused.</summary>
     public sealed class MeasureTests
     {
         private static readonly long[] Shape = { 8, 8, 8 };

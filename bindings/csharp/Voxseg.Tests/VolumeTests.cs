@@ -4,7 +4,8 @@ using Xunit;
 
 namespace Voxseg.Tests
 {
-    /// <summary>Memory of every kind is read and written where it lies; what can't be right is refused by name.</summary>
+    /// <summary>Memory of every kind is read and written where it lies; what can't be right is refused by
+    /// name.</summary>
     public sealed class VolumeTests
     {
         private static readonly long[] Shape = Fixture.Small;

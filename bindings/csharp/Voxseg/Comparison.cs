@@ -21,10 +21,9 @@ namespace Voxseg
         public uint Second { get; }
     }
 
-    /// <summary>
-    /// How a label of the first map and one of the second agree. Numbers that aren't defined are NaN: overlaps of labels
-    /// that don't occur, and distances where no tolerance was given. Distances to a label that doesn't occur are infinite.
-    /// </summary>
+    /// <summary> How a label of the first map and one of the second agree. Numbers that aren't defined are NaN:
+    /// overlaps of labels that don't occur, and distances where no tolerance was given. Distances to a label that
+    /// doesn't occur are infinite. </summary>
     public sealed unsafe class Comparison
     {
         private Comparison(vxs_comparison* raw)
@@ -62,7 +61,8 @@ namespace Voxseg
         /// <summary>The largest distance from either surface to the other, in millimetres.</summary>
         public double Hausdorff { get; }
 
-        /// <summary>The distance that 95 % of a surface's area keep within, of that surface for which it is larger.</summary>
+        /// <summary>The distance that 95 % of a surface's area keep within, of that surface for which it is
+        /// larger.</summary>
         public double Hausdorff95 { get; }
 
         /// <summary>The mean distance over both surfaces.</summary>
@@ -98,16 +98,13 @@ namespace Voxseg
         }
 
         /// <summary>Compares two label maps: volumes with one channel of integers, also on different grids.</summary>
-        /// <param name="first">Its grid is the one that both are compared on.</param>
-        /// <param name="second">Brought to the first one's grid, each voxel to the nearest.</param>
-        /// <param name="pairs">What to compare; null (default): each value but 0 that occurs, with itself.</param>
-        /// <param name="tolerance">
-        /// Compares surfaces too: the tolerance of surface Dice in millimetres, from 0. Null (default): not, which is
-        /// faster.
-        /// </param>
-        /// <param name="threads">0 (default): all processors of this process.</param>
-        /// <param name="progress">Is told the progress on the calling thread. What it throws ends the work and comes out.</param>
-        /// <param name="cancellation">Stops the work.</param>
+        /// <param name="first">Its grid is the one that both are compared on.</param> <param name="second">Brought to
+        /// the first one's grid, each voxel to the nearest.</param> <param name="pairs">What to compare; null
+        /// (default): each value but 0 that occurs, with itself.</param> <param name="tolerance"> Compares surfaces
+        /// too: the tolerance of surface Dice in millimetres, from 0. Null (default): not, which is faster. </param>
+        /// <param name="threads">0 (default): all processors of this process.</param> <param name="progress">Is told
+        /// the progress on the calling thread. What it throws ends the work and comes out.</param> <param
+        /// name="cancellation">Stops the work.</param>
         public static IReadOnlyList<Comparison> Of(
             Volume first, Volume second, IEnumerable<LabelPair> pairs = null, double? tolerance = null, int threads = 0,
             IProgress<SegmentProgress> progress = null, CancellationToken cancellation = default(CancellationToken))

@@ -39,7 +39,7 @@ namespace Voxseg
         public long MemoryBytes { get; }
 
         /// <summary>
-        /// Whether it is hardware of its own, as far as is known: not a CPU, nor software that plays a GPU.
+        /// Whether it is hardware of its own, as far as is known: not a CPU, nor software that emulates a GPU.
         /// </summary>
         public bool Hardware { get; }
 

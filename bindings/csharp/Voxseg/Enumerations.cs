@@ -99,7 +99,7 @@ namespace Voxseg
     /// <summary>How the own CPU engine computes convolutions.</summary>
     public enum Accuracy
     {
-        /// <summary>Our own CPU engine computes convolutions by minimal filtering where that is faster.</summary>
+        /// <summary>Our own CPU engine computes convolutions by Winograd's algorithm where that is faster.</summary>
         Fast = 0,
         /// <summary>Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times as long.</summary>
         Exact = 1,

@@ -40,8 +40,8 @@ namespace Voxseg
         /// <summary>The largest dose.</summary>
         public double Max { get; }
 
-        /// <summary>D95, D2 and so on: for each of the per cents, the dose that this part of the label receives at least.</summary>
-        /// <exception cref="InputException">One isn't from 0 to 100.</exception>
+        /// <summary>D95, D2 and so on: for each of the per cents, the dose that this part of the label receives at
+        /// least.</summary> <exception cref="InputException">One isn't from 0 to 100.</exception>
         public double[] DoseAtVolume(params double[] percents)
         {
             var doses = new double[percents.Length];
@@ -54,10 +54,8 @@ namespace Voxseg
             return doses;
         }
 
-        /// <summary>
-        /// V20 and so on, or the cumulative histogram: for each dose the share of the label, 0 to 1, that receives at least
-        /// that much.
-        /// </summary>
+        /// <summary> V20 and so on, or the cumulative histogram: for each dose the share of the label, 0 to 1, that
+        /// receives at least that much. </summary>
         public double[] VolumeAtDose(params double[] doses)
         {
             var shares = new double[doses.Length];
@@ -70,13 +68,10 @@ namespace Voxseg
             return shares;
         }
 
-        /// <summary>
-        /// Measures the dose that each label but 0 receives, in ascending order: sampled trilinearly at the centres of the
-        /// label's voxels. Blocks.
-        /// </summary>
-        /// <param name="labels">A volume with one channel of integers.</param>
-        /// <param name="dose">A volume with one channel, on any grid.</param>
-        /// <param name="options">Threads, progress, cancellation.</param>
+        /// <summary> Measures the dose that each label but 0 receives, in ascending order: sampled trilinearly at the
+        /// centres of the label's voxels. Blocks. </summary> <param name="labels">A volume with one channel of
+        /// integers.</param> <param name="dose">A volume with one channel, on any grid.</param> <param
+        /// name="options">Threads, progress, cancellation.</param>
         public static IReadOnlyList<LabelDose> Of(Volume labels, Volume dose, MeasureOptions options = null)
         {
             if (labels == null || dose == null)

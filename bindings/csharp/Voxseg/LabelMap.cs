@@ -20,8 +20,9 @@ namespace Voxseg
         /// </summary>
         public VoxelBuffer Voxels { get; }
 
-        /// <summary>The labels as an array of bytes, which they are unless values exceed 255 or you gave another buffer.</summary>
-        /// <exception cref="InvalidOperationException">They are something else: see <see cref="Voxels"/>.</exception>
+        /// <summary>The labels as an array of bytes, which they are unless values exceed 255 or you gave another
+        /// buffer.</summary> <exception cref="InvalidOperationException">They are something else: see <see
+        /// cref="Voxels"/>.</exception>
         public byte[] Bytes
         {
             get
@@ -80,14 +81,12 @@ namespace Voxseg
             return grid.WithVoxels(Voxels);
         }
 
-        /// <summary>
-        /// Brings a label map to another grid in patient space, such as that of a dose: each voxel gets the label of the voxel
-        /// that its centre lies in, 0 outside. Blocks.
-        /// </summary>
-        /// <param name="labels">A volume with one channel of integers.</param>
-        /// <param name="grid">A volume of which only the grid is looked at: the dose, or <see cref="Volume.Grid(long, long, long)"/>.</param>
-        /// <param name="options">Threads, progress, cancellation.</param>
-        /// <returns>A volume on that grid of the type of <paramref name="labels"/>, axis 0 fastest.</returns>
+        /// <summary> Brings a label map to another grid in patient space, such as that of a dose: each voxel gets the
+        /// label of the voxel that its centre lies in, 0 outside. Blocks. </summary> <param name="labels">A volume with
+        /// one channel of integers.</param> <param name="grid">A volume of which only the grid is looked at: the dose,
+        /// or <see cref="Volume.Grid(long, long, long)"/>.</param> <param name="options">Threads, progress,
+        /// cancellation.</param> <returns>A volume on that grid of the type of <paramref name="labels"/>, axis 0
+        /// fastest.</returns>
         public static unsafe Volume OnGrid(Volume labels, Volume grid, MeasureOptions options = null)
         {
             if (labels == null || grid == null)

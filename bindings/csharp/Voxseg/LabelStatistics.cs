@@ -3,10 +3,8 @@ using System.Collections.Generic;
 
 namespace Voxseg
 {
-    /// <summary>
-    /// Size, place and intensities of a label. Indices are in the order of the volume's axes; intensities are NaN without
-    /// an image. The numbers are TotalSegmentator's where it has them.
-    /// </summary>
+    /// <summary> Size, place and intensities of a label. Indices are in the order of the volume's axes; intensities are
+    /// NaN without an image. The numbers are TotalSegmentator's where it has them. </summary>
     public sealed unsafe class LabelStatistics
     {
         private LabelStatistics(vxs_label_statistics* raw)

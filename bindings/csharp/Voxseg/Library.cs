@@ -17,9 +17,8 @@ namespace Voxseg
             }
         }
 
-        /// <summary>
-        /// What this build of the library has, as JSON: version, interface, target, engines, models, licences. Loads nothing.
-        /// </summary>
+        /// <summary> What this build of the library has, as JSON: version, interface, target, engines, models,
+        /// licences. Loads nothing. </summary>
         public static string BuildInfo
         {
             get
@@ -51,15 +50,11 @@ namespace Voxseg
             }
         }
 
-        /// <summary>
-        /// Loads ONNX Runtime now, so that a missing library shows before the first plan is made. A plan loads it by
-        /// itself otherwise. The process keeps the first one that was opened.
-        /// </summary>
-        /// <param name="path">
-        /// Its file, or the folder that holds it. Null looks at the environment variable VOXSEG_ORT_LIBRARY, then in the
-        /// folder of the native library and its subfolder onnxruntime; never in the system's search path.
-        /// </param>
-        /// <exception cref="DeviceException">It wasn't found, or is too old.</exception>
+        /// <summary> Loads ONNX Runtime now, so that a missing library shows before the first plan is made. A plan
+        /// loads it by itself otherwise. The process keeps the first one that was opened. </summary> <param
+        /// name="path"> Its file, or the folder that holds it. Null looks at the environment variable
+        /// VOXSEG_ORT_LIBRARY, then in the folder of the native library and its subfolder onnxruntime; never in the
+        /// system's search path. </param> <exception cref="DeviceException">It wasn't found, or is too old.</exception>
         /// <exception cref="InputException">The process has opened another one.</exception>
         public static void OpenRuntime(string path = null)
         {
@@ -68,11 +63,9 @@ namespace Voxseg
             VoxsegException.Check(NativeMethods.vxs_runtime_open(Text.Utf8(path, "path"), out error), error);
         }
 
-        /// <summary>
-        /// Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, so that its devices can be
-        /// listed and used. Opens ONNX Runtime if it isn't open. It stays until the process ends.
-        /// </summary>
-        /// <param name="path">The library's file; one that is registered already is left alone.</param>
+        /// <summary> Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, so that its
+        /// devices can be listed and used. Opens ONNX Runtime if it isn't open. It stays until the process ends.
+        /// </summary> <param name="path">The library's file; one that is registered already is left alone.</param>
         /// <exception cref="DeviceException">It can't be used.</exception>
         public static void AddRuntimePlugin(string path)
         {

@@ -3,10 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace Voxseg
 {
-    /// <summary>
-    /// A receiver of the library's messages, those of ONNX Runtime among them, until it is disposed of. A process may have
-    /// several, which don't know of each other; without one the library is silent.
-    /// </summary>
+    /// <summary> A receiver of the library's messages, those of ONNX Runtime among them, until it is disposed of. A
+    /// process may have several, which don't know of each other; without one the library is silent. </summary>
     public sealed unsafe class Log : IDisposable
     {
         // Static, so that the collector never takes what native code calls.
@@ -30,13 +28,10 @@ namespace Voxseg
             VoxsegException.Check(status, error);
         }
 
-        /// <summary>Adds a receiver, beside others.</summary>
-        /// <param name="receive">
-        /// Gets each message, from any thread and from several at once. It must not call this library; what it throws is
-        /// dropped.
-        /// </param>
-        /// <param name="level">The least level that is told.</param>
-        /// <returns>The receiver: it listens until it is disposed of.</returns>
+        /// <summary>Adds a receiver, beside others.</summary> <param name="receive"> Gets each message, from any thread
+        /// and from several at once. It must not call this library; what it throws is dropped. </param> <param
+        /// name="level">The least level that is told.</param> <returns>The receiver: it listens until it is disposed
+        /// of.</returns>
         public static Log Receive(Action<LogLevel, string> receive, LogLevel level = LogLevel.Warning)
         {
             if (receive == null)

@@ -6,7 +6,8 @@ namespace Voxseg
     /// <summary>How to measure labels.</summary>
     public sealed class MeasureOptions
     {
-        /// <summary>Threads that work. 0 (default): all processors of this process. Numbers don't depend on it.</summary>
+        /// <summary>Threads that work. 0 (default): all processors of this process. Numbers don't depend on
+        /// it.</summary>
         public int Threads { get; set; }
 
         /// <summary>Is told the progress on the calling thread. What it throws ends the work and comes out.</summary>

@@ -17,17 +17,14 @@ namespace Voxseg
             this.handle = handle;
         }
 
-        /// <summary>
-        /// Opens a model: nnU-Net's folder, a MONAI bundle, Auto3DSeg, a zip archive of one of them, or a file of weights
-        /// with its description (docs/models.md). Reads all weights: seconds for large models, so not on a user
-        /// interface's thread. Nothing in the files is ever executed.
-        /// </summary>
-        /// <param name="path">Its folder or file.</param>
-        /// <param name="options">Which folds, and so on.</param>
-        /// <param name="progress">Is told of the bytes that were read, on this thread. What it throws comes out.</param>
-        /// <param name="cancellation">Stops opening; any thread may request it.</param>
-        /// <exception cref="ModelException">It isn't a model, is damaged, or isn't supported.</exception>
-        /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+        /// <summary> Opens a model: nnU-Net's folder, a MONAI bundle, Auto3DSeg, a zip archive of one of them, or a
+        /// file of weights with its description (docs/models.md). Reads all weights: seconds for large models, so not
+        /// on a user interface's thread. Nothing in the files is ever executed. </summary> <param name="path">Its
+        /// folder or file.</param> <param name="options">Which folds, and so on.</param> <param name="progress">Is told
+        /// of the bytes that were read, on this thread. What it throws comes out.</param> <param
+        /// name="cancellation">Stops opening; any thread may request it.</param> <exception cref="ModelException">It
+        /// isn't a model, is damaged, or isn't supported.</exception> <exception cref="OperationCanceledException">It
+        /// was cancelled.</exception>
         public static Model Open(
             string path,
             ModelOptions options = null,
@@ -69,14 +66,11 @@ namespace Voxseg
                 TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
         }
 
-        /// <summary>
-        /// What a model says of itself without its weights, in milliseconds, as JSON: name, format, configuration, channels,
-        /// labels with their codes, spacing, patch, licence, folds, weight_bytes, and reasons for which it wouldn't open
-        /// (unsupported).
-        /// </summary>
-        /// <param name="path">Its folder or file.</param>
-        /// <param name="configuration">As in <see cref="ModelOptions"/>.</param>
-        /// <exception cref="ModelException">It isn't a model, or the files around the weights are damaged.</exception>
+        /// <summary> What a model says of itself without its weights, in milliseconds, as JSON: name, format,
+        /// configuration, channels, labels with their codes, spacing, patch, licence, folds, weight_bytes, and reasons
+        /// for which it wouldn't open (unsupported). </summary> <param name="path">Its folder or file.</param> <param
+        /// name="configuration">As in <see cref="ModelOptions"/>.</param> <exception cref="ModelException">It isn't a
+        /// model, or the files around the weights are damaged.</exception>
         public static string Inspect(string path, string configuration = null)
         {
             if (path == null)
@@ -163,17 +157,14 @@ namespace Voxseg
             }
         }
 
-        /// <summary>
-        /// Opens a task, which is then used as any model. Each of its models is opened once; nothing is ever fetched. Maps
-        /// aren't for tasks.
-        /// </summary>
-        /// <param name="task">One of <see cref="Tasks"/>, or the path of a task file, which ends in ".json".</param>
-        /// <param name="weights">The folder that holds its models as TotalSegmentator stores them.</param>
-        /// <param name="options">Which labels are wanted, and how.</param>
-        /// <param name="progress">Is told of the bytes that were read, on this thread. What it throws comes out.</param>
-        /// <param name="cancellation">Stops opening; any thread may request it.</param>
-        /// <exception cref="ModelException">Weights are missing: the message names them and their licence.</exception>
-        /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+        /// <summary> Opens a task, which is then used as any model. Each of its models is opened once; nothing is ever
+        /// fetched. Maps aren't for tasks. </summary> <param name="task">One of <see cref="Tasks"/>, or the path of a
+        /// task file, which ends in ".json".</param> <param name="weights">The folder that holds its models as
+        /// TotalSegmentator stores them.</param> <param name="options">Which labels are wanted, and how.</param> <param
+        /// name="progress">Is told of the bytes that were read, on this thread. What it throws comes out.</param>
+        /// <param name="cancellation">Stops opening; any thread may request it.</param> <exception
+        /// cref="ModelException">Weights are missing: the message names them and their licence.</exception> <exception
+        /// cref="OperationCanceledException">It was cancelled.</exception>
         public static Model OpenTask(
             string task,
             string weights,
@@ -204,11 +195,9 @@ namespace Voxseg
             }
         }
 
-        /// <summary>
-        /// One model of several: their probabilities are averaged on the volume's grid. Members have the same channels and
-        /// labels; they may be disposed of at once.
-        /// </summary>
-        /// <exception cref="InputException">They differ, or there are none.</exception>
+        /// <summary> One model of several: their probabilities are averaged on the volume's grid. Members have the same
+        /// channels and labels; they may be disposed of at once. </summary> <exception cref="InputException">They
+        /// differ, or there are none.</exception>
         public static Model Ensemble(params Model[] members)
         {
             if (members == null || Array.IndexOf(members, null) >= 0)
@@ -240,7 +229,8 @@ namespace Voxseg
             get { return Read(NativeMethods.vxs_model_name(Handle)); }
         }
 
-        /// <summary><c>voxseg1:sha256:</c> and a digest over weights and recipe: equal exactly for models that compute the same.</summary>
+        /// <summary><c>voxseg1:sha256:</c> and a digest over weights and recipe: equal exactly for models that compute
+        /// the same.</summary>
         public string Identity
         {
             get { return Read(NativeMethods.vxs_model_identity(Handle)); }
@@ -266,7 +256,8 @@ namespace Voxseg
             }
         }
 
-        /// <summary>Its labels in ascending order of their values, the background included. Read anew each time.</summary>
+        /// <summary>Its labels in ascending order of their values, the background included. Read anew each
+        /// time.</summary>
         public IReadOnlyList<Label> Labels
         {
             get
@@ -290,10 +281,8 @@ namespace Voxseg
             get { return (Reader)NativeMethods.vxs_model_reader(Handle); }
         }
 
-        /// <summary>
-        /// The spacing that the network works at, in millimetres, in the order of a volume's axes; 0 where the volume's own
-        /// is kept.
-        /// </summary>
+        /// <summary> The spacing that the network works at, in millimetres, in the order of a volume's axes; 0 where
+        /// the volume's own is kept. </summary>
         public double[] Spacing
         {
             get

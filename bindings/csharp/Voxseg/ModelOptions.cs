@@ -14,10 +14,9 @@ namespace Voxseg
         /// <summary>File name of the weights in each fold's folder. Null (default): "checkpoint_final.pth".</summary>
         public string Checkpoint { get; set; }
 
-        /// <summary>
-        /// Which of several models in a folder or an archive: the whole name of its folder, or the configuration at the
-        /// name's end ("3d_fullres"). Of a bundle: its config file. Null (default): the only one, and a bundle's inference.
-        /// </summary>
+        /// <summary> Which of several models in a folder or an archive: the whole name of its folder, or the
+        /// configuration at the name's end ("3d_fullres"). Of a bundle: its config file. Null (default): the only one,
+        /// and a bundle's inference. </summary>
         public string Configuration { get; set; }
 
         /// <summary>For Auto3DSeg models.</summary>
@@ -26,10 +25,8 @@ namespace Voxseg
         /// <summary>For Auto3DSeg models.</summary>
         public Auto3dsegScript Auto3dsegScript { get; set; } = Auto3dsegScript.FromModel;
 
-        /// <summary>
-        /// Bytes of memory that opening may take at one time. 0 (default): 128 MiB, and 16 bytes for each byte of the files
-        /// that are opened.
-        /// </summary>
+        /// <summary> Bytes of memory that opening may take at one time. 0 (default): 128 MiB, and 16 bytes for each
+        /// byte of the files that are opened. </summary>
         public ulong MemoryBudget { get; set; }
 
         internal unsafe void Fill(vxs_model_options* raw, NativeCall call)

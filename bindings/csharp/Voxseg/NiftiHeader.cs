@@ -67,7 +67,8 @@ namespace Voxseg
         /// <summary>Where the voxels start in their file, in bytes.</summary>
         public long DataOffset { get; }
 
-        /// <summary>What the header contradicts itself in, and what counts; null for a header at one with itself.</summary>
+        /// <summary>What the header contradicts itself in, and what counts; null for a header at one with
+        /// itself.</summary>
         public string Note { get; }
     }
 }

@@ -13,16 +13,13 @@ namespace Voxseg
         private readonly PlanHandle handle;
         private readonly uint highestLabel;
 
-        /// <summary>
-        /// Makes a model ready to run: compiles its network for the device. That takes a moment: not on a user interface's
-        /// thread. The model may be disposed of afterwards.
-        /// </summary>
-        /// <param name="model">Which one.</param>
-        /// <param name="options">Device, threads and so on.</param>
-        /// <param name="progress">Is told of each network that was compiled, on this thread. What it throws comes out.</param>
-        /// <param name="cancellation">Stops compiling; any thread may request it.</param>
-        /// <exception cref="DeviceException">The device, or ONNX Runtime, can't be used.</exception>
-        /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+        /// <summary> Makes a model ready to run: compiles its network for the device. That takes a moment: not on a
+        /// user interface's thread. The model may be disposed of afterwards. </summary> <param name="model">Which
+        /// one.</param> <param name="options">Device, threads and so on.</param> <param name="progress">Is told of each
+        /// network that was compiled, on this thread. What it throws comes out.</param> <param
+        /// name="cancellation">Stops compiling; any thread may request it.</param> <exception
+        /// cref="DeviceException">The device, or ONNX Runtime, can't be used.</exception> <exception
+        /// cref="OperationCanceledException">It was cancelled.</exception>
         public Plan(
             Model model,
             PlanOptions options = null,
@@ -62,11 +59,9 @@ namespace Voxseg
                 TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
         }
 
-        /// <summary>
-        /// Gives memory back, of the host and of the device, that the plan only keeps to make its next run faster; for plans
-        /// that wait for long.
-        /// </summary>
-        /// <exception cref="PlanBusyException">The plan is running.</exception>
+        /// <summary> Gives memory back, of the host and of the device, that the plan only keeps to make its next run
+        /// faster; for plans that wait for long. </summary> <exception cref="PlanBusyException">The plan is
+        /// running.</exception>
         public void Trim()
         {
             ErrorHandle error;
@@ -81,8 +76,8 @@ namespace Voxseg
             return text;
         }
 
-        /// <summary>What a segmentation of the volume will need, before it is run. Only its grid is looked at.</summary>
-        /// <exception cref="PlanBusyException">The plan is running.</exception>
+        /// <summary>What a segmentation of the volume will need, before it is run. Only its grid is looked
+        /// at.</summary> <exception cref="PlanBusyException">The plan is running.</exception>
         public PlanReport Estimate(Volume volume)
         {
             if (volume == null)
@@ -101,11 +96,9 @@ namespace Voxseg
             }
         }
 
-        /// <summary>
-        /// The grid of the labels of a volume: its own, unless a task keeps labels on the networks' grid. Without voxels. Only
-        /// the volume's grid is looked at.
-        /// </summary>
-        /// <exception cref="PlanBusyException">The plan is running.</exception>
+        /// <summary> The grid of the labels of a volume: its own, unless a task keeps labels on the networks' grid.
+        /// Without voxels. Only the volume's grid is looked at. </summary> <exception cref="PlanBusyException">The plan
+        /// is running.</exception>
         public Volume LabelGrid(Volume volume)
         {
             if (volume == null)
@@ -123,21 +116,17 @@ namespace Voxseg
             }
         }
 
-        /// <summary>Segments a volume. Blocks until it is done, cancelled or failed; the plan can then be used again.</summary>
-        /// <param name="volume">The image, in your memory.</param>
-        /// <param name="progress">
-        /// Is told the progress on this thread. What it throws cancels the run and comes out of this method.
-        /// </param>
-        /// <param name="cancellation">Stops the run within one tile; any thread may request it.</param>
-        /// <param name="options">Your own buffer for the labels, and maps; null for neither.</param>
-        /// <returns>The labels, on the volume's own grid, or that of <see cref="LabelGrid"/>.</returns>
-        /// <exception cref="OperationCanceledException">It was cancelled. Nothing was written.</exception>
-        /// <exception cref="InputException">
-        /// The volume can't be segmented by this model, or has voxels that are NaN or infinite and
-        /// <see cref="SegmentOptions.NonFinite"/> doesn't say what they are.
-        /// </exception>
-        /// <exception cref="MemoryBudgetException">It would need more memory than it may.</exception>
-        /// <exception cref="PlanBusyException">The plan is running.</exception>
+        /// <summary>Segments a volume. Blocks until it is done, cancelled or failed; the plan can then be used
+        /// again.</summary> <param name="volume">The image, in your memory.</param> <param name="progress"> Is told the
+        /// progress on this thread. What it throws cancels the run and comes out of this method. </param> <param
+        /// name="cancellation">Stops the run within one tile; any thread may request it.</param> <param
+        /// name="options">Your own buffer for the labels, and maps; null for neither.</param> <returns>The labels, on
+        /// the volume's own grid, or that of <see cref="LabelGrid"/>.</returns> <exception
+        /// cref="OperationCanceledException">It was cancelled. Nothing was written.</exception> <exception
+        /// cref="InputException"> The volume can't be segmented by this model, or has voxels that are NaN or infinite
+        /// and <see cref="SegmentOptions.NonFinite"/> doesn't say what they are. </exception> <exception
+        /// cref="MemoryBudgetException">It would need more memory than it may.</exception> <exception
+        /// cref="PlanBusyException">The plan is running.</exception>
         public LabelMap Segment(
             Volume volume,
             IProgress<SegmentProgress> progress = null,
@@ -184,14 +173,9 @@ namespace Voxseg
             }
         }
 
-        /// <summary>
-        /// As <see cref="Segment"/>, on a thread of its own. Volume, buffers and options stay as they are until the task has
-        /// ended.
-        /// </summary>
-        /// <returns>
-        /// A task that gives the labels; it is cancelled where <see cref="Segment"/> throws
-        /// <see cref="OperationCanceledException"/>.
-        /// </returns>
+        /// <summary> As <see cref="Segment"/>, on a thread of its own. Volume, buffers and options stay as they are
+        /// until the task has ended. </summary> <returns> A task that gives the labels; it is cancelled where <see
+        /// cref="Segment"/> throws <see cref="OperationCanceledException"/>. </returns>
         public Task<LabelMap> SegmentAsync(
             Volume volume,
             IProgress<SegmentProgress> progress = null,

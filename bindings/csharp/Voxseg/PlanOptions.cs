@@ -47,10 +47,8 @@ namespace Voxseg
         /// </summary>
         public Instructions Instructions { get; set; } = Instructions.Auto;
 
-        /// <summary>
-        /// Threads that a run may use, the calling one included. 0 (default): all processors of this process. Results are
-        /// the same for any number.
-        /// </summary>
+        /// <summary> Threads that a run may use, the calling one included. 0 (default): all processors of this process.
+        /// Results are the same for any number. </summary>
         public int Threads { get; set; }
 
         /// <summary>
@@ -64,15 +62,12 @@ namespace Voxseg
         /// <summary>How overlapping tiles weigh.</summary>
         public Blending Blending { get; set; } = Blending.Model;
 
-        /// <summary>
-        /// Bytes of memory that a run may need, beside your buffers. A larger need is refused before anything is computed.
-        /// 0 (default): what the process may still take, which counts in any case.
-        /// </summary>
+        /// <summary> Bytes of memory that a run may need, beside your buffers. A larger need is refused before anything
+        /// is computed. 0 (default): what the process may still take, which counts in any case. </summary>
         public long MemoryBudget { get; set; }
 
-        /// <summary>
-        /// Segmentations that may run at once on the plan, each with memory of its own beside the weights. 0 (default): one.
-        /// </summary>
+        /// <summary> Segmentations that may run at once on the plan, each with memory of its own beside the weights. 0
+        /// (default): one. </summary>
         public int ConcurrentRuns { get; set; }
 
         /// <summary>What becomes of a further one.</summary>

@@ -32,10 +32,8 @@ namespace Voxseg
         /// <summary>Threads.</summary>
         public int Threads { get; }
 
-        /// <summary>
-        /// Voxels of the image that the network sees, in the order of the volume's axes. Less where the volume has a margin
-        /// of zeros, which is only cut off when the voxels are there.
-        /// </summary>
+        /// <summary> Voxels of the image that the network sees, in the order of the volume's axes. Less where the
+        /// volume has a margin of zeros, which is only cut off when the voxels are there. </summary>
         public long[] NetworkShape { get; }
 
         /// <summary>Tiles that networks compute, those of all folds, stages and members included.</summary>
@@ -56,7 +54,8 @@ namespace Voxseg
         /// <summary>Tiles that the network computes at once.</summary>
         public int TileBatch { get; }
 
-        /// <summary>Bytes of <see cref="HostPeakBytes"/> that exist once, however many runs there are at once.</summary>
+        /// <summary>Bytes of <see cref="HostPeakBytes"/> that exist once, however many runs there are at
+        /// once.</summary>
         public long SharedBytes { get; }
 
         /// <summary>Bytes that each run needs beside them.</summary>

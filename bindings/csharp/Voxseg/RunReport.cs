@@ -36,10 +36,8 @@ namespace Voxseg
         /// <summary>Voxels of the label map.</summary>
         public long Voxels { get; }
 
-        /// <summary>
-        /// Voxels whose two best classes differ in probability by at most 0.01: only there may another implementation of
-        /// the same model decide otherwise.
-        /// </summary>
+        /// <summary> Voxels whose two best classes differ in probability by at most 0.01: only there may another
+        /// implementation of the same model decide otherwise. </summary>
         public long NearTies { get; }
 
         /// <summary>Runs of the network that overflowed half precision and were repeated in single.</summary>
@@ -69,18 +67,20 @@ namespace Voxseg
         /// <summary>Seconds from the call to its return.</summary>
         public double TotalSeconds { get; }
 
-        /// <summary>Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't tell.</summary>
+        /// <summary>Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't
+        /// tell.</summary>
         public long ProcessPeakBytes { get; }
 
-        /// <summary>
-        /// Voxels of all channels that are NaN or infinite and were read as <see cref="SegmentOptions.NonFinite"/> says.
-        /// </summary>
+        /// <summary> Voxels of all channels that are NaN or infinite and were read as <see
+        /// cref="SegmentOptions.NonFinite"/> says. </summary>
         public long NonFiniteVoxels { get; }
 
-        /// <summary>The first of them: channel, and index along each axis of the volume; null where there are none.</summary>
+        /// <summary>The first of them: channel, and index along each axis of the volume; null where there are
+        /// none.</summary>
         public IReadOnlyList<long> FirstNonFinite { get; }
 
-        /// <summary>What may make the labels wrong. <see cref="Log"/> gets a sentence for each, and so has the record.</summary>
+        /// <summary>What may make the labels wrong. <see cref="Log"/> gets a sentence for each, and so has the
+        /// record.</summary>
         public RunWarnings Warnings { get; }
     }
 }

@@ -6,10 +6,9 @@ namespace Voxseg
     /// <summary>Where a run writes, and what it tells beside the labels.</summary>
     public sealed class SegmentOptions
     {
-        /// <summary>
-        /// Your own buffer for the labels, integers that hold every value of the model. It is written whole or, when the
-        /// run fails or is cancelled, not at all. Null (default): a new byte[], or ushort[] where values exceed 255.
-        /// </summary>
+        /// <summary> Your own buffer for the labels, integers that hold every value of the model. It is written whole
+        /// or, when the run fails or is cancelled, not at all. Null (default): a new byte[], or ushort[] where values
+        /// exceed 255. </summary>
         public VoxelBuffer Labels { get; set; }
 
         /// <summary>Maps to fill beside the labels.</summary>
@@ -22,10 +21,8 @@ namespace Voxseg
         public bool Record { get; set; }
     }
 
-    /// <summary>
-    /// A map that a run fills on the volume's grid, of what the network says before any postprocessing. After a run that
-    /// fails it is as it was, or all zero. It overlaps no other buffer of the run.
-    /// </summary>
+    /// <summary> A map that a run fills on the volume's grid, of what the network says before any postprocessing. After
+    /// a run that fails it is as it was, or all zero. It overlaps no other buffer of the run. </summary>
     public sealed class VoxelMap
     {
         private VoxelMap(MapKind kind, uint label, VoxelBuffer values)
@@ -45,9 +42,8 @@ namespace Voxseg
             return new VoxelMap(MapKind.Probability, label, values);
         }
 
-        /// <summary>
-        /// By how many thousandths the highest probability is over the second highest, at most 255, in bytes. For models
-        /// whose classes overlap: twice the distance of the nearest region's probability from one half.
+        /// <summary> By how many thousandths the highest probability is over the second highest, at most 255, in bytes.
+        /// For models whose classes overlap: twice the distance of the nearest region's probability from one half.
         /// </summary>
         public static VoxelMap Margin(VoxelBuffer values)
         {

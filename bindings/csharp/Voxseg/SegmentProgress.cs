@@ -16,7 +16,8 @@ namespace Voxseg
         /// <summary>What it is at.</summary>
         public Stage Stage { get; }
 
-        /// <summary>Share of the whole call that is done: never decreases, 1 at the end of a call that succeeds.</summary>
+        /// <summary>Share of the whole call that is done: never decreases, 1 at the end of a call that
+        /// succeeds.</summary>
         public double Fraction { get; }
 
         /// <summary>Tiles done.</summary>

@@ -16,14 +16,13 @@ namespace Voxseg
         private double[] origin = new double[3];
         private double[] direction = { 1, 0, 0, 0, 1, 0, 0, 0, 1 };
 
-        /// <summary>One buffer. Set <see cref="Spacing"/> too.</summary>
-        /// <param name="voxels">An array, or native memory: axis 0 is the fastest unless its strides say otherwise.</param>
-        /// <param name="nx">Voxels along axis 0.</param>
-        /// <param name="ny">Voxels along axis 1.</param>
-        /// <param name="nz">Voxels along axis 2.</param>
+        /// <summary>One buffer. Set <see cref="Spacing"/> too.</summary> <param name="voxels">An array, or native
+        /// memory: axis 0 is the fastest unless its strides say otherwise.</param> <param name="nx">Voxels along axis
+        /// 0.</param> <param name="ny">Voxels along axis 1.</param> <param name="nz">Voxels along axis 2.</param>
         public Volume(VoxelBuffer voxels, long nx, long ny, long nz) : this(new[] { voxels }, new[] { nx, ny, nz }) { }
 
-        /// <summary>An array with three indices [z, y, x], as C# lays them out: x is axis 0. Set <see cref="Spacing"/> too.</summary>
+        /// <summary>An array with three indices [z, y, x], as C# lays them out: x is axis 0. Set <see cref="Spacing"/>
+        /// too.</summary>
         public Volume(Array zyx) : this(new VoxelBuffer[] { zyx }, ShapeOf(zyx)) { }
 
         private Volume(IEnumerable<VoxelBuffer> channels, long[] shape)
@@ -115,10 +114,8 @@ namespace Voxseg
             set { origin = Checked.Copy(value, 3, "Origin"); }
         }
 
-        /// <summary>
-        /// Row-major 3×3 matrix: column a is the unit vector in patient coordinates along which axis a runs. Columns are
-        /// orthogonal, of either handedness. Identity by default.
-        /// </summary>
+        /// <summary> Row-major 3×3 matrix: column a is the unit vector in patient coordinates along which axis a runs.
+        /// Columns are orthogonal, of either handedness. Identity by default. </summary>
         public double[] Direction
         {
             get { return (double[])direction.Clone(); }

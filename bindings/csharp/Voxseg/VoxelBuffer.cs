@@ -2,10 +2,8 @@ using System;
 
 namespace Voxseg
 {
-    /// <summary>
-    /// Memory with one number a voxel: an array of yours, or native memory. It is read or written where it lies; an array
-    /// is pinned only while a call uses it.
-    /// </summary>
+    /// <summary> Memory with one number a voxel: an array of yours, or native memory. It is read or written where it
+    /// lies; an array is pinned only while a call uses it. </summary>
     public sealed class VoxelBuffer
     {
         private readonly Array array;
@@ -17,10 +15,8 @@ namespace Voxseg
         /// <exception cref="ArgumentException">The array is of another type.</exception>
         public VoxelBuffer(Array voxels) : this(voxels, TypeOf(voxels)) { }
 
-        /// <summary>
-        /// An array whose bytes are voxels of another type than its own: half precision in a ushort[], a file's content in
-        /// a byte[].
-        /// </summary>
+        /// <summary> An array whose bytes are voxels of another type than its own: half precision in a ushort[], a
+        /// file's content in a byte[]. </summary>
         public VoxelBuffer(Array voxels, VoxelType type)
         {
             array = voxels;
@@ -49,14 +45,11 @@ namespace Voxseg
             this.owner = owner;
         }
 
-        /// <summary>
-        /// Memory of the GPU that a plan on <see cref="Voxseg.Device.Cuda"/> or <see cref="Voxseg.Device.TensorRT"/> runs on, for
-        /// <see cref="Plan.Segment"/>. What was queued on the GPU before that call is waited for.
-        /// </summary>
-        /// <param name="voxels">Its address there.</param>
-        /// <param name="bytes">Its size. Nothing outside is touched.</param>
-        /// <param name="type">The type of a voxel.</param>
-        /// <param name="owner">What keeps the memory alive; null when you do.</param>
+        /// <summary> Memory of the GPU that a plan on <see cref="Voxseg.Device.Cuda"/> or <see
+        /// cref="Voxseg.Device.TensorRT"/> runs on, for <see cref="Plan.Segment"/>. What was queued on the GPU before
+        /// that call is waited for. </summary> <param name="voxels">Its address there.</param> <param name="bytes">Its
+        /// size. Nothing outside is touched.</param> <param name="type">The type of a voxel.</param> <param
+        /// name="owner">What keeps the memory alive; null when you do.</param>
         public static VoxelBuffer OfDevice(IntPtr voxels, long bytes, VoxelType type, object owner = null)
         {
             return new VoxelBuffer(voxels, bytes, type, owner) { OnDevice = true };
@@ -77,10 +70,8 @@ namespace Voxseg
             get { return array; }
         }
 
-        /// <summary>
-        /// Bytes between neighbours along axes 0, 1 and 2, negative when an axis runs backwards. All zero (default): axis 0
-        /// is the fastest and nothing lies between the voxels.
-        /// </summary>
+        /// <summary> Bytes between neighbours along axes 0, 1 and 2, negative when an axis runs backwards. All zero
+        /// (default): axis 0 is the fastest and nothing lies between the voxels. </summary>
         public long[] Strides
         {
             get { return (long[])strides.Clone(); }

@@ -9,8 +9,8 @@ extern "C" {
 
 /**
  * Segments a CT of int16 voxels, x fastest, into one byte a voxel. Returns 0, or another number and the reason in
- * `message`, a buffer of `capacity` bytes that always ends with a NUL. `origin` and `spacing` in millimetres, axes along
- * the patient's. Any thread; nothing is thrown.
+ * `message`, a buffer of `capacity` bytes that always ends with a NUL. `origin` and `spacing` in millimetres, axes
+ * along the patient's. Any thread; nothing is thrown.
  */
 using plugin_segment = std::int32_t(const char *model, const std::int16_t *voxels, const std::uint64_t *shape,
                                     const double *spacing, const double *origin, std::uint8_t *labels,

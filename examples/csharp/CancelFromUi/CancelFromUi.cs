@@ -9,9 +9,8 @@ using Voxseg;
 /// A window that segments, shows progress, stays alive meanwhile and cancels: CancelFromUi MODEL CT.mhd
 ///
 /// So that it runs on a machine without a screen, the window is the terminal: a line with "c" is the click on Cancel.
-/// <see cref="Window"/> is what a form of WinForms, WPF or Avalonia has in it, and <see cref="MessageLoop"/> the part that
-/// those bring along. Exit code: 0, 1 for a failure, 2 when it was cancelled.
-/// </summary>
+/// <see cref="Window"/> is what a form of WinForms, WPF or Avalonia has in it, and <see cref="MessageLoop"/> the part
+/// that those bring along. Exit code: 0, 1 for a failure, 2 when it was cancelled. </summary>
 internal static class CancelFromUi
 {
     private static int Main(string[] arguments)

@@ -9,8 +9,8 @@ use crate::error::Result;
 /// Bytes of a cache line, and of a block's channels at one voxel.
 pub(super) const LINE: usize = 64;
 
-/// Alignment that the system gives without more ado: what it hands out zeroed isn't touched, and so not resident, before
-/// it is written.
+/// Alignment that the system gives without more ado: what it hands out zeroed isn't touched, and so not resident,
+/// before it is written.
 const PLAIN: usize = 16;
 
 pub(in crate::engine) struct Memory {

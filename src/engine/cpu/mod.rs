@@ -1,7 +1,7 @@
 //! Our own engine for CPUs: it needs no library beside this one.
 //!
 //! A network is lowered once (`lower`) to steps over one arena (`program`). Convolutions of three along an axis run by
-//! minimal filtering (`winograd`), others as sums over kernel positions (`direct`), both through one matrix kernel
+//! Winograd's algorithm (`winograd`), others as sums over kernel positions (`direct`), both through one matrix kernel
 //! (`product`); normalisations are gathered while values are written (`statistics`) and applied when they are read.
 //! Everything is written over sixteen lanes (`simd`) and compiled for each instruction set. Results don't depend on the
 //! number of threads: tasks are cut the same way for any (`team`).
@@ -43,7 +43,7 @@ pub use simd::{Isa, widest};
 /// How convolutions are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// By minimal filtering where it is faster; rounding errors are a few times those of the plain sum.
+    /// By Winograd's algorithm where it is faster; rounding errors are a few times those of the plain sum.
     #[default]
     Fast,
     /// By the plain sum.
@@ -100,8 +100,8 @@ impl CpuEngine {
         Self::with(network, tile, options, settings)
     }
 
-    /// What such an engine would need: bytes of weights in its own forms, and of a run's workspace. Nothing is allocated for
-    /// it.
+    /// What such an engine would need: bytes of weights in its own forms, and of a run's workspace. Nothing is
+    /// allocated for it.
     ///
     /// # Errors
     /// As [`CpuEngine::new`].

@@ -124,8 +124,8 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    /// In memory that is there or only planned. `fill(out, values)` gives the weights of an output channel, one for each
-    /// term of its sum.
+    /// In memory that is there or only planned. `fill(out, values)` gives the weights of an output channel, one for
+    /// each term of its sum.
     pub(super) fn new(
         out: usize,
         terms: usize,

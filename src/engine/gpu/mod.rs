@@ -1,9 +1,9 @@
 //! Our own engine for GPUs: half precision on any vendor's, through Vulkan's driver alone.
 //!
 //! A network is lowered once (`lower`) to steps over one arena on the device (`program`); each is a run of a kernel of
-//! `shaders`. Tensors hold halves, sums and statistics are in single precision, and so are the operands of the convolution
-//! that reads the image. A tile in which a number is too large for a half runs again with tensors of single numbers, and so
-//! does everything where single precision is asked for.
+//! `shaders`. Tensors hold halves, sums and statistics are in single precision, and so are the operands of the
+//! convolution that reads the image. A tile in which a number is too large for a half runs again with tensors of single
+//! numbers, and so does everything where single precision is asked for.
 
 #![allow(unsafe_code, reason = "Vulkan's functions; each block says why it may")]
 
@@ -39,7 +39,7 @@ pub(super) struct Found {
     pub driver: String,
     /// Bytes of its own memory.
     pub memory: u64,
-    /// Whether it is hardware, not a CPU that plays a GPU.
+    /// Whether it is hardware, not a CPU that emulates a GPU.
     pub hardware: bool,
     /// Why it can't be used.
     pub reason: Option<String>,
@@ -114,8 +114,8 @@ impl GpuEngine {
     /// Brings a network to the device of that number, for tiles of one size.
     ///
     /// # Errors
-    /// [`Error::Device`] when there is no such device or it can't be used, [`Error::MemoryBudget`] when its memory is too
-    /// little, [`Error::Unsupported`] for an operator that this engine lacks, [`Error::DeviceLost`].
+    /// [`Error::Device`] when there is no such device or it can't be used, [`Error::MemoryBudget`] when its memory is
+    /// too little, [`Error::Unsupported`] for an operator that this engine lacks, [`Error::DeviceLost`].
     pub(crate) fn new(
         index: u32,
         network: &Arc<Network>,

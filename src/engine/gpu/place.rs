@@ -11,8 +11,8 @@ pub(super) struct Life {
 /// Addresses are multiples of it.
 const UNIT: u64 = 256;
 
-/// Offsets so that what is needed at the same step doesn't overlap, the largest first, each as low as it fits; and the bytes
-/// of all.
+/// Offsets so that what is needed at the same step doesn't overlap, the largest first, each as low as it fits; and the
+/// bytes of all.
 pub(super) fn place(lives: &[Life]) -> (Vec<u64>, u64) {
     let bytes = |id: usize| lives[id].bytes.max(1).next_multiple_of(UNIT);
     let mut order: Vec<usize> = (0..lives.len()).collect();

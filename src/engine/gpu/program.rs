@@ -53,8 +53,8 @@ impl Program {
     /// Lowers a network, compiles its kernels and brings its weights to the device.
     ///
     /// # Errors
-    /// [`MemoryBudget`](crate::error::Error::MemoryBudget), before anything is made, when the device's memory is too little; as [`lower`]; what
-    /// the driver answers.
+    /// [`MemoryBudget`](crate::error::Error::MemoryBudget), before anything is made, when the device's memory is too
+    /// little; as [`lower`]; what the driver answers.
     pub(super) fn new(
         gpu: &Arc<Gpu>,
         network: &Network,

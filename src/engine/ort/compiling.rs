@@ -13,8 +13,8 @@ use crate::threads;
 /// How often somebody looks whether compiling is to stop.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Compiles by `work`, which `canceler` stops when the target's flag is set. ONNX Runtime looks between its own steps: a
-/// provider's one step, such as TensorRT's search for kernels, isn't interrupted.
+/// Compiles by `work`, which `canceler` stops when the target's flag is set. ONNX Runtime looks between its own steps:
+/// a provider's one step, such as TensorRT's search for kernels, isn't interrupted.
 pub(super) fn watched<T>(
     target: &Target,
     canceler: LoadCanceler,

@@ -69,8 +69,8 @@ impl Target<'_> {
         }
     }
 
-    /// Whether the device has that much memory free, as far as its driver tells, and the plan may have it beside what it
-    /// has.
+    /// Whether the device has that much memory free, as far as its driver tells, and the plan may have it beside what
+    /// it has.
     ///
     /// # Errors
     /// [`Error::MemoryBudget`] when not.

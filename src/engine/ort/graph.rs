@@ -100,7 +100,8 @@ impl Builder {
         self.node("Cast", &[input.to_owned()], output, vec![attribute("to", code)?])
     }
 
-    /// The name of a tensor in single precision: as it was computed, or in half it is cast, once for all that want it so.
+    /// The name of a tensor in single precision: as it was computed, or in half it is cast, once for all that want it
+    /// so.
     pub(super) fn in_single(&mut self, input: &str) -> Result<String> {
         if !self.dialect.half {
             return Ok(input.to_owned());

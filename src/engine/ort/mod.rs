@@ -60,8 +60,9 @@ fn failed<T>(action: &str) -> impl FnOnce(ort::Error<T>) -> Error {
     move |error| Error::Runtime { action: action.into(), reason: error.to_string() }
 }
 
-/// A network compiled by ONNX Runtime. One run at a time computes on it, others wait: some providers' allocators aren't safe
-/// to use from two threads (the wrapper `ort` says so of its sessions), and a session's threads are busy with one run.
+/// A network compiled by ONNX Runtime. One run at a time computes on it, others wait: some providers' allocators aren't
+/// safe to use from two threads (the wrapper `ort` says so of its sessions), and a session's threads are busy with one
+/// run.
 pub(super) struct OrtEngine {
     state: Mutex<State>,
     /// What it tells, which nobody waits for.
@@ -362,7 +363,8 @@ impl OrtEngine {
     }
 }
 
-/// Whether an error says that memory, the device's too, was too little. ONNX Runtime and its providers have no code for it.
+/// Whether an error says that memory, the device's too, was too little. ONNX Runtime and its providers have no code for
+/// it.
 fn is_lack_of_memory(error: &Error) -> bool {
     let words =
         ["out of memory", "outofmemory", "out_of_memory", "failed to allocate memory", "allocation failed"];

@@ -11,8 +11,8 @@ use crate::engine::Provider;
 use crate::error::Result;
 use crate::log::{self, Level};
 
-/// A session of ONNX Runtime. Everything that is done with it goes through [`Turned::with`]; where its provider needs that,
-/// sessions take turns too.
+/// A session of ONNX Runtime. Everything that is done with it goes through [`Turned::with`]; where its provider needs
+/// that, sessions take turns too.
 pub(super) struct Turned {
     session: ManuallyDrop<Session>,
     /// Its tensors on the device, where it has such.

@@ -1,5 +1,5 @@
-//! For tests: an engine whose device is the host with our kernels compiled as C++, and whose memory is as large as a test
-//! says.
+//! For tests: an engine whose device is the host with our kernels compiled as C++, and whose memory is as large as a
+//! test says.
 
 use std::sync::Mutex;
 

@@ -1,5 +1,5 @@
-//! Whether a machine's kernels give the bytes that the host's code gives: asked of every GPU before it is used, and of the
-//! kernels compiled as C++ by the tests.
+//! Whether a machine's kernels give the bytes that the host's code gives: asked of every GPU before it is used, and of
+//! the kernels compiled as C++ by the tests.
 
 use std::sync::Arc;
 
@@ -14,10 +14,11 @@ use crate::engine::nvidia::Result;
 use crate::engine::{DeviceEngine, DeviceMemory, Workspace};
 use crate::error::Error;
 use crate::nifti::Reader;
-use crate::preprocess::{Change, Way};
+use crate::preprocess::{GridChange, Trace};
 use crate::progress::Run;
 use crate::recipe::{
-    Back, Decision, Fill, Placement, Recipe, Region, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
+    Decision, Fill, ImportanceMap, Recipe, Region, Resample, Resampler, RestoreMode, ScorePrecision, Spline,
+    Step, TilePlacement, Tiling,
 };
 use crate::restore::{Restored, Restorer, activate};
 use crate::tiling::{Blend, Mirrored, Score, TileGrid, average, cut};
@@ -49,8 +50,8 @@ pub(super) fn agrees_with_the_host(machine: &Arc<dyn Machine>) -> Result<()> {
     });
     let regions = [2, 0].map(|class| Region { class, label: 7 + class as u16 }).to_vec();
     let decisions = [
-        (Decision::Highest, Back::Scores),
-        (Decision::Regions { regions, threshold: 0.5, at_half: false }, Back::Probabilities),
+        (Decision::Highest, RestoreMode::Scores),
+        (Decision::Regions { regions, threshold: 0.5, at_half: false }, RestoreMode::Probabilities),
     ];
     for (decision, back) in decisions {
         let recipe = recipe(tiles.patch(), 1, decision, back).map_err(words)?;
@@ -77,7 +78,7 @@ pub(super) fn recipe(
     patch: [usize; 3],
     order: u8,
     decision: Decision,
-    back: Back,
+    restore: RestoreMode,
 ) -> crate::error::Result<Recipe> {
     let rule = Resampler::Spline(Spline::new(order, 0, Some(false))?);
     let resample = Resample { spacing: [Some(1.0); 3], image: rule, scores: rule, labels: rule };
@@ -87,21 +88,21 @@ pub(super) fn recipe(
         tiling: Tiling {
             patch,
             slices: false,
-            placement: Placement::Even(0.5),
-            weights: Weights::Constant,
+            placement: TilePlacement::Even(0.5),
+            importance: ImportanceMap::Constant,
             fill: Fill::Constant(0.0),
-            sums: Sums::Half,
+            score_precision: ScorePrecision::Half,
             mirror: Vec::new(),
         },
-        back,
+        restore,
         decision,
         cleanup: Vec::new(),
         postprocess: Vec::new(),
     })
 }
 
-/// Whether both blend the same planes and decide the same labels; the network's stand-in has one class more than the image
-/// has channels.
+/// Whether both blend the same planes and decide the same labels; the network's stand-in has one class more than the
+/// image has channels.
 pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Result<bool> {
     let words = |error: Error| error.to_string();
     let expected = on_host::<S>(case).map_err(words)?;
@@ -113,7 +114,7 @@ pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Resu
     let engines: Vec<StandIn> = (0..case.folds).map(engine).collect();
     let engines: Vec<&dyn DeviceEngine> = engines.iter().map(|engine| engine as &dyn DeviceEngine).collect();
     let restorer = restorer::<S>(case, classes).map_err(words)?;
-    let labelling = restorer.labelling(case.recipe.back == Back::Probabilities).map_err(words)?;
+    let labelling = restorer.labelling(case.recipe.restore == RestoreMode::Probabilities).map_err(words)?;
     // Once for scores, and once for labels.
     for labelling in [None, Some(labelling.as_ref().ok_or("labels that need all scores")?)] {
         let job = Job {
@@ -169,9 +170,9 @@ struct Expected<S> {
 }
 
 fn restorer<'a, S: Score>(case: &Case<'a>, classes: usize) -> crate::error::Result<Restorer<'a, S>> {
-    let way = Way::new(AxisMap::identity(), &Geometry::with_shape(case.to));
-    let way = Way { changes: vec![Change::Resampled(case.to)], ..way };
-    Restorer::new(case.recipe, &way, classes, case.tiles.image(), Vec::new(), 1)
+    let trace = Trace::new(AxisMap::identity(), &Geometry::with_shape(case.to));
+    let trace = Trace { changes: vec![GridChange::Resampled(case.to)], ..trace };
+    Restorer::new(case.recipe, &trace, classes, case.tiles.image(), Vec::new(), 1)
 }
 
 fn on_host<S: Score>(case: &Case) -> crate::error::Result<Expected<S>> {
@@ -198,7 +199,7 @@ fn on_host<S: Score>(case: &Case) -> crate::error::Result<Expected<S>> {
         }
         let mut planes = average(&mut sums, row.finished)?;
         all.push(planes.clone());
-        if case.recipe.back == Back::Probabilities {
+        if case.recipe.restore == RestoreMode::Probabilities {
             activate(&mut planes, &case.recipe.decision, 1)?;
         }
         restorer.push(planes, &[], &mut |_, _, _| {}, &Run::default())?;

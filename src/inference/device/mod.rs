@@ -1,5 +1,5 @@
-//! What is done around a network in a device's own memory: tiles are cut, blended and decided there by kernels of our own, on
-//! NVIDIA GPUs without a toolkit.
+//! What is done around a network in a device's own memory: tiles are cut, blended and decided there by kernels of our
+//! own, on NVIDIA GPUs without a toolkit.
 
 #![allow(unsafe_code, reason = "the driver is a C library")]
 

@@ -1,5 +1,5 @@
-//! Tiles in the memory of the device: the image goes there plane by plane, each tile is cut, computed and blended there, and
-//! what comes back are labels, or finished planes of scores where those are asked for.
+//! Tiles in the memory of the device: the image goes there plane by plane, each tile is cut, computed and blended
+//! there, and what comes back are labels, or finished planes of scores where those are asked for.
 
 use std::ffi::c_void;
 
@@ -116,8 +116,8 @@ impl<'a> Resident<'a> {
         Ok(())
     }
 
-    /// Cuts, computes and blends the tiles that begin at `starts` (in the padded image), as many as the network computes at
-    /// once or fewer.
+    /// Cuts, computes and blends the tiles that begin at `starts` (in the padded image), as many as the network
+    /// computes at once or fewer.
     ///
     /// # Errors
     /// The network's, or the driver's as [`Error::Runtime`].
@@ -181,8 +181,8 @@ impl<'a> Resident<'a> {
         end.saturating_sub(self.first).min(self.memory.extent.ring())
     }
 
-    /// Moves the planes before `end` out of the sums: their means over all folds go into the ring of finished planes, which
-    /// has `ring` planes, from its plane `to` on.
+    /// Moves the planes before `end` out of the sums: their means over all folds go into the ring of finished planes,
+    /// which has `ring` planes, from its plane `to` on.
     fn average(&mut self, end: usize, ring: usize, to: usize) -> crate::error::Result<()> {
         let count = self.count(end);
         for fold in 0..self.memory.extent.folds {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::check::{Case, agrees_with_the_host, compare, recipe};
 use super::machine::{Address, Averaged, Decided, Kernel, Machine, Placed};
 use crate::engine::nvidia::Result;
-use crate::recipe::{Back, Decision, Fill, Region};
+use crate::recipe::{Decision, Fill, Region, RestoreMode};
 use crate::tiling::TileGrid;
 
 /// The host as a machine.
@@ -170,13 +170,13 @@ proptest! {
             false => Decision::Highest,
         };
         let back = match (probabilities, order) {
-            (true, _) => Back::Probabilities,
-            (false, 0) => Back::Labels,
-            (false, _) => Back::Scores,
+            (true, _) => RestoreMode::Probabilities,
+            (false, 0) => RestoreMode::Labels,
+            (false, _) => RestoreMode::Scores,
         };
         let recipe = recipe(patch, order, decision, back).unwrap();
         // Labels that are brought back later are decided on the image's own grid.
-        let to = if back == Back::Labels { tiles.image() } else { to };
+        let to = if back == RestoreMode::Labels { tiles.image() } else { to };
         let case = Case {
             image: &image, tiles: &tiles, window: window.view(), fill, mirror: &mirror, folds, batch, recipe: &recipe, to,
         };

@@ -69,8 +69,8 @@ fn a_linear_dose_on_a_coarse_oblique_grid() {
     assert_doses(turned, &expected(&labels));
 }
 
-/// The other way: labels on the dose's grid, whose voxels' own doses count. The means agree within the change of the dose
-/// over a voxel's half.
+/// The other way: labels on the dose's grid, whose voxels' own doses count. The means agree within the change of the
+/// dose over a voxel's half.
 #[test]
 fn labels_on_the_grid_of_the_dose() {
     let labels = sphere(8.0);

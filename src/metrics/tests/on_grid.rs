@@ -6,7 +6,8 @@ use crate::progress::Run;
 use crate::volume::Geometry;
 
 proptest! {
-    /// Quarters of a millimetre on grids of 0.5, 1 or 2 mm have exact positions, most of them half-way between two voxels.
+    /// Quarters of a millimetre on grids of 0.5, 1 or 2 mm have exact positions, most of them half-way between two
+    /// voxels.
     #[test]
     fn half_way_between_two_voxels_the_upper_one_counts(
         from in prop::array::uniform3(1..6usize), to in prop::array::uniform3(1..9usize),

@@ -22,8 +22,9 @@ use crate::network::StateDict;
 use crate::network::monai::{self, Context};
 use crate::nifti::Reader;
 use crate::recipe::{
-    Back, BoxSource, Cleanup, CropForeground, Decision, Fill, LabelRule, LargestComponents, MonaiIntensity,
-    Outside, Padding, Placement, Recipe, Region, Spacing, Step, Sums, Tiling, Weights,
+    BoxSource, Cleanup, CropForeground, Decision, Fill, ImportanceMap, LabelRule, LargestComponents,
+    MonaiIntensity, Padding, PaddingMode, Recipe, Region, RestoreMode, ScorePrecision, Spacing, Step,
+    TilePlacement, Tiling,
 };
 use crate::tiling::sliding::SIGMA_SCALE;
 
@@ -269,7 +270,7 @@ fn recipe(
         Step::Space(Spacing {
             min_pixdim: bound(KEPT[0]),
             max_pixdim: bound(KEPT[1]),
-            outside: Outside::Border,
+            outside: PaddingMode::Border,
             single: true,
             // 3D Slicer hands images over in NRRD files that ITK writes.
             straight: script != Script::Training,
@@ -313,13 +314,13 @@ fn recipe(
         tiling: Tiling {
             patch,
             slices: false,
-            placement: Placement::Overlapping([OVERLAP; 3]),
-            weights: Weights::MonaiGaussian([SIGMA_SCALE; 3]),
+            placement: TilePlacement::Overlapping([OVERLAP; 3]),
+            importance: ImportanceMap::MonaiGaussian([SIGMA_SCALE; 3]),
             fill: Fill::Constant(0.0),
-            sums: Sums::Single,
+            score_precision: ScorePrecision::Single,
             mirror: Vec::new(),
         },
-        back: if script == Script::Training { Back::Probabilities } else { Back::Labels },
+        restore: if script == Script::Training { RestoreMode::Probabilities } else { RestoreMode::Labels },
         decision,
         cleanup: cleanup.into_iter().collect(),
         postprocess: Vec::new(),

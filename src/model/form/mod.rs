@@ -59,8 +59,8 @@ impl Form {
     }
 }
 
-/// The canonical text: JSON without blanks, fields in the order of their names' bytes, numbers with a fraction as text with
-/// their IEEE bits in hexadecimal.
+/// The canonical text: JSON without blanks, fields in the order of their names' bytes, numbers with a fraction as text
+/// with their IEEE bits in hexadecimal.
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,16 +3,16 @@
 use super::{Form, fields, kind};
 use crate::nifti::Reader;
 use crate::recipe::{
-    Back, BoxSource, Cleanup, CropForeground, Decision, Fill, FillHoles, Frame, KeepLargest, LabelRule,
-    LargestComponents, MonaiIntensity, Normalization, Orders, Outside, Padding, Placement, Recipe, Region,
-    Resample, Resampler, Resize, ResizeMode, Size, SmallObjects, Spacing, SpatialPad, Spline, Step, Sums,
-    Tiling, Weights,
+    BoxSource, Cleanup, CropForeground, Decision, Fill, FillHoles, Frame, ImportanceMap, KeepLargest,
+    LabelRule, LargestComponents, MonaiIntensity, Normalization, Orders, Padding, PaddingMode, Recipe,
+    Region, Resample, Resampler, Resize, ResizeMode, RestoreMode, ScorePrecision, Size, SmallObjects,
+    Spacing, SpatialPad, Spline, Step, TilePlacement, Tiling,
 };
 use crate::volume::AxisMap;
 
 /// All that happens around a network.
 pub(in crate::model) fn recipe(recipe: &Recipe) -> Form {
-    let Recipe { reader, steps, tiling: cut, back: from, decision: rule, cleanup: always, postprocess } =
+    let Recipe { reader, steps, tiling: cut, restore: from, decision: rule, cleanup: always, postprocess } =
         recipe;
     fields([
         ("reader", self::reader(*reader)),
@@ -246,10 +246,10 @@ fn padding(padding: Padding) -> Form {
     }
 }
 
-fn outside(outside: Outside) -> Form {
+fn outside(outside: PaddingMode) -> Form {
     match outside {
-        Outside::Border => "border",
-        Outside::Zeros => "zeros",
+        PaddingMode::Border => "border",
+        PaddingMode::Zeros => "zeros",
     }
     .into()
 }
@@ -264,32 +264,32 @@ fn box_source(source: BoxSource) -> Form {
 }
 
 fn tiling(tiling: &Tiling) -> Form {
-    let Tiling { patch, slices, placement: places, weights, fill, sums, mirror } = tiling;
+    let Tiling { patch, slices, placement: places, importance, fill, score_precision, mirror } = tiling;
     fields([
         ("patch", (*patch).into()),
         ("slices", (*slices).into()),
         ("placement", placement(*places)),
-        ("importance", importance(*weights)),
+        ("importance", self::importance(*importance)),
         ("padding", self::fill(*fill)),
-        ("sums", self::sums(*sums)),
+        ("sums", sums(*score_precision)),
         ("mirror_axes", mirror.into()),
     ])
 }
 
-fn placement(placement: Placement) -> Form {
+fn placement(placement: TilePlacement) -> Form {
     match placement {
-        Placement::Even(step) => fields([("rule", "even".into()), ("step", step.into())]),
-        Placement::Overlapping(overlap) => {
+        TilePlacement::Even(step) => fields([("rule", "even".into()), ("step", step.into())]),
+        TilePlacement::Overlapping(overlap) => {
             fields([("rule", "overlapping".into()), ("overlap", overlap.into())])
         }
     }
 }
 
-fn importance(weights: Weights) -> Form {
-    match weights {
-        Weights::Gaussian => kind("rule", "gaussian"),
-        Weights::Constant => kind("rule", "constant"),
-        Weights::MonaiGaussian(sigma_scale) => {
+fn importance(map: ImportanceMap) -> Form {
+    match map {
+        ImportanceMap::Gaussian => kind("rule", "gaussian"),
+        ImportanceMap::Constant => kind("rule", "constant"),
+        ImportanceMap::MonaiGaussian(sigma_scale) => {
             fields([("rule", "monai_gaussian".into()), ("sigma_scale", sigma_scale.into())])
         }
     }
@@ -302,20 +302,20 @@ fn fill(fill: Fill) -> Form {
     }
 }
 
-fn sums(sums: Sums) -> Form {
-    match sums {
-        Sums::Half => "float16",
-        Sums::Single => "float32",
+fn sums(precision: ScorePrecision) -> Form {
+    match precision {
+        ScorePrecision::Half => "float16",
+        ScorePrecision::Single => "float32",
     }
     .into()
 }
 
-fn back(back: Back) -> Form {
-    match back {
-        Back::Scores => "scores",
-        Back::Probabilities => "probabilities",
-        Back::Labels => "labels",
-        Back::InterpolatedLabels => "interpolated_labels",
+fn back(mode: RestoreMode) -> Form {
+    match mode {
+        RestoreMode::Scores => "scores",
+        RestoreMode::Probabilities => "probabilities",
+        RestoreMode::Labels => "labels",
+        RestoreMode::InterpolatedLabels => "interpolated_labels",
     }
     .into()
 }
@@ -446,7 +446,7 @@ mod tests {
             Step::CropToNonzero,
             Step::Normalize(normalizations),
             Step::Resample(Resample { spacing, image: spline, scores: torch, labels: Resampler::None }),
-            Step::Space(Spacing { outside: Outside::Zeros, single: true, ..Spacing::new([1.0; 3]) }),
+            Step::Space(Spacing { outside: PaddingMode::Zeros, single: true, ..Spacing::new([1.0; 3]) }),
             Step::Space(Spacing { pixdim: [None; 3], ..Spacing::new([1.0; 3]) }),
             frame(Frame::AtLeast(SpatialPad { shape: [4; 3], end: true }), Padding::Constant(-1.5)),
             frame(Frame::AtLeast(SpatialPad { shape: [4; 3], end: false }), Padding::Edge),
@@ -490,30 +490,30 @@ mod tests {
             reader: Reader::Monai,
             steps,
             tiling: Tiling {
-                placement: Placement::Overlapping([0.25; 3]),
-                weights: Weights::MonaiGaussian([0.125; 3]),
+                placement: TilePlacement::Overlapping([0.25; 3]),
+                importance: ImportanceMap::MonaiGaussian([0.125; 3]),
                 fill: Fill::Edge,
-                sums: Sums::Single,
+                score_precision: ScorePrecision::Single,
                 mirror: vec![0, 2],
                 ..Recipe::for_tests([8; 3]).tiling
             },
-            back: Back::Probabilities,
+            restore: RestoreMode::Probabilities,
             decision: Decision::regions([1, 2]),
             cleanup: rules.map(|rule| Cleanup { rule, on_network_grid: true }).into(),
             postprocess: vec![KeepLargest { labels: vec![1, 2], background: 0 }],
         };
         let plain = Recipe::for_tests([8; 3]);
         let other = |back, reader, weights| Recipe {
-            back,
+            restore: back,
             reader,
-            tiling: Tiling { weights, ..Recipe::for_tests([8; 3]).tiling },
+            tiling: Tiling { importance: weights, ..Recipe::for_tests([8; 3]).tiling },
             ..Recipe::for_tests([8; 3])
         };
         vec![
             first,
-            other(Back::Labels, Reader::Nibabel, Weights::Constant),
-            other(Back::InterpolatedLabels, Reader::NibabelIo, Weights::Gaussian),
-            other(Back::Scores, Reader::NibabelIoWithReorient, Weights::Gaussian),
+            other(RestoreMode::Labels, Reader::Nibabel, ImportanceMap::Constant),
+            other(RestoreMode::InterpolatedLabels, Reader::NibabelIo, ImportanceMap::Gaussian),
+            other(RestoreMode::Scores, Reader::NibabelIoWithReorient, ImportanceMap::Gaussian),
             Recipe {
                 decision: Decision::Regions { regions: Vec::new(), threshold: 0.3, at_half: true },
                 ..plain

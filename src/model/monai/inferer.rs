@@ -3,7 +3,7 @@
 use super::arguments::{Argument, Arguments};
 use super::config::Component;
 use crate::error::{Error, Result};
-use crate::recipe::{Fill, Placement, Sums, Tiling, Weights};
+use crate::recipe::{Fill, ImportanceMap, ScorePrecision, TilePlacement, Tiling};
 use crate::tiling::sliding::SIGMA_SCALE;
 
 /// Arguments that say where and when things are computed, and not what.
@@ -35,10 +35,10 @@ pub(super) fn tiling(file: &str, inferer: &Component, fixed: Option<[usize; 3]>)
             return Ok(Tiling {
                 patch,
                 slices: false,
-                placement: Placement::Overlapping([0.0; 3]),
-                weights: Weights::Constant,
+                placement: TilePlacement::Overlapping([0.0; 3]),
+                importance: ImportanceMap::Constant,
                 fill: Fill::Constant(0.0),
-                sums: Sums::Single,
+                score_precision: ScorePrecision::Single,
                 mirror: Vec::new(),
             });
         }
@@ -91,9 +91,9 @@ pub(super) fn tiling(file: &str, inferer: &Component, fixed: Option<[usize; 3]>)
         overlap.axes(share)
     })?;
     let sigma = arguments.get_or("sigma_scale", [SIGMA_SCALE; 3], |sigma| sigma.axes(Argument::number))?;
-    let weights = match arguments.get_or("mode", "constant", |mode| mode.text())? {
-        "constant" => Weights::Constant,
-        "gaussian" => Weights::MonaiGaussian(sigma),
+    let importance = match arguments.get_or("mode", "constant", |mode| mode.text())? {
+        "constant" => ImportanceMap::Constant,
+        "gaussian" => ImportanceMap::MonaiGaussian(sigma),
         _ => return Err(arguments.get("mode")?.wrong("constant or gaussian")),
     };
     let value = arguments.get_or("cval", 0.0, Argument::number)? as f32;
@@ -105,10 +105,10 @@ pub(super) fn tiling(file: &str, inferer: &Component, fixed: Option<[usize; 3]>)
     Ok(Tiling {
         patch,
         slices,
-        placement: Placement::Overlapping(overlap),
-        weights,
+        placement: TilePlacement::Overlapping(overlap),
+        importance,
         fill,
-        sums: Sums::Single,
+        score_precision: ScorePrecision::Single,
         mirror: Vec::new(),
     })
 }

@@ -220,7 +220,7 @@ impl Around<'_> {
             reader: preprocessing::reader(self.file, self.preprocessing)?,
             steps,
             tiling,
-            back: end.back,
+            restore: end.restore,
             decision: end.decision,
             cleanup: end.cleanup,
             postprocess: Vec::new(),

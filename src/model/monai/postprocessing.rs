@@ -6,7 +6,9 @@ use super::config::value::Lambda;
 use super::config::{Component, Value};
 use super::preprocessing::base;
 use crate::error::{Error, Result};
-use crate::recipe::{Back, Cleanup, Decision, FillHoles, LabelRule, LargestComponents, Region, SmallObjects};
+use crate::recipe::{
+    Cleanup, Decision, FillHoles, LabelRule, LargestComponents, Region, RestoreMode, SmallObjects,
+};
 
 /// Transforms that save, or change how results are held and not what they are.
 const HARMLESS: [&str; 6] = ["SaveImage", "EnsureType", "CastToType", "ToTensor", "DeleteItems", "Identity"];
@@ -16,7 +18,7 @@ pub(super) const MOST_REGIONS: usize = u16::MAX as usize;
 
 /// What happens after the network.
 pub(super) struct End {
-    pub(super) back: Back,
+    pub(super) restore: RestoreMode,
     pub(super) decision: Decision,
     pub(super) cleanup: Vec<Cleanup>,
 }
@@ -29,7 +31,7 @@ struct Chain {
     /// Set by `AsDiscrete`.
     decision: Option<Decision>,
     /// Set by `Invert`.
-    back: Option<Back>,
+    restore: Option<RestoreMode>,
     cleanup: Vec<Cleanup>,
 }
 
@@ -93,10 +95,10 @@ pub(super) fn read(file: &str, chain: &[Component], preprocessing: Forward) -> R
             }
             "AsDiscrete" => state.decision = Some(discrete(&arguments, &unsupported, &state)?),
             "Invert" => {
-                if state.back.is_some() {
+                if state.restore.is_some() {
                     return Err(unsupported("a second time"));
                 }
-                state.back = Some(invert(&arguments, &unsupported, &state, preprocessing)?);
+                state.restore = Some(invert(&arguments, &unsupported, &state, preprocessing)?);
             }
             "KeepLargestConnectedComponent"
             | "RemoveSmallObjects"
@@ -118,7 +120,7 @@ pub(super) fn read(file: &str, chain: &[Component], preprocessing: Forward) -> R
                     _ => LabelRule::Map(pairs(&arguments)?),
                 };
                 rule.check()?;
-                let on_network_grid = state.back.is_none();
+                let on_network_grid = state.restore.is_none();
                 if matches!(&rule, LabelRule::RemoveSmall(rule) if rule.by_measure && on_network_grid) {
                     return Err(unsupported("by_measure before the result is inverted"));
                 }
@@ -165,13 +167,13 @@ pub(super) fn read(file: &str, chain: &[Component], preprocessing: Forward) -> R
     let Some(decision) = state.decision else {
         return Err(Error::unsupported(format!("{file}: a postprocessing without AsDiscrete: no labels")));
     };
-    if state.sigmoid && decision == Decision::Highest && state.back == Some(Back::Probabilities) {
+    if state.sigmoid && decision == Decision::Highest && state.restore == Some(RestoreMode::Probabilities) {
         let what =
             format!("{file}: the highest of sigmoids that are interpolated; softmax is supported there");
         return Err(Error::unsupported(what));
     }
     // Without an inversion the labels would stay on the network's grid; here they are on the volume's.
-    Ok(End { back: state.back.unwrap_or(Back::Labels), decision, cleanup: state.cleanup })
+    Ok(End { restore: state.restore.unwrap_or(RestoreMode::Labels), decision, cleanup: state.cleanup })
 }
 
 type Known<'a> = dyn Fn(&[&str]) -> Result<Arguments<'a>> + 'a;
@@ -210,7 +212,12 @@ fn discrete(arguments: &Known, unsupported: &Refusal, state: &Chain) -> Result<D
     }
 }
 
-fn invert(arguments: &Known, unsupported: &Refusal, state: &Chain, preprocessing: Forward) -> Result<Back> {
+fn invert(
+    arguments: &Known,
+    unsupported: &Refusal,
+    state: &Chain,
+    preprocessing: Forward,
+) -> Result<RestoreMode> {
     let arguments = arguments(&[
         "transform",
         "orig_keys",
@@ -234,12 +241,12 @@ fn invert(arguments: &Known, unsupported: &Refusal, state: &Chain, preprocessing
     let nearest =
         arguments.get_or("nearest_interp", true, |argument: &Argument| argument.first()?.boolean())?;
     match (&state.decision, nearest) {
-        (Some(_), true) => Ok(Back::Labels),
-        (Some(Decision::Highest), false) => Ok(Back::InterpolatedLabels),
+        (Some(_), true) => Ok(RestoreMode::Labels),
+        (Some(Decision::Highest), false) => Ok(RestoreMode::InterpolatedLabels),
         (Some(_), false) => Err(unsupported("of thresholded channels by interpolation")),
         (None, true) => Err(unsupported("of scores to the nearest")),
-        (None, false) if state.softmax || state.sigmoid => Ok(Back::Probabilities),
-        (None, false) => Ok(Back::Scores),
+        (None, false) if state.softmax || state.sigmoid => Ok(RestoreMode::Probabilities),
+        (None, false) => Ok(RestoreMode::Scores),
     }
 }
 

@@ -393,7 +393,7 @@ fn published_configs_become_recipes_or_are_refused() {
             let (recipe, _) = super::recipe(&config)?;
             let crate::recipe::Tiling { patch, placement, .. } = recipe.tiling;
             let steps = recipe.steps.len();
-            Ok(format!("{}, {steps} steps, {patch:?} {placement:?}, {:?}", network.name(), recipe.back))
+            Ok(format!("{}, {steps} steps, {patch:?} {placement:?}, {:?}", network.name(), recipe.restore))
         });
         Some(made.unwrap_or_else(|error| error.to_string()))
     };

@@ -191,8 +191,8 @@ fn previous_stage(files: &Files, stage: &str, options: &ModelOptions) -> Result<
     open(&place, &ModelOptions { folds: None, configuration: None, ..options.clone() })
 }
 
-/// What there is to know of a model folder without its weights, which are the first to know the configuration's name: the
-/// folder's name says it, too.
+/// What there is to know of a model folder without its weights, which are the first to know the configuration's name:
+/// the folder's name says it, too.
 pub(super) fn inspect(files: &Files, options: &ModelOptions) -> Result<(Files, Found)> {
     let files = choose(files, options.configuration.as_deref())?;
     let named = files.folder_name().and_then(|name| name.split("__").nth(2)).map(str::to_owned);

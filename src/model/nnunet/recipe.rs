@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::model::json::Json;
 use crate::nifti::Reader;
 use crate::recipe::{
-    Back, Fill, Normalization, Placement, Recipe, Resample, Resampler, Spline, Step, Sums, Tiling, Weights,
+    Fill, ImportanceMap, Normalization, Recipe, Resample, Resampler, RestoreMode, ScorePrecision, Spline,
+    Step, TilePlacement, Tiling,
 };
 
 /// The recipe of a configuration; `mirror` are the network's axes that may be mirrored.
@@ -67,13 +68,13 @@ pub(super) fn recipe(
         tiling: Tiling {
             patch: sizes,
             slices: configuration.dimensions == 2,
-            placement: Placement::Even(0.5),
-            weights: Weights::Gaussian,
+            placement: TilePlacement::Even(0.5),
+            importance: ImportanceMap::Gaussian,
             fill: Fill::Constant(0.0),
-            sums: Sums::Half,
+            score_precision: ScorePrecision::Half,
             mirror,
         },
-        back: Back::Scores,
+        restore: RestoreMode::Scores,
         cleanup: Vec::new(),
         decision: labels.decision.clone(),
         postprocess: Vec::new(),

@@ -1,5 +1,5 @@
-//! `AttentionUnet`: a U-Net whose skip connections are weighed by what comes from below (Oktay et al., "Attention U-Net:
-//! Learning Where to Look for the Pancreas", 2018).
+//! `AttentionUnet`: a U-Net whose skip connections are weighed by what comes from below (Oktay et al., "Attention
+//! U-Net: Learning Where to Look for the Pancreas", 2018).
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! `DiNTS`: columns of cells at four resolutions, of which a search has chosen some with an operation each (He et al.,
-//! "DiNTS: Differentiable Neural Network Topology Search for 3D Medical Image Segmentation", 2021). What was chosen comes
-//! with the configuration, as the numbers of its `arch_code` and `node_a`.
+//! "DiNTS: Differentiable Neural Network Topology Search for 3D Medical Image Segmentation", 2021). What was chosen
+//! comes with the configuration, as the numbers of its `arch_code` and `node_a`.
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,5 @@
-//! `UNETR`: a transformer over patches of 16³ voxels as the encoder, residual convolutions as the decoder (Hatamizadeh et
-//! al., "UNETR: Transformers for 3D Medical Image Segmentation", 2022). The input's size is fixed.
+//! `UNETR`: a transformer over patches of 16³ voxels as the encoder, residual convolutions as the decoder (Hatamizadeh
+//! et al., "UNETR: Transformers for 3D Medical Image Segmentation", 2022). The input's size is fixed.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! `VNet`: residual stages of convolutions with kernels of 5 (Milletari et al., "V-Net: Fully Convolutional Neural Networks
-//! for Volumetric Medical Image Segmentation", 2016).
+//! `VNet`: residual stages of convolutions with kernels of 5 (Milletari et al., "V-Net: Fully Convolutional Neural
+//! Networks for Volumetric Medical Image Segmentation", 2016).
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use ndarray::{Array3, ArrayView3};
 
 use super::resample::{resample_linear, resample_nearest};
 use crate::error::Result;
-use crate::recipe::Outside;
+use crate::recipe::PaddingMode;
 use crate::{buffer, parallel};
 
 /// A distance in voxels that axes at right angles may seem to be skewed by, from rounding; no intensity feels it.
@@ -38,7 +38,7 @@ pub struct Sampling {
     /// Normalised input coordinates from normalised output coordinates, each row with its shift.
     theta: [[f64; 4]; 3],
     align_corners: bool,
-    outside: Outside,
+    outside: PaddingMode,
     single: bool,
 }
 
@@ -91,7 +91,7 @@ impl Sampling {
         scale: &[[f64; 3]; 3],
         shift: &[f64; 3],
         align_corners: bool,
-        outside: Outside,
+        outside: PaddingMode,
         single: bool,
     ) -> Self {
         let theta = if single { normalised::<f32> } else { normalised::<f64> };
@@ -184,7 +184,7 @@ impl Sampling {
     #[inline]
     fn tap<R: Real>(&self, axis: usize, at: R) -> ([usize; 2], [R; 2]) {
         let last = self.from[axis] as f64 - 1.0;
-        let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
+        let at = if self.outside == PaddingMode::Border { at.wide().clamp(0.0, last) } else { at.wide() };
         // Without `floor`, which is a call where the processor isn't known to have it.
         let whole = at as i64 as f64;
         let low = if whole > at { whole - 1.0 } else { whole };
@@ -201,7 +201,7 @@ impl Sampling {
     #[inline]
     fn nearest_index<R: Real>(&self, axis: usize, at: R) -> Option<usize> {
         let last = self.from[axis] as f64 - 1.0;
-        let at = if self.outside == Outside::Border { at.wide().clamp(0.0, last) } else { at.wide() };
+        let at = if self.outside == PaddingMode::Border { at.wide().clamp(0.0, last) } else { at.wide() };
         let index = at.round_ties_even();
         (0.0..=last).contains(&index).then_some(index as usize)
     }
@@ -349,7 +349,7 @@ mod tests {
 
     use super::*;
 
-    fn doubled(outside: Outside) -> Sampling {
+    fn doubled(outside: PaddingMode) -> Sampling {
         let scale = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.5]];
         Sampling::new([2, 1, 3], [2, 1, 8], &scale, &[0.0, 0.0, -0.5], false, outside, false)
     }
@@ -359,11 +359,11 @@ mod tests {
         let near = |a: &[[f64; 2]], b: &[[f64; 2]]| {
             a.as_flattened().iter().zip(b.as_flattened()).all(|(a, b)| (a - b).abs() < 1e-12)
         };
-        let [_, _, border] = doubled(Outside::Border).taps().unwrap();
+        let [_, _, border] = doubled(PaddingMode::Border).taps().unwrap();
         assert_eq!(border.between[0], [0, 1]);
         assert_eq!(border.between[7], [2, 2]);
         assert!(near(&border.weights[..3], &[[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]]));
-        let [_, _, zeros] = doubled(Outside::Zeros).taps().unwrap();
+        let [_, _, zeros] = doubled(PaddingMode::Zeros).taps().unwrap();
         assert!(near(
             &[zeros.weights[0], zeros.weights[6], zeros.weights[7]],
             &[[0.0, 0.5], [0.5, 0.0], [0.0, 0.0]]
@@ -373,9 +373,9 @@ mod tests {
     #[test]
     fn outside_is_told_apart() {
         let labels = Array3::from_shape_fn((2, 1, 3), |(z, _, x)| 1 + z * 3 + x);
-        let found = doubled(Outside::Zeros).nearest(labels.view(), 9, 2).unwrap();
+        let found = doubled(PaddingMode::Zeros).nearest(labels.view(), 9, 2).unwrap();
         assert_eq!(found.into_raw_vec_and_offset().0, [1, 1, 1, 2, 3, 3, 3, 9, 4, 4, 4, 5, 6, 6, 6, 9]);
-        let found = doubled(Outside::Border).nearest(labels.view(), 9, 2).unwrap();
+        let found = doubled(PaddingMode::Border).nearest(labels.view(), 9, 2).unwrap();
         assert_eq!(found.into_raw_vec_and_offset().0[7], 3);
     }
 
@@ -383,8 +383,15 @@ mod tests {
     fn skew_moves_the_nearest() {
         let scale = [[1.0, 0.0, 0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
         for single in [false, true] {
-            let sampling =
-                Sampling::new([5, 1, 5], [5, 1, 5], &scale, &[0.1, 0.0, 0.0], true, Outside::Border, single);
+            let sampling = Sampling::new(
+                [5, 1, 5],
+                [5, 1, 5],
+                &scale,
+                &[0.1, 0.0, 0.0],
+                true,
+                PaddingMode::Border,
+                single,
+            );
             let labels = Array3::from_shape_fn((5, 1, 5), |(z, _, x)| 10 * z + x);
             let expected = Array3::from_shape_fn((5, 1, 5), |(z, _, x)| {
                 10 * ((z as f64 + 0.1 + 0.5 * x as f64).round() as usize).min(4) + x
@@ -397,7 +404,7 @@ mod tests {
     #[test]
     fn threads_do_not_matter() {
         let image = Array3::from_shape_fn((2, 1, 3), |(z, _, x)| (z * 3 + x) as f32 * 0.37);
-        let sampling = doubled(Outside::Border);
+        let sampling = doubled(PaddingMode::Border);
         let linear = |image, threads| sampling.linear(image, threads).unwrap();
         assert_eq!(linear(image.view(), 1), linear(image.view(), 3));
         let mut flipped = image.view();

@@ -4,7 +4,7 @@
 use super::grid::Grid;
 use super::matrix::{cholesky, product, solve, times, transposed};
 use super::sampling::Sampling;
-use crate::recipe::{Outside, Spacing};
+use crate::recipe::{PaddingMode, Spacing};
 use crate::{Error, Result};
 
 /// How close spacings and affines must be to count as equal (MONAI's `AFFINE_TOL`).
@@ -43,7 +43,7 @@ impl Spacing {
             min_pixdim: [None; 3],
             max_pixdim: [None; 3],
             align_corners: false,
-            outside: Outside::Border,
+            outside: PaddingMode::Border,
             single: false,
             straight: false,
         }
@@ -217,7 +217,10 @@ mod tests {
         }
         let beyond = Spacing::new([1.0, 1.0, 1.7]);
         assert_eq!(resampled(beyond.clone()), line(&[0.0, 3.1, 11.8, 25.0]));
-        assert_eq!(resampled(Spacing { outside: Outside::Zeros, ..beyond }), line(&[0.0, 3.1, 11.8, 22.5]));
+        assert_eq!(
+            resampled(Spacing { outside: PaddingMode::Zeros, ..beyond }),
+            line(&[0.0, 3.1, 11.8, 22.5])
+        );
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub(crate) fn linear(from: usize, to: usize) -> Result<Taps> {
     buffer::collect(IMAGE, (0..to).map(tap))
 }
 
-/// Taps of `nearest-exact`. PyTorch adds a half to what it has fused with its subtraction, which saves a few samples that
-/// the product alone would round below a whole number.
+/// Taps of `nearest-exact`. PyTorch adds a half to what it has fused with its subtraction, which saves a few samples
+/// that the product alone would round below a whole number.
 pub(crate) fn nearest(from: usize, to: usize) -> Result<Taps> {
     let scale = from as f32 / to as f32;
     let tap = |k: usize| {

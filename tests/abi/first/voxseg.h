@@ -4,17 +4,17 @@
  *
  * Generated from src/ffi; docs/abi.md has the rules behind it.
  *
- * In one breath: `vxs_model_open` a folder, `vxs_plan_create` for a device, fill a `vxs_volume` and a `vxs_labels` with your
- * own buffers, `vxs_segment`.
+ * In one breath: `vxs_model_open` a folder, `vxs_plan_create` for a device, fill a `vxs_volume` and a `vxs_labels` with
+ * your own buffers, `vxs_segment`.
  *
  * - Structures: fill each by its `vxs_<x>_init` first, then set what differs. 0 and NULL in a field are its default.
- * - Arguments: the handle, what is read, what is written, and a `vxs_error **`, which may be NULL. What is written is written
- *   only on success.
- * - Results: a function that can fail returns a `vxs_status`; `VXS_OK` is 0. Its comment names the statuses that it may return
- *   beside these: `VXS_NULL_POINTER` for an argument that must not be NULL, `VXS_STRUCT_SIZE` for a structure that wasn't
- *   filled, `VXS_OUT_OF_MEMORY`, and `VXS_INTERNAL_ERROR`.
- * - Ownership: what comes through a `vxs_<x> **` is yours; end it with `vxs_<x>_free`, which accepts NULL. Strings that are
- *   returned are borrowed. Arguments are used during the call only, where the comment doesn't say otherwise.
+ * - Arguments: the handle, what is read, what is written, and a `vxs_error **`, which may be NULL. What is written is
+ *   written only on success.
+ * - Results: a function that can fail returns a `vxs_status`; `VXS_OK` is 0. Its comment names the statuses that it may
+ *   return beside these: `VXS_NULL_POINTER` for an argument that must not be NULL, `VXS_STRUCT_SIZE` for a structure
+ *   that wasn't filled, `VXS_OUT_OF_MEMORY`, and `VXS_INTERNAL_ERROR`.
+ * - Ownership: what comes through a `vxs_<x> **` is yours; end it with `vxs_<x>_free`, which accepts NULL. Strings that
+ *   are returned are borrowed. Arguments are used during the call only, where the comment doesn't say otherwise.
  * - Threads: "Any thread" means any number of threads at once, also with the same handle. A plan runs as many
  *   segmentations at once as its options say, one by default. Nothing may use a handle while it is freed.
  * - Coordinates: patient coordinates are LPS in millimetres (DICOM, ITK) unless `VXS_VOLUME_RAS` is set.
@@ -227,11 +227,9 @@ const char *vxs_status_name(vxs_status status);
 /* -------------------------------------------------------------------------------------------- Messages */
 
 /**
- * @defgroup log Messages
- * What the library has to say beside its errors: fallbacks, warnings about volumes and models, and ONNX Runtime's messages.
- * Without a receiver the library is silent. A process may have several receivers, each of which gets every message: a program
- * and its plug-ins that share the library don't know of each other.
- * @{
+ * @defgroup log Messages What the library has to say beside its errors: fallbacks, warnings about volumes and models,
+ * and ONNX Runtime's messages. Without a receiver the library is silent. A process may have several receivers, each of
+ * which gets every message: a program and its plug-ins that share the library don't know of each other. @{
  */
 
 /** How much a message matters: one of `VXS_LOG_*`. */
@@ -344,11 +342,9 @@ VXS_API void vxs_cancel_free(struct vxs_cancel *cancel);
 /* -------------------------------------------------------------------------------------------- Progress */
 
 /**
- * @defgroup progress Progress
- * How far a call is. Calls that can take seconds tell it to a function of the caller's, on the calling thread, and stop when
- * that function or a `vxs_cancel` wants it: they return `VXS_CANCELLED` and have written nothing. Both come as three fields
- * of the call's options: `progress`, `user_data` and `cancel`.
- * @{
+ * @defgroup progress Progress How far a call is. Calls that can take seconds tell it to a function of the caller's, on
+ * the calling thread, and stop when that function or a `vxs_cancel` wants it: they return `VXS_CANCELLED` and have
+ * written nothing. Both come as three fields of the call's options: `progress`, `user_data` and `cancel`. @{
  */
 
 /** What a call is at: one of `VXS_STAGE_*`. */
@@ -386,9 +382,9 @@ typedef struct vxs_progress {
 } vxs_progress;
 
 /**
- * Receives the progress of a call, on the thread that called, in the caller's floating-point environment. Returns 0 to go
- * on, anything else to cancel. It must not use the plan that runs, and must not throw: an exception can't pass the library's
- * frames and ends the process.
+ * Receives the progress of a call, on the thread that called, in the caller's floating-point environment. Returns 0 to
+ * go on, anything else to cancel. It must not use the plan that runs, and must not throw: an exception can't pass the
+ * library's frames and ends the process.
  */
 typedef int32_t (*vxs_progress_callback)(void *user_data, const struct vxs_progress *progress);
 
@@ -506,7 +502,7 @@ typedef struct vxs_device_info {
     uint32_t index;
     /** Whether a plan can be made on it; `reason` says why not. */
     vxs_bool usable;
-    /** Whether it is hardware of its own, as far as is known: no CPU, and no software that plays a GPU. */
+    /** Whether it is hardware of its own, as far as is known: no CPU, and no software that emulates a GPU. */
     vxs_bool hardware;
     /** Must be 0. */
     uint32_t reserved;
@@ -618,9 +614,9 @@ typedef uint64_t vxs_volume_flags;
 /** Voxels are in the other byte order than the machine's. */
 #define VXS_VOLUME_SWAPPED 2
 /**
- * For `vxs_segment` with a plan on CUDA or TensorRT: the voxels (`data`, or what `channel_data` points to)
- * lie in the memory of the plan's GPU. What was queued there before the call is waited for. Preprocessing runs on the host,
- * so that they are copied there once.
+ * For `vxs_segment` with a plan on CUDA or TensorRT: the voxels (`data`, or what `channel_data` points to) lie in the
+ * memory of the plan's GPU. What was queued there before the call is waited for. Preprocessing runs on the host, so
+ * that they are copied there once.
  */
 #define VXS_VOLUME_ON_DEVICE 4
 
@@ -653,8 +649,8 @@ typedef struct vxs_volume {
     /** Number of channels, in the order that the model names them. 1 by default. */
     uint64_t channels;
     /**
-     * Distance in bytes between the channels in `data`, negative when they run backwards; 0 (default): each channel follows
-     * the one before.
+     * Distance in bytes between the channels in `data`, negative when they run backwards; 0 (default): each channel
+     * follows the one before.
      */
     int64_t channel_stride;
     /** NULL (default), or `channels` pointers to one buffer a channel, all with the same type and layout. */
@@ -1153,8 +1149,8 @@ VXS_API
 const char *vxs_model_identity(const struct vxs_model *model);
 
 /**
- * All that is known about the model as JSON: architecture, parameters, recipe, labels (docs/schemas/model.schema.json, of a
- * task docs/schemas/task.schema.json). UTF-8, lives as long as the model; NULL for NULL. Any thread.
+ * All that is known about the model as JSON: architecture, parameters, recipe, labels (docs/schemas/model.schema.json,
+ * of a task docs/schemas/task.schema.json). UTF-8, lives as long as the model; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
@@ -1274,10 +1270,8 @@ vxs_status vxs_model_patch(const struct vxs_model *model,
 /* ----------------------------------------------------------------------------------- Looking at models */
 
 /**
- * @defgroup inspect Looking at models
- * What a model says of itself without its weights, in milliseconds: for settings dialogs and lists of models. Opening is the
- * only way to know that the weights are whole.
- * @{
+ * @defgroup inspect Looking at models What a model says of itself without its weights, in milliseconds: for settings
+ * dialogs and lists of models. Opening is the only way to know that the weights are whole. @{
  */
 
 /** What a model says of itself. Immutable: any thread may read it. */
@@ -1290,9 +1284,8 @@ typedef struct vxs_inspection vxs_inspection;
  * Returns a status from 201 to 205 for what is wrong with the files around the weights. A model that can't be run is no
  * error: "unsupported" says why. Any thread.
  *
- * The caller guarantees:
- * `path` is NULL or a NUL-terminated UTF-8 string, likewise `configuration`; `inspection` is NULL or writable; `error` is NULL
- * or writable.
+ * The caller guarantees: `path` is NULL or a NUL-terminated UTF-8 string, likewise `configuration`; `inspection` is
+ * NULL or writable; `error` is NULL or writable.
  */
 VXS_NODISCARD VXS_API
 vxs_status vxs_model_inspect(const char *path,
@@ -1302,9 +1295,9 @@ vxs_status vxs_model_inspect(const char *path,
 
 /**
  * The inspection as JSON: "name", "format", "configuration", "channels", "labels" with their coded terms, "spacing" and
- * "patch" as `vxs_model_spacing` and `vxs_model_patch` give them, "licence", "folds", "weight_bytes" (of all files of weights),
- * and "unsupported", a list of reasons for which the model wouldn't open. null is what only the weights tell. New keys may come.
- * UTF-8, lives as long as the inspection; NULL for NULL. Any thread.
+ * "patch" as `vxs_model_spacing` and `vxs_model_patch` give them, "licence", "folds", "weight_bytes" (of all files of
+ * weights), and "unsupported", a list of reasons for which the model wouldn't open. null is what only the weights tell.
+ * New keys may come. UTF-8, lives as long as the inspection; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `inspection` is NULL or live.
@@ -1355,22 +1348,23 @@ typedef struct vxs_task_options {
     /** Whether every volume is cut into three overlapping parts along the body, as otherwise only large ones are. */
     vxs_bool split;
     /**
-     * Whether only that part of the volume is looked at in which a rough segmentation finds the body, and 3 mm around it.
-     * For CT tasks that look at the whole volume otherwise.
+     * Whether only that part of the volume is looked at in which a rough segmentation finds the body, and 3 mm around
+     * it. For CT tasks that look at the whole volume otherwise.
      */
     vxs_bool crop_to_body;
     /**
-     * Whether labels stay on the networks' grid, which `vxs_plan_label_grid` tells. For tasks that look at the whole volume.
+     * Whether labels stay on the networks' grid, which `vxs_plan_label_grid` tells. For tasks that look at the whole
+     * volume.
      */
     vxs_bool on_network_grid;
     /**
-     * Whether labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those of the
-     * nearest voxels.
+     * Whether labels come back to the volume's grid with smooth borders, each interpolated by itself, and not as those
+     * of the nearest voxels.
      */
     vxs_bool smooth;
     /**
-     * Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For "total",
-     * "total_fast" and "total_fastest".
+     * Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. For
+     * "total", "total_fast" and "total_fastest".
      */
     vxs_bool legacy_v1_labels;
     /**
@@ -1440,23 +1434,21 @@ vxs_status vxs_model_open_task(const char *task,
 /* ------------------------------------------------------------------------------------------- Executors */
 
 /**
- * @defgroup executor Executors
- * The host's threads for the library's work, for plans that shall start none of their own. With an executor the threads of a run
- * are those that the host lends; ONNX Runtime's stay its own.
- * @{
+ * @defgroup executor Executors The host's threads for the library's work, for plans that shall start none of their own.
+ * With an executor the threads of a run are those that the host lends; ONNX Runtime's stay its own. @{
  */
 
 /**
- * The library's part of a `vxs_parallel_for`: does the task of that number. It throws nothing. It computes in the library's
- * floating-point environment and leaves the thread in the host's. Any thread.
+ * The library's part of a `vxs_parallel_for`: does the task of that number. It throws nothing. It computes in the
+ * library's floating-point environment and leaves the thread in the host's. Any thread.
  */
 typedef void (*vxs_task_function)(void *task_data, uint64_t index);
 
 /**
- * Calls `task(task_data, index)` once for each index below `count`, on any threads, in any order, one after another or at the
- * same time, and returns when the last call has returned: `task_data` dies then. It must not throw, and may be called from
- * several threads at once. Whichever tasks it runs first do all the work; tasks wait for others that run, and never for
- * one that hasn't begun.
+ * Calls `task(task_data, index)` once for each index below `count`, on any threads, in any order, one after another or
+ * at the same time, and returns when the last call has returned: `task_data` dies then. It must not throw, and may be
+ * called from several threads at once. Whichever tasks it runs first do all the work; tasks wait for others that run,
+ * and never for one that hasn't begun.
  */
 typedef void (*vxs_parallel_for)(void *user_data, uint64_t count, vxs_task_function task, void *task_data);
 
@@ -1565,11 +1557,11 @@ typedef int32_t vxs_overflow;
 /** How our own CPU engine computes convolutions: one of `VXS_ACCURACY_*`. */
 typedef int32_t vxs_accuracy;
 
-/** Our own CPU engine computes convolutions by minimal filtering where that is faster. */
+/** Our own CPU engine computes convolutions by Winograd's algorithm where that is faster. */
 #define VXS_ACCURACY_FAST 0
 /**
- * Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times as
- * long.
+ * Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times
+ * as long.
  */
 #define VXS_ACCURACY_EXACT 1
 
@@ -1643,13 +1635,13 @@ typedef struct vxs_plan_options {
     /** `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error. */
     vxs_instructions instructions;
     /**
-     * Tiles that a GPU computes at once, up to 64, as far as its memory is enough; `vxs_plan_report` tells. 0 (default): one.
-     * `VXS_DEVICE_CPU`, ONNX files and networks with attention compute one whatever is asked for.
+     * Tiles that a GPU computes at once, up to 64, as far as its memory is enough; `vxs_plan_report` tells. 0
+     * (default): one. `VXS_DEVICE_CPU`, ONNX files and networks with attention compute one whatever is asked for.
      */
     uint32_t tile_batch;
     /**
-     * Segmentations that may run at once on the plan, up to 1024, each with up to `threads` threads and memory of its own
-     * beside the weights, which exist once (`vxs_plan_report`). 0 (default): one.
+     * Segmentations that may run at once on the plan, up to 1024, each with up to `threads` threads and memory of its
+     * own beside the weights, which exist once (`vxs_plan_report`). 0 (default): one.
      */
     uint32_t concurrent_runs;
     /** What becomes of a further one. `VXS_WHEN_BUSY_FAIL` by default. */
@@ -1657,8 +1649,8 @@ typedef struct vxs_plan_options {
     /** Must be 0. */
     uint32_t reserved;
     /**
-     * The host's threads, for all that would run on the library's; copied, so that only its `user_data` must live as long as
-     * the plan. NULL (default): each segmentation starts threads of its own, which end with it.
+     * The host's threads, for all that would run on the library's; copied, so that only its `user_data` must live as
+     * long as the plan. NULL (default): each segmentation starts threads of its own, which end with it.
      */
     const struct vxs_executor *executor;
     /** Told of each network that was compiled. NULL by default. A task compiles its models when it runs. */
@@ -1666,8 +1658,8 @@ typedef struct vxs_plan_options {
     /** Passed to `progress`. */
     void *user_data;
     /**
-     * A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it. NULL
-     * (default): none. The plan of a task looks at it when it runs, too.
+     * A flag that stops `vxs_plan_create` between the networks of a model, and within one where ONNX Runtime lets it.
+     * NULL (default): none. The plan of a task looks at it when it runs, too.
      */
     const struct vxs_cancel *cancel;
 } vxs_plan_options;
@@ -1704,7 +1696,8 @@ typedef struct vxs_plan_report {
     /** Tiles that the network computes at once. */
     uint32_t tile_batch;
     /**
-     * The part of `host_peak_bytes` that all runs of the plan share: weights, and the forms that the engine has them in.
+     * The part of `host_peak_bytes` that all runs of the plan share: weights, and the forms that the engine has them
+     * in.
      */
     uint64_t shared_bytes;
     /** The part that each run under way needs for itself. */
@@ -1798,8 +1791,8 @@ vxs_status vxs_plan_trim(struct vxs_plan *plan,
 
 /**
  * What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
- * ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. UTF-8, lives as long
- * as the plan; NULL for NULL. Any thread.
+ * ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. UTF-8,
+ * lives as long as the plan; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan.
@@ -1830,9 +1823,10 @@ VXS_API void vxs_plan_free(struct vxs_plan *plan);
 typedef struct vxs_record vxs_record;
 
 /**
- * The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights, the
- * image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less significant
- * first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL for NULL. Any thread.
+ * The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights,
+ * the image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less
+ * significant first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL for
+ * NULL. Any thread.
  *
  * The caller guarantees:
  * `record` is NULL or a live record.
@@ -1988,15 +1982,14 @@ VXS_API vxs_status vxs_run_report_init(struct vxs_run_report *report, uint64_t s
  * anything but `VXS_OK` the label buffer is untouched and the plan can be used again, except after
  * `VXS_INTERNAL_ERROR`. `report` may be NULL.
  *
- * Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan
- * has no place for it and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`, `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any
- * thread, as many calls at once on one plan as its `concurrent_runs` says.
+ * Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan has no place for it
+ * and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`,
+ * `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any thread, as many calls at once on one plan as its `concurrent_runs` says.
  *
- * The caller guarantees:
- * `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid
- * for their stated sizes and don't overlap, those of `labels` not with another call's either; `options` is NULL (defaults) or a filled structure, likewise its
- * maps, and the place for its record is writable; `report` is
- * NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
+ * The caller guarantees: `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose
+ * buffers are valid for their stated sizes and don't overlap, those of `labels` not with another call's either;
+ * `options` is NULL (defaults) or a filled structure, likewise its maps, and the place for its record is writable;
+ * `report` is NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
  */
 VXS_NODISCARD VXS_API
 vxs_status vxs_segment(struct vxs_plan *plan,
@@ -2011,11 +2004,9 @@ vxs_status vxs_segment(struct vxs_plan *plan,
 /* -------------------------------------------------------------------------------- Measuring label maps */
 
 /**
- * @defgroup measure Measuring label maps
- * Options that statistics and doses of label maps share, and label maps on other grids. A label map is a `vxs_volume` with
- * one channel of an integer type: labels from `vxs_segment` or from any other source. The numbers don't depend on the number
- * of threads.
- * @{
+ * @defgroup measure Measuring label maps Options that statistics and doses of label maps share, and label maps on other
+ * grids. A label map is a `vxs_volume` with one channel of an integer type: labels from `vxs_segment` or from any other
+ * source. The numbers don't depend on the number of threads. @{
  */
 
 /** How to measure labels. Fill it by `vxs_measure_options_init` first. */
@@ -2314,8 +2305,8 @@ typedef int32_t vxs_match;
 #define VXS_MATCH_TERMS 1
 
 /**
- * A label of one map and the one of another that means the same. Arrays of it are passed, so that it never grows and has no
- * `struct_size`.
+ * A label of one map and the one of another that means the same. Arrays of it are passed, so that it never grows and
+ * has no `struct_size`.
  */
 typedef struct vxs_label_pair {
     /** Its value in the first map. */

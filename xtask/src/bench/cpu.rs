@@ -1,7 +1,7 @@
 //! `cargo xtask bench cpu`: our CPU engine beside OpenVINO, PyTorch and ONNX Runtime, a tile each in turn.
 //!
-//! Each is a process that runs a tile when told to, so that only one computes at a time, all see the machine in the same
-//! state, and each one's peak memory is its own.
+//! Each is a process that runs a tile when told to, so that only one computes at a time, all see the machine in the
+//! same state, and each one's peak memory is its own.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! `cargo xtask bench metrics`: numbers about label maps beside the Python packages that give them, and whether they are the
-//! same.
+//! `cargo xtask bench metrics`: numbers about label maps beside the Python packages that give them, and whether they
+//! are the same.
 
 use std::path::Path;
 

@@ -59,8 +59,8 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Writes the package and returns its path: with this machine's library, those built elsewhere, and documents, which are
-/// files and where they go.
+/// Writes the package and returns its path: with this machine's library, those built elsewhere, and documents, which
+/// are files and where they go.
 pub fn pack(library: &Path, others: &[Native], documents: &[(PathBuf, String)]) -> Result<PathBuf> {
     let assembly = folder().join("package");
     binding(&assembly)?;

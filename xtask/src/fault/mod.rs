@@ -1,5 +1,6 @@
-//! `cargo xtask fault`: memory, threads, files and a floating-point environment that a host may lack, and a table of how each
-//! run ended. A bad end is a signal, a hang, a defect of the library (901, 902), other labels or something half written.
+//! `cargo xtask fault`: memory, threads, files and a floating-point environment that a host may lack, and a table of
+//! how each run ended. A bad end is a signal, a hang, a defect of the library (901, 902), other labels or something
+//! half written.
 
 mod ends;
 mod files;

@@ -100,7 +100,7 @@ class Device:
     memory_bytes: int
     """Bytes of its own memory; 0 when unknown or it has none."""
     hardware: bool
-    """Whether it is hardware of its own, as far as is known: not a CPU, nor software that plays a GPU."""
+    """Whether it is hardware of its own, as far as is known: not a CPU, nor software that emulates a GPU."""
 
 
 def devices() -> list[Device]:

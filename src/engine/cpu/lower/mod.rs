@@ -1,8 +1,8 @@
 //! From a network to a program: which step computes a node, and which nodes need none.
 //!
-//! Normalisations and activations become tables that the next reader applies; a batch normalisation behind a convolution
-//! becomes part of its weights; a concatenation is a list of blocks; a sum is done by the convolution that makes one of
-//! its terms.
+//! Normalisations and activations become tables that the next reader applies; a batch normalisation behind a
+//! convolution becomes part of its weights; a concatenation is a list of blocks; a sum is done by the convolution that
+//! makes one of its terms.
 
 mod arrange;
 mod convolution;
@@ -96,8 +96,8 @@ struct Lowering<'a> {
     planned: bool,
 }
 
-/// Makes a program of a network for tiles of one size. One that is only `planned` has no weights and must not run: it knows
-/// what the other one would need.
+/// Makes a program of a network for tiles of one size. One that is only `planned` has no weights and must not run: it
+/// knows what the other one would need.
 ///
 /// # Errors
 /// [`Error::Unsupported`] that names an operator without a step here, and a lack of memory.

@@ -1,6 +1,6 @@
-//! Convolutions by minimal filtering along all three axes at once: tiles of the image are transformed, multiplied with
-//! transformed weights, one matrix product for each point, and the products transformed to results (Lavin and Gray,
-//! "Fast Algorithms for Convolutional Neural Networks", 2016; here in three dimensions).
+//! Convolutions by Winograd's algorithm along all three axes at once: tiles of the image are transformed, multiplied
+//! with transformed weights, one matrix product for each point, and the products transformed to results (Lavin and
+//! Gray, "Fast Algorithms for Convolutional Neural Networks", 2016; here in three dimensions).
 
 mod axis;
 mod cost;
@@ -25,7 +25,7 @@ const COLUMNS: usize = 12;
 /// Tasks that a slab should have, so that threads seldom wait for its end.
 const SLAB_TASKS: usize = 24;
 
-/// A convolution by minimal filtering.
+/// A convolution by Winograd's algorithm.
 pub(super) struct Winograd {
     pub axes: [Axis; 3],
     pub inputs: Vec<Block>,

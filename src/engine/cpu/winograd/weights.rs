@@ -16,7 +16,8 @@ pub(in super::super) struct Weights {
 }
 
 impl Weights {
-    /// In memory that is there or only planned. `fill(out, in, kernel)` gives the weights of a pair of lanes, row-major.
+    /// In memory that is there or only planned. `fill(out, in, kernel)` gives the weights of a pair of lanes,
+    /// row-major.
     pub(in super::super) fn new(
         axes: [Axis; 3],
         (blocks, depth): (usize, usize),

@@ -1,8 +1,8 @@
 //! From a network to steps: which step computes a node, and which nodes need none.
 //!
 //! As the CPU engine has it: normalisations and activations become tables that the next reader applies, a batch
-//! normalisation behind a convolution becomes part of its weights, a concatenation is a list of blocks, a sum is done by
-//! the convolution that makes one of its terms.
+//! normalisation behind a convolution becomes part of its weights, a concatenation is a list of blocks, a sum is done
+//! by the convolution that makes one of its terms.
 
 mod convolution;
 mod tile;

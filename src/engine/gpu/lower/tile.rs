@@ -1,5 +1,5 @@
-//! How a convolution is shared out: the voxels of a group, what it brings to shared memory at a time, and where each place of
-//! the kernel is there.
+//! How a convolution is shared out: the voxels of a group, what it brings to shared memory at a time, and where each
+//! place of the kernel is there.
 
 /// Results that a group computes, and its invocations.
 pub(in crate::engine::gpu) const VOXELS: usize = 256;
@@ -88,10 +88,10 @@ impl Tile {
     }
 }
 
-/// A tile and the words that tell its kernel what to bring and where places are: see `shaders/conv.comp`. Taps are put in the
-/// order in which the kernel meets them. `room`: voxels that shared memory has room for. `along`: results, in the order of the
-/// tile, that must lie as far apart as their voxels do along axis 2. The starts of the kinds' weights are
-/// left to the caller, in word 8 · kind + 6.
+/// A tile and the words that tell its kernel what to bring and where places are: see `shaders/conv.comp`. Taps are put
+/// in the order in which the kernel meets them. `room`: voxels that shared memory has room for. `along`: results, in
+/// the order of the tile, that must lie as far apart as their voxels do along axis 2. The starts of the kinds' weights
+/// are left to the caller, in word 8 · kind + 6.
 pub(super) fn tile(
     size: [usize; 3],
     reach: &Reach,

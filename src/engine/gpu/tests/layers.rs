@@ -123,7 +123,8 @@ fn a_large_mean_costs_no_digits() {
     let last = builder.add(conv, &[0]);
     let last = builder.instance(last);
     builder.conv(last, 2, [1; 3], [1; 3]);
-    // Values near 1000 are stored as halves that are 0.5 apart, beside a deviation of about 0.3; as single numbers 6e-5.
+    // Values near 1000 are stored as halves that are 0.5 apart, beside a deviation of about 0.3; as single numbers
+    // 6e-5.
     check_within(builder.network, [24; 3], [2.0, 1e-3]);
 }
 

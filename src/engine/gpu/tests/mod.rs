@@ -1,5 +1,5 @@
-//! Layers and networks beside the CPU engine's plain sums, on the first Vulkan device that there is: `cargo xtask test GPU` has
-//! one made of software. Where there is none, each says so and ends.
+//! Layers and networks beside the CPU engine's plain sums, on the first Vulkan device that there is: `cargo xtask test
+//! GPU` has one made of software. Where there is none, each says so and ends.
 
 mod build;
 mod failures;

@@ -30,7 +30,8 @@ pub(in crate::engine::gpu) mod injected {
         static NEXT: Cell<Option<(usize, vk::Result)>> = const { Cell::new(None) };
     }
 
-    /// As long as `work` runs, this thread's call after `calls` others answers `result`. Returns whether it came to that.
+    /// As long as `work` runs, this thread's call after `calls` others answers `result`. Returns whether it came to
+    /// that.
     pub(in crate::engine::gpu) fn with<T>(
         calls: usize,
         result: vk::Result,

@@ -133,7 +133,8 @@ impl Gpu {
         if let Some(result) = injected::take() {
             return Err(failed("open the device")(result));
         }
-        // SAFETY: the handle is this instance's; the features were found there; the structures live until the call returns.
+        // SAFETY: the handle is this instance's; the features were found there; the structures live until the call
+        // returns.
         let device = unsafe { instance.create_device(physical.handle, &info, None) }
             .map_err(failed("open the device"))?;
         // SAFETY: the queue was asked for above.
@@ -189,7 +190,8 @@ impl Gpu {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Bytes of shared memory that kernels should need at most: a device may have more, but then fewer groups run at once.
+    /// Bytes of shared memory that kernels should need at most: a device may have more, but then fewer groups run at
+    /// once.
     pub(in crate::engine::gpu) fn shared_memory(&self) -> usize {
         self.physical.limits.max_compute_shared_memory_size.min(32 << 10) as usize
     }
@@ -250,8 +252,8 @@ fn matrix_of(library: &Library, physical: &Physical) -> Option<Matrix> {
 
 impl Drop for Gpu {
     fn drop(&mut self) {
-        // SAFETY: the last one that had it is gone, and with it every buffer and submission; a lost device may be waited for
-        // too. Nothing uses the handles afterwards.
+        // SAFETY: the last one that had it is gone, and with it every buffer and submission; a lost device may be
+        // waited for too. Nothing uses the handles afterwards.
         unsafe {
             let _ = self.device.device_wait_idle();
             for (_, pipeline) in self.pipelines().drain() {

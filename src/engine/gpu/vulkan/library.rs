@@ -31,7 +31,7 @@ pub(in crate::engine::gpu) struct Physical {
     pub driver: String,
     /// Bytes of its own memory.
     pub memory: u64,
-    /// Whether it is hardware, not a CPU that plays a GPU.
+    /// Whether it is hardware, not a CPU that emulates a GPU.
     pub hardware: bool,
     /// What it lacks, so that it can't be used.
     pub lacks: Option<String>,
@@ -69,8 +69,8 @@ impl Library {
 
     fn load() -> Result<Self, String> {
         let none = |error: libloading::Error| format!("there is no Vulkan driver: {error}");
-        // SAFETY: the system's Vulkan loader, whose initialisation is meant to run in any process; the function has the type
-        // that its specification gives.
+        // SAFETY: the system's Vulkan loader, whose initialisation is meant to run in any process; the function has the
+        // type that its specification gives.
         let (library, get) = unsafe {
             let mut opened = libloading::Library::new(NAMES[0]);
             for &name in &NAMES[1..] {

@@ -91,7 +91,8 @@ impl Drop for Buffer {
     }
 }
 
-/// The memory type of a purpose: the device's own without the host's access where there is such, the host's with its cache.
+/// The memory type of a purpose: the device's own without the host's access where there is such, the host's with its
+/// cache.
 fn memory_type(gpu: &Gpu, allowed: u32, kind: Kind) -> Result<u32> {
     use vk::MemoryPropertyFlags as Flags;
     // SAFETY: the handle is this instance's.
@@ -140,7 +141,8 @@ impl Stage {
 
     /// What is there; what a submission writes there is seen after that was waited for.
     pub(in crate::engine::gpu) fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped for the buffer's size, as long as it lives; the device writes only in submissions, which are waited for.
+        // SAFETY: mapped for the buffer's size, as long as it lives; the device writes only in submissions, which are
+        // waited for.
         unsafe { std::slice::from_raw_parts(self.start, self.buffer.bytes as usize) }
     }
 

@@ -22,8 +22,8 @@ pub(in crate::engine::gpu) struct Module {
 pub(super) type Key = (&'static str, Vec<u32>, u32);
 
 impl Gpu {
-    /// A kernel with constants from number 0 on. `lanes` of its subgroups are asked for, full ones; 0: whatever the driver
-    /// likes.
+    /// A kernel with constants from number 0 on. `lanes` of its subgroups are asked for, full ones; 0: whatever the
+    /// driver likes.
     ///
     /// # Errors
     /// The driver's answer.

@@ -37,8 +37,8 @@ pub(in crate::engine::gpu) enum Command<'a> {
     },
 }
 
-/// How long a submission should take: Windows resets a device that is busy for two seconds, and a window that waits for the
-/// device stands still meanwhile.
+/// How long a submission should take: Windows resets a device that is busy for two seconds, and a window that waits for
+/// the device stands still meanwhile.
 const AIM: f64 = 0.05;
 /// Between two questions whether to go on.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -94,8 +94,8 @@ impl Submitter {
         Ok(submitter)
     }
 
-    /// Does all commands, one after the other, and waits for the last one. `check` is asked between submissions and while
-    /// waiting; its error ends the run early.
+    /// Does all commands, one after the other, and waits for the last one. `check` is asked between submissions and
+    /// while waiting; its error ends the run early.
     ///
     /// # Errors
     /// That of `check`, [`Error::DeviceLost`], the driver's answer. Nothing runs any more then.
@@ -149,7 +149,8 @@ impl Submitter {
         let list = [commands];
         let info = [vk::SubmitInfo::default().command_buffers(&list)];
         let queue = gpu.queue();
-        // SAFETY: the queue is this device's, and locked; what the commands use outlives them, as whoever submits waits.
+        // SAFETY: the queue is this device's, and locked; what the commands use outlives them, as whoever submits
+        // waits.
         gpu.call("submit commands", || unsafe { device.queue_submit(*queue, &info, done) })?;
         let cost = batch.iter().map(Piece::cost).sum();
         self.slots[slot].running = Some((Instant::now(), cost));

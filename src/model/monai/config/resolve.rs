@@ -13,8 +13,8 @@ use crate::model::files::inside;
 
 /// Values and bytes of text that one item may stand for.
 const MOST_STEPS: usize = 1 << 18;
-/// Values, references and parts of expressions within each other; configs of published bundles have some ten. Each takes
-/// up to a kilobyte of stack, since what isn't on the way down is in functions that aren't inlined.
+/// Values, references and parts of expressions within each other; configs of published bundles have some ten. Each
+/// takes up to a kilobyte of stack, since what isn't on the way down is in functions that aren't inlined.
 const DEEPEST: usize = 32;
 /// Macros on the way to an item.
 const MOST_MACROS: usize = 16;

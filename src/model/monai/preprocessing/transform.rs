@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::model::monai::arguments::{Argument, Arguments};
 use crate::model::monai::config::{Component, Value};
-use crate::recipe::{BoxSource, CropForeground, Outside, Padding, Spacing, Step};
+use crate::recipe::{BoxSource, CropForeground, Padding, PaddingMode, Spacing, Step};
 
 /// Reads the arguments of one transform for one of its keys.
 pub(super) struct Reader<'a> {
@@ -118,8 +118,8 @@ impl<'a> Reader<'a> {
             return Err(self.unsupported(&format!("with mode {mode} for the image, expected bilinear")));
         }
         let outside = match self.own_text(&arguments, "padding_mode", "border")? {
-            "border" => Outside::Border,
-            "zeros" => Outside::Zeros,
+            "border" => PaddingMode::Border,
+            "zeros" => PaddingMode::Zeros,
             other => {
                 return Err(self.unsupported(&format!("with padding_mode {other}, expected border or zeros")));
             }

@@ -8,7 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::checkpoint::tests::file_with;
 use crate::error::Result;
 use crate::model::{Model, ModelOptions};
-use crate::recipe::Back;
+use crate::recipe::RestoreMode;
 use crate::reference;
 
 /// A bundle's config, and with `channels` and `labels` the description of a file of weights.
@@ -267,7 +267,7 @@ fn the_documented_description_opens() {
     let model = open(&[("spleen.pt", &file), ("spleen.json", config.as_bytes())]).unwrap();
     assert_eq!((model.name(), model.channels()), ("spleen", &["CT".to_owned()][..]));
     assert_eq!(model.labels()[1].name, "spleen");
-    assert_eq!(model.recipe().back, Back::Labels);
+    assert_eq!(model.recipe().restore, RestoreMode::Labels);
     // Another list than the preprocessing is no inverse of it.
     let other = config.replace("\"@preprocessing\"", "[\"@preprocessing::0\", \"@preprocessing::2\"]");
     refused(
