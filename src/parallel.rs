@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_host_calls_tasks_in_its_own_way() {
-        let ways: [fn(usize, &(dyn Fn(usize) + Sync)); 4] = [
+        type Way = fn(usize, &(dyn Fn(usize) + Sync));
+        let ways: [Way; 4] = [
             |tasks, task| (0..tasks).rev().for_each(task),
             |_, _| {},
             |tasks, task| (0..3 * tasks).for_each(task),

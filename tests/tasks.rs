@@ -119,8 +119,8 @@ fn stopping_and_going_on() {
 
     let needed = plan.report(&grid()).unwrap().host_peak_bytes;
     let options = PlanOptions { memory_budget: Some(needed - 1), ..PlanOptions::default() };
-    let mut small = TaskPlan::new(&opened, &options).unwrap();
-    let refused = segment(&mut small, &mut labels, &mut Run::default());
+    let small = TaskPlan::new(&opened, &options).unwrap();
+    let refused = segment(&small, &mut labels, &mut Run::default());
     assert!(matches!(refused, Err(Error::MemoryBudget { .. })));
 }
 
@@ -160,6 +160,6 @@ fn opening_and_loading_keep_to_a_budget_of_memory() {
     assert_eq!(enough.identity(), open(None).unwrap().identity());
     let mut plan = TaskPlan::new(&enough, &PlanOptions::default()).unwrap();
     let mut labels = vec![0; SHAPE.iter().product()];
-    segment(&mut plan, &mut labels, &mut Run::default()).unwrap();
+    segment(&plan, &mut labels, &mut Run::default()).unwrap();
     assert!(labels.iter().any(|&label| label != 0));
 }

@@ -33,7 +33,7 @@ impl Counted {
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = buffer.len().min(CHUNK);
-        let count = self.file.read(&mut buffer[..most])?;
+        let count = self.file.read(buffer.get_mut(..most).unwrap_or_default())?;
         // A part that is read twice counts once.
         let new = self.left.min(count as u64);
         self.left -= new;

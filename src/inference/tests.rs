@@ -550,7 +550,7 @@ fn maps_tell_probability_margin_and_entropy() {
     let (_, margins) = mapped(&plan(), Map::Margin, DType::U8);
     assert_eq!(margins[1], 255);
     let near = plan_with(&model(true), &equal_weights(), constant([0.0, 0.25]));
-    let (_, margins) = mapped(&mut { near }, Map::Margin, DType::U8);
+    let (_, margins) = mapped(&near, Map::Margin, DType::U8);
     let expected = (1000.0 * (2.0 / (1.0 + (-0.25_f32).exp()) - 1.0)).round() as u8;
     let inner = |margin: u8| margin.abs_diff(expected) <= 1;
     for (index, margin) in margins.into_iter().enumerate() {

@@ -323,7 +323,7 @@ impl Op {
             Op::PadFront { planes } => each(&|axis| inputs[0][axis] + planes[axis]),
             Op::Downsample { factor } => each(&|axis| inputs[0][axis] / factor[axis]),
             Op::Attention { window, .. } => {
-                if (0..3).any(|axis| inputs[0][axis] % window[axis] != 0) {
+                if (0..3).any(|axis| !inputs[0][axis].is_multiple_of(window[axis])) {
                     return Err(strides());
                 }
                 inputs[0]

@@ -148,7 +148,7 @@ pub fn run(wanted: &[&str]) -> ExitCode {
     if let Err(reason) = setup::system_tool("strace") {
         report.skip(HYGIENE, &reason);
     }
-    report.lane("Rust tests", || execute(cargo().args(["test", "--workspace"])));
+    report.lane("Rust tests", || execute(cargo().args(["test", "--workspace", "--no-fail-fast"])));
     report.lane(CPU_ONLY, || {
         let without = |command: &str| {
             let mut cargo = cargo();

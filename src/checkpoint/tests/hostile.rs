@@ -152,7 +152,7 @@ fn long_keys_in_many_places_are_compared_once() {
 
 #[test]
 fn configurations_are_bounded() {
-    let text = [b"X\x00\x04\x00\x00".to_vec(), vec![b'k'; 1024], b"q\x01".to_vec()].concat();
+    let text = [b"X\x00\x08\x00\x00".to_vec(), vec![b'k'; 2048], b"q\x01".to_vec()].concat();
     let list = |count: usize| [b"](", &text[..], &b"h\x01".repeat(count), b"e."].concat();
     assert!(load(list(1000)).unwrap().root().to_json("x").is_ok());
     assert_error!(load(list(90_000)).unwrap().root().to_json("x"), Refused, "memory_budget");

@@ -165,8 +165,8 @@ fn published_configs_that_need_python_are_refused() {
         (
             "pancreas_ct_dints_segmentation",
             "inference.yaml",
-            "`arch_ckpt` is `$torch.load(@arch_ckpt_path, map_location=torch.device('cuda'))`: `torch.load` \
-             is outside what is evaluated",
+            "`arch_ckpt` is `$torch.load(@arch_ckpt_path, map_location=torch.device('cuda'))`: \
+             `./models/search_code_18590.pt`: expected a checkpoint in the bundle",
         ),
         (
             "lung_nodule_ct_detection",

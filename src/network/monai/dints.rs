@@ -72,9 +72,8 @@ impl DiNTS {
             .map(|depth| ((FILTERS << depth) as f64 * channel_mul) as usize)
             .collect();
         if num_blocks > MOST
-            || num_depths < 2
-            || num_depths > 16
-            || filters.iter().any(|&n| n < 2 || n > 1 << 16)
+            || !(2..=16).contains(&num_depths)
+            || filters.iter().any(|n| !(2..=1 << 16).contains(n))
         {
             return Err(space.wrong("channel_mul", "a network of 2 to 16 depths and up to 64 columns"));
         }

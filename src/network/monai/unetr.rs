@@ -81,7 +81,7 @@ impl UNETR {
         if !given || net.img_size.iter().any(|size| size % PATCH != 0) {
             return Err(arguments.wrong("img_size", "multiples of 16"));
         }
-        if net.hidden_size % net.num_heads != 0 {
+        if !net.hidden_size.is_multiple_of(net.num_heads) {
             return Err(arguments.wrong("num_heads", "a number that divides `hidden_size`"));
         }
         Ok(net)

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::arguments::{Arguments, spread};
 use super::builder::{Builder, Conv};
@@ -44,7 +44,7 @@ impl VNet {
             spatial_dims: arguments.spatial_dims(Some(3))?,
             in_channels: arguments.count("in_channels", Some(1))?,
             out_channels: arguments.count("out_channels", Some(1))?,
-            slopes: arguments.find("act").is_some_and(|act| *act == Value::from("prelu")),
+            slopes: arguments.find("act").is_some_and(|act| act.as_str() == Some("prelu")),
             act: Activation::read(arguments, "act", &json!("elu"))?,
             bias: arguments.flag("bias", false)?,
         };
