@@ -158,7 +158,7 @@ fn opening_and_loading_keep_to_a_budget_of_memory() {
     assert!(matches!(&error, Error::Refused { reason, .. } if reason.contains("memory_budget")), "{error}");
     let enough = open(Some(64 << 20)).unwrap();
     assert_eq!(enough.identity(), open(None).unwrap().identity());
-    let mut plan = TaskPlan::new(&enough, &PlanOptions::default()).unwrap();
+    let plan = TaskPlan::new(&enough, &PlanOptions::default()).unwrap();
     let mut labels = vec![0; SHAPE.iter().product()];
     segment(&plan, &mut labels, &mut Run::default()).unwrap();
     assert!(labels.iter().any(|&label| label != 0));
