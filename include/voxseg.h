@@ -4,17 +4,17 @@
  *
  * Generated from src/ffi; docs/abi.md has the rules behind it.
  *
- * In one breath: `vxs_model_open` a folder, `vxs_plan_create` for a device, fill a `vxs_volume` and a `vxs_labels` with your
- * own buffers, `vxs_segment`.
+ * In one breath: `vxs_model_open` a folder, `vxs_plan_create` for a device, fill a `vxs_volume` and a `vxs_labels` with
+ * your own buffers, `vxs_segment`.
  *
  * - Structures: fill each by its `vxs_<x>_init` first, then set what differs. 0 and NULL in a field are its default.
- * - Arguments: the handle, what is read, what is written, and a `vxs_error **`, which may be NULL. What is written is written
- *   only on success.
- * - Results: a function that can fail returns a `vxs_status`; `VXS_OK` is 0. Its comment names the statuses that it may return
- *   beside these: `VXS_NULL_POINTER` for an argument that must not be NULL, `VXS_STRUCT_SIZE` for a structure that wasn't
- *   filled, `VXS_OUT_OF_MEMORY`, and `VXS_INTERNAL_ERROR`.
- * - Ownership: what comes through a `vxs_<x> **` is yours; end it with `vxs_<x>_free`, which accepts NULL. Strings that are
- *   returned are borrowed. Arguments are used during the call only, where the comment doesn't say otherwise.
+ * - Arguments: the handle, what is read, what is written, and a `vxs_error **`, which may be NULL. What is written is
+ *   written only on success.
+ * - Results: a function that can fail returns a `vxs_status`; `VXS_OK` is 0. Its comment names the statuses that it may
+ *   return beside these: `VXS_NULL_POINTER` for an argument that must not be NULL, `VXS_STRUCT_SIZE` for a structure
+ *   that wasn't filled, `VXS_OUT_OF_MEMORY`, and `VXS_INTERNAL_ERROR`.
+ * - Ownership: what comes through a `vxs_<x> **` is yours; end it with `vxs_<x>_free`, which accepts NULL. Strings that
+ *   are returned are borrowed. Arguments are used during the call only, where the comment doesn't say otherwise.
  * - Threads: "Any thread" means any number of threads at once, also with the same handle. A plan runs as many
  *   segmentations at once as its options say, one by default. Nothing may use a handle while it is freed.
  * - Coordinates: patient coordinates are LPS in millimetres (DICOM, ITK) unless `VXS_VOLUME_RAS` is set.
@@ -495,7 +495,7 @@ typedef int32_t vxs_device;
 #define VXS_DEVICE_VULKAN 10
 /**
  * The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that
- * plays a GPU; `VXS_DEVICE_VULKAN` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
+ * emulates a GPU; `VXS_DEVICE_VULKAN` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
  */
 #define VXS_DEVICE_BEST 100
 

@@ -48,7 +48,7 @@ namespace Voxseg
         MIGraphX = 9,
         /// <summary>Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.</summary>
         Vulkan = 10,
-        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that plays a GPU; <c>VXS_DEVICE_VULKAN</c> only if it has all that the networks need. Else <c>VXS_DEVICE_CPU</c>.</summary>
+        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that emulates a GPU; <c>VXS_DEVICE_VULKAN</c> only if it has all that the networks need. Else <c>VXS_DEVICE_CPU</c>.</summary>
         Best = 100,
     }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use zip::CompressionMethod;
 
 use super::*;
+use crate::file::Budget;
 
 #[test]
 fn damage_in_a_storage_is_found() {
@@ -125,7 +126,7 @@ fn what_a_pickle_takes_is_counted() {
     ];
     for (name, code) in values {
         let code = [&code[..], b"."].concat();
-        let budget = crate::file::Budget::new(Some(24 << 20));
+        let budget = Budget::new(Some(24 << 20));
         match super::super::pickle::load("x.pth", &code, &budget) {
             Err(Error::Refused { reason, .. }) => {
                 assert!(reason.contains("memory_budget"), "{name}: {reason}")
@@ -152,10 +153,13 @@ fn long_keys_in_many_places_are_compared_once() {
 
 #[test]
 fn configurations_are_bounded() {
-    let text = [b"X\x00\x08\x00\x00".to_vec(), vec![b'k'; 2048], b"q\x01".to_vec()].concat();
+    let text = [b"X\x00\x04\x00\x00".to_vec(), vec![b'k'; 1024], b"q\x01".to_vec()].concat();
     let list = |count: usize| [b"](", &text[..], &b"h\x01".repeat(count), b"e."].concat();
     assert!(load(list(1000)).unwrap().root().to_json("x").is_ok());
-    assert_error!(load(list(90_000)).unwrap().root().to_json("x"), Refused, "memory_budget");
+    // Where a file's own budget holds less than the largest configuration.
+    let large = archive(&[("data.pkl", list(90_000))]);
+    let large = Checkpoint::from_bytes_within("x.pt", large.into(), &Budget::new(Some(64 << 20))).unwrap();
+    assert_error!(large.root().to_json("x"), Refused, "memory_budget");
     let many = [&b"]("[..], &b"N".repeat(200_000), b"e."].concat();
     assert_error!(load(many).unwrap().root().to_json("x"), Refused, "100000 values");
     let keys: Vec<u8> = (0..200_000).flat_map(|n| [text_of(n), b"N".to_vec()].concat()).collect();
