@@ -1,7 +1,7 @@
 //! A model made ready for a device, and a volume's way through it: the plan, what a run needs, the run.
 //!
 //! A [`Plan`] never changes and may be used by many threads; what a run changes is its own: a workspace that it takes
-//! from the plan's [`runs`], tiles, sums and labels.
+//! from a pool of the plan, tiles, sums and labels.
 
 mod blending;
 pub(crate) mod device;

@@ -36,7 +36,7 @@ const IMAGE: &str = "a resampled image";
 /// Resamples an image as a recipe says; [`Resampler::None`] keeps it.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 pub fn resample_with(
     resampler: &Resampler,
     image: ArrayView3<f32>,
@@ -58,7 +58,7 @@ pub fn resample_with(
 /// clipped. `image` must have at least one voxel.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 pub fn resample(
     image: ArrayView3<f32>,
     new_shape: [usize; 3],
