@@ -200,7 +200,7 @@ fn on_gpu(report: &mut Report) {
     report.lane(SPIRV, shaders::check);
     report.lane_with(OWN_GPU, vulkan::driver, |environment| {
         let mut tests = cargo();
-        tests.args(["test", "--workspace", "--features", "cli", "--lib", "--test", "gpu"]);
+        tests.args(["test", "--workspace", "--lib", "--test", "gpu"]);
         execute(tests.args(["--", "--nocapture", "vulkan", "engine::gpu"]).envs(environment))
     });
     report.lane_with(PTX, fetch::nvrtc, |_| ptx::check());
