@@ -13,7 +13,8 @@ namespace Voxseg.Tests
         {
             var model = Fixture.Model;
             Assert.Equal("Dataset901_TorsoCT", model.Name);
-            Assert.Equal(64, model.Identity.Length);
+            Assert.Contains("voxseg1:sha256:", model.Identity);
+            Assert.Equal(79, model.Identity.Length);
             Assert.Equal(new[] { "CT" }, model.Channels);
             Assert.Equal(24, model.Labels.Count);
             Assert.Equal("background", model.Labels[0].Name);
