@@ -35,6 +35,10 @@
 #define VXS_API
 #endif
 
+/**
+ * @def VXS_NODISCARD
+ * Marks a function whose status must be looked at.
+ */
 #if defined(__cplusplus) && __cplusplus >= 201703L
 #define VXS_NODISCARD [[nodiscard]]
 #elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L
@@ -45,6 +49,10 @@
 #define VXS_NODISCARD
 #endif
 
+/**
+ * @def VXS_DEPRECATED
+ * Marks what a later version takes away; `instead` says what to use.
+ */
 #if defined(_MSC_VER) && !defined(__clang__)
 #define VXS_DEPRECATED(instead) __declspec(deprecated(instead))
 #elif defined(__GNUC__)

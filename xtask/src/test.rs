@@ -165,7 +165,10 @@ pub fn run(wanted: &[&str]) -> ExitCode {
     // Its settings make a warning an error.
     let doxygen = |()| execute(command("doxygen").arg("docs/Doxyfile"));
     report.lane_with(DOXYGEN, || setup::system_tool("doxygen"), doxygen);
-    report.lane(FUZZ, fuzz::short);
+    // Only when asked for: its instrumented programs take minutes to build.
+    if !report.wanted.is_empty() {
+        report.lane(FUZZ, fuzz::short);
+    }
     on_gpu(&mut report);
     on_aarch64(&mut report);
     if report.wants_any(&OF_LIBRARY) || report.wants_any(&OF_ARCHIVE) {
