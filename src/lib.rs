@@ -16,7 +16,8 @@
 //!
 //! # fn main() -> voxseg::Result<()> {
 //! # let (voxels, shape) = (vec![0_u8; 2 * 122 * 101 * 112], [122, 101, 112]);
-//! let model = Model::open("Dataset901_TorsoCT/nnUNetTrainer__nnUNetPlans__3d_fullres".as_ref(), &ModelOptions::default())?;
+//! let folder = "Dataset901_TorsoCT/nnUNetTrainer__nnUNetPlans__3d_fullres";
+//! let model = Model::open(folder.as_ref(), &ModelOptions::default())?;
 //! let plan = Plan::new(&model, &PlanOptions::default())?;
 //! let grid = Geometry { spacing: [3.0; 3], ..Geometry::with_shape(shape) };
 //! let volume = Volume::new(grid.clone(), DType::I16, Layout::dense(shape, DType::I16), vec![&voxels])?;

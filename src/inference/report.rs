@@ -56,7 +56,8 @@ pub struct RunReport {
     pub total_seconds: f64,
     /// Most memory that the whole process ever had resident, in bytes; 0 where the system doesn't tell.
     pub process_peak_bytes: u64,
-    /// Voxels of the volume that aren't finite, which were read as [`Run::with_non_finite`](crate::progress::Run::with_non_finite) asks for.
+    /// Voxels of the volume that aren't finite, which were read as
+    /// [`Run::with_non_finite`](crate::progress::Run::with_non_finite) asks for.
     pub non_finite: Option<NonFiniteVoxels>,
     /// What may make the labels wrong.
     pub warnings: Vec<Warning>,
