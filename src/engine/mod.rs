@@ -11,6 +11,7 @@ pub mod cpu;
 pub(crate) mod fake;
 mod gpu;
 mod info;
+mod lowering;
 pub(crate) mod nvidia;
 #[cfg(feature = "ort")]
 mod ort;
@@ -20,6 +21,8 @@ mod ort;
 mod provider;
 mod request;
 mod room;
+#[cfg(test)]
+mod test_networks;
 mod workspace;
 
 use std::fmt;

@@ -60,12 +60,10 @@ fn numbers(op: &Op, inputs: usize) -> std::result::Result<(), Wrong> {
 /// Whether its sizes are sizes.
 fn settings(op: &Op) -> std::result::Result<(), Wrong> {
     let (sizes, paddings) = match op {
-        Op::Conv { kernel, stride, padding, .. } | Op::ConvTranspose { kernel, stride, padding, .. } => {
-            (vec![kernel, stride], vec![padding])
-        }
-        Op::Depthwise { kernel, stride, padding, .. }
-        | Op::DepthwiseTranspose { kernel, stride, padding, .. }
-        | Op::MaxPoolOver { size: kernel, stride, padding } => (vec![kernel, stride], vec![padding]),
+        Op::Conv { kernel, stride, padding, .. }
+        | Op::ConvTranspose { kernel, stride, padding, .. }
+        | Op::Depthwise { kernel, stride, padding, .. }
+        | Op::DepthwiseTranspose { kernel, stride, padding, .. } => (vec![kernel, stride], vec![padding]),
         Op::PadFront { planes } => (Vec::new(), vec![planes]),
         Op::Attention { window, .. } => (vec![window], Vec::new()),
         Op::AveragePool { size } | Op::MaxPool { size } => (vec![size], Vec::new()),
@@ -83,12 +81,6 @@ fn settings(op: &Op) -> std::result::Result<(), Wrong> {
     }
     if let Some(padding) = paddings.iter().find(|padding| padding.iter().any(|&padding| padding >= MOST)) {
         return wrong(format!("{padding:?}"), format!("numbers below {MOST}"));
-    }
-    // A block that lies in the padding alone has no maximum.
-    if let Op::MaxPoolOver { size, padding, .. } = op
-        && (0..3).any(|axis| padding[axis] >= size[axis])
-    {
-        return wrong(format!("a padding of {padding:?}"), format!("less than the block {size:?}"));
     }
     if let Op::ConvTranspose { kernel, stride, padding, .. } = op
         && (0..3).any(|axis| kernel[axis] > stride[axis] + 2 * padding[axis])

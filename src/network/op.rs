@@ -204,15 +204,6 @@ pub enum Op {
         /// Planes per axis.
         planes: [usize; 3],
     },
-    /// Maxima of blocks that may overlap; what lies around the image doesn't count.
-    MaxPoolOver {
-        /// Size of a block per axis.
-        size: [usize; 3],
-        /// Step per axis.
-        stride: [usize; 3],
-        /// Voxels around the image that blocks may cover, per axis.
-        padding: [usize; 3],
-    },
     /// Linear interpolation along all axes, the centres of the outermost voxels together.
     Downsample {
         /// How many times smaller the result is, per axis; what is left over is dropped.
@@ -328,12 +319,12 @@ impl Op {
                 }
                 inputs[0]
             }
-            Op::Conv { kernel, stride, padding, .. }
-            | Op::Depthwise { kernel, stride, padding, .. }
-            | Op::MaxPoolOver { size: kernel, stride, padding } => each(&|axis| {
-                let room = (inputs[0][axis] + 2 * padding[axis]).checked_sub(kernel[axis]);
-                room.map_or(0, |room| room / stride[axis] + 1)
-            }),
+            Op::Conv { kernel, stride, padding, .. } | Op::Depthwise { kernel, stride, padding, .. } => {
+                each(&|axis| {
+                    let room = (inputs[0][axis] + 2 * padding[axis]).checked_sub(kernel[axis]);
+                    room.map_or(0, |room| room / stride[axis] + 1)
+                })
+            }
             Op::ConvTranspose { stride, .. } => each(&|axis| inputs[0][axis] * stride[axis]),
             Op::AveragePool { size } | Op::MaxPool { size } => each(&|axis| inputs[0][axis] / size[axis]),
             Op::Upsample { factor, .. } => each(&|axis| inputs[0][axis] * factor[axis]),
@@ -446,9 +437,6 @@ impl Op {
                 format!("depthwise transpose {:?} {kernel:?} {stride:?} {padding:?}", weight.shape)
             }
             Op::PadFront { planes } => format!("pad front {planes:?}"),
-            Op::MaxPoolOver { size, stride, padding } => {
-                format!("max pool over {size:?} {stride:?} {padding:?}")
-            }
             Op::Downsample { factor } => format!("downsample {factor:?}"),
             Op::Attention { heads, window } => format!("attention {heads} {window:?}"),
             Op::WindowAttention { heads, window, shift, .. } => {

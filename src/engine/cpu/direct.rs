@@ -6,10 +6,11 @@
 
 use super::memory::Memory;
 use super::product::{Panels, Product, multiply};
-use super::program::{Activated, Block, BufferId, Context, Label, Load, Plain, Step};
-use super::simd::{Kernel, LANES, Simd, dispatch};
+use super::program::{Activated, Context, Label, Load, Plain, Step};
+use super::simd::{Kernel, Simd, dispatch};
 use super::statistics::{Gather, Partials};
 use crate::buffer;
+use crate::engine::lowering::{Block, BufferId, LANES, Reach};
 use crate::error::Result;
 
 /// Floats of a task's copy of the image, unless a single row needs more: half of a second-level cache.
@@ -45,19 +46,6 @@ struct Class {
     kind: Kind,
     /// Floats from a result's first voxel in the copy to each of its terms.
     taps: Vec<usize>,
-}
-
-/// Where the results of a convolution find their terms.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reach {
-    /// Voxels between the first terms of neighbouring results of a kind.
-    pub step: [usize; 3],
-    /// First term of the first results.
-    pub first: [isize; 3],
-    /// Voxels from first to last term, and one.
-    pub span: [usize; 3],
-    /// Distance of a kind's results.
-    pub out_step: [usize; 3],
 }
 
 /// A convolution.

@@ -1,8 +1,9 @@
 //! Steps that compute each voxel by itself: sums, products, activations that tables can't tell, changes of layout.
 
-use super::program::{Activated, Block, BufferId, Context, Load, Plain, Step};
-use super::simd::{Kernel, LANES, Simd, dispatch};
+use super::program::{Activated, Context, Load, Plain, Step};
+use super::simd::{Kernel, Simd, dispatch};
 use super::statistics::{Gather, Partials};
+use crate::engine::lowering::{Block, BufferId, LANES};
 
 /// Voxels of a task.
 const CHUNK: usize = 8192;

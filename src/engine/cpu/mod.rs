@@ -135,7 +135,7 @@ impl CpuEngine {
 
     /// Whether the engine has all operators of a network.
     pub(super) fn supports(network: &Network) -> bool {
-        !network.nodes().iter().any(|node| lower::unsupported(&node.op))
+        !network.nodes().iter().any(|node| super::lowering::unsupported(&node.op))
     }
 
     /// Runs a tile and tells what each step took.

@@ -5,8 +5,9 @@
 //! they are read in order.
 
 use super::memory::Memory;
-use super::simd::{LANES, Simd};
+use super::simd::Simd;
 use crate::buffer;
+use crate::engine::lowering::LANES;
 use crate::error::Result;
 
 /// c[column, block, lane] = Σ over taps and depth of a[tap + column · a_step + depth] · b[tap, depth, block, lane], and

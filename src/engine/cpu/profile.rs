@@ -1,8 +1,9 @@
 //! How long each layer takes, and what the processor could do at most.
 
+use crate::engine::lowering::LANES;
 use std::time::Instant;
 
-use super::simd::{Isa, Kernel, LANES, Simd, dispatch};
+use super::simd::{Isa, Kernel, Simd, dispatch};
 use super::team;
 use crate::error::Result;
 

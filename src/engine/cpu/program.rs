@@ -6,32 +6,15 @@
 //!
 //! The caller's memory for the scores is written by the last step alone, so until then it is part of the arena.
 
+use crate::engine::lowering::{Block, BufferId, LANES};
 use std::marker::PhantomData;
 
 use super::memory::{LINE, Memory};
 use super::profile::Layer;
-use super::simd::{Isa, LANES, Simd};
+use super::simd::{Isa, Simd};
 use super::team;
 use crate::engine::Workspace;
 use crate::error::Result;
-
-/// A buffer in the arena, by position.
-pub(super) type BufferId = usize;
-
-/// Floats of a table's block: scale, shift, and the slope of the negative side, a lane each.
-pub(super) const TABLE: usize = 3 * LANES;
-
-/// A block of channels as a step reads it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Block {
-    pub buffer: BufferId,
-    /// Position of the block in its tensor.
-    pub index: usize,
-    /// Where in the tables its numbers are; `None` when values are read as they are.
-    pub table: Option<usize>,
-    /// Channels in it.
-    pub lanes: usize,
-}
 
 /// What a convolution is, for the table of layers.
 pub(super) struct Label {

@@ -1,7 +1,8 @@
 //! Steps whose results are made from some voxels of one input: pools, interpolation, edges, means.
 
-use super::program::{Activated, Block, BufferId, Context, Load, Plain, Step};
-use super::simd::{Kernel, LANES, Simd, dispatch};
+use super::program::{Activated, Context, Load, Plain, Step};
+use super::simd::{Kernel, Simd, dispatch};
+use crate::engine::lowering::{Block, BufferId, LANES};
 
 /// How a result is made.
 #[derive(Clone, Debug)]

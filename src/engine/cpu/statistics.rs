@@ -5,8 +5,9 @@
 //! channel that is constant but for its borders, whose tiny variance the normalisation would magnify. Tasks are put
 //! together in double precision, in their order.
 
-use super::program::{BufferId, Context, Step, TABLE};
-use super::simd::{LANES, Simd};
+use super::program::{Context, Step};
+use super::simd::Simd;
+use crate::engine::lowering::{BufferId, LANES, TABLE};
 
 /// Floats of a task's block: first value, distance of the mean from it and sum of squared differences from the mean, a
 /// lane each, and the count.

@@ -1,23 +1,16 @@
 //! What a network has on the device whatever it computes: weights, tables, and what tells kernels where things are.
 
+use crate::engine::lowering::{Kind, LANES, NETWORK};
 use std::sync::Arc;
 
 use half::f16;
 
-use super::lower::Kind;
 use crate::buffer;
 use crate::error::Result;
 use crate::network::Weight;
 
-/// Channels of a block.
-pub(super) const LANES: usize = 16;
-/// Floats of a block's table: scale, shift, and the slope of the negative side, a lane each.
-pub(super) const TABLE: usize = 3 * LANES;
 /// Each content starts at a multiple of it.
 const UNIT: u64 = 16;
-/// What its memory is for, in errors.
-pub(super) const NETWORK: &str = "a network's weights";
-
 /// A convolution's weights on their way to the device: [kind][turn][place][output block][channel][16 outputs].
 pub(super) struct Packing {
     pub weight: Arc<Weight>,

@@ -1,5 +1,6 @@
 //! A network on a device: steps whose memory is placed, kernels compiled, and a run of all of them.
 
+use crate::engine::lowering::{Block, BufferId};
 use std::sync::Arc;
 
 use super::arena::Arena;
@@ -9,7 +10,7 @@ use super::fixed::Fixed;
 use super::lower::{IMAGE, Lowered, OVERFLOWED, SCORES, Target, VOXELS, lower};
 use super::place::place;
 use super::shaders;
-use super::step::{Block, BufferId, Conv, Finish, Function, Input, Map, Output, Sample, Sampling, Step};
+use super::step::{Conv, Finish, Function, Input, Map, Output, Sample, Sampling, Step};
 use super::vulkan::{Buffer, Command, Dispatch, Gpu, Kind, Pipeline, Stage, Submitter};
 use crate::engine::room::room;
 use crate::error::Result;

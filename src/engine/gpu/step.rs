@@ -2,21 +2,7 @@
 
 use super::class::Matrices;
 use super::lower::Tile;
-
-/// A tensor or other memory in the arena, by position.
-pub(super) type BufferId = usize;
-
-/// A block of channels as a step reads it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Block {
-    pub buffer: BufferId,
-    /// Position of the block in its tensor.
-    pub index: usize,
-    /// Where among the tables' floats its numbers are; `None` when values are read as they are.
-    pub table: Option<usize>,
-    /// Channels in it.
-    pub lanes: usize,
-}
+use crate::engine::lowering::{Block, BufferId};
 
 /// Where a convolution writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -233,33 +233,17 @@ impl Step<'_> {
                 inputs.push(self.weight(builder, value, &shape)?);
                 ("Identity", Vec::new())
             }
-            Op::Depthwise { kernel, stride, padding, .. } => {
+            Op::Depthwise { kernel, stride, padding, .. }
+            | Op::DepthwiseTranspose { kernel, stride, padding, .. } => {
                 let pads = [*padding, *padding].concat();
-                let group = attribute("group", self.channels as i64)?;
                 let attributes = vec![
                     list("kernel_shape", kernel)?,
                     list("strides", stride)?,
                     list("pads", &pads)?,
-                    group,
+                    attribute("group", self.channels as i64)?,
                 ];
-                ("Conv", attributes)
-            }
-            Op::DepthwiseTranspose { kernel, stride, padding, .. } => {
-                let pads = [*padding, *padding].concat();
-                let group = attribute("group", self.channels as i64)?;
-                let attributes = vec![
-                    list("kernel_shape", kernel)?,
-                    list("strides", stride)?,
-                    list("pads", &pads)?,
-                    group,
-                ];
-                ("ConvTranspose", attributes)
-            }
-            Op::MaxPoolOver { size, stride, padding } => {
-                let pads = [*padding, *padding].concat();
-                let attributes =
-                    vec![list("kernel_shape", size)?, list("strides", stride)?, list("pads", &pads)?];
-                ("MaxPool", attributes)
+                let forwards = matches!(self.node.op, Op::Depthwise { .. });
+                (if forwards { "Conv" } else { "ConvTranspose" }, attributes)
             }
             Op::PadFront { planes } => {
                 let pads = [[0, 0, planes[0], planes[1], planes[2]], [0; 5]].concat();

@@ -94,12 +94,6 @@ fn operator(op: &Op) -> Form {
             ("padding", (*padding).into()),
         ]),
         Op::PadFront { planes } => fields([("op", "pad_front".into()), ("planes", (*planes).into())]),
-        Op::MaxPoolOver { size, stride, padding } => fields([
-            ("op", "max_pool_over".into()),
-            ("kernel", (*size).into()),
-            ("stride", (*stride).into()),
-            ("padding", (*padding).into()),
-        ]),
         Op::Downsample { factor } => fields([("op", "downsample".into()), ("factor", (*factor).into())]),
         Op::Attention { heads, window } => {
             fields([("op", "attention".into()), ("heads", (*heads).into()), ("window", (*window).into())])

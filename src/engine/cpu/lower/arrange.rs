@@ -1,9 +1,9 @@
 //! What saves memory once all steps are known: results that are written over what they are made of, and upsampled
 //! tensors that are written just ahead of their only reader.
 
-use super::super::program::BufferId;
 use super::super::statistics::PARTIAL;
 use super::{Draft, Lowering};
+use crate::engine::lowering::BufferId;
 use crate::error::Result;
 
 impl Lowering<'_> {

@@ -1,14 +1,15 @@
 //! Convolutions: which way is the fastest, what behind them becomes part of them, and their weights.
 
 use super::super::Mode;
-use super::super::direct::{self, Direct, Input, Kind, Output, Reach};
+use super::super::direct::{self, Direct, Input, Kind, Output};
 use super::super::memory::Memory;
 use super::super::product::Panels;
-use super::super::program::{Block, Label};
-use super::super::simd::LANES;
+use super::super::program::Label;
 use super::super::winograd::{self, Axis, Winograd};
-use super::{Draft, Lowering, Value, batch_norm, blocks_of, channels};
+use super::{Draft, Lowering, Value};
 use crate::buffer;
+use crate::engine::lowering;
+use crate::engine::lowering::{Block, LANES, backward, batch_norm, blocks_of, channels, forward};
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeId, Op, Weight};
 
@@ -257,15 +258,15 @@ impl Lowering<'_> {
         };
         let depth = input.depth();
         let (reach, kinds) = match transposed {
-            false => forward(&convolution)?,
-            true => backward(&convolution)?,
+            false => forward(convolution.kernel, convolution.stride, convolution.padding)?,
+            true => backward(convolution.kernel, convolution.stride, convolution.padding)?,
         };
         let kernel = convolution.kernel;
         let taps_of = kernel.iter().product::<usize>();
         let shape = &convolution.weight.shape;
         let panel_blocks = self.isa.panel_blocks();
         let mut finished = Vec::new();
-        for (start, taps) in kinds {
+        for lowering::Kind { start, taps } in kinds {
             let of_block = taps.len() * depth;
             let terms = of_block * lanes_of.len() / depth;
             let panels = Panels::new(out, terms, panel_blocks, self.weights(), |output, values| {
@@ -305,57 +306,4 @@ impl Lowering<'_> {
             Output::Scores => Value::Blocks(Vec::new()),
         })
     }
-}
-
-/// Place of a weight in the kernel, and of the voxel that it meets from the first that any result reads.
-type Tap = ([usize; 3], [usize; 3]);
-
-/// First result of a kind, and its weights.
-type Reached = ([usize; 3], Vec<Tap>);
-
-/// All positions of a box.
-fn places(size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
-    let [_, rows, columns] = size;
-    (0..size.iter().product())
-        .map(move |index| [index / (rows * columns), index / columns % rows, index % columns])
-}
-
-fn forward(convolution: &Convolution) -> Result<(Reach, Vec<Reached>)> {
-    let reach = Reach {
-        step: convolution.stride,
-        first: convolution.padding.map(|padding| -(padding as isize)),
-        span: convolution.kernel,
-        out_step: [1; 3],
-    };
-    let taps = buffer::collect(NETWORK, places(convolution.kernel).map(|place| (place, place)))?;
-    Ok((reach, vec![([0; 3], taps)]))
-}
-
-/// Result o · stride + r of a transposed convolution takes weight k from voxel o + (r + padding − k) / stride, where
-/// that is a whole number.
-fn backward(convolution: &Convolution) -> Result<(Reach, Vec<Reached>)> {
-    let Convolution { kernel, stride, padding, .. } = convolution;
-    let offset = |axis: usize, start: usize, weight: usize| {
-        let distance = (start + padding[axis]) as isize - weight as isize;
-        let stride = stride[axis] as isize;
-        (distance.rem_euclid(stride) == 0).then(|| distance.div_euclid(stride))
-    };
-    let all = |axis: usize| {
-        (0..stride[axis])
-            .flat_map(move |start| (0..kernel[axis]).filter_map(move |weight| offset(axis, start, weight)))
-    };
-    let first: [isize; 3] = std::array::from_fn(|axis| all(axis).min().unwrap_or(0));
-    let last: [isize; 3] = std::array::from_fn(|axis| all(axis).max().unwrap_or(0));
-    let span = std::array::from_fn(|axis| (last[axis] - first[axis]) as usize + 1);
-    let kinds = places(*stride).map(|start| {
-        let taps = places(*kernel).filter_map(|place| {
-            let mut at = [0; 3];
-            for axis in 0..3 {
-                at[axis] = (offset(axis, start[axis], place[axis])? - first[axis]) as usize;
-            }
-            Some((place, at))
-        });
-        Ok((start, buffer::collect(NETWORK, taps)?))
-    });
-    Ok((Reach { step: [1; 3], first, span, out_step: *stride }, buffer::try_collect(NETWORK, kinds)?))
 }

@@ -7,15 +7,16 @@
 mod arrange;
 mod convolution;
 
+use crate::engine::lowering::{Block, BufferId, LANES, TABLE, batch_norm, blocks_of, channels};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Settings;
 use super::direct::Direct;
 use super::map::{Enter, Function, Leave, Map};
-use super::program::{Block, Buffer, BufferId, Program, Step, TABLE};
+use super::program::{Buffer, Program, Step};
 use super::sample::{Sample, Sampling, linear};
-use super::simd::{Isa, LANES};
+use super::simd::Isa;
 use super::statistics::{Finish, PARTIAL, Partials};
 use super::winograd::Winograd;
 use crate::buffer;
@@ -138,43 +139,6 @@ pub(super) fn lower(
     let steps = lowering.drafts.into_iter().filter_map(Draft::finish).collect();
     let (buffers, tables) = (&lowering.buffers, &lowering.tables);
     Program::new(isa, settings.threads, steps, buffers, tables, (scores, last))
-}
-
-/// The network's operators that have no step.
-pub(super) fn unsupported(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Onnx { .. }
-            | Op::LayerNorm { .. }
-            | Op::PadToWindows { .. }
-            | Op::PatchMerge { .. }
-            | Op::WindowAttention { .. }
-            | Op::Constant { .. }
-            | Op::Depthwise { .. }
-            | Op::DepthwiseTranspose { .. }
-            | Op::PadFront { .. }
-            | Op::MaxPoolOver { .. }
-            | Op::Downsample { .. }
-            | Op::Attention { .. }
-    )
-}
-
-/// A tensor in plain blocks.
-fn blocks_of(buffer: BufferId, channels: usize) -> Vec<Block> {
-    (0..channels.div_ceil(LANES))
-        .map(|index| Block { buffer, index, table: None, lanes: LANES.min(channels - index * LANES) })
-        .collect()
-}
-
-/// The channel of each lane.
-fn channels(blocks: &[Block]) -> Vec<Option<usize>> {
-    let mut first = 0;
-    let mut result = Vec::new();
-    for block in blocks {
-        result.extend((0..LANES).map(|lane| (lane < block.lanes).then_some(first + lane)));
-        first += block.lanes;
-    }
-    result
 }
 
 impl Lowering<'_> {
@@ -502,18 +466,4 @@ impl Lowering<'_> {
 
 fn no_statistics() -> Error {
     Error::unsupported("a normalisation of values whose statistics aren't gathered")
-}
-
-/// (x − mean) / √(variance + epsilon) · scale + shift as factors and summands.
-fn batch_norm(op: &Op) -> (Vec<f64>, Vec<f64>) {
-    let Op::BatchNorm { scale, shift, mean, variance, epsilon } = op else {
-        return (Vec::new(), Vec::new());
-    };
-    (0..scale.data.len())
-        .map(|channel| {
-            let of = |weight: &Weight| f64::from(weight.data[channel]);
-            let factor = of(scale) / (of(variance) + f64::from(*epsilon)).sqrt();
-            (factor, of(shift) - of(mean) * factor)
-        })
-        .unzip()
 }

@@ -11,8 +11,7 @@ mod portable;
 
 use crate::error::{Error, Result};
 
-/// Numbers in a [`Simd::V`], and channels in a block of a tensor.
-pub(super) const LANES: usize = 16;
+pub(super) use crate::engine::lowering::LANES;
 
 /// Instruction sets that kernels are compiled for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

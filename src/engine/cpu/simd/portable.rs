@@ -1,6 +1,7 @@
 //! Plain code, in the order that the other sets have, without fused multiply-adds.
 
-use super::{LANES, Simd};
+use super::Simd;
+use crate::engine::lowering::LANES;
 
 #[derive(Clone, Copy)]
 pub(super) struct Portable;

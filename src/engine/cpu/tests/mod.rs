@@ -7,98 +7,9 @@ use std::sync::Arc;
 use double::Tensor;
 
 use super::{CpuEngine, CpuOptions, Isa, LARGE, Mode, Settings};
+use crate::engine::test_networks::{self, Builder, Random};
 use crate::engine::{Engine, Workspace};
-use crate::network::{Network, NodeId, Op, Weight};
-
-/// Numbers between −1 and 1 from a counter (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((x ^ (x >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
-
-    fn weight(&mut self, shape: &[usize], scale: f32, offset: f32) -> Arc<Weight> {
-        let data = (0..shape.iter().product()).map(|_| offset + scale * self.next()).collect();
-        Arc::new(Weight { name: "w".into(), shape: shape.to_vec(), data })
-    }
-}
-
-/// A network in the making.
-struct Builder {
-    network: Network,
-    random: Random,
-}
-
-impl Builder {
-    fn new(channels: usize) -> Self {
-        Builder { network: Network::new(channels), random: Random(7) }
-    }
-
-    fn conv(&mut self, input: NodeId, out: usize, kernel: [usize; 3], stride: [usize; 3]) -> NodeId {
-        let padding = kernel.map(|size| (size - 1) / 2);
-        self.conv_padded(input, out, kernel, stride, padding, true)
-    }
-
-    fn conv_padded(
-        &mut self,
-        input: NodeId,
-        out: usize,
-        kernel: [usize; 3],
-        stride: [usize; 3],
-        padding: [usize; 3],
-        bias: bool,
-    ) -> NodeId {
-        let channels = self.network.channels(input);
-        let fan = (channels * kernel.iter().product::<usize>()) as f32;
-        let weight =
-            self.random.weight(&[out, channels, kernel[0], kernel[1], kernel[2]], 2.0 / fan.sqrt(), 0.0);
-        let bias = bias.then(|| self.random.weight(&[out], 0.5, 0.0));
-        self.network.add(Op::Conv { weight, bias, kernel, stride, padding }, &[input])
-    }
-
-    fn transposed(&mut self, input: NodeId, out: usize, kernel: [usize; 3], stride: [usize; 3]) -> NodeId {
-        let channels = self.network.channels(input);
-        let padding = std::array::from_fn(|axis| (kernel[axis].max(stride[axis]) - stride[axis]).div_ceil(2));
-        let weight = self.random.weight(&[channels, out, kernel[0], kernel[1], kernel[2]], 0.5, 0.0);
-        let bias = Some(self.random.weight(&[out], 0.5, 0.0));
-        self.network.add(Op::ConvTranspose { weight, bias, kernel, stride, padding }, &[input])
-    }
-
-    fn instance(&mut self, input: NodeId) -> NodeId {
-        let channels = self.network.channels(input);
-        let (scale, shift) =
-            (self.random.weight(&[channels], 0.5, 1.0), self.random.weight(&[channels], 0.5, 0.0));
-        self.network.add(Op::InstanceNorm { scale, shift, epsilon: 1e-5 }, &[input])
-    }
-
-    fn group(&mut self, input: NodeId, groups: usize) -> NodeId {
-        let channels = self.network.channels(input);
-        let (scale, shift) =
-            (self.random.weight(&[channels], 0.5, 1.0), self.random.weight(&[channels], 0.5, 0.0));
-        self.network.add(Op::GroupNorm { groups, scale, shift, epsilon: 1e-5 }, &[input])
-    }
-
-    fn batch(&mut self, input: NodeId) -> NodeId {
-        let channels = self.network.channels(input);
-        let mut weight = |scale, offset| self.random.weight(&[channels], scale, offset);
-        let (scale, shift, mean, variance) =
-            (weight(0.5, 1.0), weight(0.5, 0.0), weight(0.5, 0.0), weight(0.5, 1.0));
-        self.network.add(Op::BatchNorm { scale, shift, mean, variance, epsilon: 1e-5 }, &[input])
-    }
-
-    fn add(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
-        self.network.add(op, inputs)
-    }
-
-    fn leaky(&mut self, input: NodeId) -> NodeId {
-        self.network.add(Op::LeakyRelu { slope: 0.01 }, &[input])
-    }
-}
+use crate::network::{Network, Op};
 
 fn isas() -> impl Iterator<Item = Isa> {
     Isa::ALL.into_iter().filter(|isa| isa.available())
@@ -250,32 +161,7 @@ fn the_image_is_read_as_it_is() {
 
 #[test]
 fn normalisations_and_activations() {
-    let mut builder = Builder::new(2);
-    let mut last = builder.conv(0, 24, [3; 3], [1; 3]);
-    last = builder.instance(last);
-    let slope = builder.random.weight(&[24], 0.9, 0.0);
-    last = builder.add(Op::PRelu { slope }, &[last]);
-    last = builder.conv(last, 32, [3; 3], [1; 3]);
-    last = builder.group(last, 4);
-    last = builder.add(Op::Relu, &[last]);
-    let skip = last;
-    last = builder.conv(last, 32, [1; 3], [1; 3]);
-    last = builder.batch(last);
-    last = builder.add(Op::Add, &[skip, last]);
-    let slope = builder.random.weight(&[1], 0.0, 1.5);
-    last = builder.add(Op::PRelu { slope }, &[last]);
-    // Activated, then normalised: by statistics of activated values.
-    last = builder.add(Op::LeakyRelu { slope: 0.2 }, &[last]);
-    last = builder.group(last, 8);
-    last = builder.add(Op::Elu { alpha: 0.7 }, &[last]);
-    last = builder.batch(last);
-    last = builder.add(Op::Gelu, &[last]);
-    last = builder.conv(last, 5, [3; 3], [1; 3]);
-    last = builder.add(Op::Tanh, &[last]);
-    last = builder.add(Op::LeakyRelu { slope: 0.5 }, &[last]);
-    last = builder.add(Op::LeakyRelu { slope: 0.25 }, &[last]);
-    builder.add(Op::Sigmoid, &[last]);
-    check(builder.network, [6, 9, 7]);
+    check(test_networks::normalisations_and_activations(), [6, 9, 7]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Which axes are worth filtering, and in what portions tiles are worked on.
 
-use super::super::simd::LANES;
 use super::{Axis, COLUMNS};
+use crate::engine::lowering::LANES;
 
 /// Floats of a group's factors and products: what a core's second-level cache holds, and a little more, as measured.
 const GROUP: usize = 400_000;

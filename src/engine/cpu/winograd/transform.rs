@@ -1,8 +1,9 @@
 //! The transforms of whole tiles, axis by axis: from image voxels to factors, from products to results.
 
 use super::super::program::{Load, Plain};
-use super::super::simd::{LANES, Simd};
+use super::super::simd::Simd;
 use super::axis::{Axis, F23, F43, Filter, One, S22, S42, with_filter};
+use crate::engine::lowering::LANES;
 
 /// Floats that a tile of any axes needs on the way.
 pub(super) const TILE: usize = 9 * 9 * 9 * LANES;

@@ -1,8 +1,8 @@
 //! Weights of a convolution, transformed for its points and laid out in the order in which they are read.
 
 use super::super::memory::Memory;
-use super::super::simd::LANES;
 use super::Axis;
+use crate::engine::lowering::LANES;
 use crate::error::Result;
 use crate::parallel;
 

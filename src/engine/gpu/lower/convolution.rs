@@ -1,11 +1,12 @@
 //! Convolutions: what behind them becomes part of them, which voxels they read, and their weights.
 
 use super::super::class::Matrices;
-use super::super::fixed::{LANES, NETWORK, Packing};
-use super::super::step::{Block, Conv, Input, Output, Step};
-use super::tile::{Kind, Reach, Tap, VOXELS, tile};
-use super::{IMAGE, Lowering, Value, batch_norm, blocks_of, channels};
+use super::super::fixed::Packing;
+use super::super::step::{Conv, Input, Output, Step};
+use super::tile::{VOXELS, tile};
+use super::{IMAGE, Lowering, Value};
 use crate::buffer;
+use crate::engine::lowering::{Block, LANES, NETWORK, backward, batch_norm, blocks_of, channels, forward};
 use crate::error::{Error, Result};
 use crate::network::{NodeId, Op};
 
@@ -179,46 +180,4 @@ fn eights(channels: usize, matrices: Option<Matrices>) -> usize {
         Some(matrices) => needed.clamp(2, matrices.most_eights as usize),
         None => needed.min(4),
     }
-}
-
-/// All positions of a box.
-fn places(size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
-    let [_, rows, columns] = size;
-    (0..size.iter().product())
-        .map(move |index| [index / (rows * columns), index / columns % rows, index % columns])
-}
-
-fn forward(kernel: [usize; 3], stride: [usize; 3], padding: [usize; 3]) -> Result<(Reach, Vec<Kind>)> {
-    let first = padding.map(|padding| -(padding as isize));
-    let taps = buffer::collect(NETWORK, places(kernel).map(|place| (place, place)))?;
-    let reach = Reach { step: stride, first, span: kernel, out_step: [1; 3] };
-    Ok((reach, vec![Kind { start: [0; 3], taps }]))
-}
-
-/// Result o · stride + r of a transposed convolution takes weight k from voxel o + (r + padding − k) / stride, where
-/// that is a whole number.
-fn backward(kernel: [usize; 3], stride: [usize; 3], padding: [usize; 3]) -> Result<(Reach, Vec<Kind>)> {
-    let offset = |axis: usize, start: usize, weight: usize| {
-        let distance = (start + padding[axis]) as isize - weight as isize;
-        let stride = stride[axis] as isize;
-        (distance.rem_euclid(stride) == 0).then(|| distance.div_euclid(stride))
-    };
-    let all = |axis: usize| {
-        (0..stride[axis])
-            .flat_map(move |start| (0..kernel[axis]).filter_map(move |weight| offset(axis, start, weight)))
-    };
-    let first: [isize; 3] = std::array::from_fn(|axis| all(axis).min().unwrap_or(0));
-    let last: [isize; 3] = std::array::from_fn(|axis| all(axis).max().unwrap_or(0));
-    let span = std::array::from_fn(|axis| (last[axis] - first[axis]) as usize + 1);
-    let kinds = places(stride).map(|start| {
-        let taps = places(kernel).filter_map(|place| -> Option<Tap> {
-            let mut at = [0; 3];
-            for axis in 0..3 {
-                at[axis] = (offset(axis, start[axis], place[axis])? - first[axis]) as usize;
-            }
-            Some((place, at))
-        });
-        Ok(Kind { start, taps: buffer::collect(NETWORK, taps)? })
-    });
-    Ok((Reach { step: [1; 3], first, span, out_step: stride }, buffer::try_collect(NETWORK, kinds)?))
 }

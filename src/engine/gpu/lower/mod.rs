@@ -7,15 +7,16 @@
 mod convolution;
 mod tile;
 
+use crate::engine::lowering::{Block, BufferId, LANES, NETWORK, TABLE, batch_norm, blocks_of, channels};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(super) use tile::{Kind, Tile, VOXELS};
+pub(super) use tile::{Tile, VOXELS};
 
 use super::class::Matrices;
-use super::fixed::{Fixed, LANES, NETWORK, TABLE};
+use super::fixed::Fixed;
 use super::place::Life;
-use super::step::{Block, BufferId, Finish, Function, Map, Sample, Sampling, Step};
+use super::step::{Finish, Function, Map, Sample, Sampling, Step};
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::network::{Network, NodeId, Op, Weight};
@@ -115,47 +116,10 @@ pub(super) fn lower(network: &Network, tile: [usize; 3], target: Target) -> Resu
     lowering.done()
 }
 
-/// The network's operators that have no step.
-pub(super) fn unsupported(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Onnx { .. }
-            | Op::LayerNorm { .. }
-            | Op::PadToWindows { .. }
-            | Op::PatchMerge { .. }
-            | Op::WindowAttention { .. }
-            | Op::Constant { .. }
-            | Op::Depthwise { .. }
-            | Op::DepthwiseTranspose { .. }
-            | Op::PadFront { .. }
-            | Op::MaxPoolOver { .. }
-            | Op::Downsample { .. }
-            | Op::Attention { .. }
-    )
-}
-
-/// A tensor in plain blocks.
-fn blocks_of(buffer: BufferId, channels: usize) -> Vec<Block> {
-    (0..channels.div_ceil(LANES))
-        .map(|index| Block { buffer, index, table: None, lanes: LANES.min(channels - index * LANES) })
-        .collect()
-}
-
 /// The blocks of a step's result, with the lanes of its input.
 fn blocks_as(inputs: &[Block], buffer: BufferId) -> Vec<Block> {
     let blocks = inputs.iter().enumerate();
     blocks.map(|(index, block)| Block { buffer, index, table: None, lanes: block.lanes }).collect()
-}
-
-/// The channel of each lane.
-fn channels(blocks: &[Block]) -> Vec<Option<usize>> {
-    let mut first = 0;
-    let mut result = Vec::new();
-    for block in blocks {
-        result.extend((0..LANES).map(|lane| (lane < block.lanes).then_some(first + lane)));
-        first += block.lanes;
-    }
-    result
 }
 
 /// Of each block its first channel and how many it has.
@@ -467,18 +431,4 @@ impl Lowering<'_> {
         let tables = self.fixed.numbers(self.tables);
         Ok(Lowered { steps: self.steps, lives: self.lives, fixed: self.fixed, tables })
     }
-}
-
-/// (x − mean) / √(variance + epsilon) · scale + shift as factors and summands.
-fn batch_norm(op: &Op) -> (Vec<f64>, Vec<f64>) {
-    let Op::BatchNorm { scale, shift, mean, variance, epsilon } = op else {
-        return (Vec::new(), Vec::new());
-    };
-    (0..scale.data.len())
-        .map(|channel| {
-            let of = |weight: &Weight| f64::from(weight.data[channel]);
-            let factor = of(scale) / (of(variance) + f64::from(*epsilon)).sqrt();
-            (factor, of(shift) - of(mean) * factor)
-        })
-        .unzip()
 }

@@ -1,27 +1,10 @@
 //! How a convolution is shared out: the voxels of a group, what it brings to shared memory at a time, and where each
 //! place of the kernel is there.
 
+use crate::engine::lowering::{Kind, Reach};
+
 /// Results that a group computes, and its invocations.
 pub(in crate::engine::gpu) const VOXELS: usize = 256;
-
-/// Place of a weight in the kernel, and of the voxel that it meets from the first that the result reads.
-pub(in crate::engine::gpu) type Tap = ([usize; 3], [usize; 3]);
-
-/// Results of one kind: where the first one is, and the weights of each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::engine::gpu) struct Kind {
-    pub start: [usize; 3],
-    pub taps: Vec<Tap>,
-}
-
-/// What a convolution reads for its results: result o of a kind reads voxels o · step + first + 0..span, and is at
-/// o · out_step + the kind's start.
-pub(super) struct Reach {
-    pub step: [usize; 3],
-    pub first: [isize; 3],
-    pub span: [usize; 3],
-    pub out_step: [usize; 3],
-}
 
 /// How a group works. Triples are along axes 0, 1 and 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +145,7 @@ fn words(way: Way, tile: &Tile, kinds: &mut [Kind]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::lowering::Tap;
 
     fn cube(span: [usize; 3]) -> Vec<Tap> {
         let [_, rows, columns] = span;

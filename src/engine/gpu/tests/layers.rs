@@ -75,32 +75,7 @@ fn the_image_is_read_as_it_is() {
 
 #[test]
 fn normalisations_and_activations() {
-    let mut builder = Builder::new(2);
-    let mut last = builder.conv(0, 24, [3; 3], [1; 3]);
-    last = builder.instance(last);
-    let slope = builder.random.weight(&[24], 0.9, 0.0);
-    last = builder.add(Op::PRelu { slope }, &[last]);
-    last = builder.conv(last, 32, [3; 3], [1; 3]);
-    last = builder.group(last, 4);
-    last = builder.add(Op::Relu, &[last]);
-    let skip = last;
-    last = builder.conv(last, 32, [1; 3], [1; 3]);
-    last = builder.batch(last);
-    last = builder.add(Op::Add, &[skip, last]);
-    let slope = builder.random.weight(&[1], 0.0, 1.5);
-    last = builder.add(Op::PRelu { slope }, &[last]);
-    // Activated, then normalised: by statistics of activated values.
-    last = builder.add(Op::LeakyRelu { slope: 0.2 }, &[last]);
-    last = builder.group(last, 8);
-    last = builder.add(Op::Elu { alpha: 0.7 }, &[last]);
-    last = builder.batch(last);
-    last = builder.add(Op::Gelu, &[last]);
-    last = builder.conv(last, 5, [3; 3], [1; 3]);
-    last = builder.add(Op::Tanh, &[last]);
-    last = builder.add(Op::LeakyRelu { slope: 0.5 }, &[last]);
-    last = builder.add(Op::LeakyRelu { slope: 0.25 }, &[last]);
-    builder.add(Op::Sigmoid, &[last]);
-    check(builder.network, [6, 9, 7]);
+    check(test_networks::normalisations_and_activations(), [6, 9, 7]);
 }
 
 #[test]

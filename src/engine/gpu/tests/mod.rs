@@ -1,19 +1,18 @@
 //! Layers and networks beside the CPU engine's plain sums, on the first Vulkan device that there is: `cargo xtask test
 //! GPU` has one made of software. Where there is none, each says so and ends.
 
-mod build;
 mod failures;
 mod layers;
 mod networks;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use self::build::{Builder, Random};
 use super::vulkan::Gpu;
 use super::{Arena, GpuEngine, Settings, class};
 use crate::engine::Engine;
 use crate::engine::Workspace;
 use crate::engine::cpu::{CpuEngine, CpuOptions, Isa, Mode};
+use crate::engine::test_networks::{self, Builder, Random};
 use crate::error::Result;
 use crate::network::{Network, Op};
 
