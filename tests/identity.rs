@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use voxseg::model::task::{Task, TaskOptions};
 use voxseg::model::{Model, ModelOptions};
@@ -52,24 +52,9 @@ fn the_identities_of_known_models_stay() {
         &root().join("examples/models"),
         &["Dataset901_TorsoCT/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres"],
     );
-    let beside = || root().join("../shared/reference");
-    let reference: PathBuf = std::env::var_os("VOXSEG_REFERENCE").map_or_else(beside, Into::into);
+    let reference = voxseg_reference::folder();
     if reference.join("nnunet").is_dir() {
-        found.extend(identities(
-            &reference,
-            &[
-                "nnunet/public/Dataset902_BrainAniso/nnUNetTrainer__nnUNetResEncUNetMPlans__3d_fullres",
-                "nnunet/public/Dataset903_Cardiac2D/nnUNetTrainer__nnUNetPlans__2d",
-                "nnunet/public/Dataset904_Regions/nnUNetTrainer__nnUNetPlans__3d_fullres",
-                "nnunet/public/Dataset905_Cascade/nnUNetTrainer__nnUNetPlans__3d_cascade_fullres",
-                "nnunet/public/Dataset906_OldPlans/nnUNetTrainer__nnUNetPlans__3d_fullres",
-                "monai/public/auto3dseg_ct/model",
-                "monai/public/auto3dseg_mr_aniso/model",
-                "monai/public/bundle_spleen_unet/bundle",
-                "monai/public/bundle_wholebody/bundle",
-                "bugs/models/onnx_external/net.onnx",
-            ],
-        ));
+        found.extend(identities(&reference, &voxseg_reference::MODELS));
         let weights = reference.join("totalseg/weights");
         for (name, options) in [
             ("total_fast", TaskOptions::default()),

@@ -42,22 +42,6 @@ static uint8_t *buffer, *map; /* small.count bytes each */
         CHECK(init(value, sizeof(type)) == VXS_OK && value->struct_size == sizeof(type));                    \
     } while (0)
 
-static vxs_status open_and_free(const vxs_model_options *options, vxs_error **error) {
-    vxs_model *opened = NULL;
-    const vxs_status status = vxs_model_open(given.model, options, &opened, error);
-    CHECK((status == VXS_OK) == (opened != NULL));
-    vxs_model_free(opened);
-    return status;
-}
-
-static vxs_status plan_and_free(const vxs_plan_options *options, vxs_error **error) {
-    vxs_plan *made = NULL;
-    const vxs_status status = vxs_plan_create(model, options, &made, error);
-    CHECK((status == VXS_OK) == (made != NULL));
-    vxs_plan_free(made);
-    return status;
-}
-
 static vxs_status fill_volume(vxs_volume *volume, uint64_t size) {
     const vxs_volume filled = volume_of(&small);
     const vxs_status status = vxs_volume_init(volume, size);
@@ -117,7 +101,7 @@ static vxs_status plan_on(const vxs_executor *executor, vxs_error **error) {
     vxs_plan_options options;
     CHECK(vxs_plan_options_init(&options, sizeof options) == VXS_OK);
     options.executor = executor;
-    return plan_and_free(&options, error);
+    return plan_and_free(model, &options, error);
 }
 
 /* Its weights aren't there, which is found after the options were read. */
@@ -143,9 +127,9 @@ static void of_models_and_runs(void) {
     vxs_device_list_free(list);
     SIZES(vxs_label_info, vxs_label_info_init, vxs_model_label(model, 1, value, &error));
     SIZES(vxs_term, vxs_term_init, vxs_model_label_term(model, 1, VXS_TERM_TYPE, value, &error));
-    SIZES(vxs_model_options, vxs_model_options_init, open_and_free(value, &error));
+    SIZES(vxs_model_options, vxs_model_options_init, open_and_free(given.model, value, &error));
     SIZES(vxs_task_options, vxs_task_options_init, open_task(value, &error));
-    SIZES(vxs_plan_options, vxs_plan_options_init, plan_and_free(value, &error));
+    SIZES(vxs_plan_options, vxs_plan_options_init, plan_and_free(model, value, &error));
     SIZES(vxs_executor, fill_executor, plan_on(value, &error));
     SIZES(vxs_plan_report, vxs_plan_report_init, vxs_plan_estimate(plan, &volume, value, &error));
     SIZES(vxs_volume, fill_volume, vxs_segment(plan, value, NULL, &labels, NULL, &error));

@@ -40,6 +40,24 @@ static inline arguments read_arguments(int argc, char **argv) {
     return given;
 }
 
+/* What opening the folder gives; the model is freed again. */
+static inline vxs_status open_and_free(const char *folder, const vxs_model_options *options, vxs_error **error) {
+    vxs_model *opened = NULL;
+    const vxs_status status = vxs_model_open(folder, options, &opened, error);
+    CHECK((status == VXS_OK) == (opened != NULL));
+    vxs_model_free(opened);
+    return status;
+}
+
+/* What planning the model gives; the plan is freed again. */
+static inline vxs_status plan_and_free(const vxs_model *model, const vxs_plan_options *options, vxs_error **error) {
+    vxs_plan *made = NULL;
+    const vxs_status status = vxs_plan_create(model, options, &made, error);
+    CHECK((status == VXS_OK) == (made != NULL));
+    vxs_plan_free(made);
+    return status;
+}
+
 static inline bytes read_file(const char *folder, const char *name) {
     char path[4096];
     CHECK(snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path);

@@ -743,14 +743,6 @@ static void other_layouts(void) {
 
 /* ------------------------------------------------------------------------- models, plans, options */
 
-static vxs_status open_and_free(const vxs_model_options *options, vxs_error **error) {
-    vxs_model *opened = NULL;
-    const vxs_status status = vxs_model_open(given.model, options, &opened, error);
-    CHECK((status == VXS_OK) == (opened != NULL));
-    vxs_model_free(opened);
-    return status;
-}
-
 static void wrong_models(void) {
     vxs_error *error = NULL;
     vxs_model *opened = NULL;
@@ -773,12 +765,12 @@ static void wrong_models(void) {
     for (size_t i = 0; i < sizeof folds / sizeof folds[0]; i++) {
         options.folds = folds + i;
         options.fold_count = 1;
-        FAILS(2, open_and_free(&options, &error));
+        FAILS(2, open_and_free(given.model, &options, &error));
     }
     options.fold_count = UINT64_MAX;
-    FAILS(1, open_and_free(&options, &error));
+    FAILS(1, open_and_free(given.model, &options, &error));
     options.fold_count = 0;
-    vxs_status status = open_and_free(&options, &error); /* no folds: a status or all, no crash */
+    vxs_status status = open_and_free(given.model, &options, &error); /* no folds: a status or all, no crash */
     CHECK(status < 900);
     vxs_error_free(error);
     error = NULL;
@@ -786,19 +778,19 @@ static void wrong_models(void) {
     const char *checkpoints[] = {"nothing.pth", "", "../plans.json", "/etc/passwd", "."};
     for (size_t i = 0; i < sizeof checkpoints / sizeof checkpoints[0]; i++) {
         options.checkpoint = checkpoints[i];
-        status = open_and_free(&options, &error);
+        status = open_and_free(given.model, &options, &error);
         CHECK(status / 100 == 1 || status / 100 == 2);
         vxs_error_free(error);
         error = NULL;
     }
     options.checkpoint = "\xff.pth";
-    FAILS(VXS_INVALID_ARGUMENT, open_and_free(&options, &error));
+    FAILS(VXS_INVALID_ARGUMENT, open_and_free(given.model, &options, &error));
     CHECK(vxs_model_options_init(&options, sizeof options) == VXS_OK);
     options.foreground_crop = 2;
-    FAILS(VXS_INVALID_ARGUMENT, open_and_free(&options, &error));
+    FAILS(VXS_INVALID_ARGUMENT, open_and_free(given.model, &options, &error));
     CHECK(vxs_model_options_init(&options, sizeof options) == VXS_OK);
     options.auto3dseg_script = 4;
-    FAILS(VXS_INVALID_ARGUMENT, open_and_free(&options, &error));
+    FAILS(VXS_INVALID_ARGUMENT, open_and_free(given.model, &options, &error));
 
     /* What is wrong with a runtime is said, and the one that runs stays. */
     FAILS(VXS_INVALID_ARGUMENT, vxs_runtime_open("/nowhere/libonnxruntime.so", &error)); /* one a process */
@@ -810,14 +802,6 @@ static void wrong_models(void) {
     still_right();
 }
 
-static vxs_status plan_and_free(const vxs_plan_options *options, vxs_error **error) {
-    vxs_plan *made = NULL;
-    const vxs_status status = vxs_plan_create(model, options, &made, error);
-    CHECK((status == VXS_OK) == (made != NULL));
-    vxs_plan_free(made);
-    return status;
-}
-
 static void wrong_plans(void) {
     vxs_error *error = NULL;
     vxs_plan_options options;
@@ -825,7 +809,7 @@ static void wrong_plans(void) {
     do {                                                                                                     \
         CHECK(vxs_plan_options_init(&options, sizeof options) == VXS_OK);                                    \
         change;                                                                                              \
-        FAILS(status, plan_and_free(&options, &error));                                                      \
+        FAILS(status, plan_and_free(model, &options, &error));                                                      \
     } while (0)
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.device = 0);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.device = 999);

@@ -53,22 +53,6 @@ static int32_t watch(void *user_data, const vxs_progress *progress) {
         CHECK(seen.calls == 0);                                                                              \
     } while (0)
 
-static vxs_status open_and_free(const vxs_model_options *options, vxs_error **error) {
-    vxs_model *opened = NULL;
-    const vxs_status status = vxs_model_open(given.model, options, &opened, error);
-    CHECK((status == VXS_OK) == (opened != NULL));
-    vxs_model_free(opened);
-    return status;
-}
-
-static vxs_status plan_and_free(const vxs_plan_options *options, vxs_error **error) {
-    vxs_plan *made = NULL;
-    const vxs_status status = vxs_plan_create(model, options, &made, error);
-    CHECK((status == VXS_OK) == (made != NULL));
-    vxs_plan_free(made);
-    return status;
-}
-
 static vxs_volume labels_as_volume(void) {
     vxs_volume volume = volume_of(&small);
     volume.dtype = VXS_DTYPE_U8;
@@ -127,8 +111,8 @@ static void calls(void) {
     CHECK(!vxs_cancel_requested(cancel));
     vxs_cancel_request(cancel);
     CHECK(vxs_cancel_requested(cancel) == 1);
-    WATCHED(vxs_model_options, vxs_model_options_init, (void)0, VXS_STAGE_OPEN, open_and_free(&options, &error));
-    WATCHED(vxs_plan_options, vxs_plan_options_init, (void)0, VXS_STAGE_COMPILE, plan_and_free(&options, &error));
+    WATCHED(vxs_model_options, vxs_model_options_init, (void)0, VXS_STAGE_OPEN, open_and_free(given.model, &options, &error));
+    WATCHED(vxs_plan_options, vxs_plan_options_init, (void)0, VXS_STAGE_COMPILE, plan_and_free(model, &options, &error));
     WATCHED(vxs_measure_options, vxs_measure_options_init, options.threads = 2, VXS_STAGE_MEASURE,
             statistics(&options, &error));
     WATCHED(vxs_measure_options, vxs_measure_options_init, options.threads = 2, VXS_STAGE_MEASURE,
@@ -158,7 +142,7 @@ static void bytes_of_a_model(void) {
     CHECK(vxs_model_options_init(&options, sizeof options) == VXS_OK);
     options.progress = watch;
     options.user_data = &seen;
-    OK(open_and_free(&options, &error));
+    OK(open_and_free(given.model, &options, &error));
     CHECK(seen.bytes == all);
 }
 

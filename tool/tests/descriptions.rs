@@ -85,18 +85,7 @@ fn a_field_without_a_schema_is_found() {
 fn models_and_plans_fit() {
     describe(&root().join(EXAMPLE));
     let Some(reference) = reference() else { return };
-    for path in [
-        "nnunet/public/Dataset902_BrainAniso/nnUNetTrainer__nnUNetResEncUNetMPlans__3d_fullres",
-        "nnunet/public/Dataset903_Cardiac2D/nnUNetTrainer__nnUNetPlans__2d",
-        "nnunet/public/Dataset904_Regions/nnUNetTrainer__nnUNetPlans__3d_fullres",
-        "nnunet/public/Dataset905_Cascade/nnUNetTrainer__nnUNetPlans__3d_cascade_fullres",
-        "nnunet/public/Dataset906_OldPlans/nnUNetTrainer__nnUNetPlans__3d_fullres",
-        "monai/public/auto3dseg_ct/model",
-        "monai/public/auto3dseg_mr_aniso/model",
-        "monai/public/bundle_spleen_unet/bundle",
-        "monai/public/bundle_wholebody/bundle",
-        "bugs/models/onnx_external/net.onnx",
-    ] {
+    for path in voxseg_reference::MODELS {
         describe(&reference.join(path));
     }
     let model = |fold| {

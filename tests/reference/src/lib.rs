@@ -4,6 +4,20 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// Models of every kind that opens, by their paths in it.
+pub const MODELS: [&str; 10] = [
+    "nnunet/public/Dataset902_BrainAniso/nnUNetTrainer__nnUNetResEncUNetMPlans__3d_fullres",
+    "nnunet/public/Dataset903_Cardiac2D/nnUNetTrainer__nnUNetPlans__2d",
+    "nnunet/public/Dataset904_Regions/nnUNetTrainer__nnUNetPlans__3d_fullres",
+    "nnunet/public/Dataset905_Cascade/nnUNetTrainer__nnUNetPlans__3d_cascade_fullres",
+    "nnunet/public/Dataset906_OldPlans/nnUNetTrainer__nnUNetPlans__3d_fullres",
+    "monai/public/auto3dseg_ct/model",
+    "monai/public/auto3dseg_mr_aniso/model",
+    "monai/public/bundle_spleen_unet/bundle",
+    "monai/public/bundle_wholebody/bundle",
+    "bugs/models/onnx_external/net.onnx",
+];
+
 /// The folder of all of it, which may be absent.
 pub fn folder() -> PathBuf {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
