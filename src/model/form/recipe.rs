@@ -18,7 +18,7 @@ pub(in crate::model) fn recipe(recipe: &Recipe) -> Form {
         ("reader", self::reader(*reader)),
         ("steps", list(steps, step)),
         ("tiling", tiling(cut)),
-        ("back", back(*from)),
+        ("restore", restore(*from)),
         ("decision", decision(rule)),
         ("cleanup", list(always, cleanup)),
         ("postprocessing", list(postprocess, keep_largest)),
@@ -271,7 +271,7 @@ fn tiling(tiling: &Tiling) -> Form {
         ("placement", placement(*places)),
         ("importance", self::importance(*importance)),
         ("padding", self::fill(*fill)),
-        ("sums", sums(*score_precision)),
+        ("score_precision", self::score_precision(*score_precision)),
         ("mirror_axes", mirror.into()),
     ])
 }
@@ -302,7 +302,7 @@ fn fill(fill: Fill) -> Form {
     }
 }
 
-fn sums(precision: ScorePrecision) -> Form {
+fn score_precision(precision: ScorePrecision) -> Form {
     match precision {
         ScorePrecision::Half => "float16",
         ScorePrecision::Single => "float32",
@@ -310,7 +310,7 @@ fn sums(precision: ScorePrecision) -> Form {
     .into()
 }
 
-fn back(mode: RestoreMode) -> Form {
+fn restore(mode: RestoreMode) -> Form {
     match mode {
         RestoreMode::Scores => "scores",
         RestoreMode::Probabilities => "probabilities",
