@@ -1,7 +1,8 @@
 //! The memory that one run's networks work in, one after another.
 
 use super::cpu::Memory;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::progress::Cancel;
 
 /// Memory for activations and the threads' scratch, as large as the largest need of the engines that ran in it, and
 /// what they counted. It belongs to one run at a time; a plan keeps it for the next.
@@ -9,12 +10,24 @@ use crate::error::Result;
 pub struct Workspace {
     memory: Option<Memory>,
     tiles_in_single: usize,
+    cancel: Cancel,
 }
 
 impl Workspace {
     /// Bytes that it has now.
     pub fn bytes(&self) -> u64 {
         self.memory.as_ref().map_or(0, Memory::bytes)
+    }
+
+    /// The flag that stops the run, for engines that can look at it within a tile.
+    pub fn stop_by(&mut self, cancel: &Cancel) {
+        self.cancel = cancel.clone();
+    }
+
+    /// The check that such an engine makes.
+    pub(super) fn check(&self) -> impl Fn() -> Result<()> + use<> {
+        let cancel = self.cancel.clone();
+        move || if cancel.requested() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
     /// Runs in single precision after half overflowed, since this was asked last.

@@ -63,6 +63,7 @@ pub(super) fn infer<S: Score>(
     let (room, job) = descend(plan, job, report)?;
     report.tile_batch = job.batch;
     workspace.take_tiles_in_single();
+    workspace.stop_by(run.cancel());
     let mut place: Place<S> = match room {
         Some(Room { memory, engines, counted }) => {
             Place::Device(Box::new(Resident::new(memory, engines, &mut *workspace, job)), counted)

@@ -206,7 +206,8 @@ impl Engine for GpuEngine {
     }
 
     fn run(&self, workspace: &mut Workspace, input: &[f32], output: &mut [f32]) -> Result<()> {
-        self.run_checked(workspace, input, output, &|| Ok(()))
+        let check = workspace.check();
+        self.run_checked(workspace, input, output, &check)
     }
 
     fn one_tile_at_a_time(&self) -> Result<bool> {

@@ -5,6 +5,7 @@ use ash::vk;
 use super::super::vulkan::injected;
 use super::*;
 use crate::error::Error;
+use crate::progress::Cancel;
 
 fn network() -> Arc<Network> {
     let mut builder = Builder::new(1);
@@ -83,6 +84,12 @@ fn a_run_ends_early_and_the_next_one_is_whole() {
         engine.run(&mut Workspace::default(), &input, &mut output).unwrap();
         assert_eq!(output, good);
     }
+    let (cancel, mut workspace) = (Cancel::new(), Workspace::default());
+    workspace.stop_by(&cancel);
+    engine.run(&mut workspace, &input, &mut good).unwrap();
+    cancel.request();
+    let stopped = engine.run(&mut workspace, &input, &mut good);
+    assert!(matches!(stopped, Err(Error::Cancelled)));
 }
 
 #[test]
