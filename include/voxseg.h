@@ -957,20 +957,6 @@ typedef int32_t vxs_auto3dseg_script;
 /** The script's way for paths with "whole-head": the two largest components of each label are kept. */
 #define VXS_AUTO3DSEG_WHOLE_HEAD 3
 
-/** What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes. */
-typedef int32_t vxs_term_role;
-
-/** Segmented Property Category. */
-#define VXS_TERM_CATEGORY 0
-/** Segmented Property Type. */
-#define VXS_TERM_TYPE 1
-/** Segmented Property Type Modifier: the side, for example. */
-#define VXS_TERM_MODIFIER 2
-/** Anatomic Region. */
-#define VXS_TERM_REGION 3
-/** Anatomic Region Modifier. */
-#define VXS_TERM_REGION_MODIFIER 4
-
 /**
  * An opened model. Immutable: any thread may use it, many plans share it. Plans keep what they need of it,
  * so that it may be freed before them.
@@ -1030,37 +1016,6 @@ typedef struct vxs_model_file {
     uint64_t size;
 } vxs_model_file;
 
-/** One label of a model. Fill it by `vxs_label_info_init` first. */
-typedef struct vxs_label_info {
-    /** Set by `vxs_label_info_init`. */
-    uint32_t struct_size;
-    /** The value that voxels of this structure get. */
-    uint32_t value;
-    /** A colour to show it in: 0x00RRGGBB. */
-    uint32_t color;
-    /** Must be 0. */
-    uint32_t reserved;
-    /** Its name. UTF-8, lives as long as the model. */
-    const char *name;
-} vxs_label_info;
-
-/** A coded term. Fill it by `vxs_term_init` first. */
-typedef struct vxs_term {
-    /** Set by `vxs_term_init`. */
-    uint32_t struct_size;
-    /** What it says of the label. */
-    vxs_term_role role;
-    /**
-     * The coding scheme, "SCT" for SNOMED CT; NULL when the label has no such term. UTF-8, lives as long as the
-     * model, as the other texts.
-     */
-    const char *scheme;
-    /** The code. */
-    const char *code;
-    /** What it means. */
-    const char *meaning;
-} vxs_term;
-
 /**
  * Writes the defaults. `size` is `sizeof(vxs_model_options)` as the caller's header has it.
  *
@@ -1070,16 +1025,6 @@ typedef struct vxs_term {
  * `options` is NULL or valid for writes of `size` bytes.
  */
 VXS_API vxs_status vxs_model_options_init(struct vxs_model_options *options, uint64_t size);
-
-/**
- * Writes the defaults. `size` is `sizeof(vxs_label_info)` as the caller's header has it.
- *
- * Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
- *
- * The caller guarantees:
- * `info` is NULL or valid for writes of `size` bytes.
- */
-VXS_API vxs_status vxs_label_info_init(struct vxs_label_info *info, uint64_t size);
 
 /**
  * Opens a model; its files tell what it is. A folder, or a zip archive with it:
@@ -1196,6 +1141,111 @@ const char *vxs_model_channel_name(const struct vxs_model *model,
                                    uint64_t index);
 
 /**
+ * What reads the headers of NIfTI files for this model, so that it sees images as it was trained with them: one of
+ * `VXS_READER_*`; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API
+vxs_reader vxs_model_reader(const struct vxs_model *model);
+
+/**
+ * The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a volume
+ * whose axis 0 is x); 0 where the volume's own spacing is kept. A task's is along the patient's axes. Writes three
+ * values.
+ *
+ * Returns `VXS_OK`. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model; `spacing` is NULL or holds three values; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_model_spacing(const struct vxs_model *model,
+                             double *spacing,
+                             struct vxs_error **error);
+
+/**
+ * The size of a tile in voxels, in the order of a volume's axes; 0 for a task, whose models have their own. Writes
+ * three values.
+ *
+ * Returns `VXS_OK`. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model; `patch` is NULL or holds three values; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_model_patch(const struct vxs_model *model,
+                           uint64_t *patch,
+                           struct vxs_error **error);
+
+/** @} */ /* Models */
+
+/* ------------------------------------------------------------------------------------ Labels of models */
+
+/**
+ * @defgroup label Labels of models
+ * What the values in a label map stand for: each label's name and colour, and what it is in coded terms (SNOMED CT, as
+ * DICOM has them).
+ * @{
+ */
+
+/** What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes. */
+typedef int32_t vxs_term_role;
+
+/** Segmented Property Category. */
+#define VXS_TERM_CATEGORY 0
+/** Segmented Property Type. */
+#define VXS_TERM_TYPE 1
+/** Segmented Property Type Modifier: the side, for example. */
+#define VXS_TERM_MODIFIER 2
+/** Anatomic Region. */
+#define VXS_TERM_REGION 3
+/** Anatomic Region Modifier. */
+#define VXS_TERM_REGION_MODIFIER 4
+
+/** One label of a model. Fill it by `vxs_label_info_init` first. */
+typedef struct vxs_label_info {
+    /** Set by `vxs_label_info_init`. */
+    uint32_t struct_size;
+    /** The value that voxels of this structure get. */
+    uint32_t value;
+    /** A colour to show it in: 0x00RRGGBB. */
+    uint32_t color;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** Its name. UTF-8, lives as long as the model. */
+    const char *name;
+} vxs_label_info;
+
+/** A coded term. Fill it by `vxs_term_init` first. */
+typedef struct vxs_term {
+    /** Set by `vxs_term_init`. */
+    uint32_t struct_size;
+    /** What it says of the label. */
+    vxs_term_role role;
+    /**
+     * The coding scheme, "SCT" for SNOMED CT; NULL when the label has no such term. UTF-8, lives as long as the
+     * model, as the other texts.
+     */
+    const char *scheme;
+    /** The code. */
+    const char *code;
+    /** What it means. */
+    const char *meaning;
+} vxs_term;
+
+/**
+ * Writes the defaults. `size` is `sizeof(vxs_label_info)` as the caller's header has it.
+ *
+ * Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
+ *
+ * The caller guarantees:
+ * `info` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_label_info_init(struct vxs_label_info *info, uint64_t size);
+
+/**
  * Number of labels, the background included; 0 for NULL. Any thread.
  *
  * The caller guarantees:
@@ -1244,46 +1294,7 @@ vxs_status vxs_model_label_term(const struct vxs_model *model,
                                 struct vxs_term *term,
                                 struct vxs_error **error);
 
-/**
- * What reads the headers of NIfTI files for this model, so that it sees images as it was trained with them: one of
- * `VXS_READER_*`; 0 for NULL. Any thread.
- *
- * The caller guarantees:
- * `model` is NULL or a live model.
- */
-VXS_API
-vxs_reader vxs_model_reader(const struct vxs_model *model);
-
-/**
- * The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a volume
- * whose axis 0 is x); 0 where the volume's own spacing is kept. A task's is along the patient's axes. Writes three
- * values.
- *
- * Returns `VXS_OK`. Any thread.
- *
- * The caller guarantees:
- * `model` is NULL or a live model; `spacing` is NULL or holds three values; `error` is NULL or writable.
- */
-VXS_NODISCARD VXS_API
-vxs_status vxs_model_spacing(const struct vxs_model *model,
-                             double *spacing,
-                             struct vxs_error **error);
-
-/**
- * The size of a tile in voxels, in the order of a volume's axes; 0 for a task, whose models have their own. Writes
- * three values.
- *
- * Returns `VXS_OK`. Any thread.
- *
- * The caller guarantees:
- * `model` is NULL or a live model; `patch` is NULL or holds three values; `error` is NULL or writable.
- */
-VXS_NODISCARD VXS_API
-vxs_status vxs_model_patch(const struct vxs_model *model,
-                           uint64_t *patch,
-                           struct vxs_error **error);
-
-/** @} */ /* Models */
+/** @} */ /* Labels of models */
 
 /* ----------------------------------------------------------------------------------- Looking at models */
 

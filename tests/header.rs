@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sections: title, and file of `src/ffi`. C wants a type before its use.
-const SECTIONS: [(&str, &str); 22] = [
+const SECTIONS: [(&str, &str); 23] = [
     ("The library", "version"),
     ("Errors", "error"),
     ("Messages", "log"),
@@ -22,6 +22,7 @@ const SECTIONS: [(&str, &str); 22] = [
     ("Maps", "map"),
     ("NIfTI headers", "nifti"),
     ("Models", "model"),
+    ("Labels of models", "label"),
     ("Looking at models", "inspect"),
     ("Tasks", "task"),
     ("Executors", "executor"),

@@ -6,15 +6,15 @@ use std::path::Path;
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 
-use super::args::{Growable, array, at, init, output, read_or_default, reference, text, write};
+use super::args::{Growable, array, init, output, read_or_default, reference, text};
 use super::boundary::{boundary, free, getter};
 use super::cancel::vxs_cancel;
 use super::error::{c_string, vxs_error, vxs_status};
+use super::label;
 use super::nifti::{self, vxs_reader};
 use super::progress::{self, Watching, vxs_progress_callback};
 use crate::error::{Error, Result};
 use crate::file::Bytes;
-use crate::labels::Term;
 use crate::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
 use crate::task::AnyModel;
 
@@ -44,36 +44,22 @@ pub const VXS_AUTO3DSEG_BRATS: i32 = 2;
 /// The script's way for paths with "whole-head": the two largest components of each label are kept.
 pub const VXS_AUTO3DSEG_WHOLE_HEAD: i32 = 3;
 
-/// What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes.
-pub type vxs_term_role = i32;
-
-/// Segmented Property Category.
-pub const VXS_TERM_CATEGORY: i32 = 0;
-/// Segmented Property Type.
-pub const VXS_TERM_TYPE: i32 = 1;
-/// Segmented Property Type Modifier: the side, for example.
-pub const VXS_TERM_MODIFIER: i32 = 2;
-/// Anatomic Region.
-pub const VXS_TERM_REGION: i32 = 3;
-/// Anatomic Region Modifier.
-pub const VXS_TERM_REGION_MODIFIER: i32 = 4;
-
 /// An opened model. Immutable: any thread may use it, many plans share it. Plans keep what they need of it,
 /// so that it may be freed before them.
 pub struct vxs_model {
     pub(super) model: Arc<AnyModel>,
-    text: ModelText,
+    pub(super) text: ModelText,
 }
 
 /// The strings that the getters lend.
-struct ModelText {
+pub(super) struct ModelText {
     name: CString,
     identity: CString,
     description: CString,
     channels: Vec<CString>,
-    labels: Vec<CString>,
+    pub(super) labels: Vec<CString>,
     /// Scheme, code and meaning of each label's terms.
-    terms: Vec<[Option<[CString; 3]>; 5]>,
+    pub(super) terms: Vec<[Option<[CString; 3]>; 5]>,
 }
 
 /// How to open a model. Fill it by `vxs_model_options_init` first.
@@ -145,64 +131,6 @@ pub struct vxs_model_file {
     pub size: u64,
 }
 
-/// One label of a model. Fill it by `vxs_label_info_init` first.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct vxs_label_info {
-    /// Set by `vxs_label_info_init`.
-    pub struct_size: u32,
-    /// The value that voxels of this structure get.
-    pub value: u32,
-    /// A colour to show it in: 0x00RRGGBB.
-    pub color: u32,
-    /// Must be 0.
-    pub reserved: u32,
-    /// Its name. UTF-8, lives as long as the model.
-    pub name: *const c_char,
-}
-
-// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
-unsafe impl Growable for vxs_label_info {
-    fn defaults() -> Self {
-        vxs_label_info {
-            struct_size: size_of::<Self>() as u32,
-            value: 0,
-            color: 0,
-            reserved: 0,
-            name: null(),
-        }
-    }
-}
-
-/// A coded term. Fill it by `vxs_term_init` first.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct vxs_term {
-    /// Set by `vxs_term_init`.
-    pub struct_size: u32,
-    /// What it says of the label.
-    pub role: vxs_term_role,
-    /// The coding scheme, "SCT" for SNOMED CT; NULL when the label has no such term. UTF-8, lives as long as the
-    /// model, as the other texts.
-    pub scheme: *const c_char,
-    /// The code.
-    pub code: *const c_char,
-    /// What it means.
-    pub meaning: *const c_char,
-}
-
-// SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits.
-unsafe impl Growable for vxs_term {
-    fn defaults() -> Self {
-        let struct_size = size_of::<Self>() as u32;
-        vxs_term { struct_size, role: VXS_TERM_CATEGORY, scheme: null(), code: null(), meaning: null() }
-    }
-}
-
-fn term_text(term: Option<&Term>) -> Option<[CString; 3]> {
-    term.map(|term| [&term.scheme, &term.code, &term.meaning].map(|text| c_string(text)))
-}
-
 impl vxs_model {
     pub(super) fn into_raw(model: AnyModel) -> *mut vxs_model {
         let text = ModelText {
@@ -211,7 +139,7 @@ impl vxs_model {
             description: c_string(&model.describe().to_string()),
             channels: model.channels().iter().map(|name| c_string(name)).collect(),
             labels: model.labels().iter().map(|label| c_string(&label.name)).collect(),
-            terms: model.labels().iter().map(|label| label.terms.all().map(term_text)).collect(),
+            terms: model.labels().iter().map(|label| label.terms.all().map(label::term_text)).collect(),
         };
         Box::into_raw(Box::new(vxs_model { model: Arc::new(model), text }))
     }
@@ -284,18 +212,6 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<(ModelOptio
 pub unsafe extern "C" fn vxs_model_options_init(options: *mut vxs_model_options, size: u64) -> vxs_status {
     // SAFETY: passed on.
     unsafe { boundary(null_mut(), || init(options, size, "options")) }
-}
-
-/// Writes the defaults. `size` is `sizeof(vxs_label_info)` as the caller's header has it.
-///
-/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
-///
-/// # Safety
-/// `info` is NULL or valid for writes of `size` bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_label_info_init(info: *mut vxs_label_info, size: u64) -> vxs_status {
-    // SAFETY: passed on.
-    unsafe { boundary(null_mut(), || init(info, size, "info")) }
 }
 
 /// Opens a model; its files tell what it is. A folder, or a zip archive with it:
@@ -467,95 +383,6 @@ pub unsafe extern "C" fn vxs_model_channel_name(model: *const vxs_model, index: 
         let names = unsafe { model.as_ref() }.map(|model| &model.text.channels);
         names.and_then(|names| names.get(usize::try_from(index).ok()?)).map_or(null(), |name| name.as_ptr())
     })
-}
-
-/// Number of labels, the background included; 0 for NULL. Any thread.
-///
-/// # Safety
-/// `model` is NULL or a live model.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_model_label_count(model: *const vxs_model) -> u64 {
-    // SAFETY: NULL or live, by the caller's guarantee.
-    getter(0, || unsafe { model.as_ref() }.map_or(0, |model| model.model.labels().len() as u64))
-}
-
-/// Tells about one label, in ascending order of their values.
-///
-/// Returns `VXS_INVALID_ARGUMENT` for an index past the end. Any thread.
-///
-/// # Safety
-/// `model` is NULL or a live model; `info` is NULL or was filled by `vxs_label_info_init`; `error` is NULL or
-/// writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_model_label(
-    model: *const vxs_model,
-    index: u64,
-    info: *mut vxs_label_info,
-    error: *mut *mut vxs_error,
-) -> vxs_status {
-    // SAFETY: passed on; `reference` and `write` rule NULL out.
-    unsafe {
-        boundary(error, || {
-            let model = reference(model, "model")?;
-            let label = at(model.model.labels(), index)?;
-            let [red, green, blue] = label.color.map(u32::from);
-            let filled = vxs_label_info {
-                value: label.value,
-                name: at(&model.text.labels, index)?.as_ptr(),
-                color: red << 16 | green << 8 | blue,
-                ..vxs_label_info::defaults()
-            };
-            write(info, filled, "info")
-        })
-    }
-}
-
-/// Writes the defaults. `size` is `sizeof(vxs_term)` as the caller's header has it.
-///
-/// Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
-///
-/// # Safety
-/// `term` is NULL or valid for writes of `size` bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_term_init(term: *mut vxs_term, size: u64) -> vxs_status {
-    // SAFETY: passed on.
-    unsafe { boundary(null_mut(), || init(term, size, "term")) }
-}
-
-/// Tells one of a label's coded terms; its texts are NULL where the label has none of that role. `index` is as for
-/// `vxs_model_label`.
-///
-/// Returns `VXS_INVALID_ARGUMENT` for an index past the end and for an unknown role. Any thread.
-///
-/// # Safety
-/// `model` is NULL or a live model; `term` is NULL or was filled by `vxs_term_init`; `error` is NULL or writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxs_model_label_term(
-    model: *const vxs_model,
-    index: u64,
-    role: vxs_term_role,
-    term: *mut vxs_term,
-    error: *mut *mut vxs_error,
-) -> vxs_status {
-    // SAFETY: passed on; `reference` and `write` rule NULL out.
-    unsafe {
-        boundary(error, || {
-            let text = &reference(model, "model")?.text;
-            let terms = at(&text.terms, index)?;
-            let Some(found) = usize::try_from(role).ok().and_then(|role| terms.get(role)) else {
-                return Err(Error::argument("role", role, "one of VXS_TERM_*"));
-            };
-            let pointer = |part: usize| found.as_ref().map_or(null(), |texts| texts[part].as_ptr());
-            let filled = vxs_term {
-                role,
-                scheme: pointer(0),
-                code: pointer(1),
-                meaning: pointer(2),
-                ..vxs_term::defaults()
-            };
-            write(term, filled, "term")
-        })
-    }
 }
 
 /// What reads the headers of NIfTI files for this model, so that it sees images as it was trained with them: one of

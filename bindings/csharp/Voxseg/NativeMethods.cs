@@ -810,9 +810,6 @@ namespace Voxseg
         public static extern int vxs_model_options_init(vxs_model_options* options, ulong size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_label_info_init(vxs_label_info* info, ulong size);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_model_open(byte[] path, vxs_model_options* options, out ModelHandle model, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
@@ -840,6 +837,18 @@ namespace Voxseg
         public static extern byte* vxs_model_channel_name(ModelHandle model, ulong index);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_reader(ModelHandle model);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_spacing(ModelHandle model, double* spacing, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_model_patch(ModelHandle model, ulong* patch, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_label_info_init(vxs_label_info* info, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern ulong vxs_model_label_count(ModelHandle model);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
@@ -850,15 +859,6 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_model_label_term(ModelHandle model, ulong index, int role, vxs_term* term, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_model_reader(ModelHandle model);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_model_spacing(ModelHandle model, double* spacing, out ErrorHandle error);
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        public static extern int vxs_model_patch(ModelHandle model, ulong* patch, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_model_inspect(byte[] path, byte[] configuration, out InspectionHandle inspection, out ErrorHandle error);
