@@ -76,10 +76,11 @@ mod tests {
         let zeros = hexadecimal(Sha256::new_with_prefix([0; 8]));
         let text = format!(
             "voxseg1 model\n\
-             recipe {{\"back\":\"scores\",\"cleanup\":[],\"decision\":{{\"rule\":\"argmax\"}},\"postprocessing\":[],\
-             \"reader\":\"itk\",\"steps\":[],\"tiling\":{{\"importance\":{{\"rule\":\"gaussian\"}},\"mirror_axes\":[],\
+             recipe {{\"cleanup\":[],\"decision\":{{\"rule\":\"argmax\"}},\"postprocessing\":[],\"reader\":\"itk\",\
+             \"restore\":\"scores\",\"steps\":[],\"tiling\":{{\"importance\":{{\"rule\":\"gaussian\"}},\"mirror_axes\":[],\
              \"padding\":{{\"rule\":\"constant\",\"value\":\"00000000\"}},\"patch\":[4,5,6],\
-             \"placement\":{{\"rule\":\"even\",\"step\":\"3fe0000000000000\"}},\"slices\":false,\"sums\":\"float16\"}}}}\n\
+             \"placement\":{{\"rule\":\"even\",\"step\":\"3fe0000000000000\"}},\"score_precision\":\"float16\",\
+             \"slices\":false}}}}\n\
              network 0\n\
              node {{\"channels\":1,\"inputs\":[],\"operator\":{{\"op\":\"input\"}}}}\n\
              node {{\"channels\":2,\"inputs\":[0],\"operator\":{{\"bias\":null,\"kernel\":[1,1,1],\"op\":\"conv\",\
