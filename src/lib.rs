@@ -1,11 +1,10 @@
 //! **A model folder becomes a plan, a volume flows through the plan tile by tile, labels come back on the
 //! volume's own grid.**
 //!
-//! voxseg runs published 3-D medical segmentation models inside other people's programs. The modules stand in
-//! the order that the data flows: a [`model`] is read from a [`checkpoint`] into a [`network`] and a
-//! [`recipe`]; [`inference`] makes it ready for an [`engine`] and takes a [`volume`]
-//! through [`preprocess`], [`tiling`] and [`restore`] to [`labels`]; a [`task`] does so with several models. The C
-//! interface in [`ffi`] is a thin layer over the same types.
+//! voxseg runs published 3-D medical segmentation models inside other people's programs. A [`model`] is opened from
+//! its published files; [`inference`] makes it ready for one of the [`devices`] and takes a [`volume`] to [`labels`],
+//! with [`progress`] on the way; a [`task`] does so with several models; [`metrics`] compares and measures label maps.
+//! The C interface is a thin layer over the same types; how the inside is built is told in docs/architecture.md.
 //!
 //! ```no_run
 //! use voxseg::labels::LabelBuffer;
@@ -32,38 +31,55 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod checkpoint;
-pub mod engine;
 pub mod error;
-pub mod ffi;
-pub mod file;
 pub mod inference;
 pub mod labels;
 pub mod log;
 pub mod metrics;
 pub mod model;
-pub mod network;
 pub mod nifti;
-pub mod preprocess;
 pub mod progress;
-pub mod recipe;
 pub mod record;
+pub mod task;
+pub mod volume;
+
+/// What a plan can run on, and how.
+pub mod devices {
+    pub use crate::engine::cpu::{CpuOptions, Isa, Mode};
+    pub use crate::engine::{Device, DeviceInfo, DeviceOptions, Precision, Provider, devices};
+}
+
+// The inside. What is `pub` here is so for this repository's own tests, benchmarks and fuzz targets: it may change with
+// every version.
+mod buffer;
+#[doc(hidden)]
+pub mod checkpoint;
+#[doc(hidden)]
+pub mod engine;
+#[doc(hidden)]
+pub mod ffi;
+mod file;
+mod floating_point;
+#[doc(hidden)]
+pub mod network;
+mod parallel;
+mod platform;
+#[doc(hidden)]
+pub mod preprocess;
+#[doc(hidden)]
+pub mod recipe;
+#[cfg(test)]
+mod reference;
+#[doc(hidden)]
 pub mod restore;
+#[doc(hidden)]
 #[cfg(feature = "ort")]
 pub mod runtime;
 #[cfg(not(feature = "ort"))]
 #[path = "runtime/absent.rs"]
-pub mod runtime;
-pub mod task;
-pub mod tiling;
-pub mod volume;
-
-mod buffer;
-mod floating_point;
-pub mod parallel;
-mod platform;
-#[cfg(test)]
-mod reference;
+mod runtime;
 mod threads;
+#[doc(hidden)]
+pub mod tiling;
 
 pub use error::{Error, Result};

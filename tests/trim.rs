@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use voxseg::engine::Device;
+use voxseg::devices::Device;
 use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use voxseg::file::Bytes;
+use voxseg::model::Bytes;
 use voxseg_fuzz::{file, open, samples};
 
 static DESCRIPTION: LazyLock<Bytes> =

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use voxseg::checkpoint::{Checkpoint, Value};
-use voxseg::file::Bytes;
+use voxseg::model::Bytes;
 use voxseg::model::{Model, ModelOptions};
 
 /// Between the texts of an input that stands for several files: a byte that UTF-8 doesn't have.

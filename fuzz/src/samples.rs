@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
-use voxseg::file::Bytes;
+use voxseg::model::Bytes;
 use zip::CompressionMethod;
 
 use crate::write::{self, Tensors};

@@ -16,8 +16,8 @@ use std::path::Path;
 use crate::buffer;
 use crate::error::{Error, Result};
 
+pub use budget::Budget;
 pub(crate) use budget::Held;
-pub use budget::{BASE_BYTES, BYTES_PER_BYTE, Budget};
 pub use bytes::Bytes;
 pub(crate) use counted::Counted;
 

@@ -77,8 +77,8 @@ fn what_is_dropped_goes_back() {
     assert!(budget.take("x", 1).is_err(), "files add nothing to a limit that was given");
     let budget = Budget::default();
     budget.admit(1000);
-    assert!(budget.take("x", BASE_BYTES + 1000 * BYTES_PER_BYTE).is_ok());
-    assert!(budget.take("x", BASE_BYTES + 1000 * BYTES_PER_BYTE + 1).is_err());
+    assert!(budget.take("x", budget::BASE_BYTES + 1000 * budget::BYTES_PER_BYTE).is_ok());
+    assert!(budget.take("x", budget::BASE_BYTES + 1000 * budget::BYTES_PER_BYTE + 1).is_err());
     assert!(budget.take("x", u64::MAX).is_err());
 }
 

@@ -31,7 +31,7 @@ mod lack_tests;
 mod tests;
 
 pub use blending::Blending;
-pub use device::Machine;
+pub(crate) use device::Machine;
 pub(crate) use inspect::{Inspected, inspect};
 pub use intensities::{Unusual, UnusualKind};
 pub(crate) use memory::{ENGINE_BYTES, check_budget};
@@ -40,3 +40,6 @@ pub use plan::Plan;
 pub use report::{MemoryStep, RunReport};
 pub(crate) use runs::{Runs, Turn};
 pub use warnings::Warning;
+
+pub use crate::parallel::Executor;
+pub use crate::restore::{Map, MapBuffer};

@@ -20,7 +20,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::file::{Budget, Bytes};
+use crate::file::Budget;
+pub use crate::file::{Bytes, open as open_file, read as read_file};
 use crate::floating_point::Ours;
 use crate::labels::Label;
 use crate::network::Network;
@@ -55,7 +56,7 @@ pub struct ModelOptions {
     /// Which way of SlicerMONAIAuto3DSeg's script an Auto3DSeg model goes.
     pub auto3dseg_script: Auto3dsegScript,
     /// Bytes of memory that opening may take at one time. `None`: 128 MiB, and 16 bytes for each byte of the files that
-    /// are opened ([`Budget`]).
+    /// are opened (docs/models.md).
     pub memory_budget: Option<u64>,
     /// Stops opening within a piece of a file.
     pub cancel: Cancel,
@@ -316,6 +317,7 @@ impl Model {
     }
 
     /// What happens around the network.
+    #[doc(hidden)]
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
     }
@@ -326,6 +328,7 @@ impl Model {
     }
 
     /// The networks whose scores are averaged.
+    #[doc(hidden)]
     pub fn networks(&self) -> &[Arc<Network>] {
         &self.networks
     }
@@ -344,7 +347,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Unsupported`] when it has steps that this version doesn't know, or what is wrong with its file.
-    pub fn postprocessing(&self) -> Result<&[KeepLargest]> {
+    pub(crate) fn postprocessing(&self) -> Result<&[KeepLargest]> {
         match &self.about.unusable_postprocessing {
             None => Ok(&self.recipe.postprocess),
             Some(Error::Unsupported { what }) => Err(Error::unsupported(what)),

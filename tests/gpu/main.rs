@@ -10,12 +10,12 @@ mod image;
 
 use std::path::{Path, PathBuf};
 
-use voxseg::engine::{Device, DeviceInfo, DeviceOptions, Precision, Provider, devices};
+use voxseg::devices::{Device, DeviceInfo, DeviceOptions, Precision, Provider, devices};
+use voxseg::inference::{Map, MapBuffer};
 use voxseg::inference::{Plan, PlanOptions, RunReport};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
 use voxseg::progress::Run;
-use voxseg::restore::{Map, MapBuffer};
 use voxseg::volume::{DType, Layout, Volume};
 
 use image::Image;

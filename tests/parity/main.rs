@@ -15,14 +15,14 @@ mod transforms;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use voxseg::engine::cpu::{CpuOptions, Mode};
-use voxseg::engine::{Device, DeviceOptions};
+use voxseg::devices::{CpuOptions, Mode};
+use voxseg::devices::{Device, DeviceOptions};
 use voxseg::inference::RunReport;
+use voxseg::inference::{Map, MapBuffer};
 use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
 use voxseg::progress::Run;
-use voxseg::restore::{Map, MapBuffer};
 use voxseg::volume::{DType, Layout, Volume};
 
 use image::Image;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use voxseg::inference::{Map, MapBuffer};
 use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
 use voxseg::progress::Run;
-use voxseg::restore::{Map, MapBuffer};
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 
 const CLASSES: usize = 5;

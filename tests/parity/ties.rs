@@ -1,11 +1,11 @@
 //! Oblique images whose voxels lie half-way between the network's on the way back: MONAI's labels, by its own reading
 //! of the files (nibabel's affine).
 
+use voxseg::inference::{Map, MapBuffer};
 use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
 use voxseg::progress::Run;
-use voxseg::restore::{Map, MapBuffer};
 use voxseg::volume::{DType, Layout, Volume};
 
 use super::image::Image;

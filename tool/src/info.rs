@@ -5,9 +5,6 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use voxseg::model::{Auto3dsegScript, Fold, ForegroundCrop, Model, ModelOptions};
-use voxseg::recipe::{
-    BoxSource, Decision, Frame, KeepLargest, Normalization, Resampler, Resize, Size, Spacing, Spline, Step,
-};
 
 use crate::counts::thousands;
 use crate::failure::Outcome;
@@ -67,7 +64,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Writes a summary of a model.
+/// Writes a summary of a model: the main things of its description, and its recipe step by step.
 pub fn info(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let model = Model::open(&arguments.model, &(&arguments.weights).into())?;
     let about = model.describe();
@@ -75,51 +72,56 @@ pub fn info(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         writeln!(out, "{about:#}")?;
         return Ok(());
     }
-    let text = |key: &str| about[key].as_str().unwrap_or_default().to_owned();
-    let recipe = model.recipe();
+    let recipe = &about["recipe"];
     let folds = about["folds"].as_u64().unwrap_or(1);
     let each = if folds > 1 { format!(" in each of {folds} folds") } else { String::new() };
     let parameters = thousands(about["parameters"].as_u64().unwrap_or(0));
-    let mirror = &recipe.tiling.mirror;
-    let mirroring = match mirror.len() {
-        0 => "none".into(),
-        count => format!("network axes {mirror:?}, {} runs a tile", 1 << count),
+    let mirroring = match elements(&about["mirror_axes"]) {
+        [] => "none".into(),
+        axes => format!("network axes {}, {} runs a tile", settings(&about["mirror_axes"]), 1 << axes.len()),
     };
-    let previous = model.previous_stage().map(|stage| format!("{} ({})", stage.name(), configuration(stage)));
+    let previous = match &about["previous_stage"] {
+        Value::Null => "none".into(),
+        stage => format!("{} ({})", settings(&stage["name"]), settings(&stage["configuration"])),
+    };
+    let postprocessing = match (&about["unusable_postprocessing"], elements(&recipe["postprocessing"])) {
+        (Value::String(reason), _) => reason.clone(),
+        (_, []) => "none".into(),
+        (_, rules) => rules.iter().map(settings).collect::<Vec<_>>().join("; "),
+    };
     let rows = [
-        ("name", text("name")),
-        ("format", text("format")),
-        ("configuration", text("configuration")),
-        ("trainer", text("trainer")),
-        ("architecture", text("architecture")),
+        ("name", settings(&about["name"])),
+        ("format", settings(&about["format"])),
+        ("configuration", settings(&about["configuration"])),
+        ("trainer", settings(&about["trainer"])),
+        ("architecture", settings(&about["architecture"])),
         ("parameters", format!("{parameters}{each}")),
         ("work", format!("{:.1} GFLOP a tile", about["gflop_per_tile"].as_f64().unwrap_or(0.0))),
         ("channels", model.channels().join(", ")),
-        ("tile", format!("{} voxels, step {}", times(&model.patch()), recipe.tiling.placement.step())),
+        ("tile", format!("{} voxels, step {}", times(&model.patch()), settings(&about["step"]))),
         ("spacing", spacing(model.spacing())),
         ("NIfTI reader", model.reader().name().into()),
         ("mirroring", mirroring),
-        ("decision", decision(&recipe.decision)),
-        ("postprocessing", postprocessing(&model)),
-        ("previous stage", previous.unwrap_or_else(|| "none".into())),
-        ("identity", text("identity")),
+        ("decision", settings(&recipe["decision"])),
+        ("postprocessing", postprocessing),
+        ("previous stage", previous),
+        ("identity", settings(&about["identity"])),
     ];
     for (key, value) in rows {
         writeln!(out, "{key:<16}{value}")?;
     }
-    for (n, step) in recipe.steps.iter().enumerate() {
-        writeln!(out, "{:<16}{}", if n == 0 { "recipe" } else { "" }, describe(step))?;
+    for (n, step) in elements(&recipe["steps"]).iter().enumerate() {
+        writeln!(out, "{:<16}{}", if n == 0 { "recipe" } else { "" }, settings(step))?;
     }
     writeln!(out, "\n{:>5}  name", "label")?;
-    for label in about["labels"].as_array().map_or(&[][..], Vec::as_slice) {
-        let value = label["value"].as_u64().unwrap_or(0);
-        writeln!(out, "{value:>5}  {}", label["name"].as_str().unwrap_or_default())?;
+    for label in elements(&about["labels"]) {
+        writeln!(out, "{:>5}  {}", settings(&label["value"]), settings(&label["name"]))?;
     }
     Ok(())
 }
 
-fn configuration(model: &Model) -> String {
-    model.describe()["configuration"].as_str().unwrap_or_default().into()
+fn elements(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn times<T: ToString>(numbers: &[T]) -> String {
@@ -132,109 +134,32 @@ fn spacing(spacing: [f64; 3]) -> String {
     if spacing == [0.0; 3] { "the image's own".into() } else { format!("{} mm", times(&spacing.map(number))) }
 }
 
-fn decision(decision: &Decision) -> String {
-    match decision {
-        Decision::Highest => "highest score".into(),
-        Decision::Regions { regions, threshold, at_half } => {
-            let regions: Vec<String> = regions
-                .iter()
-                .map(|region| format!("class {} gives {}", region.class, region.label))
-                .collect();
-            let from = if *at_half { format!("from {threshold} on") } else { format!("over {threshold}") };
-            format!("regions {from}, later over earlier: {}", regions.join(", "))
-        }
-    }
-}
-
-fn postprocessing(model: &Model) -> String {
-    match model.postprocessing() {
-        Ok([]) => "none".into(),
-        Ok(rules) => rules.iter().map(KeepLargest::describe).collect::<Vec<_>>().join("; "),
-        Err(error) => error.to_string(),
-    }
-}
-
-fn describe(step: &Step) -> String {
-    match step {
-        Step::Orient { canonical, flip, order } => {
-            let ends = if *canonical {
-                [["R", "A", "S"], ["L", "P", "I"]]
-            } else {
-                [["x", "y", "z"], ["-x", "-y", "-z"]]
-            };
-            let axes = order.map(|axis| ends[usize::from(flip[axis])][axis]);
-            let whose = if *canonical { "the patient's" } else { "the image's" };
-            format!("{whose} axes in the order {}", axes.join(", "))
-        }
-        Step::CropToNonzero => "crop margins of zeros".into(),
-        Step::Normalize(rules) => {
-            format!("normalise: {}", rules.iter().map(normalization).collect::<Vec<_>>().join("; "))
-        }
-        Step::Resample(resample) => {
-            let (image, scores) = (resampler(&resample.image), resampler(&resample.scores));
-            format!("resample: image {image}; scores {scores}")
-        }
-        Step::Intensity { channel, rule } => match channel {
-            Some(channel) => format!("channel {channel}: {rule:?}"),
-            None => format!("{rule:?}"),
+/// A part of a description in one line: what it is first (the step, the rule), then its settings by name; those that
+/// are null aren't set.
+fn settings(part: &Value) -> String {
+    match part {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => match list.as_slice() {
+            [Value::Object(_)] => settings(&list[0]),
+            list => format!("[{}]", list.iter().map(settings).collect::<Vec<_>>().join(", ")),
         },
-        Step::CropForeground { crop, source, .. } => {
-            let place = match source {
-                BoxSource::Image => "",
-                BoxSource::FirstChannel => " of the first channel",
-                BoxSource::Misplaced => {
-                    " of the first channel, its box not turned with the image (as published)"
-                }
-            };
-            format!("crop to the foreground with margin {:?}{place}", crop.margin)
+        Value::Object(fields) => {
+            let kinds = ["step", "rule"].iter().filter_map(|kind| fields.get(*kind)?.as_str());
+            let kind: Vec<String> = kinds.map(|name| name.replace('_', " ")).collect();
+            let set =
+                fields.iter().filter(|(name, value)| !value.is_null() && *name != "step" && *name != "rule");
+            let set: Vec<String> = set.map(|(name, value)| setting(name, value)).collect();
+            let between = if kind.is_empty() || set.is_empty() { "" } else { ": " };
+            format!("{}{between}{}", kind.concat(), set.join(", "))
         }
-        Step::Space(Spacing { pixdim, .. }) => format!("linear to a spacing of {pixdim:?}"),
-        Step::Frame { frame, .. } => frame_of(frame),
-        Step::Resize(Resize { size: Size::All(shape), .. }) => format!("resize to {shape:?}"),
-        Step::Resize(Resize { size: Size::Longest(length), .. }) => {
-            format!("resize the longest side to {length}")
-        }
-        Step::Turn(turn) => format!("turn: axes {:?}, reversed {:?}", turn.axis, turn.flip),
-        Step::AddPreviousStage { labels } => {
-            format!("add the previous stage's labels {labels:?} as channels")
-        }
+        value => value.to_string(),
     }
 }
 
-fn frame_of(frame: &Frame) -> String {
-    match frame {
-        Frame::AtLeast(pad) => format!("pad to {:?}", pad.shape),
-        Frame::Divisible { k, .. } => format!("pad to multiples of {k:?}"),
-        Frame::Border { below, above } => format!("pad by {below:?} before and {above:?} after"),
-        Frame::Center(shape) => format!("crop to {shape:?} around the middle"),
-        Frame::Part { start, end } => format!("crop from {start:?} to {end:?}"),
-    }
-}
-
-fn normalization(rule: &Normalization) -> String {
-    match rule {
-        Normalization::Ct { lower, upper, mean, std } => {
-            format!("clip to {lower} … {upper}, subtract {mean}, divide by {std}")
-        }
-        Normalization::ZScore { masked: false } => "mean 0, deviation 1".into(),
-        Normalization::ZScore { masked: true } => "mean 0, deviation 1 within the nonzero mask".into(),
-        Normalization::None => "none".into(),
-        Normalization::RescaleTo01 => "to 0 … 1".into(),
-        Normalization::RgbTo01 => "divide by 255".into(),
-    }
-}
-
-fn resampler(resampler: &Resampler) -> String {
-    let (name, coarse, separate) = match resampler {
-        Resampler::Spline(Spline { orders, separate }) => {
-            (format!("order {}", orders.order), format!("order {}", orders.order_z), separate)
-        }
-        Resampler::Torch { separate, .. } => ("PyTorch linear".into(), "nearest".into(), separate),
-        Resampler::None => return "none".into(),
-    };
-    match separate {
-        None => format!("{name} ({coarse} along an axis over three times coarser)"),
-        Some(true) => format!("{name} ({coarse} along the coarsest axis)"),
-        Some(false) => name,
+fn setting(name: &str, value: &Value) -> String {
+    let name = name.replace('_', " ");
+    match value {
+        Value::Object(_) => format!("{name} ({})", settings(value)),
+        value => format!("{name} {}", settings(value)),
     }
 }

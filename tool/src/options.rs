@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use voxseg::engine::Device;
-use voxseg::engine::Precision;
-use voxseg::engine::cpu::Isa;
+use voxseg::devices::Device;
+use voxseg::devices::Isa;
+use voxseg::devices::Precision;
 use voxseg::model::{Auto3dsegScript, Fold};
 use voxseg::volume::NonFinite;
 

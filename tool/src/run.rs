@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use voxseg::engine::Precision;
-use voxseg::engine::cpu::{CpuOptions, Isa, Mode};
-use voxseg::engine::{Device, DeviceOptions};
+use voxseg::devices::Precision;
+use voxseg::devices::{CpuOptions, Isa, Mode};
+use voxseg::devices::{Device, DeviceOptions};
 use voxseg::inference::{Blending, PlanOptions, PlanReport, RunReport};
+use voxseg::inference::{Map, MapBuffer};
 use voxseg::labels::LabelBuffer;
 use voxseg::metrics::labels_on_grid;
 use voxseg::model::Model;
 use voxseg::nifti::Reader;
 use voxseg::progress::Run;
 use voxseg::record::record;
-use voxseg::restore::{Map, MapBuffer};
 use voxseg::task::AnyModel;
 use voxseg::volume::{DType, Layout, NonFinite};
 

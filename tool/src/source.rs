@@ -13,7 +13,7 @@ const REST: u64 = 1 << 16;
 
 /// Opens a file. Folders, pipes and devices aren't opened: reading them could wait or go on for ever.
 pub fn open(path: &Path) -> Result<BufReader<File>, String> {
-    let file = voxseg::file::open(path).map_err(|error| match error {
+    let file = voxseg::model::open_file(path).map_err(|error| match error {
         voxseg::Error::Read { source, .. } => source.to_string(),
         other => other.to_string(),
     })?;

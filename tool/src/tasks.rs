@@ -85,10 +85,10 @@ pub fn labels_of(model: &Path) -> Outcome<Vec<Label>> {
         return Ok(Task::named("total")?.labels_in_first_order().unwrap_or_default().to_vec());
     }
     if name.ends_with(".csv") {
-        return Ok(label_table(&voxseg::file::read(model, LARGEST_TEXT)?, name)?);
+        return Ok(label_table(&voxseg::model::read_file(model, LARGEST_TEXT)?, name)?);
     }
     if name.ends_with(".json") {
-        let text = voxseg::file::read(model, LARGEST_TEXT)?;
+        let text = voxseg::model::read_file(model, LARGEST_TEXT)?;
         return Ok(Task::from_json(&text, name)?.labels().to_vec());
     }
     if Task::names().iter().any(|task| task == name) {
