@@ -8,10 +8,11 @@
  * voxseg::Plan plan(model);
  * auto volume = voxseg::VolumeView(voxels, {122, 101, 112}).with_spacing({3, 3, 3});
  * std::vector<std::uint8_t> labels(voxels.size());
- * vxs_run_report report = plan.segment(volume, labels);
+ * voxseg::RunReport report = plan.segment(volume, labels);
  * @endcode
  *
- * Owners can be moved and not copied. What fails throws voxseg::Error. Nothing here is thread-aware beyond
+ * Owners can be moved and not copied; views borrow. Options are structures of values with their defaults, for the
+ * designated initialisers of C++20: {.device = voxseg::Device::Cuda}. What fails throws voxseg::Error. Nothing here is thread-aware beyond
  * what voxseg.h says: a Model serves any thread, a Plan one call at a time, Cancel::request() any thread.
  *
  * Compiled without exceptions, or with VOXSEG_NO_EXCEPTIONS defined, what can fail returns a voxseg::Result
@@ -25,11 +26,14 @@
 
 #include "voxseg.h"
 
+#include "voxseg/buffer.hpp"
 #include "voxseg/cancel.hpp"
 #include "voxseg/compare.hpp"
 #include "voxseg/device.hpp"
 #include "voxseg/dose.hpp"
+#include "voxseg/enumerations.hpp"
 #include "voxseg/error.hpp"
+#include "voxseg/executor.hpp"
 #include "voxseg/grid.hpp"
 #include "voxseg/labels.hpp"
 #include "voxseg/log.hpp"
@@ -37,7 +41,9 @@
 #include "voxseg/model.hpp"
 #include "voxseg/nifti.hpp"
 #include "voxseg/plan.hpp"
+#include "voxseg/reports.hpp"
 #include "voxseg/runtime.hpp"
+#include "voxseg/span.hpp"
 #include "voxseg/statistics.hpp"
 #include "voxseg/version.hpp"
 #include "voxseg/volume.hpp"

@@ -30,31 +30,31 @@ inline namespace VOXSEG_NAMESPACE {
 /** @cond internal */
 namespace detail {
 
-/** The VXS_DTYPE_* of one of VTK's types; nothing for those that are no voxels here. */
-inline std::optional<vxs_dtype> vtk_dtype(int type) {
+/** The VoxelType of one of VTK's types; nothing for those that are no voxels here. */
+inline std::optional<VoxelType> vtk_dtype(int type) {
     switch (type) {
     case VTK_CHAR:
         return dtype<char>();
     case VTK_SIGNED_CHAR:
-        return VXS_DTYPE_I8;
+        return VoxelType::Int8;
     case VTK_UNSIGNED_CHAR:
-        return VXS_DTYPE_U8;
+        return VoxelType::UInt8;
     case VTK_SHORT:
-        return VXS_DTYPE_I16;
+        return VoxelType::Int16;
     case VTK_UNSIGNED_SHORT:
-        return VXS_DTYPE_U16;
+        return VoxelType::UInt16;
     case VTK_INT:
-        return VXS_DTYPE_I32;
+        return VoxelType::Int32;
     case VTK_UNSIGNED_INT:
-        return VXS_DTYPE_U32;
+        return VoxelType::UInt32;
     case VTK_LONG:
-        return sizeof(long) == 4 ? std::optional<vxs_dtype>(VXS_DTYPE_I32) : std::nullopt;
+        return sizeof(long) == 4 ? std::optional<VoxelType>(VoxelType::Int32) : std::nullopt;
     case VTK_UNSIGNED_LONG:
-        return sizeof(long) == 4 ? std::optional<vxs_dtype>(VXS_DTYPE_U32) : std::nullopt;
+        return sizeof(long) == 4 ? std::optional<VoxelType>(VoxelType::UInt32) : std::nullopt;
     case VTK_FLOAT:
-        return VXS_DTYPE_F32;
+        return VoxelType::Float32;
     case VTK_DOUBLE:
-        return VXS_DTYPE_F64;
+        return VoxelType::Float64;
     default:
         return std::nullopt;
     }
@@ -64,15 +64,15 @@ inline std::optional<vxs_dtype> vtk_dtype(int type) {
 inline std::optional<Error> vtk_obstacle(vtkImageData &image) {
     vtkDataArray *scalars = image.GetPointData()->GetScalars();
     if (!scalars) {
-        return Error(VXS_NULL_POINTER, "the vtkImageData has no scalars");
+        return Error(Status::NullPointer, "the vtkImageData has no scalars");
     }
     if (!vtk_dtype(scalars->GetDataType())) {
-        return Error(VXS_INVALID_ARGUMENT, std::string("the vtkImageData has scalars of type ") +
+        return Error(Status::InvalidArgument, std::string("the vtkImageData has scalars of type ") +
                                                scalars->GetDataTypeAsString() +
                                                "; expected integers of 8 to 32 bits, float or double");
     }
     if (!scalars->HasStandardMemoryLayout()) {
-        return Error(VXS_INVALID_ARGUMENT,
+        return Error(Status::InvalidArgument,
                      "the vtkImageData keeps its components apart; expected one array with them interleaved");
     }
     return std::nullopt;
@@ -86,7 +86,7 @@ inline std::size_t vtk_bytes(vtkDataArray &scalars) {
 } // namespace detail
 /** @endcond */
 
-/** An image with scalars. Fails with VXS_INVALID_ARGUMENT or VXS_NULL_POINTER for types that are no voxels. */
+/** An image with scalars. Fails with Status::InvalidArgument or Status::NullPointer for types that are no voxels. */
 inline Result<VolumeView> view(vtkImageData &image) {
     if (auto wrong = detail::vtk_obstacle(image)) {
         return detail::failed<VolumeView>(std::move(*wrong));

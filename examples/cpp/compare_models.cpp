@@ -23,10 +23,10 @@ static std::vector<std::uint16_t> segment(const voxseg::Model &model, const Imag
 }
 
 /** The pairs by name, and those by code whose labels have no pair yet. */
-static std::vector<vxs_label_pair> match(const voxseg::Model &a, const voxseg::Model &b) {
-    auto pairs = voxseg::match_labels(a, b, VXS_MATCH_NAME);
-    for (const auto &other : voxseg::match_labels(a, b, VXS_MATCH_TERMS)) {
-        if (std::none_of(pairs.begin(), pairs.end(), [&](const vxs_label_pair &pair) {
+static std::vector<voxseg::LabelPair> match(const voxseg::Model &a, const voxseg::Model &b) {
+    auto pairs = voxseg::match_labels(a, b, voxseg::LabelMatch::Name);
+    for (const auto &other : voxseg::match_labels(a, b, voxseg::LabelMatch::Terms)) {
+        if (std::none_of(pairs.begin(), pairs.end(), [&](const voxseg::LabelPair &pair) {
                 return pair.first == other.first || pair.second == other.second;
             })) {
             pairs.push_back(other);
@@ -40,26 +40,20 @@ int main(int argc, char **argv) try {
         std::cerr << "usage: compare_models MODEL_A MODEL_B CT.mhd [TOLERANCE_MM]\n";
         return 1;
     }
-    const double tolerance = argc == 5 ? std::atof(argv[4]) : 3.0;
+    voxseg::CompareOptions options;
+    options.tolerance = argc == 5 ? std::atof(argv[4]) : 3.0;
     const Image image = read_mhd(argv[3]);
     const auto a = voxseg::Model::open(argv[1]), b = voxseg::Model::open(argv[2]);
-    const auto pairs = match(a, b);
-    if (pairs.empty()) {
+    options.pairs = match(a, b);
+    if (options.pairs->empty()) {
         throw std::runtime_error("the models share no structure by name or code");
     }
     const auto first = segment(a, image), second = segment(b, image);
 
-    const auto on_grid = [&](const std::vector<std::uint16_t> &labels) {
-        const voxseg::VolumeView grid = image.view();
-        voxseg::VolumeView view(labels, image.shape);
-        std::copy_n(grid.spacing, 3, view.spacing);
-        std::copy_n(grid.origin, 3, view.origin);
-        std::copy_n(grid.direction, 9, view.direction);
-        return view;
-    };
+    const voxseg::VolumeView grid = image.view();
     std::printf("\n%-28s %7s %10s %10s %9s %9s\n", "structure", "Dice", "A, mL", "B - A, mL", "HD95, mm", "surface");
     const auto names = a.labels();
-    for (const auto &found : voxseg::compare(on_grid(first), on_grid(second), &pairs, tolerance)) {
+    for (const auto &found : voxseg::compare(grid.over(first), grid.over(second), options)) {
         if (found.voxels[0] == 0 && found.voxels[1] == 0) {
             continue;
         }
@@ -73,7 +67,7 @@ int main(int argc, char **argv) try {
     return 0;
 } catch (const voxseg::Error &error) {
     std::cerr << "compare_models: " << error.what() << "\n";
-    return error.status() / 100;
+    return error.band();
 } catch (const std::exception &error) {
     std::cerr << "compare_models: " << error.what() << "\n";
     return 1;

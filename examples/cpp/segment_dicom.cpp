@@ -73,7 +73,7 @@ int main(int argc, char **argv) try {
     const auto model = voxseg::Model::open(argv[1]);
     voxseg::Plan plan(model);
     voxseg::RunOptions options;
-    options.progress = [](const vxs_progress &now) {
+    options.progress = [](const voxseg::Progress &now) {
         std::cerr << "\r" << static_cast<int>(100 * now.fraction) << " % " << (now.fraction < 1 ? "" : "\n");
         return true;
     };
@@ -102,7 +102,7 @@ int main(int argc, char **argv) try {
     return 0;
 } catch (const voxseg::Error &error) {
     std::cerr << "segment_dicom: " << error.what() << "\n";
-    return error.status() / 100;
+    return error.band();
 } catch (const std::exception &error) { // ITK's exceptions too
     std::cerr << "segment_dicom: " << error.what() << "\n";
     return 1;

@@ -23,7 +23,7 @@ int main(int argc, char **argv) try {
     voxseg::Plan plan(model);
     std::vector<std::uint8_t> labels(image.voxels.size());
     voxseg::RunOptions options;
-    options.progress = [](const vxs_progress &now) {
+    options.progress = [](const voxseg::Progress &now) {
         std::cerr << "\r" << static_cast<int>(100 * now.fraction) << " % " << (now.fraction < 1 ? "" : "\n");
         return true;
     };
@@ -45,7 +45,7 @@ int main(int argc, char **argv) try {
     return 0;
 } catch (const voxseg::Error &error) {
     std::cerr << "segment_raw: " << error.what() << "\n";
-    return error.status() / 100;
+    return error.band();
 } catch (const std::exception &error) {
     std::cerr << "segment_raw: " << error.what() << "\n";
     return 1;

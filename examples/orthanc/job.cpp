@@ -84,7 +84,7 @@ private:
         voxseg::Plan plan(*model_, options_);
         voxseg::RunOptions options;
         options.cancel = &cancel_;
-        options.progress = [this](const vxs_progress &now) {
+        options.progress = [this](const voxseg::Progress &now) {
             const std::lock_guard lock(mutex_);
             fraction_ = now.fraction;
             return true;

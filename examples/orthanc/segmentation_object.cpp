@@ -86,10 +86,10 @@ Dataset &cielab(Dataset &item, std::uint32_t rgb) {
 /** What a segment is, in coded terms; where the model has none, an anatomical structure with a name. */
 Dataset segment(const voxseg::Model &model, std::uint64_t index, const voxseg::Label &label,
                 std::uint16_t number) {
-    const auto type = model.term(index, VXS_TERM_TYPE);
-    const auto category = model.term(index, VXS_TERM_CATEGORY);
+    const auto type = model.term(index, voxseg::TermRole::Type);
+    const auto category = model.term(index, voxseg::TermRole::Category);
     Dataset property = code(type ? *type : voxseg::Term{"SCT", "91723000", "Anatomical structure"});
-    if (const auto modifier = model.term(index, VXS_TERM_MODIFIER); type && modifier) {
+    if (const auto modifier = model.term(index, voxseg::TermRole::Modifier); type && modifier) {
         property.sequence(0x00620011, {code(*modifier)});
     }
     Dataset item;

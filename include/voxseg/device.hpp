@@ -5,6 +5,7 @@
 #ifndef VOXSEG_DEVICE_HPP
 #define VOXSEG_DEVICE_HPP
 
+#include "enumerations.hpp"
 #include "error.hpp"
 #include "handle.hpp"
 
@@ -18,8 +19,8 @@ namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
 /** One thing that a plan can run on. */
-struct Device {
-    vxs_device device;          /**< For PlanOptions::device. */
+struct DeviceInfo {
+    Device device;              /**< For PlanOptions::device. */
     std::uint32_t index;        /**< For PlanOptions::device_index. */
     std::string name;           /**< UTF-8. */
     bool usable;                /**< Whether a plan can be made on it. */
@@ -34,7 +35,7 @@ class Devices {
 public:
     /** Looks what there is. */
     static Result<Devices> open() {
-        std::vector<Device> devices;
+        std::vector<DeviceInfo> devices;
         return detail::call(
             [&](vxs_error **error) {
                 vxs_device_list *raw = nullptr;
@@ -43,7 +44,7 @@ public:
                 for (std::uint64_t i = 0; i < vxs_device_list_count(raw) && status == VXS_OK; i++) {
                     auto info = detail::filled(&vxs_device_info_init);
                     status = vxs_device_list_get(raw, i, &info, error);
-                    devices.push_back({info.device, info.index, detail::text(info.name), info.usable != 0,
+                    devices.push_back({static_cast<Device>(info.device), info.index, detail::text(info.name), info.usable != 0,
                                        detail::text(info.reason), detail::text(info.driver),
                                        info.memory_bytes, info.hardware != 0});
                 }
@@ -59,16 +60,16 @@ public:
     /** How many there are. */
     std::size_t size() const noexcept { return devices_.size(); }
     /** One of them; `index` is less than size(). */
-    const Device &operator[](std::size_t index) const { return devices_[index]; }
+    const DeviceInfo &operator[](std::size_t index) const { return devices_[index]; }
     /** The first. */
-    std::vector<Device>::const_iterator begin() const noexcept { return devices_.begin(); }
+    std::vector<DeviceInfo>::const_iterator begin() const noexcept { return devices_.begin(); }
     /** Past the last. */
-    std::vector<Device>::const_iterator end() const noexcept { return devices_.end(); }
+    std::vector<DeviceInfo>::const_iterator end() const noexcept { return devices_.end(); }
 
 private:
-    explicit Devices(std::vector<Device> devices) : devices_(std::move(devices)) {}
+    explicit Devices(std::vector<DeviceInfo> devices) : devices_(std::move(devices)) {}
 
-    std::vector<Device> devices_;
+    std::vector<DeviceInfo> devices_;
 };
 
 } // namespace VOXSEG_NAMESPACE

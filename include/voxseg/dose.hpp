@@ -8,14 +8,26 @@
 #include "error.hpp"
 #include "handle.hpp"
 #include "measure.hpp"
+#include "span.hpp"
 #include "volume.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
 namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
+
+/** The dose in a label, in the unit of the dose volume. */
+struct LabelDose {
+    std::uint32_t label = 0;   /**< The label. */
+    std::uint64_t voxels = 0;  /**< Voxels that have it. */
+    std::uint64_t outside = 0; /**< Those of them outside of the dose volume, which count as a dose of 0. */
+    double mean = 0;           /**< The mean dose. */
+    double min = 0;            /**< The smallest dose. */
+    double max = 0;            /**< The largest dose. */
+};
 
 /** The dose that each label but 0 receives, in ascending order of the labels. */
 class Doses {
@@ -28,7 +40,7 @@ public:
         vxs_dose_list *list = nullptr;
         return detail::call(
             [&](vxs_error **error) {
-                const vxs_status status = vxs_dose(&labels, &dose, &raw, &list, error);
+                const vxs_status status = vxs_dose(labels.get(), dose.get(), &raw, &list, error);
                 detail::Owner<vxs_dose_list> owner(list);
                 callback.rethrow(*error);
                 list = owner.release();
@@ -41,11 +53,13 @@ public:
     std::size_t size() const noexcept { return static_cast<std::size_t>(vxs_dose_list_count(list_.get())); }
 
     /** Voxels, mean, smallest and largest dose of one. */
-    Result<vxs_label_dose> at(std::size_t index) const {
+    Result<LabelDose> at(std::size_t index) const {
         auto found = detail::filled(&vxs_label_dose_init);
         return detail::call(
             [&](vxs_error **error) { return vxs_dose_list_get(list_.get(), index, &found, error); },
-            [&] { return found; });
+            [&] {
+                return LabelDose{found.label, found.voxels, found.outside, found.mean, found.min, found.max};
+            });
     }
 
     /** D95, D2 and so on: the dose that so many per cent of it receive at least. */
@@ -59,7 +73,7 @@ public:
     }
 
     /** V20 and so on, or the cumulative histogram: the shares, 0 to 1, of it that receive at least these doses. */
-    Result<std::vector<double>> volume_at_dose(std::size_t index, const std::vector<double> &doses) const {
+    Result<std::vector<double>> volume_at_dose(std::size_t index, Span<const double> doses) const {
         std::vector<double> shares(doses.size());
         return detail::call(
             [&](vxs_error **error) {

@@ -5,7 +5,7 @@
 #ifndef VOXSEG_DTYPE_HPP
 #define VOXSEG_DTYPE_HPP
 
-#include "version.hpp"
+#include "enumerations.hpp"
 
 #include <type_traits>
 
@@ -15,22 +15,22 @@ inline namespace VOXSEG_NAMESPACE {
 /** @cond internal */
 namespace detail {
 
-template <class Voxel> constexpr vxs_dtype dtype() {
+template <class Voxel> constexpr VoxelType dtype() {
     using T = std::remove_cv_t<Voxel>;
     static_assert(
         std::is_arithmetic_v<T> && !std::is_same_v<T, bool> && sizeof(T) <= 8,
-        "voxels are integers of 8 to 32 bits, float or double; pass half precision by its VXS_DTYPE_F16");
+        "voxels are integers of 8 to 32 bits, float or double; pass half precision by its VoxelType::Float16");
     if constexpr (std::is_floating_point_v<T>) {
-        return sizeof(T) == 4 ? VXS_DTYPE_F32 : VXS_DTYPE_F64;
+        return sizeof(T) == 4 ? VoxelType::Float32 : VoxelType::Float64;
     } else {
         static_assert(sizeof(T) <= 4, "64-bit integers are not voxel types");
         switch (sizeof(T)) {
         case 1:
-            return std::is_signed_v<T> ? VXS_DTYPE_I8 : VXS_DTYPE_U8;
+            return std::is_signed_v<T> ? VoxelType::Int8 : VoxelType::UInt8;
         case 2:
-            return std::is_signed_v<T> ? VXS_DTYPE_I16 : VXS_DTYPE_U16;
+            return std::is_signed_v<T> ? VoxelType::Int16 : VoxelType::UInt16;
         default:
-            return std::is_signed_v<T> ? VXS_DTYPE_I32 : VXS_DTYPE_U32;
+            return std::is_signed_v<T> ? VoxelType::Int32 : VoxelType::UInt32;
         }
     }
 }

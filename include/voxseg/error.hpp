@@ -5,7 +5,7 @@
 #ifndef VOXSEG_ERROR_HPP
 #define VOXSEG_ERROR_HPP
 
-#include "version.hpp"
+#include "enumerations.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -18,20 +18,27 @@
 namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
+/** The name of a status, for example "missing tensor". */
+inline const char *name(Status status) { return vxs_status_name(static_cast<vxs_status>(status)); }
+
 /** What every failing call throws, or returns in a Result. Cheap to copy: copies share the underlying vxs_error. */
 class Error : public std::runtime_error {
 public:
     /** Takes ownership of `error`, which may be NULL: then the status' name is the message. */
-    Error(vxs_status status, vxs_error *error)
+    Error(Status status, vxs_error *error)
         : Error(status, std::shared_ptr<const vxs_error>(error, [](const vxs_error *owned) {
                     vxs_error_free(const_cast<vxs_error *>(owned));
                 })) {}
 
     /** What this header finds by itself, in words. */
-    Error(vxs_status status, const std::string &message) : std::runtime_error(message), status_(status) {}
+    Error(Status status, const std::string &message) : std::runtime_error(message), status_(status) {}
 
-    /** One of VXS_*: the status that the C function returned. */
-    vxs_status status() const noexcept { return status_; }
+    /** What went wrong; its number is the one that the C function returned. */
+    Status status() const noexcept { return status_; }
+    /** The hundreds of its number: 1 the caller's arguments, 2 the model, 3 the device, 4 the run, 9 a defect. */
+    int band() const noexcept { return static_cast<int>(status_) / 100; }
+    /** Whether a Cancel, or the answer of a progress function, stopped the call. */
+    bool cancelled() const noexcept { return status_ == Status::Cancelled; }
 
     /** A part of the message, by the keys of vxs_error_detail(); empty where it doesn't apply. */
     std::string detail(const std::string &key) const {
@@ -40,18 +47,21 @@ public:
     }
 
 private:
-    Error(vxs_status status, std::shared_ptr<const vxs_error> error)
-        : std::runtime_error(error ? vxs_error_message(error.get()) : vxs_status_name(status)),
+    Error(Status status, std::shared_ptr<const vxs_error> error)
+        : std::runtime_error(error ? vxs_error_message(error.get()) : name(status)),
           status_(status), error_(std::move(error)) {}
 
-    vxs_status status_;
+    Status status_;
     std::shared_ptr<const vxs_error> error_;
 };
 
-/** What a call throws that was cancelled: by a Cancel, or by the answer of a progress function. */
+/**
+ * What a call throws that was cancelled: by a Cancel, or by the answer of a progress function. Where exceptions are
+ * off, Error::cancelled() says it.
+ */
 class Cancelled : public Error {
 public:
-    /** Of an error with the status VXS_CANCELLED. */
+    /** Of an error with Status::Cancelled. */
     explicit Cancelled(Error error) : Error(std::move(error)) {}
 };
 
@@ -69,10 +79,14 @@ public:
     explicit operator bool() const noexcept { return content_.index() == 0; }
     /** The value; ends the program where there is none. */
     T &operator*() & { return std::get<0>(content_); }
+    /** The value, to be read. */
+    const T &operator*() const & { return std::get<0>(content_); }
     /** The value of a temporary, to be moved out. */
     T operator*() && { return std::get<0>(std::move(content_)); }
     /** The value's members. */
     T *operator->() { return &std::get<0>(content_); }
+    /** The value's members, to be read. */
+    const T *operator->() const { return &std::get<0>(content_); }
     /** The failure; ends the program where there is none. */
     const Error &error() const { return std::get<1>(content_); }
 
@@ -112,7 +126,7 @@ template <class T> Result<T> failed(Error error) {
 #ifdef VOXSEG_NO_EXCEPTIONS
     return error;
 #else
-    if (error.status() == VXS_CANCELLED) {
+    if (error.cancelled()) {
         throw Cancelled(std::move(error));
     }
     throw error;
@@ -130,7 +144,7 @@ inline std::optional<Error> mismatch() {
     const auto version = [](std::uint32_t one, std::uint32_t other) {
         return std::to_string(one) + "." + std::to_string(other);
     };
-    return Error(VXS_STRUCT_SIZE, "voxseg: the program needs interface " + version(need_major, need_minor) +
+    return Error(Status::StructSize, "voxseg: the program needs interface " + version(need_major, need_minor) +
                                       ", the loaded library " + vxs_version() + " offers " +
                                       version(major, minor));
 }
@@ -142,7 +156,7 @@ template <class Function> std::optional<Error> failure(Function function) {
     }
     vxs_error *error = nullptr;
     const vxs_status status = function(&error);
-    return status == VXS_OK ? std::nullopt : std::optional<Error>(Error(status, error));
+    return status == VXS_OK ? std::nullopt : std::optional<Error>(Error(static_cast<Status>(status), error));
 }
 
 /** Calls `function`, and `make` for the value once it has succeeded. */
@@ -165,7 +179,7 @@ template <class Function> Result<void> call(Function function) {
 /** @endcond */
 
 /**
- * Fails with VXS_STRUCT_SIZE when the loaded library doesn't offer the interface of the header that this program
+ * Fails with Status::StructSize when the loaded library doesn't offer the interface of the header that this program
  * was compiled with. Every other function here looks by itself.
  */
 inline Result<void> abi_check() {

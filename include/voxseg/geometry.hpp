@@ -21,19 +21,25 @@ using Vector = std::array<double, 3>;
 /** Row-major 3x3 matrix: column a is the direction of axis a. */
 using Matrix = std::array<double, 9>;
 
-/** What views of buffers have in common: steps between voxels. */
-template <class View> class Strided {
-public:
-    /** Bytes between neighbours along each axis, and to voxel (0, 0, 0). */
-    View &with_strides(std::array<std::int64_t, 3> values, std::uint64_t start = 0) {
-        auto &view = static_cast<View &>(*this);
-        view.offset = start;
-        for (std::size_t i = 0; i < 3; i++) {
-            view.strides[i] = values[i];
-        }
-        return view;
+/** @cond internal */
+namespace detail {
+
+template <class T, std::size_t N> std::array<T, N> array(const T (&from)[N]) {
+    std::array<T, N> to{};
+    for (std::size_t i = 0; i < N; i++) {
+        to[i] = from[i];
     }
-};
+    return to;
+}
+
+template <class T, std::size_t N> void copy(const std::array<T, N> &from, T (&to)[N]) {
+    for (std::size_t i = 0; i < N; i++) {
+        to[i] = from[i];
+    }
+}
+
+} // namespace detail
+/** @endcond */
 
 } // namespace VOXSEG_NAMESPACE
 } // namespace voxseg

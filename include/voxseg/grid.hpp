@@ -22,8 +22,11 @@ inline Result<void> labels_on_grid(const VolumeView &labels, const VolumeView &g
                                    const MeasureOptions &options = {}) {
     detail::Callback callback{&options.progress, nullptr};
     const auto raw = detail::c_options(options, callback);
-    return detail::call(
-        [&](vxs_error **error) { return vxs_labels_on_grid(&labels, &grid, &raw, &out, error); });
+    return detail::call([&](vxs_error **error) {
+        const vxs_status status = vxs_labels_on_grid(labels.get(), grid.get(), &raw, out.get(), error);
+        callback.rethrow(*error);
+        return status;
+    });
 }
 
 } // namespace VOXSEG_NAMESPACE

@@ -5,29 +5,22 @@
 #ifndef VOXSEG_LABELS_HPP
 #define VOXSEG_LABELS_HPP
 
+#include "buffer.hpp"
 #include "dtype.hpp"
-#include "geometry.hpp"
-#include "handle.hpp"
+#include "span.hpp"
 
-#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <type_traits>
-#include <vector>
 
 namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
-/** The caller's buffer for the labels: a vxs_labels that fills itself. Borrows the buffer. */
-class LabelView : public vxs_labels, public Strided<LabelView> {
+/** The caller's buffer for the labels. Borrows the buffer. */
+class LabelView : public BufferView<LabelView, vxs_labels> {
 public:
-    /** `bytes` bytes for labels of type `type` (an integer VXS_DTYPE_*). */
-    LabelView(vxs_dtype type, void *labels, std::size_t bytes)
-        : vxs_labels(detail::filled(&vxs_labels_init)) {
-        dtype = type;
-        data = labels;
-        data_size = bytes;
-    }
+    /** `bytes` bytes for labels of an integer type. */
+    LabelView(VoxelType type, void *labels, std::size_t bytes)
+        : BufferView(detail::filled(&vxs_labels_init), type, labels, bytes) {}
 
     /** `count` labels; their type follows from the pointer's. */
     template <class T>
@@ -36,12 +29,13 @@ public:
                       "labels are integers that can be written");
     }
 
-    /** A vector of labels, axis 0 fastest. Implicit, so that a vector can be passed to Plan::segment(). */
-    template <class T> LabelView(std::vector<T> &labels) : LabelView(labels.data(), labels.size()) {}
+    /** A vector or a span of labels, axis 0 fastest. Implicit, so that it can be passed to Plan::segment(). */
+    template <class Range, class = detail::IfBorrowed<Range>>
+    LabelView(Range &&labels) : LabelView(std::data(labels), std::size(labels)) {}
 
     /** The buffer lies in the memory of the GPU of a plan on CUDA or TensorRT. */
     LabelView &on_device() {
-        flags |= VXS_LABELS_ON_DEVICE;
+        raw_.flags |= VXS_LABELS_ON_DEVICE;
         return *this;
     }
 };

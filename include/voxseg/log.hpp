@@ -5,33 +5,48 @@
 #ifndef VOXSEG_LOG_HPP
 #define VOXSEG_LOG_HPP
 
+#include "enumerations.hpp"
 #include "error.hpp"
 #include "handle.hpp"
 
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
 /**
- * Receives the messages of the library and of ONNX Runtime while it lives, beside other receivers. `level` is one
- * of VXS_LOG_*, the message UTF-8. It is called from any thread and from several at once, and must not call the
+ * Receives the messages of the library and of ONNX Runtime while it lives, beside other receivers. A message is UTF-8
+ * and lives during the call. It is called from any thread and from several at once, and must not call the
  * library; what it throws is dropped.
  */
 class Log {
 public:
     /** What receives a message. */
-    using Receiver = std::function<void(vxs_log_level level, const char *message)>;
+    using Receiver = std::function<void(LogLevel level, std::string_view message)>;
 
     /** Receives messages of at least `level` from now on, beside other receivers. */
-    static Result<Log> open(vxs_log_level level, Receiver receiver) {
+    static Result<Log> open(LogLevel level, Receiver receiver) {
         auto kept = std::make_unique<Receiver>(std::move(receiver));
         vxs_log *handle = nullptr;
         return detail::call(
-            [&](vxs_error **error) { return vxs_log_add(level, &Log::call, kept.get(), &handle, error); },
+            [&](vxs_error **error) {
+                const auto least = static_cast<vxs_log_level>(level);
+                return vxs_log_add(least, &Log::call, kept.get(), &handle, error);
+            },
             [&] { return Log(std::move(kept), handle); });
+    }
+
+    /** Moves and doesn't copy. */
+    Log(Log &&) noexcept = default;
+    /** Ends the receiver that was here. */
+    Log &operator=(Log &&other) noexcept {
+        // Member by member, a receiver would go while it is still called.
+        receiver_.swap(other.receiver_);
+        handle_.swap(other.handle_);
+        return *this;
     }
 
 private:
@@ -40,10 +55,10 @@ private:
 
     static void call(void *user_data, vxs_log_level level, const char *message) noexcept {
 #ifdef VOXSEG_NO_EXCEPTIONS
-        (*static_cast<Receiver *>(user_data))(level, message);
+        (*static_cast<Receiver *>(user_data))(static_cast<LogLevel>(level), message);
 #else
         try {
-            (*static_cast<Receiver *>(user_data))(level, message);
+            (*static_cast<Receiver *>(user_data))(static_cast<LogLevel>(level), message);
         } catch (...) {
             // Nothing is above this frame but the library.
         }

@@ -5,42 +5,37 @@
 #ifndef VOXSEG_MAP_HPP
 #define VOXSEG_MAP_HPP
 
-#include "geometry.hpp"
-#include "handle.hpp"
+#include "buffer.hpp"
+#include "span.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
-/** A map that a run fills beside the labels: a vxs_map that fills itself. Borrows the buffer. */
-class MapView : public vxs_map, public Strided<MapView> {
+/** A map that a run fills beside the labels. Borrows the buffer. */
+class MapView : public BufferView<MapView, vxs_map> {
 public:
-    /** `bytes` bytes for a map of kind VXS_MAP_*; `which` is the label of VXS_MAP_PROBABILITY. */
-    MapView(vxs_map_kind what, std::uint32_t which, vxs_dtype type, void *values, std::size_t bytes)
-        : vxs_map(detail::filled(&vxs_map_init)) {
-        kind = what;
-        label = which;
-        dtype = type;
-        data = values;
-        data_size = bytes;
+    /** `bytes` bytes for a map; `label` is that of MapKind::Probability. */
+    MapView(MapKind kind, std::uint32_t label, VoxelType type, void *values, std::size_t bytes)
+        : BufferView(detail::filled(&vxs_map_init), type, values, bytes) {
+        raw_.kind = static_cast<vxs_map_kind>(kind);
+        raw_.label = label;
     }
 
     /** The probability of a label. */
-    static MapView probability(std::uint32_t label, std::vector<float> &values) {
-        return MapView(VXS_MAP_PROBABILITY, label, VXS_DTYPE_F32, values.data(),
+    static MapView probability(std::uint32_t label, Span<float> values) {
+        return MapView(MapKind::Probability, label, VoxelType::Float32, values.data(),
                        values.size() * sizeof(float));
     }
     /** Thousandths between the two highest probabilities, at most 255. */
-    static MapView margin(std::vector<std::uint8_t> &values) {
-        return MapView(VXS_MAP_MARGIN, 0, VXS_DTYPE_U8, values.data(), values.size());
+    static MapView margin(Span<std::uint8_t> values) {
+        return MapView(MapKind::Margin, 0, VoxelType::UInt8, values.data(), values.size());
     }
     /** Entropy in nats. */
-    static MapView entropy(std::vector<float> &values) {
-        return MapView(VXS_MAP_ENTROPY, 0, VXS_DTYPE_F32, values.data(), values.size() * sizeof(float));
+    static MapView entropy(Span<float> values) {
+        return MapView(MapKind::Entropy, 0, VoxelType::Float32, values.data(), values.size() * sizeof(float));
     }
 };
 

@@ -20,7 +20,7 @@ struct MeasureOptions {
     /** Threads that work, the calling one included; 0: all processors of this process. */
     std::uint32_t threads = 0;
     /** Called on the thread that works; as for RunOptions. */
-    Progress progress{};
+    ProgressFunction progress{};
     /** Stops the work; nullptr for none. */
     const Cancel *cancel = nullptr;
 };

@@ -6,10 +6,12 @@
 #define VOXSEG_MODEL_HPP
 
 #include "cancel.hpp"
+#include "enumerations.hpp"
 #include "error.hpp"
 #include "geometry.hpp"
 #include "handle.hpp"
 #include "progress.hpp"
+#include "span.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -36,22 +38,25 @@ struct Label {
     std::uint32_t color; /**< 0x00RRGGBB. */
 };
 
+/** In ModelOptions::folds: the folder fold_all. */
+inline constexpr std::uint32_t ALL_FOLDS = VXS_FOLD_ALL;
+
 /** How to open a model. */
 struct ModelOptions {
-    /** Folds to average, or VXS_FOLD_ALL. Empty: every numbered fold that is there. */
-    std::vector<std::uint32_t> folds;
+    /** Folds to average, or ALL_FOLDS. Empty: every numbered fold that is there. */
+    std::vector<std::uint32_t> folds{};
     /** File name of the weights in each fold's folder. Empty: "checkpoint_final.pth". */
-    std::string checkpoint;
+    std::string checkpoint{};
     /** Which of several models in a folder or an archive. Empty: the only one. */
     std::string configuration{};
-    /** VXS_FOREGROUND_CROP_*, for Auto3DSeg models. */
-    vxs_foreground_crop foreground_crop = VXS_FOREGROUND_CROP_AS_PUBLISHED;
-    /** VXS_AUTO3DSEG_*, for Auto3DSeg models. */
-    vxs_auto3dseg_script auto3dseg_script = VXS_AUTO3DSEG_FROM_MODEL;
+    /** For Auto3DSeg models. */
+    ForegroundCrop foreground_crop = ForegroundCrop::AsPublished;
+    /** For Auto3DSeg models. */
+    Auto3DSegScript auto3dseg_script = Auto3DSegScript::FromModel;
     /** Bytes of memory that opening may take at one time; 0: 128 MiB, and 16 for each byte of the files. */
     std::uint64_t memory_budget = 0;
     /** Told of the bytes of the files that were read. */
-    Progress progress{};
+    ProgressFunction progress{};
     /** Stops opening. */
     const Cancel *cancel = nullptr;
 };
@@ -59,13 +64,13 @@ struct ModelOptions {
 /** How to run a task. */
 struct TaskOptions {
     /** Names of the labels that are wanted, for whole-body tasks. Empty: all. */
-    std::vector<std::string> subset;
+    std::vector<std::string> subset{};
     /** Whether the rough segmentation for a subset is a finer one that misses less. */
     bool robust_crop = false;
     /** Pieces of a label of at most so many cubic millimetres are removed; 0: none. */
     double remove_small = 0;
-    /** VXS_RESAMPLING_*. */
-    vxs_resampling resampling = VXS_RESAMPLING_LINEAR;
+    /** How the volume is brought to the networks' grid. */
+    Resampling resampling = Resampling::Linear;
     /** Whether every volume is cut into three overlapping parts along the body. */
     bool split = false;
     /** Whether only the part of a CT volume is looked at in which a rough segmentation finds the body. */
@@ -77,7 +82,7 @@ struct TaskOptions {
     /** Whether labels have the values that TotalSegmentator 1 gave them. */
     bool legacy_v1_labels = false;
     /** Told of the bytes of the files that were read. */
-    Progress progress{};
+    ProgressFunction progress{};
     /** Stops opening. */
     const Cancel *cancel = nullptr;
     /** Bytes of memory that opening each of its models may take; 0: what ModelOptions says. */
@@ -121,7 +126,7 @@ public:
     }
 
     /** Opens a model folder's files in memory. */
-    static Result<Model> open_memory(const std::vector<ModelFile> &files, const ModelOptions &options = {}) {
+    static Result<Model> open_memory(Span<const ModelFile> files, const ModelOptions &options = {}) {
         detail::Callback callback{&options.progress, nullptr};
         const vxs_model_options raw = c_options(options, callback);
         std::vector<vxs_model_file> list;
@@ -134,22 +139,22 @@ public:
     }
 
     /**
-     * Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or a task file, whose path
-     * ends in ".json" (UTF-8). `weights` is the folder that holds its models as TotalSegmentator stores them.
+     * Opens a task, which is then used as any model: one of TotalSegmentator's (`tasks()`), or the path of a task
+     * file, which ends in ".json". `weights` is the folder that holds its models as TotalSegmentator stores them.
      */
-    static Result<Model> open_task(const std::string &task, const std::filesystem::path &weights,
+    static Result<Model> open_task(const std::filesystem::path &task, const std::filesystem::path &weights,
                                    const TaskOptions &options = {}) {
-        const std::string folder = detail::utf8(weights);
+        const std::string name = detail::utf8(task), folder = detail::utf8(weights);
         std::vector<const char *> subset;
-        for (const std::string &name : options.subset) {
-            subset.push_back(name.c_str());
+        for (const std::string &label : options.subset) {
+            subset.push_back(label.c_str());
         }
         auto raw = detail::filled(&vxs_task_options_init);
         raw.subset = subset.empty() ? nullptr : subset.data();
         raw.subset_count = subset.size();
         raw.robust_crop = options.robust_crop ? 1 : 0;
         raw.remove_small = options.remove_small;
-        raw.resampling = options.resampling;
+        raw.resampling = static_cast<vxs_resampling>(options.resampling);
         raw.split = options.split ? 1 : 0;
         raw.crop_to_body = options.crop_to_body ? 1 : 0;
         raw.on_network_grid = options.on_network_grid ? 1 : 0;
@@ -159,17 +164,17 @@ public:
         detail::Callback callback{&options.progress, nullptr};
         callback.watch(raw, options.cancel);
         return make(callback, [&](vxs_model **handle, vxs_error **error) {
-            return vxs_model_open_task(task.c_str(), folder.c_str(), &raw, handle, error);
+            return vxs_model_open_task(name.c_str(), folder.c_str(), &raw, handle, error);
         });
     }
 
     /** One model of several, whose probabilities are averaged. They may end before it. */
-    static Result<Model> ensemble(const std::vector<const Model *> &members) {
+    static Result<Model> ensemble(Span<const Model *const> members) {
         std::vector<const vxs_model *> list;
         for (const Model *member : members) {
             list.push_back(member ? member->get() : nullptr);
         }
-        const Progress nobody;
+        const ProgressFunction nobody;
         return make(detail::Callback{&nobody, nullptr}, [&](vxs_model **handle, vxs_error **error) {
             return vxs_model_ensemble(list.data(), list.size(), handle, error);
         });
@@ -207,11 +212,13 @@ public:
             [&] { return std::move(labels); });
     }
 
-    /** A coded term of the label at `index` of labels(), `role` one of VXS_TERM_*; nothing where it has none. */
-    Result<std::optional<Term>> term(std::uint64_t index, vxs_term_role role) const {
+    /** A coded term of the label at `index` of labels(), nothing where it has none in that role. */
+    Result<std::optional<Term>> term(std::uint64_t index, TermRole role) const {
         auto raw = detail::filled(&vxs_term_init);
         return detail::call(
-            [&](vxs_error **error) { return vxs_model_label_term(get(), index, role, &raw, error); },
+            [&](vxs_error **error) {
+                return vxs_model_label_term(get(), index, static_cast<vxs_term_role>(role), &raw, error);
+            },
             [&] {
                 return raw.code ? std::optional<Term>({detail::text(raw.scheme), detail::text(raw.code),
                                                        detail::text(raw.meaning)})
@@ -219,8 +226,8 @@ public:
             });
     }
 
-    /** What reads the headers of NIfTI files for this model: one of VXS_READER_*. */
-    vxs_reader reader() const noexcept { return vxs_model_reader(get()); }
+    /** What reads the headers of NIfTI files for this model. */
+    Reader reader() const noexcept { return static_cast<Reader>(vxs_model_reader(get())); }
 
     /** The spacing that the network works at; 0 where the volume's own is kept. */
     Result<Vector> spacing() const {
@@ -256,8 +263,8 @@ private:
 
     static vxs_model_options c_options(const ModelOptions &options, detail::Callback &callback) {
         auto raw = detail::filled(&vxs_model_options_init);
-        raw.foreground_crop = options.foreground_crop;
-        raw.auto3dseg_script = options.auto3dseg_script;
+        raw.foreground_crop = static_cast<vxs_foreground_crop>(options.foreground_crop);
+        raw.auto3dseg_script = static_cast<vxs_auto3dseg_script>(options.auto3dseg_script);
         raw.memory_budget = options.memory_budget;
         callback.watch(raw, options.cancel);
         if (!options.folds.empty()) {

@@ -7,6 +7,8 @@
 
 #include "error.hpp"
 #include "handle.hpp"
+#include "span.hpp"
+#include "volume.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,22 +17,33 @@
 namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
-/** A NIfTI header as one of VXS_READER_* reads it: Model::reader() tells which one. Any thread. */
+/** A NIfTI header as a Reader reads it: Model::reader() tells which one. Any thread. */
 class Nifti {
 public:
     /** Reads a header of NIfTI-1 or NIfTI-2; bytes behind it are ignored, so that a whole file will do. */
-    static Result<Nifti> parse(const void *header, std::size_t bytes, vxs_reader reader) {
+    static Result<Nifti> parse(const void *header, std::size_t bytes, Reader reader) {
         vxs_nifti *handle = nullptr;
         return detail::call(
-            [&](vxs_error **error) { return vxs_nifti_parse(header, bytes, reader, &handle, error); },
+            [&](vxs_error **error) {
+                return vxs_nifti_parse(header, bytes, static_cast<vxs_reader>(reader), &handle, error);
+            },
             [&] { return Nifti(handle); });
     }
+    /** As above, from a vector or a span of bytes. */
+    template <class Range, class = detail::Element<const Range>>
+    static Result<Nifti> parse(const Range &header, Reader reader) {
+        static_assert(sizeof(*std::data(header)) == 1, "a header is bytes");
+        return parse(std::data(header), std::size(header), reader);
+    }
 
-    /** Type, shape, channels, grid and scaling; the voxels are the caller's to add. dtype is 0 for 64-bit integers. */
-    Result<vxs_volume> volume() const {
+    /**
+     * Type, shape, channels, grid and scaling; the voxels are the caller's to add: VolumeView::with_voxels(). Of 64-bit
+     * integers, which the caller narrows, the type is none of VoxelType's: VoxelType{}.
+     */
+    Result<VolumeView> volume() const {
         vxs_volume filled = detail::filled(&vxs_volume_init);
         return detail::call([&](vxs_error **error) { return vxs_nifti_volume(get(), &filled, error); },
-                            [&] { return filled; });
+                            [&] { return VolumeView(filled); });
     }
     /** Where the voxels start in their file, in bytes. */
     std::uint64_t data_offset() const noexcept { return vxs_nifti_data_offset(get()); }

@@ -5,86 +5,109 @@
 #ifndef VOXSEG_VOLUME_HPP
 #define VOXSEG_VOLUME_HPP
 
+#include "buffer.hpp"
 #include "dtype.hpp"
 #include "geometry.hpp"
-#include "handle.hpp"
+#include "span.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 namespace voxseg {
 inline namespace VOXSEG_NAMESPACE {
 
-/** The caller's voxels and their grid: a vxs_volume that fills itself. Borrows the voxels. */
-class VolumeView : public vxs_volume, public Strided<VolumeView> {
+/** The caller's voxels and their grid. Borrows the voxels. */
+class VolumeView : public BufferView<VolumeView, vxs_volume> {
 public:
     /** A grid without voxels, enough for Plan::estimate(). */
-    explicit VolumeView(Shape size) : VolumeView(VXS_DTYPE_F32, nullptr, 0, size) {}
+    explicit VolumeView(Shape shape) : VolumeView(VoxelType::Float32, nullptr, 0, shape) {}
+    /** As a structure of voxseg.h has it. */
+    explicit VolumeView(const vxs_volume &volume) : BufferView(volume) {}
 
-    /** `bytes` bytes of voxels of type `type` (one of VXS_DTYPE_*). */
-    VolumeView(vxs_dtype type, const void *voxels, std::size_t bytes, Shape size)
-        : vxs_volume(detail::filled(&vxs_volume_init)) {
-        dtype = type;
-        data = voxels;
-        data_size = bytes;
-        copy(size, shape);
+    /** `bytes` bytes of voxels of type `type`. */
+    VolumeView(VoxelType type, const void *voxels, std::size_t bytes, Shape shape)
+        : BufferView(detail::filled(&vxs_volume_init), type, voxels, bytes) {
+        detail::copy(shape, raw_.shape);
     }
 
     /** `count` voxels; their type follows from the pointer's. */
     template <class Voxel>
-    VolumeView(const Voxel *voxels, std::size_t count, Shape size)
-        : VolumeView(detail::dtype<Voxel>(), voxels, count * sizeof(Voxel), size) {}
+    VolumeView(const Voxel *voxels, std::size_t count, Shape shape)
+        : VolumeView(detail::dtype<Voxel>(), voxels, count * sizeof(Voxel), shape) {}
 
-    /** A vector of voxels, axis 0 fastest. */
-    template <class Voxel>
-    VolumeView(const std::vector<Voxel> &voxels, Shape size)
-        : VolumeView(voxels.data(), voxels.size(), size) {}
-    /** A temporary would end before it is used. */
-    template <class Voxel> VolumeView(const std::vector<Voxel> &&, Shape) = delete;
+    /** A vector or a span of voxels, axis 0 fastest. No temporary vector, which would end before it is used. */
+    template <class Range, class = detail::IfBorrowed<Range>>
+    VolumeView(Range &&voxels, Shape shape) : VolumeView(std::data(voxels), std::size(voxels), shape) {}
+
+    /** The same grid over other voxels: of another type, without scaling, one channel, axis 0 fastest. */
+    template <class Range, class = detail::IfBorrowed<Range>> VolumeView over(Range &&voxels) const {
+        VolumeView view(std::data(voxels), std::size(voxels), shape());
+        view.with_spacing(spacing()).with_origin(origin()).with_direction(direction());
+        view.raw_.flags = raw_.flags & VXS_VOLUME_RAS;
+        return view;
+    }
 
     /** Millimetres between neighbours. */
-    VolumeView &with_spacing(Vector values) { return copy(values, spacing); }
+    VolumeView &with_spacing(Vector spacing) {
+        detail::copy(spacing, raw_.spacing);
+        return *this;
+    }
     /** Position of voxel (0, 0, 0). */
-    VolumeView &with_origin(Vector values) { return copy(values, origin); }
+    VolumeView &with_origin(Vector origin) {
+        detail::copy(origin, raw_.origin);
+        return *this;
+    }
     /** Row-major directions: column a is axis a. */
-    VolumeView &with_direction(Matrix values) { return copy(values, direction); }
-    /** Intensity = stored value * factor + addend. */
-    VolumeView &with_scaling(double factor, double addend) {
-        slope = factor;
-        intercept = addend;
+    VolumeView &with_direction(Matrix direction) {
+        detail::copy(direction, raw_.direction);
+        return *this;
+    }
+    /** Intensity = stored value * slope + intercept. */
+    VolumeView &with_scaling(double slope, double intercept) {
+        raw_.slope = slope;
+        raw_.intercept = intercept;
         return *this;
     }
     /** Number of channels in the one buffer, and the bytes between them (0: each follows the one before). */
     VolumeView &with_channels(std::uint64_t count, std::int64_t stride = 0) {
-        channels = count;
-        channel_stride = stride;
+        raw_.channels = count;
+        raw_.channel_stride = stride;
+        return *this;
+    }
+    /** The voxels of a grid that was made without them, as Nifti::volume() makes it. */
+    VolumeView &with_voxels(const void *voxels, std::size_t bytes) {
+        raw_.data = voxels;
+        raw_.data_size = bytes;
         return *this;
     }
     /** Origin and direction are RAS (NIfTI, Slicer) and not LPS (DICOM, ITK). */
     VolumeView &in_ras() {
-        flags |= VXS_VOLUME_RAS;
+        raw_.flags |= VXS_VOLUME_RAS;
         return *this;
     }
     /** Voxels are in the other byte order than the machine's. */
     VolumeView &byte_swapped() {
-        flags |= VXS_VOLUME_SWAPPED;
+        raw_.flags |= VXS_VOLUME_SWAPPED;
         return *this;
     }
     /** The voxels lie in the memory of the GPU of a plan on CUDA or TensorRT: for Plan::segment(). */
     VolumeView &on_device() {
-        flags |= VXS_VOLUME_ON_DEVICE;
+        raw_.flags |= VXS_VOLUME_ON_DEVICE;
         return *this;
     }
 
-private:
-    template <class T, std::size_t N> VolumeView &copy(const std::array<T, N> &from, T (&to)[N]) {
-        for (std::size_t i = 0; i < N; i++) {
-            to[i] = from[i];
-        }
-        return *this;
-    }
+    /** Voxels along each axis. */
+    Shape shape() const { return detail::array(raw_.shape); }
+    /** Millimetres between neighbours. */
+    Vector spacing() const { return detail::array(raw_.spacing); }
+    /** Position of voxel (0, 0, 0). */
+    Vector origin() const { return detail::array(raw_.origin); }
+    /** Row-major directions: column a is axis a. */
+    Matrix direction() const { return detail::array(raw_.direction); }
+    /** Number of channels. */
+    std::uint64_t channels() const noexcept { return raw_.channels; }
+    /** Whether origin and direction are RAS. */
+    bool is_ras() const noexcept { return (raw_.flags & VXS_VOLUME_RAS) != 0; }
 };
 
 } // namespace VOXSEG_NAMESPACE

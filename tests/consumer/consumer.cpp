@@ -10,5 +10,5 @@ int main(int argc, char **argv) try {
     return 0;
 } catch (const voxseg::Error &error) {
     std::cerr << error.what() << "\n";
-    return error.status() / 100;
+    return error.band();
 }

@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
 
     // Failures carry what an exception would.
     const auto missing = voxseg::Model::open("/nowhere/at/all");
-    CHECK(!missing && missing.error().status() / 100 == 2 && std::string(missing.error().what()).size() > 3);
+    CHECK(!missing && missing.error().band() == 2 && !missing.error().cancelled() && std::string(missing.error().what()).size() > 3);
     CHECK(voxseg::Model::open("\xff").error().detail("argument") == "path");
     CHECK(!voxseg::Model::ensemble({}) && !voxseg::open_runtime("/nowhere/at/all"));
 
@@ -32,16 +32,16 @@ int main(int argc, char **argv) {
     const voxseg::Model model = *std::move(opened);
     const auto labels_of_model = *model.labels();
     CHECK(labels_of_model.size() > 2 && labels_of_model[0].value == 0);
-    CHECK(model.term(labels_of_model.size(), VXS_TERM_TYPE).error().status() == VXS_INVALID_ARGUMENT);
-    CHECK(model.reader() == VXS_READER_ITK);
-    CHECK(voxseg::Nifti::parse("", 0, model.reader()).error().status() == VXS_GEOMETRY);
+    CHECK(model.term(labels_of_model.size(), voxseg::TermRole::Type).error().status() == voxseg::Status::InvalidArgument);
+    CHECK(model.reader() == voxseg::Reader::Itk);
+    CHECK(voxseg::Nifti::parse("", 0, model.reader()).error().status() == voxseg::Status::Geometry);
     CHECK((*model.patch())[0] > 0 && (*model.spacing())[0] > 0);
     CHECK(voxseg::match_labels(model, model)->size() >= labels_of_model.size() - 1);
     CHECK(voxseg::Devices::open()->size() >= 1);
 
     voxseg::PlanOptions options;
-    options.device = 999;
-    CHECK(voxseg::Plan::create(model, options).error().status() == VXS_INVALID_ARGUMENT);
+    options.device = static_cast<voxseg::Device>(999);
+    CHECK(voxseg::Plan::create(model, options).error().status() == voxseg::Status::InvalidArgument);
     auto plan = voxseg::Plan::create(model);
     CHECK(plan);
 
@@ -56,12 +56,12 @@ int main(int argc, char **argv) {
     flag->request();
     voxseg::RunOptions watch;
     watch.cancel = &*flag;
-    CHECK(plan->segment(volume, labels, watch).error().status() == VXS_CANCELLED && labels[0] == 0xA5);
+    CHECK(plan->segment(volume, labels, watch).error().cancelled() && labels[0] == 0xA5);
     flag->reset();
-    watch.progress = [](const vxs_progress &) { return false; };
-    CHECK(plan->segment(volume, labels, watch).error().status() == VXS_CANCELLED && labels[0] == 0xA5);
+    watch.progress = [](const voxseg::Progress &) { return false; };
+    CHECK(plan->segment(volume, labels, watch).error().cancelled() && labels[0] == 0xA5);
     double last = 0;
-    watch.progress = [&last](const vxs_progress &now) {
+    watch.progress = [&last](const voxseg::Progress &now) {
         last = now.fraction;
         return true;
     };
@@ -78,11 +78,20 @@ int main(int argc, char **argv) {
     measure.cancel = &*flag;
     last = 0;
     measure.progress = watch.progress;
-    CHECK(voxseg::compare(map, map, nullptr, 1.0, measure) && last == 1);
+    CHECK(voxseg::statistics(map, nullptr, 0, measure) && last == 1);
+    voxseg::CompareOptions surfaces;
+    surfaces.tolerance = 1;
+    surfaces.cancel = &*flag;
+    last = 0;
+    surfaces.progress = watch.progress;
+    const auto with_surfaces = voxseg::compare(map, map, surfaces);
+    CHECK(with_surfaces && last == 1 && with_surfaces->size() == compared->size());
+    surfaces.pairs.emplace();
+    CHECK(voxseg::compare(map, map, surfaces)->empty());
     flag->request();
-    CHECK(voxseg::compare(map, map, nullptr, 1.0, measure).error().status() == VXS_CANCELLED);
+    CHECK(voxseg::compare(map, map, surfaces).error().cancelled());
     labels.pop_back();
-    CHECK(plan->segment(volume, labels).error().status() == VXS_BUFFER_TOO_SMALL);
+    CHECK(plan->segment(volume, labels).error().status() == voxseg::Status::BufferTooSmall);
     std::free(ct.voxels);
     std::free(small.voxels);
     std::puts("results: failures came back without exceptions");

@@ -6,11 +6,17 @@
 #include <voxseg.hpp> // twice is as once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <memory>
+#include <string_view>
 #include <thread>
+#if __cplusplus >= 202002L
+#include <span>
+#endif
 
 #include "../c/fixture.h"
 
@@ -25,27 +31,80 @@ static_assert(std::is_nothrow_move_constructible_v<voxseg::Cancel>);
 static_assert(std::is_nothrow_copy_constructible_v<voxseg::Error>);
 static_assert(std::is_constructible_v<voxseg::VolumeView, const std::vector<short> &, voxseg::Shape>);
 static_assert(!std::is_constructible_v<voxseg::VolumeView, std::vector<short>, voxseg::Shape>);
-static_assert(voxseg::detail::dtype<std::int8_t>() == VXS_DTYPE_I8 &&
-              voxseg::detail::dtype<std::uint8_t>() == VXS_DTYPE_U8);
-static_assert(voxseg::detail::dtype<std::int16_t>() == VXS_DTYPE_I16 &&
-              voxseg::detail::dtype<std::uint16_t>() == VXS_DTYPE_U16);
-static_assert(voxseg::detail::dtype<std::int32_t>() == VXS_DTYPE_I32 &&
-              voxseg::detail::dtype<std::uint32_t>() == VXS_DTYPE_U32);
-static_assert(voxseg::detail::dtype<const float>() == VXS_DTYPE_F32 &&
-              voxseg::detail::dtype<double>() == VXS_DTYPE_F64);
+static_assert(!std::is_convertible_v<std::vector<short>, voxseg::LabelView> &&
+              std::is_convertible_v<std::vector<short> &, voxseg::LabelView>);
+static_assert(!std::is_convertible_v<const std::vector<float> &, voxseg::Span<float>> &&
+              !std::is_convertible_v<std::vector<float>, voxseg::Span<float>> &&
+              !std::is_convertible_v<std::vector<double> &, voxseg::Span<const float>>);
+static_assert(voxseg::detail::dtype<std::int8_t>() == voxseg::VoxelType::Int8 &&
+              voxseg::detail::dtype<std::uint8_t>() == voxseg::VoxelType::UInt8);
+static_assert(voxseg::detail::dtype<std::int16_t>() == voxseg::VoxelType::Int16 &&
+              voxseg::detail::dtype<std::uint16_t>() == voxseg::VoxelType::UInt16);
+static_assert(voxseg::detail::dtype<std::int32_t>() == voxseg::VoxelType::Int32 &&
+              voxseg::detail::dtype<std::uint32_t>() == voxseg::VoxelType::UInt32);
+static_assert(voxseg::detail::dtype<const float>() == voxseg::VoxelType::Float32 &&
+              voxseg::detail::dtype<double>() == voxseg::VoxelType::Float64);
 
 namespace {
+
+std::int16_t plain_labels[5];
 
 struct Surprise {
     int number;
 };
 
-// Expects `body` to throw an Error with that status, or, below 10, of that band.
-template <class Body> voxseg::Error throws(int status, Body body) {
+// Options that nobody touched are what the library fills in; padding is zero in both.
+void check_defaults() {
+    const auto raw = voxseg::detail::c_options(voxseg::PlanOptions{});
+    const auto filled = voxseg::detail::filled(&vxs_plan_options_init);
+    CHECK(std::memcmp(&raw, &filled, sizeof raw) == 0);
+    CHECK(static_cast<vxs_non_finite>(voxseg::RunOptions{}.non_finite) ==
+          voxseg::detail::filled(&vxs_run_options_init).non_finite);
+    const auto model = voxseg::detail::filled(&vxs_model_options_init);
+    CHECK(static_cast<vxs_foreground_crop>(voxseg::ModelOptions{}.foreground_crop) == model.foreground_crop);
+    CHECK(static_cast<vxs_auto3dseg_script>(voxseg::ModelOptions{}.auto3dseg_script) == model.auto3dseg_script);
+    const auto task = voxseg::detail::filled(&vxs_task_options_init);
+    CHECK(static_cast<vxs_resampling>(voxseg::TaskOptions{}.resampling) == task.resampling);
+}
+
+// Whatever is contiguous lends its elements; temporaries that own them do only for the time of a call.
+void check_spans() {
+    std::vector<float> vector{1, 2, 3};
+    std::array<float, 2> array{4, 5};
+    float plain[] = {6};
+    const auto sum = [](voxseg::Span<const float> values) {
+        float all = 0;
+        for (const float value : values) {
+            all += value;
+        }
+        return all;
+    };
+    CHECK(sum(vector) == 6 && sum(array) == 9 && sum(plain) == 6 && sum({7, 8}) == 15 && sum({}) == 0);
+    CHECK(sum(std::vector<float>{9}) == 9 && voxseg::Span<float>(vector)[2] == 3);
+    const voxseg::VolumeView view(voxseg::Span<float>(vector), {3, 1, 1});
+    CHECK(view.get()->data == vector.data() && view.type() == voxseg::VoxelType::Float32 && view.shape()[0] == 3);
+    const voxseg::LabelView labels(plain_labels);
+    CHECK(labels.get()->data_size == sizeof plain_labels);
+#if defined(__cpp_lib_span)
+    CHECK(sum(std::span(vector)) == 6 && std::span<float>(voxseg::Span<float>(vector)).size() == 3);
+    const voxseg::VolumeView same(std::span<float>(vector), {3, 1, 1});
+    CHECK(same.get()->data == vector.data());
+    const voxseg::PlanOptions named{.device = voxseg::Device::Best, .threads = 2};
+    CHECK(named.threads == 2 && named.step == 0);
+#endif
+}
+
+// Expects `body` to throw an Error with that status, or of that band.
+template <class Expected, class Body> voxseg::Error throws(Expected expected, Body body) {
     try {
         body();
     } catch (const voxseg::Error &error) {
-        CHECK(status < 10 ? error.status() / 100 == status : error.status() == status);
+        if constexpr (std::is_same_v<Expected, voxseg::Status>) {
+            CHECK(error.status() == expected);
+            CHECK(error.cancelled() == (dynamic_cast<const voxseg::Cancelled *>(&error) != nullptr));
+        } else {
+            CHECK(error.band() == expected);
+        }
         CHECK(std::string(error.what()).size() > 3);
         check_count();
         return error;
@@ -56,21 +115,24 @@ template <class Body> voxseg::Error throws(int status, Body body) {
 
 void run(const arguments &given) {
     voxseg::abi_check();
+    check_spans();
     // Loading ONNX Runtime is told to a Log while it lives; what its receiver throws goes nowhere.
     std::atomic<int> messages{0};
     {
         const auto log =
-            voxseg::Log::open(VXS_LOG_INFO, [&messages](vxs_log_level level, const char *message) {
-                messages += level >= VXS_LOG_INFO && message[0] != 0;
+            voxseg::Log::open(voxseg::LogLevel::Info, [&messages](voxseg::LogLevel level, std::string_view message) {
+                messages += level >= voxseg::LogLevel::Info && !message.empty();
                 throw Surprise{1};
             });
         voxseg::open_runtime();
         CHECK(messages > 0 && !voxseg::runtime_path().empty());
     }
+    auto listener = voxseg::Log::open(voxseg::LogLevel::Error, [](voxseg::LogLevel, std::string_view) {});
+    listener = voxseg::Log::open(voxseg::LogLevel::Error, [](voxseg::LogLevel, std::string_view) {});
     CHECK(voxseg::build_info().find(vxs_version()) != std::string::npos);
     const int heard = messages;
     const voxseg::Devices devices;
-    CHECK(devices.size() >= 1 && devices[0].device != 0 && !devices[0].name.empty());
+    CHECK(devices.size() >= 1 && devices[0].device == voxseg::Device::Cpu && !devices[0].name.empty());
     for (const auto &device : devices) {
         CHECK(device.usable == device.reason.empty());
     }
@@ -97,7 +159,7 @@ void run(const arguments &given) {
     const auto missing = throws(2, [] { voxseg::Model::open("/nowhere/at/all"); });
     const voxseg::Error copy = missing;
     CHECK(copy.status() == missing.status() && copy.detail("nothing of the kind").empty());
-    CHECK(throws(VXS_INVALID_ARGUMENT, [] { voxseg::Model::open("\xff"); }).detail("argument") == "path");
+    CHECK(throws(voxseg::Status::InvalidArgument, [] { voxseg::Model::open("\xff"); }).detail("argument") == "path");
     throws(2, [] { voxseg::Model::open_memory({}); });
     throws(2, [&] { voxseg::Model::open(given.model, {{7}, ""}); });
     throws(2, [&] { voxseg::Model::open(given.model, {{}, "nothing.pth"}); });
@@ -121,21 +183,21 @@ void run(const arguments &given) {
     // Opening and compiling tell their progress and can be cancelled; a model says what it is without its weights.
     voxseg::ModelOptions opening;
     double opened_share = 0;
-    opening.progress = [&opened_share](const vxs_progress &now) {
-        CHECK(now.stage == VXS_STAGE_OPEN && now.bytes_read <= now.bytes && now.fraction >= opened_share);
+    opening.progress = [&opened_share](const voxseg::Progress &now) {
+        CHECK(now.stage == voxseg::Stage::Open && now.bytes_read <= now.bytes && now.fraction >= opened_share);
         opened_share = now.fraction;
         return true;
     };
     voxseg::Model::open(given.model, opening);
     CHECK(opened_share == 1);
-    opening.progress = [](const vxs_progress &) { return false; };
+    opening.progress = [](const voxseg::Progress &) { return false; };
     try {
         voxseg::Model::open(given.model, opening);
         CHECK(!"it throws");
     } catch (const voxseg::Cancelled &cancelled) {
-        CHECK(cancelled.status() == VXS_CANCELLED);
+        CHECK(cancelled.cancelled() && std::string(name(cancelled.status())) == "cancelled");
     }
-    opening.progress = [](const vxs_progress &) -> bool { throw Surprise{3}; };
+    opening.progress = [](const voxseg::Progress &) -> bool { throw Surprise{3}; };
     try {
         voxseg::Model::open(given.model, opening);
         CHECK(!"it throws");
@@ -143,25 +205,25 @@ void run(const arguments &given) {
         CHECK(surprise.number == 3);
     }
     voxseg::PlanOptions compiling;
-    compiling.progress = [](const vxs_progress &now) { return now.stage != VXS_STAGE_COMPILE; };
-    throws(VXS_CANCELLED, [&] { voxseg::Plan(model, compiling); });
+    compiling.progress = [](const voxseg::Progress &now) { return now.stage != voxseg::Stage::Compile; };
+    throws(voxseg::Status::Cancelled, [&] { voxseg::Plan(model, compiling); });
     CHECK(voxseg::Model::inspect(given.model).find(model.name()) != std::string::npos);
     throws(2, [] { voxseg::Model::inspect("/nowhere/at/all"); });
     voxseg::TaskOptions liver;
     liver.subset = {"liver"};
-    const auto weights = throws(VXS_NOT_A_MODEL, [&] { voxseg::Model::open_task("total", "/nowhere", liver); });
+    const auto weights = throws(voxseg::Status::NotAModel, [&] { voxseg::Model::open_task("total", "/nowhere", liver); });
     CHECK(std::string(weights.what()).find("Apache-2.0") != std::string::npos);
     liver.subset = {"liver", "tail"};
-    throws(VXS_INVALID_ARGUMENT, [&] { voxseg::Model::open_task("total", "/nowhere", liver); });
-    throws(VXS_INVALID_ARGUMENT, [] { voxseg::Model::open_task("no such task", "/nowhere"); });
+    throws(voxseg::Status::InvalidArgument, [&] { voxseg::Model::open_task("total", "/nowhere", liver); });
+    throws(voxseg::Status::InvalidArgument, [] { voxseg::Model::open_task("no such task", "/nowhere"); });
 
     // Plans: options with their defaults, moves, the model may go first.
     voxseg::PlanOptions options;
-    CHECK(options.struct_size == sizeof(vxs_plan_options) && options.device == VXS_DEVICE_CPU);
+    check_defaults();
     options.threads = 1;
     auto first = std::make_unique<voxseg::Plan>(model, options);
-    options.device = 999;
-    throws(VXS_INVALID_ARGUMENT, [&] { voxseg::Plan(model, options); });
+    options.device = static_cast<voxseg::Device>(999);
+    throws(voxseg::Status::InvalidArgument, [&] { voxseg::Plan(model, options); });
     auto moved = std::move(model);
     voxseg::Plan plan(moved);
     {
@@ -172,7 +234,7 @@ void run(const arguments &given) {
     const auto volume = voxseg::VolumeView(voxels, shape).with_spacing(spacing);
     CHECK(plan.estimate(voxseg::VolumeView(shape).with_spacing(spacing)).tiles == plan.estimate(volume).tiles);
     std::vector<std::uint8_t> labels(voxels.size(), 0xA5), again(voxels.size(), 0xA5);
-    const vxs_run_report report = plan.segment(volume, labels);
+    const voxseg::RunReport report = plan.segment(volume, labels);
     CHECK(report.voxels == labels.size() && report.tiles == 1 && report.total_seconds > 0);
     first->segment(volume, again);
     CHECK(labels == again);
@@ -183,29 +245,47 @@ void run(const arguments &given) {
                    broad);
     CHECK(std::equal(labels.begin(), labels.end(), broad.begin()));
 
+    // The host's threads, which the plan keeps, also where it is moved to.
+    std::atomic<int> rounds{0};
+    voxseg::PlanOptions hosted;
+    hosted.executor.max_concurrency = 2;
+    hosted.executor.parallel_for = [&rounds](std::uint64_t count, const voxseg::ParallelTask &task) {
+        rounds++;
+        for (std::uint64_t index = 0; index < count; index++) {
+            task(index);
+        }
+    };
+    auto ours = std::make_unique<voxseg::Plan>(voxseg::Model::open(given.model), hosted);
+    hosted.executor.parallel_for = nullptr;
+    second = std::move(*ours);
+    ours.reset();
+    std::fill(again.begin(), again.end(), std::uint8_t{0xA5});
+    second.segment(volume, again);
+    CHECK(labels == again && rounds > 0);
+
     // The type follows from the vector; scaling, origin, direction, strides and channels reach the library.
     const std::vector<float> halves(voxels.begin(), voxels.end());
     second.segment(
         voxseg::VolumeView(halves, shape).with_spacing(spacing).with_scaling(1, 0).with_origin({1, 2, 3}),
         again);
     CHECK(labels == again);
-    CHECK(throws(VXS_VOLUME_MISMATCH, [&] {
+    CHECK(throws(voxseg::Status::VolumeMismatch, [&] {
               std::vector<std::int16_t> twice(voxels);
               twice.insert(twice.end(), voxels.begin(), voxels.end());
               plan.segment(voxseg::VolumeView(twice, shape).with_channels(2), again);
           }).detail("found") != "");
-    throws(VXS_GEOMETRY,
+    throws(voxseg::Status::Geometry,
            [&] { plan.estimate(voxseg::VolumeView(shape).with_direction({1, 1, 0, 0, 1, 0, 0, 0, 1})); });
-    throws(VXS_GEOMETRY, [&] {
+    throws(voxseg::Status::Geometry, [&] {
         plan.estimate(voxseg::VolumeView(shape).with_origin({0, 0, std::numeric_limits<double>::infinity()}));
     });
     throws(1, [&] { plan.segment(voxseg::VolumeView(voxels, shape).with_strides({2, 32, 1000000}), again); });
-    throws(VXS_INVALID_ARGUMENT,
+    throws(voxseg::Status::InvalidArgument,
            [&] { plan.segment(voxseg::VolumeView(voxels, shape).on_device(), again); });
-    throws(VXS_INVALID_ARGUMENT, [&] { plan.segment(volume, voxseg::LabelView(again).on_device()); });
+    throws(voxseg::Status::InvalidArgument, [&] { plan.segment(volume, voxseg::LabelView(again).on_device()); });
     throws(1, [&] { plan.segment(volume, voxseg::LabelView(again).with_strides({1, 16, 1000000})); });
     std::vector<std::uint8_t> too_short(voxels.size() - 1);
-    const auto error = throws(VXS_BUFFER_TOO_SMALL, [&] { plan.segment(volume, too_short); });
+    const auto error = throws(voxseg::Status::BufferTooSmall, [&] { plan.segment(volume, too_short); });
     CHECK(error.detail("expected") == std::to_string(voxels.size()));
     CHECK(labels == again);
 
@@ -213,14 +293,15 @@ void run(const arguments &given) {
     std::vector<float> holes(halves);
     holes[5] = std::numeric_limits<float>::quiet_NaN();
     const auto with_holes = voxseg::VolumeView(holes, shape).with_spacing(spacing);
-    const auto refused = throws(VXS_VOXELS_NOT_FINITE, [&] { plan.segment(with_holes, again); });
+    const auto refused = throws(voxseg::Status::VoxelsNotFinite, [&] { plan.segment(with_holes, again); });
     CHECK(refused.detail("found") == "1" && refused.detail("voxel") == "5 0 0");
     CHECK(labels == again);
     voxseg::RunOptions as_air;
-    as_air.non_finite = VXS_NON_FINITE_LOWEST;
-    const vxs_run_report mended = plan.segment(with_holes, again, as_air);
+    as_air.non_finite = voxseg::NonFinite::Lowest;
+    const voxseg::RunReport mended = plan.segment(with_holes, again, as_air);
     CHECK(mended.non_finite_voxels == 1 && mended.first_non_finite[1] == 5);
-    CHECK((mended.warnings & VXS_WARNING_NON_FINITE_REPLACED) != 0);
+    CHECK(contains(mended.warnings, voxseg::RunWarnings::NonFiniteReplaced));
+    CHECK(!contains(report.warnings, voxseg::RunWarnings::NonFiniteReplaced));
     plan.segment(volume, again);
 
     // Maps beside the labels, and a model twice, which says what it says alone.
@@ -241,7 +322,7 @@ void run(const arguments &given) {
         CHECK(probability[i] <= 0.5f || again[i] == 0);
         CHECK(again[i] != 0 || 1000 * probability[i] + 1 >= margin[i]);
     }
-    throws(VXS_INVALID_ARGUMENT, [] { voxseg::Model::ensemble({}); });
+    throws(voxseg::Status::InvalidArgument, [] { voxseg::Model::ensemble({}); });
 
     // Numbers about labels: a rod of 2×3×4 voxels in a dose that grows along x, on a grid of its own.
     const voxseg::Shape box{8, 8, 8};
@@ -256,8 +337,8 @@ void run(const arguments &given) {
     const auto image_of_ramp = voxseg::VolumeView(ramp, box).with_spacing({1, 1, 2});
     voxseg::MeasureOptions measure;
     double share = 0;
-    measure.progress = [&share](const vxs_progress &now) {
-        CHECK(now.stage == VXS_STAGE_MEASURE && now.fraction >= share);
+    measure.progress = [&share](const voxseg::Progress &now) {
+        CHECK(now.stage == voxseg::Stage::Measure && now.fraction >= share);
         share = now.fraction;
         return true;
     };
@@ -272,17 +353,17 @@ void run(const arguments &given) {
     CHECK(doses.size() == 1 && doses.at(0).voxels == 24 && doses.at(0).outside == 0 && doses.at(0).mean == 12.5);
     CHECK(doses.dose_at_volume(0, 100) == 10 && doses.dose_at_volume(0, 0) == 15);
     CHECK((doses.volume_at_dose(0, {0, 12, 16}) == std::vector<double>{1, 0.5, 0}));
-    throws(VXS_INVALID_ARGUMENT, [&] { doses.dose_at_volume(0, 101); });
-    throws(VXS_INVALID_ARGUMENT, [&] { doses.at(1); });
-    throws(VXS_INVALID_ARGUMENT, [&] { voxseg::statistics(coarse, &image_of_ramp); });
+    throws(voxseg::Status::InvalidArgument, [&] { doses.dose_at_volume(0, 101); });
+    throws(voxseg::Status::InvalidArgument, [&] { doses.at(1); });
+    throws(voxseg::Status::InvalidArgument, [&] { voxseg::statistics(coarse, &image_of_ramp); });
     std::vector<std::uint8_t> there(512, 0xA5);
     voxseg::labels_on_grid(rods, coarse, there);
     const auto seen = voxseg::statistics(voxseg::VolumeView(there, box).with_spacing({2, 2, 2}));
     CHECK(seen.size() == 1 && seen[0].label == 9 && seen[0].voxels == 8);
     CHECK(seen[0].first[0] == 1 && seen[0].last[0] == 1 && seen[0].first[1] == 1 && seen[0].last[1] == 2);
     std::vector<std::uint16_t> wider(512);
-    throws(VXS_INVALID_ARGUMENT, [&] { voxseg::labels_on_grid(rods, coarse, wider); });
-    measure.progress = [](const vxs_progress &) -> bool { throw Surprise{5}; };
+    throws(voxseg::Status::InvalidArgument, [&] { voxseg::labels_on_grid(rods, coarse, wider); });
+    measure.progress = [](const voxseg::Progress &) -> bool { throw Surprise{5}; };
     try {
         voxseg::statistics(rods, nullptr, 0, measure);
         CHECK(!"it throws");
@@ -293,7 +374,7 @@ void run(const arguments &given) {
     stop.request();
     voxseg::MeasureOptions stopped;
     stopped.cancel = &stop;
-    throws(VXS_CANCELLED, [&] { voxseg::Doses::measure(rods, coarse, stopped); });
+    throws(voxseg::Status::Cancelled, [&] { voxseg::Doses::measure(rods, coarse, stopped); });
 
     // Progress: called on this thread; an exception of any type cancels, and comes out with the buffer untouched.
     const auto wide_volume = voxseg::VolumeView(wide_voxels, {patch_x + 8, 16, 12}).with_spacing(spacing);
@@ -301,7 +382,7 @@ void run(const arguments &given) {
     const std::vector<std::uint8_t> untouched = wide_labels;
     int calls = 0;
     voxseg::RunOptions watch;
-    watch.progress = [&calls](const vxs_progress &) -> bool {
+    watch.progress = [&calls](const voxseg::Progress &) -> bool {
         if (++calls == 2) {
             throw Surprise{42};
         }
@@ -314,7 +395,7 @@ void run(const arguments &given) {
         caught = surprise.number == 42;
     }
     CHECK(caught && calls == 2 && wide_labels == untouched);
-    watch.progress = [](const vxs_progress &) -> bool { throw std::runtime_error("from the callback"); };
+    watch.progress = [](const voxseg::Progress &) -> bool { throw std::runtime_error("from the callback"); };
     try {
         plan.segment(wide_volume, wide_labels, watch);
         CHECK(!"it throws");
@@ -322,7 +403,7 @@ void run(const arguments &given) {
         CHECK(std::string(thrown.what()) == "from the callback");
     }
     // An exception at the very last call, too.
-    watch.progress = [](const vxs_progress &now) -> bool {
+    watch.progress = [](const voxseg::Progress &now) -> bool {
         return now.fraction < 1 ? true : throw Surprise{7};
     };
     try {
@@ -332,12 +413,12 @@ void run(const arguments &given) {
         CHECK(surprise.number == 7);
     }
     // False cancels; so does a flag, from a callback or from another thread.
-    watch.progress = [](const vxs_progress &) { return false; };
-    throws(VXS_CANCELLED, [&] { plan.segment(wide_volume, wide_labels, watch); });
+    watch.progress = [](const voxseg::Progress &) { return false; };
+    throws(voxseg::Status::Cancelled, [&] { plan.segment(wide_volume, wide_labels, watch); });
     voxseg::Cancel cancel;
     watch.cancel = &cancel;
     std::atomic<bool> running{false};
-    watch.progress = [&](const vxs_progress &) {
+    watch.progress = [&](const voxseg::Progress &) {
         running = true;
         while (!cancel.requested()) {
         }
@@ -348,12 +429,12 @@ void run(const arguments &given) {
         }
         cancel.request();
     });
-    throws(VXS_CANCELLED, [&] { plan.segment(wide_volume, wide_labels, watch); });
+    throws(voxseg::Status::Cancelled, [&] { plan.segment(wide_volume, wide_labels, watch); });
     other.join();
     CHECK(wide_labels == untouched);
     cancel.reset();
     double last = 0;
-    watch.progress = [&last](const vxs_progress &now) {
+    watch.progress = [&last](const voxseg::Progress &now) {
         CHECK(now.fraction >= last);
         last = now.fraction;
         return true;

@@ -38,21 +38,21 @@ Image::Pointer oblique(const image &crop) {
 
 void check_grid(const Image &image) {
     const voxseg::VolumeView view = voxseg::view(image);
-    CHECK(view.data == image.GetBufferPointer() && view.dtype == VXS_DTYPE_I16 && view.flags == 0);
+    CHECK(view.get()->data == image.GetBufferPointer() && view.type() == voxseg::VoxelType::Int16 && !view.is_ras());
     const auto &region = image.GetBufferedRegion();
-    for (const voxseg::Shape &voxel : corners(view)) {
+    for (const voxseg::Shape &voxel : corners(*view.get())) {
         Image::IndexType index = region.GetIndex();
         for (unsigned a = 0; a < 3; a++) {
-            CHECK(view.shape[a] == region.GetSize(a));
+            CHECK(view.shape()[a] == region.GetSize(a));
             index[a] += static_cast<itk::IndexValueType>(voxel[a]);
         }
         Image::PointType point;
         image.TransformIndexToPhysicalPoint(index, point);
-        const voxseg::Vector ours = place(view, voxel);
+        const voxseg::Vector ours = place(*view.get(), voxel);
         for (unsigned a = 0; a < 3; a++) {
             CHECK(std::fabs(point[a] - ours[a]) < 1e-9);
         }
-        CHECK(image.GetPixel(index) == *static_cast<const std::int16_t *>(address(view, 0, voxel)));
+        CHECK(image.GetPixel(index) == *static_cast<const std::int16_t *>(address(*view.get(), 0, voxel)));
     }
 }
 
@@ -67,15 +67,16 @@ void check_components(const Image &image) {
         several->GetBufferPointer()[i] = static_cast<float>(i);
     }
     const voxseg::VolumeView view = voxseg::view(*several);
-    CHECK(view.channels == 3 && view.data == several->GetBufferPointer() && view.dtype == VXS_DTYPE_F32);
-    for (const voxseg::Shape &voxel : corners(view)) {
+    CHECK(view.channels() == 3 && view.get()->data == several->GetBufferPointer() &&
+          view.type() == voxseg::VoxelType::Float32);
+    for (const voxseg::Shape &voxel : corners(*view.get())) {
         Several::IndexType index = several->GetBufferedRegion().GetIndex();
         for (unsigned a = 0; a < 3; a++) {
             index[a] += static_cast<itk::IndexValueType>(voxel[a]);
         }
         const auto pixel = several->GetPixel(index);
         for (unsigned channel = 0; channel < 3; channel++) {
-            CHECK(pixel[channel] == *static_cast<const float *>(address(view, channel, voxel)));
+            CHECK(pixel[channel] == *static_cast<const float *>(address(*view.get(), channel, voxel)));
         }
     }
 }

@@ -30,28 +30,29 @@ vtkSmartPointer<vtkImageData> oblique(const voxseg::Shape &shape, const double *
 void check_grid(vtkImageData &image) {
     const voxseg::VolumeView view = voxseg::view(image);
     const int components = image.GetNumberOfScalarComponents();
-    CHECK(view.data == image.GetScalarPointer() && view.channels == static_cast<std::uint64_t>(components));
+    CHECK(view.get()->data == image.GetScalarPointer() &&
+          view.channels() == static_cast<std::uint64_t>(components));
     int extent[6];
     image.GetExtent(extent);
-    for (const voxseg::Shape &voxel : corners(view)) {
+    for (const voxseg::Shape &voxel : corners(*view.get())) {
         int index[3];
         for (int a = 0; a < 3; a++) {
             index[a] = extent[2 * a] + static_cast<int>(voxel[static_cast<std::size_t>(a)]);
         }
         double point[3];
         image.TransformIndexToPhysicalPoint(index, point);
-        const voxseg::Vector ours = place(view, voxel);
+        const voxseg::Vector ours = place(*view.get(), voxel);
         for (std::size_t a = 0; a < 3; a++) {
             CHECK(std::fabs(point[a] - ours[a]) < 1e-9);
         }
         for (int channel = 0; channel < components; channel++) {
             const char *first = static_cast<const char *>(image.GetScalarPointer(index));
-            CHECK(address(view, channel, voxel) == first + channel * image.GetScalarSize());
+            CHECK(address(*view.get(), channel, voxel) == first + channel * image.GetScalarSize());
         }
     }
 }
 
-template <class Body> void fails(vxs_status status, Body body) {
+template <class Body> void fails(voxseg::Status status, Body body) {
     try {
         body();
     } catch (const voxseg::Error &error) {
@@ -74,14 +75,14 @@ int main(int argc, char **argv) {
     check_grid(*oblique({5, 4, 3}, ct.spacing, VTK_UNSIGNED_CHAR, 2));
 
     // What can't be looked at where it lies is refused, by a reason.
-    fails(VXS_INVALID_ARGUMENT, [&] { voxseg::view(*oblique({5, 4, 3}, ct.spacing, VTK_LONG_LONG, 1)); });
-    fails(VXS_NULL_POINTER, [] { voxseg::view(*vtkSmartPointer<vtkImageData>::New()); });
+    fails(voxseg::Status::InvalidArgument, [&] { voxseg::view(*oblique({5, 4, 3}, ct.spacing, VTK_LONG_LONG, 1)); });
+    fails(voxseg::Status::NullPointer, [] { voxseg::view(*vtkSmartPointer<vtkImageData>::New()); });
     const auto apart = oblique({5, 4, 3}, ct.spacing, VTK_FLOAT, 1);
     const auto columns = vtkSmartPointer<vtkSOADataArrayTemplate<float>>::New();
     columns->SetNumberOfComponents(2);
     columns->SetNumberOfTuples(60);
     apart->GetPointData()->SetScalars(columns);
-    fails(VXS_INVALID_ARGUMENT, [&] { voxseg::view(*apart); });
+    fails(voxseg::Status::InvalidArgument, [&] { voxseg::view(*apart); });
 
     // The same labels as from a vector on that grid.
     voxseg::Plan plan(voxseg::Model::open(given.model));

@@ -9,6 +9,7 @@ mod bless;
 mod build;
 mod csharp;
 mod debian;
+mod declarations;
 mod demo;
 mod dist;
 #[cfg(target_os = "linux")]
@@ -53,7 +54,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     Python's (fetches PyTorch, about 3 GB)
   bench total [PYTHON] [small]  TotalSegmentator's total beside ours, 31 M parameters or small ones (PYTHON has it, or it
                     is fetched)
-  bless             write include/voxseg.h, include/voxseg.symbols and the C# declarations anew
+  bless             write include/voxseg.h, include/voxseg.symbols and the declarations of the bindings anew
   install --prefix P  headers, libraries, CMake package, pkg-config module
   wheel             the Python wheel, in target/xtask/python/wheels
   nuget             the NuGet package, in target/xtask/csharp

@@ -36,7 +36,7 @@ namespace Voxseg
         Cuda = 3,
         /// <summary>NVIDIA GPUs through TensorRT, which compiles a network for minutes.</summary>
         TensorRT = 4,
-        /// <summary>Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (<c>vxs_runtime_add_plugin</c>).</summary>
+        /// <summary>Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (<c>Library.AddRuntimePlugin</c>).</summary>
         WebGpu = 5,
         /// <summary>Any GPU on Windows, through Direct3D 12.</summary>
         DirectML = 6,
@@ -48,7 +48,7 @@ namespace Voxseg
         MIGraphX = 9,
         /// <summary>Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.</summary>
         Vulkan = 10,
-        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that emulates a GPU; <c>VXS_DEVICE_VULKAN</c> only if it has all that the networks need. Else <c>VXS_DEVICE_CPU</c>.</summary>
+        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that emulates a GPU; <c>Device.Vulkan</c> only if it has all that the networks need. Else <c>Device.Cpu</c>.</summary>
         Best = 100,
     }
 
@@ -61,7 +61,7 @@ namespace Voxseg
         Nibabel = 2,
         /// <summary>nibabel 5.4, spacing from pixdim: nnU-Net's NibabelIO.</summary>
         NibabelIo = 3,
-        /// <summary>As <c>VXS_READER_NIBABEL_IO</c> for images along the patient's axes, else as <c>VXS_READER_NIBABEL</c>: nnU-Net's NibabelIOWithReorient.</summary>
+        /// <summary>As <c>Reader.NibabelIo</c> for images along the patient's axes, else as <c>Reader.Nibabel</c>: nnU-Net's NibabelIOWithReorient.</summary>
         NibabelIoReorient = 4,
         /// <summary>MONAI 1.6's NibabelReader: the affine that pixdim agrees with.</summary>
         Monai = 5,
@@ -152,7 +152,7 @@ namespace Voxseg
     /// <summary>What becomes of a segmentation that a plan has no place for.</summary>
     public enum WhenBusy
     {
-        /// <summary>A segmentation that a plan has no place for fails with <c>VXS_BUSY</c>.</summary>
+        /// <summary>A segmentation that a plan has no place for fails with <c>Status.Busy</c>.</summary>
         Fail = 0,
         /// <summary>It waits until another one ends, or until its own flag cancels it.</summary>
         Wait = 1,
@@ -172,7 +172,7 @@ namespace Voxseg
     /// <summary>What happens to voxels that are NaN or infinite.</summary>
     public enum NonFinite
     {
-        /// <summary>Voxels that are NaN or infinite are an error, <c>VXS_VOXELS_NOT_FINITE</c>, before anything is computed.</summary>
+        /// <summary>Voxels that are NaN or infinite are an error, <c>Status.VoxelsNotFinite</c>, before anything is computed.</summary>
         Error = 0,
         /// <summary>They are read as 0, as ITK reads such files, and so nnU-Net's readers that use SimpleITK.</summary>
         Zero = 1,
@@ -213,7 +213,7 @@ namespace Voxseg
     }
 
     /// <summary>Which way of the published script Auto3DSeg models go.</summary>
-    public enum Auto3dsegScript
+    public enum Auto3DSegScript
     {
         /// <summary>BraTS' way for a network of four images and three regions that overlap, else the general one.</summary>
         FromModel = 0,
@@ -245,11 +245,11 @@ namespace Voxseg
     /// <summary>What a map tells of each voxel.</summary>
     public enum MapKind
     {
-        /// <summary>The probability of one of the model's labels, in <c>VXS_DTYPE_F32</c> or <c>VXS_DTYPE_F16</c>. Outside of the part of the volume that the network saw it is 1 for the background and 0 for all others.</summary>
+        /// <summary>The probability of one of the model's labels, in <c>VoxelType.Float32</c> or <c>VoxelType.Float16</c>. Outside of the part of the volume that the network saw it is 1 for the background and 0 for all others.</summary>
         Probability = 1,
-        /// <summary>By how many thousandths the highest probability is over the second highest, at most 255, in <c>VXS_DTYPE_U8</c>. For models whose classes overlap: twice the distance of the nearest region's probability from one half. 255 outside.</summary>
+        /// <summary>By how many thousandths the highest probability is over the second highest, at most 255, in <c>VoxelType.UInt8</c>. For models whose classes overlap: twice the distance of the nearest region's probability from one half. 255 outside.</summary>
         Margin = 2,
-        /// <summary>The entropy of the probabilities in nats, in <c>VXS_DTYPE_F32</c> or <c>VXS_DTYPE_F16</c>; for models whose classes overlap the sum of each region's. 0 outside.</summary>
+        /// <summary>The entropy of the probabilities in nats, in <c>VoxelType.Float32</c> or <c>VoxelType.Float16</c>; for models whose classes overlap the sum of each region's. 0 outside.</summary>
         Entropy = 3,
     }
 

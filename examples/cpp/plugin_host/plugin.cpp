@@ -16,13 +16,13 @@ extern "C" std::int32_t segment(const char *model, const std::int16_t *voxels, c
                             .with_spacing({spacing[0], spacing[1], spacing[2]})
                             .with_origin({origin[0], origin[1], origin[2]});
     voxseg::PlanOptions options;
-    options.device = VXS_DEVICE_ORT_CPU; // by ONNX Runtime, to show that the host's own one doesn't matter
+    options.device = voxseg::Device::OrtCpu; // by ONNX Runtime, to show that the host's own one doesn't matter
     voxseg::Plan plan(voxseg::Model::open(model), options);
     plan.segment(volume, voxseg::LabelView(labels, count));
     return 0;
 } catch (const voxseg::Error &error) {
     std::snprintf(message, capacity, "%s", error.what());
-    return error.status();
+    return static_cast<int>(error.status());
 } catch (const std::exception &error) {
     std::snprintf(message, capacity, "%s", error.what());
     return 1;

@@ -3,43 +3,9 @@
 
 use std::fmt::Write;
 
+use super::enumerations::{Member, groups, in_pascal_case, with_own_names};
 use super::header::{Constant, Header, Signature, Type, Variable};
 use crate::Result;
-
-/// Groups of constants that are an enumeration of the binding: prefix, name, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 24] = [
-    ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
-    ("VXS_DEVICE_", "Device", "What runs the network."),
-    ("VXS_READER_", "Reader", "The software whose reading of a NIfTI header counts."),
-    ("VXS_PRECISION_", "Precision", "The type that the network computes in."),
-    ("VXS_FALLBACK_", "Fallback", "What happens where the device can't compute something."),
-    ("VXS_OVERFLOW_", "Overflow", "What happens to scores that overflow half precision."),
-    ("VXS_ACCURACY_", "Accuracy", "How the own CPU engine computes convolutions."),
-    ("VXS_INSTRUCTIONS_", "Instructions", "Which instructions the own CPU engine uses."),
-    ("VXS_MIRRORING_", "Mirroring", "Whether tiles are also computed mirrored."),
-    ("VXS_BLENDING_", "Blending", "How overlapping tiles weigh."),
-    ("VXS_POSTPROCESS_", "Postprocess", "What is done to the labels that the network gives."),
-    ("VXS_WHEN_BUSY_", "WhenBusy", "What becomes of a segmentation that a plan has no place for."),
-    ("VXS_MEMORY_STEP_", "MemoryStep", "What the memory of a device wasn't enough for."),
-    ("VXS_NON_FINITE_", "NonFinite", "What happens to voxels that are NaN or infinite."),
-    ("VXS_WARNING_", "RunWarnings", "What may make the labels of a run wrong."),
-    ("VXS_RESAMPLING_", "Resampling", "How a task brings the volume to its networks' grid."),
-    ("VXS_FOREGROUND_CROP_", "ForegroundCrop", "How Auto3DSeg models find the foreground."),
-    ("VXS_AUTO3DSEG_", "Auto3dsegScript", "Which way of the published script Auto3DSeg models go."),
-    ("VXS_STAGE_", "Stage", "What a call is at."),
-    ("VXS_MAP_", "MapKind", "What a map tells of each voxel."),
-    ("VXS_MATCH_", "LabelMatch", "How labels of two models are matched."),
-    ("VXS_TERM_", "TermRole", "What a coded term of a label says: DICOM's attributes."),
-    ("VXS_LOG_", "LogLevel", "How much a message matters."),
-    (
-        "VXS_",
-        "Status",
-        "What went wrong: 1xx arguments, 2xx model, 3xx device, 4xx run, 9xx a defect of the library.",
-    ),
-];
-
-/// Those of them whose members are bits.
-const FLAGS: [&str; 1] = ["RunWarnings"];
 
 const HEADING: &str =
     "// Generated from include/voxseg.h by `cargo xtask bless`; a test proves that it is fresh.\n";
@@ -87,25 +53,20 @@ pub fn native_methods(header: &Header) -> Result<String> {
 /// The public enumerations.
 pub fn enumerations(header: &Header) -> String {
     let mut out = format!("{HEADING}\nnamespace Voxseg\n{{\n");
-    // Statuses have no prefix of their own, and one of them has that of the devices: they are a block of the header.
-    let first = header.constants.iter().position(|it| it.name == "VXS_OK").unwrap_or_default();
-    let others = header.constants.iter().skip(first + 1).take_while(|it| it.value.len() == 3).count();
-    let statuses = first..=first + others;
-    for (index, (prefix, name, about)) in ENUMERATIONS.into_iter().enumerate() {
+    for (index, group) in groups(header).iter().enumerate() {
         if index > 0 {
             out.push('\n');
         }
-        let flags = if FLAGS.contains(&name) { "    [System.Flags]\n" } else { "" };
+        let flags = if group.flags { "    [System.Flags]\n" } else { "" };
+        let (name, about) = (group.name, group.about);
         let _ = write!(out, "    /// <summary>{about}</summary>\n{flags}    public enum {name}\n    {{\n");
-        if FLAGS.contains(&name) {
+        if group.flags {
             out += "        /// <summary>None.</summary>\n        None = 0,\n";
         }
-        let members = header.constants.iter().enumerate().filter(|(place, it)| {
-            it.name.starts_with(prefix) && statuses.contains(place) == (name == "Status")
-        });
-        for (_, Constant { name, value, about }) in members {
-            let _ = writeln!(out, "        /// <summary>{}</summary>", documented(about));
-            let _ = writeln!(out, "        {} = {value},", member(&name[prefix.len()..]));
+        for Member { name, constant } in &group.members {
+            let about = with_own_names(&constant.about, ".", "Library.AddRuntimePlugin");
+            let _ = writeln!(out, "        /// <summary>{}</summary>", documented(&about));
+            let _ = writeln!(out, "        {name} = {},", constant.value);
         }
         out += "    }\n";
     }
@@ -155,7 +116,7 @@ fn handle(opaque: &str, end: &str) -> String {
 
 /// `vxs_device_list` owns its native memory through a `DeviceListHandle`.
 fn handle_name(opaque: &str) -> String {
-    format!("{}Handle", member(opaque.trim_start_matches("vxs_")))
+    format!("{}Handle", in_pascal_case(opaque.trim_start_matches("vxs_")))
 }
 
 fn declared(
@@ -223,36 +184,6 @@ fn pointer(header: &Header, kind: &Type, opaque: &str) -> Result<String> {
         },
     };
     Ok(format!("{plain}{stars}"))
-}
-
-/// Names that are written as their owners do.
-const OWN_CASE: [(&str, &str); 6] = [
-    ("TENSORRT", "TensorRT"),
-    ("WEBGPU", "WebGpu"),
-    ("DIRECTML", "DirectML"),
-    ("OPENVINO", "OpenVino"),
-    ("COREML", "CoreML"),
-    ("MIGRAPHX", "MIGraphX"),
-];
-
-/// `ORT_CPU` is `OrtCpu`; types of numbers have the names that .NET uses: `U16` is `UInt16`.
-fn member(name: &str) -> String {
-    let mut text = String::new();
-    for word in name.split('_') {
-        if let Some((_, own)) = OWN_CASE.iter().find(|(name, _)| *name == word) {
-            text += own;
-            continue;
-        }
-        let (first, rest) = word.split_at(1);
-        let bits = !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit());
-        text += &match (first, bits) {
-            ("I", true) => format!("Int{rest}"),
-            ("U", true) => format!("UInt{rest}"),
-            ("F", true) => format!("Float{rest}"),
-            _ => first.to_ascii_uppercase() + &rest.to_ascii_lowercase(),
-        };
-    }
-    text
 }
 
 /// A header's comment in a documentation comment: what stood between backquotes is code.
