@@ -127,6 +127,10 @@ pub fn test(newest: &Interpreter, others: &[Interpreter], wheel: &Path) -> Resul
     if let Err(reason) = newest.install(&[], &["ray"]) {
         say(&format!("leaving the Ray example out: {}", reason.trim()));
     }
+    match newest.install(&[], &["mypy"]) {
+        Ok(()) => types(newest)?,
+        Err(reason) => say(&format!("leaving mypy out: {}", reason.trim())),
+    }
     say(&format!("testing on Python {}", newest.version));
     newest.test(&["discover"])?;
     for other in others {
@@ -135,6 +139,14 @@ pub fn test(newest: &Interpreter, others: &[Interpreter], wheel: &Path) -> Resul
         other.test(&BY_INTERPRETER)?;
     }
     Ok(())
+}
+
+/// Checks the binding's types as strictly as mypy can.
+fn types(with: &Interpreter) -> Result<()> {
+    say("checking types with mypy --strict");
+    let mut mypy = with.python();
+    mypy.current_dir(root().join("bindings/python")).args(["-m", "mypy"]);
+    execute(mypy.arg("--cache-dir").arg(folder().join("mypy")))
 }
 
 fn folder() -> PathBuf {

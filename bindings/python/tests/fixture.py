@@ -13,6 +13,7 @@ import voxseg
 REPOSITORY = Path(__file__).resolve().parents[3]
 MODEL = REPOSITORY / "examples/models/Dataset901_TorsoCT/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres"
 SPACING = (3.0, 3.0, 3.0)
+GRID = voxseg.Grid(SPACING)
 # Along z, y, x. The model's patch is 96×80×64 in x, y, z: one tile, and two.
 SMALL, WIDE = (10, 12, 16), (10, 12, 104)
 
@@ -40,6 +41,6 @@ def ct(shape: tuple[int, int, int] = SMALL) -> Any:
 @cache
 def expected(shape: tuple[int, int, int] = SMALL) -> Any:
     """The labels of `ct(shape)`."""
-    labels = plan().segment(ct(shape), SPACING).labels
+    labels = plan().segment(ct(shape), GRID).labels
     labels.flags.writeable = False
     return labels

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 import voxseg
-from fixture import SMALL, SPACING, ct, expected, model, plan
+from fixture import GRID, SMALL, SPACING, ct, expected, model, plan
 from voxseg._buffers import place_channels
-from voxseg._images import ArrayGrid, image_of
+from voxseg._images import ArrayLayout, image_of
 from voxseg._native import ffi
 from voxseg._structures import initialised
 
 
 def segment(array: Any, **options: Any) -> Any:
-    return plan().segment(array, SPACING, **options).labels
+    return plan().segment(array, GRID, **options).labels
 
 
 class Inputs(unittest.TestCase):
@@ -73,7 +73,7 @@ class Inputs(unittest.TestCase):
         ):
             with self.assertRaisesRegex(voxseg.ArgumentError, "plan on cuda or tensorrt"):
                 run()
-        self.assertEqual(plan().estimate(OnDevice(), SPACING).network_shape, plan().estimate(ct(), SPACING).network_shape)
+        self.assertEqual(plan().estimate(OnDevice(), GRID).network_shape, plan().estimate(ct(), GRID).network_shape)
         with self.assertRaisesRegex(ValueError, "some channels lie in a device's memory"):
             segment([OnDevice(), ct()])
 
@@ -100,10 +100,10 @@ class Inputs(unittest.TestCase):
                 segment(wrong)
 
     def test_axes_that_are_not_alike(self) -> None:
-        uneven = plan().segment(ct(), (3, 4, 6)).labels
-        turned = plan().segment(ct().transpose(), (3, 4, 6), axes="xyz").labels
+        uneven = plan().segment(ct(), voxseg.Grid((3, 4, 6))).labels
+        turned = plan().segment(ct().transpose(), voxseg.Grid((3, 4, 6)), axes="xyz").labels
         np.testing.assert_array_equal(turned.transpose(), uneven)
-        self.assertFalse(np.array_equal(uneven, plan().segment(ct(), (6, 4, 3)).labels))
+        self.assertFalse(np.array_equal(uneven, plan().segment(ct(), voxseg.Grid((6, 4, 3))).labels))
 
     def test_channels(self) -> None:
         array = ct()
@@ -113,7 +113,7 @@ class Inputs(unittest.TestCase):
         with self.assertRaises(voxseg.ArgumentError) as caught:
             segment([array, array])
         self.assertEqual((caught.exception.status, caught.exception.details["found"][:1]), (106, "2"))
-        mixed = image_of([array, array.astype("f8") * 2], ArrayGrid(SPACING)).channels
+        mixed = image_of([array, array.astype("f8") * 2], ArrayLayout(GRID)).channels
         np.testing.assert_array_equal(mixed[1], array.transpose() * 2.0)
         self.assertEqual({channel.dtype.str for channel in mixed}, {np.dtype("f4").str})
         for wrong in ([], [array, array[1:]], [array[None].repeat(2, 0), array]):
@@ -122,27 +122,44 @@ class Inputs(unittest.TestCase):
 
     def test_grid(self) -> None:
         array = ct()
-        np.testing.assert_array_equal(segment(array, origin=(1, 2, 3), direction=np.eye(3)), expected())
-        lps = segment(array, direction=np.diag([-1, 1, 1]).ravel(), coordinates="LPS")
-        ras = segment(array, direction=np.diag([1, -1, 1]), coordinates="RAS")
+
+        def on(*place: Any, **other: Any) -> Any:
+            return plan().segment(array, voxseg.Grid(SPACING, *place, **other)).labels
+
+        np.testing.assert_array_equal(on((1, 2, 3), np.eye(3)), expected())
+        lps = on(direction=np.diag([-1, 1, 1]).ravel(), coordinates="LPS")
+        ras = on(direction=np.diag([1, -1, 1]), coordinates="RAS")
         np.testing.assert_array_equal(ras, lps)
-        with self.assertRaisesRegex(TypeError, "pass spacing"):
+        with self.assertRaisesRegex(TypeError, "pass grid=voxseg.Grid"):
             plan().segment(array)
-        for options in ({"origin": (1, 2)}, {"direction": np.eye(4)}, {"coordinates": "lps"}):
-            with self.assertRaises(ValueError):
-                segment(array, **options)
+        options: dict[str, Any]
+        for options in ({"origin": (1, 2)}, {"direction": np.eye(4)}, {"coordinates": "lps"}, {"shape": (1, 2)}):
+            with self.assertRaisesRegex(ValueError, f"{next(iter(options))} is"):
+                voxseg.Grid(SPACING, **options)
         with self.assertRaises(voxseg.ArgumentError) as caught:
-            segment(array, direction=[1, 1, 0, 0, 1, 0, 0, 0, 1])
+            on(direction=[1, 1, 0, 0, 1, 0, 0, 0, 1])
         self.assertEqual(caught.exception.status, 104)
         for spacing in ((0, 1, 1), (1, 1, float("nan"))):
             with self.assertRaises(voxseg.ArgumentError):
-                plan().segment(array, spacing)
+                plan().segment(array, voxseg.Grid(spacing))
         with self.assertRaises(voxseg.ArgumentError):
             segment(np.zeros((0, 3, 3), np.int16))
 
+    def test_a_grid_is_a_value(self) -> None:
+        grid = voxseg.Grid([3, 4, 5], np.arange(3), np.eye(3), shape=np.array([7, 8, 9]))
+        self.assertEqual(grid, voxseg.Grid((3.0, 4.0, 5.0), (0, 1, 2), shape=(7, 8, 9)))
+        self.assertEqual({grid: 1}[voxseg.Grid((3, 4, 5), (0, 1, 2), shape=(7, 8, 9))], 1)
+        self.assertEqual((grid.spacing, grid.direction[1], grid.shape), ((3.0, 4.0, 5.0), (0.0, 1.0, 0.0), (7, 8, 9)))
+        with self.assertRaises(AttributeError):
+            grid.spacing = (1.0, 1.0, 1.0)  # type: ignore[misc]
+        with self.assertRaisesRegex(ValueError, "the grid has no shape"):
+            plan().estimate(GRID)
+        with self.assertRaisesRegex(TypeError, "axes can't be passed with a grid"):
+            plan().estimate(grid, axes="xyz")
+
     def test_nothing_is_copied(self) -> None:
         array = ct()[::-1, :, ::2]
-        image = image_of(array, ArrayGrid(SPACING))
+        image = image_of(array, ArrayLayout(GRID))
         raw = initialised("vxs_volume")
         place_channels(raw, image.channels)
         start = int(ffi.cast("uintptr_t", raw.channel_data[0]))
@@ -160,7 +177,7 @@ class Intensities(unittest.TestCase):
         error = caught.exception
         self.assertEqual((error.status, error.details), (107, {"found": "2", "channel": "0", "voxel": "1 2 3"}))
         for how, value in (("zero", 0), ("lowest", -(2**31))):
-            result = plan().segment(array, SPACING, non_finite=how, record=True)
+            result = plan().segment(array, GRID, non_finite=how, record=True)
             clean = np.where(np.isfinite(array), array, np.float32(value))
             np.testing.assert_array_equal(result.labels, segment(clean))
             report = result.report
@@ -174,10 +191,10 @@ class Intensities(unittest.TestCase):
     def test_other_units(self) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            usual = plan().segment(ct() - 100, SPACING).report
+            usual = plan().segment(ct() - 100, GRID).report
             self.assertEqual((usual.warnings, usual.non_finite_voxels, usual.first_non_finite), ((), 0, None))
             self.assertEqual(caught, [])
-            scaled = plan().segment(ct().astype(np.float32) / 4095, SPACING).report
+            scaled = plan().segment(ct().astype(np.float32) / 4095, GRID).report
         self.assertEqual(scaled.warnings, ("unusual-intensities",))
         self.assertEqual([warning.filename for warning in caught], [__file__])
         self.assertIn("units that the model was trained with", str(caught[0].message))
@@ -218,7 +235,7 @@ class Outputs(unittest.TestCase):
     def test_maps(self) -> None:
         labels = model().labels
         asked = [0, "spleen", labels[2]]
-        result = plan().segment(ct(), SPACING, probabilities=asked, margin=True, entropy=True)
+        result = plan().segment(ct(), GRID, probabilities=asked, margin=True, entropy=True)
         np.testing.assert_array_equal(result.labels, expected())
         self.assertEqual(list(result.probabilities), [0, "spleen", labels[2].name])
         background = result.probabilities[0]
@@ -228,11 +245,11 @@ class Outputs(unittest.TestCase):
         self.assertEqual((result.margin.dtype, result.entropy.dtype), (np.uint8, np.float32))
         self.assertTrue((result.entropy >= 0).all() and result.margin.max() > 0)
         self.assertEqual(result.report.voxels, expected().size)
-        plain = plan().segment(ct(), SPACING)
+        plain = plan().segment(ct(), GRID)
         self.assertEqual((plain.probabilities, plain.margin, plain.entropy), ({}, None, None))
         for wrong in (999, "no such organ"):
             with self.assertRaisesRegex(ValueError, "probabilities asks for"):
-                plan().segment(ct(), SPACING, probabilities=[wrong])
+                plan().segment(ct(), GRID, probabilities=[wrong])
 
 
 if __name__ == "__main__":

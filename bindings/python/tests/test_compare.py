@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import voxseg
-from fixture import SPACING, expected, model
+from fixture import GRID, expected, model
 
 
 def ball(shape: tuple[int, int, int], centre: tuple[float, float, float], radius: float, value: int = 1) -> Any:
@@ -20,7 +20,7 @@ def ball(shape: tuple[int, int, int], centre: tuple[float, float, float], radius
 
 class Compared(unittest.TestCase):
     def test_a_map_with_itself(self) -> None:
-        found = voxseg.compare(expected(), expected(), tolerance=1.0, spacing=SPACING)
+        found = voxseg.compare(expected(), expected(), tolerance=1.0, grid=GRID)
         values = [value for value in np.unique(expected()) if value]
         self.assertEqual([(one.first, one.second) for one in found], [(value, value) for value in values])
         for one in found:
@@ -32,12 +32,12 @@ class Compared(unittest.TestCase):
     def test_a_moved_ball(self) -> None:
         first, second = (ball((24, 24, 30), (12, 12, 12 + move), 7, value) for move, value in ((0, 1), (3, 2)))
         pairs = [(1, 2)]
-        (found,) = voxseg.compare(first, second, pairs=pairs, tolerance=3.1, spacing=(1, 1, 1))
+        (found,) = voxseg.compare(first, second, pairs=pairs, tolerance=3.1, grid=voxseg.Grid((1, 1, 1)))
         both = int(((first == 1) & (second == 2)).sum())
         self.assertAlmostEqual(found.dice, 2 * both / (int((first == 1).sum()) + int((second == 2).sum())))
         self.assertAlmostEqual(found.hausdorff, 3, delta=0.5)
         self.assertEqual(found.surface_dice, 1)
-        (found,) = voxseg.compare(first, second, pairs=pairs, spacing=(1, 1, 1))
+        (found,) = voxseg.compare(first, second, pairs=pairs, grid=voxseg.Grid((1, 1, 1)))
         self.assertTrue(math.isnan(found.hausdorff_95))
 
     def test_labels_of_models(self) -> None:
@@ -49,29 +49,29 @@ class Compared(unittest.TestCase):
     def test_progress_and_cancelling(self) -> None:
         fractions: list[float] = []
         voxseg.compare(
-            expected(), expected(), tolerance=1.0, spacing=SPACING, progress=lambda now: fractions.append(now.fraction)
+            expected(), expected(), tolerance=1.0, grid=GRID, progress=lambda now: fractions.append(now.fraction)
         )
         self.assertEqual((fractions, fractions[-1]), (sorted(fractions), 1))
         flag = voxseg.Cancel()
         flag.request()
         with self.assertRaises(voxseg.Cancelled):
-            voxseg.compare(expected(), expected(), spacing=SPACING, cancel=flag)
+            voxseg.compare(expected(), expected(), grid=GRID, cancel=flag)
 
         def fails(_: voxseg.Progress) -> bool:
             raise ZeroDivisionError
 
         with self.assertRaises(ZeroDivisionError):
-            voxseg.compare(expected(), expected(), spacing=SPACING, progress=fails)
+            voxseg.compare(expected(), expected(), grid=GRID, progress=fails)
 
     def test_refused(self) -> None:
         labels = expected()
         with self.assertRaises(ValueError):
             voxseg.match_labels(model(), model(), "colour")
         with self.assertRaises(ValueError):
-            voxseg.compare(labels, labels, tolerance=-1.0, spacing=SPACING)
+            voxseg.compare(labels, labels, tolerance=-1.0, grid=GRID)
         with self.assertRaises(voxseg.Error):
-            voxseg.compare(labels.astype(np.float32), labels, spacing=SPACING)
-        self.assertEqual(voxseg.compare(labels, labels, pairs=[], spacing=SPACING), [])
+            voxseg.compare(labels.astype(np.float32), labels, grid=GRID)
+        self.assertEqual(voxseg.compare(labels, labels, pairs=[], grid=GRID), [])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 import unittest
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import voxseg
 from voxseg._native import ffi, lib
@@ -17,6 +19,11 @@ from voxseg._native import ffi, lib
 from fixture import REPOSITORY
 
 HEADER = (REPOSITORY / "include/voxseg.h").read_text(encoding="utf-8")
+
+
+def _in_order(names: dict[str, int]) -> list[str]:
+    """By the numbers of the header, which has them in this order but for one."""
+    return sorted(names, key=lambda name: names[name])
 
 
 class Declarations(unittest.TestCase):
@@ -63,6 +70,18 @@ class Declarations(unittest.TestCase):
         for structure, report in reports.items():
             stated = {name for name, _ in ffi.typeof(structure).fields} - {"struct_size", "reserved"}
             self.assertEqual({field.name for field in fields(report)}, stated)
+
+    def test_names_of_options(self) -> None:
+        from voxseg import _constants, _literals
+
+        groups = {"DEVICE": "Device", "PRECISION": "Precision", "AUTO3DSEG": "Auto3DSegScript", "LOG": "LogLevel"}
+        for group, literal in groups.items():
+            self.assertEqual(get_args(getattr(_literals, f"{literal}Name")), tuple(_in_order(_constants.names(group))))
+        for signature in (inspect.signature(voxseg.Plan), inspect.signature(voxseg.Model.open_task)):
+            texts = {name for name, it in signature.parameters.items() if isinstance(it.default, str)}
+            self.assertTrue(texts)
+            for name in texts:
+                self.assertRegex(str(signature.parameters[name].annotation), "Name$", name)
 
     def test_generator(self) -> None:
         sys.path.insert(0, str(REPOSITORY / "bindings/python"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -59,6 +60,25 @@ class Examples(unittest.TestCase):
         for row in rows:
             _, dice, _, difference, hausdorff = row.split()
             self.assertEqual((dice, difference, hausdorff), ("1.0000", "0.00", "0.00"))
+
+    @unittest.skipUnless(importlib.util.find_spec("tqdm"), "tqdm isn't installed")
+    def test_quick_start(self) -> None:
+        """What stands in the document runs, from its first block to its last, in a folder with what it names."""
+        text = (REPOSITORY / "docs/quickstart-python.md").read_text(encoding="utf-8")
+        blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        self.assertGreater(len(blocks), 5)
+        (self.folder / "examples").symlink_to(REPOSITORY / "examples")
+        program = self.folder / "quick_start.py"
+        given = [
+            "import nibabel, numpy",
+            "image = dose_image = nibabel.load('ct.nii.gz')",
+            "array = numpy.ascontiguousarray(numpy.asarray(image.dataobj).transpose())",
+        ]
+        program.write_text("\n".join([*given, *blocks, "import os; os._exit(0)  # without waiting for the timer"]))
+        command = [sys.executable, "-W", "ignore::UserWarning", str(program)]
+        done = subprocess.run(command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        self.check(self.folder / "labels.nii.gz")
 
     @unittest.skipUnless(importlib.util.find_spec("ray"), "ray isn't installed")
     def test_ray_batch(self) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 import voxseg
-from fixture import SPACING, ct, expected, plan
+from fixture import GRID, SPACING, ct, expected, plan
 from fixture import model as fixture_model
-from voxseg._images import ArrayGrid, image_of
+from voxseg._images import ArrayLayout, image_of
 from voxseg._native import lib
 
 try:
@@ -31,7 +31,7 @@ TURNED = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 def channels(image: Any) -> list[Any]:
     """The arrays that the library reads."""
-    return image_of(image, ArrayGrid()).channels
+    return image_of(image, ArrayLayout()).channels
 
 
 @unittest.skipUnless(SimpleITK, "SimpleITK isn't installed")
@@ -50,7 +50,7 @@ class FromSimpleItk(unittest.TestCase):
         self.assertEqual(result.labels.GetPixelIDTypeAsString(), "8-bit unsigned integer")
         for output in (result.labels, result.margin, result.entropy, result.probabilities[1]):
             self.assertTrue(output.IsSameImageGeometryAs(image))
-        entropy = plan().segment(ct(), SPACING, entropy=True).entropy
+        entropy = plan().segment(ct(), GRID, entropy=True).entropy
         np.testing.assert_array_equal(SimpleITK.GetArrayViewFromImage(result.entropy), entropy)
 
     def test_nothing_is_copied(self) -> None:
@@ -74,8 +74,8 @@ class FromSimpleItk(unittest.TestCase):
 
     def test_refused(self) -> None:
         image = self.image(ct())
-        with self.assertRaisesRegex(TypeError, "spacing, axes can't be passed with a SimpleITK image"):
-            plan().segment(image, SPACING, axes="zyx")
+        with self.assertRaisesRegex(TypeError, "grid, axes can't be passed with a SimpleITK image"):
+            plan().segment(image, GRID, axes="zyx")
         with self.assertRaisesRegex(ValueError, "2 dimensions, expected 3"):
             plan().segment(image[:, :, 0])
 
@@ -85,7 +85,7 @@ class FromSimpleItk(unittest.TestCase):
         np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(labels), expected())
 
     def test_report(self) -> None:
-        self.assertEqual(plan().estimate(self.image(ct())), plan().estimate(ct().shape, SPACING))
+        self.assertEqual(plan().estimate(self.image(ct())), plan().estimate(voxseg.Grid(SPACING, shape=ct().shape[::-1])))
 
 
     def test_a_file_that_itk_reads_otherwise(self) -> None:
@@ -102,9 +102,9 @@ class FromSimpleItk(unittest.TestCase):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             for image, reader in ((good, lib.VXS_READER_NIBABEL), (good, lib.VXS_READER_MONAI), (odd, None)):
-                image_of(image, ArrayGrid(), reader)
+                image_of(image, ArrayLayout(), reader)
         with self.assertWarnsRegex(voxseg.HeaderWarning, "pass the image as nibabel reads it"):
-            self.assertEqual(image_of(odd, ArrayGrid(), lib.VXS_READER_NIBABEL).grid.spacing.tolist(), [1, 1, 1])
+            self.assertEqual(image_of(odd, ArrayLayout(), lib.VXS_READER_NIBABEL).grid.spacing, (1.0, 1.0, 1.0))
 
 
 @unittest.skipUnless(nibabel, "nibabel isn't installed")
@@ -150,7 +150,7 @@ class FromNibabel(unittest.TestCase):
         for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image):
             image = kind(ct().transpose(), self.image(ct()).affine)
             for name in ("ITK", "NIBABEL", "NIBABEL_IO", "NIBABEL_IO_REORIENT", "MONAI"):
-                grid = image_of(image, ArrayGrid(), getattr(lib, f"VXS_READER_{name}")).grid
+                grid = image_of(image, ArrayLayout(), getattr(lib, f"VXS_READER_{name}")).grid
                 np.testing.assert_allclose(grid.spacing, SPACING, rtol=1e-6, err_msg=name)
                 np.testing.assert_allclose(grid.origin, (10.0, -20.0, 30.5), atol=1e-5, err_msg=name)
 
@@ -166,13 +166,14 @@ class FromNibabel(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder, "ct.nii"))
             self.image(ct()).to_filename(path)
-            mine = image_of(nibabel.load(path), ArrayGrid()).grid
-            its = image_of(SimpleITK.ReadImage(path), ArrayGrid()).grid
+            mine = image_of(nibabel.load(path), ArrayLayout()).grid
+            its = image_of(SimpleITK.ReadImage(path), ArrayLayout()).grid
         lps = np.diag([-1.0, -1.0, 1.0])
         np.testing.assert_array_equal(mine.spacing, its.spacing)
         np.testing.assert_allclose(lps @ mine.origin, its.origin, atol=1e-5)
         np.testing.assert_allclose(lps @ mine.direction, its.direction, atol=1e-6)
-        self.assertTrue(mine.ras and not its.ras and _volume(image_of(self.image(ct()), ArrayGrid())).flags)
+        self.assertEqual((mine.coordinates, its.coordinates), ("RAS", "LPS"))
+        self.assertTrue(_volume(image_of(self.image(ct()), ArrayLayout())).flags)
 
     def test_channels(self) -> None:
         array = np.stack([ct(), ct() * 2]).transpose()
@@ -196,19 +197,19 @@ class FromNibabel(unittest.TestCase):
             path.write_bytes(raw)
             image = nibabel.load(path)
             with self.assertWarnsRegex(voxseg.HeaderWarning, "pixdim says 2×2×2 mm.*2×2×2 mm count"):
-                grid = image_of(image, ArrayGrid()).grid
-            np.testing.assert_array_equal(grid.spacing, [2, 2, 2])
-            self.assertEqual(grid.scaling, (1.0, -7.0))
+                found = image_of(image, ArrayLayout())
+            self.assertEqual(found.grid.spacing, (2.0, 2.0, 2.0))
+            self.assertEqual(found.scaling, (1.0, -7.0))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", voxseg.HeaderWarning)
-                its = image_of(image, ArrayGrid(), reader=lib.VXS_READER_NIBABEL).grid
-            np.testing.assert_allclose(its.spacing, SPACING, rtol=1e-6)
+                its = image_of(image, ArrayLayout(), reader=lib.VXS_READER_NIBABEL)
+            np.testing.assert_allclose(its.grid.spacing, SPACING, rtol=1e-6)
             self.assertEqual(its.scaling, (1.0, 0.0))
             del image
 
     def test_refused(self) -> None:
-        with self.assertRaisesRegex(TypeError, "spacing can't be passed with a nibabel image"):
-            plan().segment(self.image(ct()), SPACING)
+        with self.assertRaisesRegex(TypeError, "grid can't be passed with a nibabel image"):
+            plan().segment(self.image(ct()), GRID)
         with self.assertRaisesRegex(ValueError, "expected 3 axes"):
             plan().segment(nibabel.Nifti1Image(ct()[0], np.eye(4)))
         sheared = self.image(ct())

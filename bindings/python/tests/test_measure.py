@@ -20,7 +20,7 @@ class Measured(unittest.TestCase):
     def test_statistics(self) -> None:
         shares = []
         (found,) = voxseg.statistics(
-            self.labels, self.ramp, spacing=(1, 1, 2), progress=lambda now: shares.append(now.fraction)
+            self.labels, self.ramp, grid=voxseg.Grid((1, 1, 2)), progress=lambda now: shares.append(now.fraction)
         )
         self.assertEqual((shares[-1], shares), (1, sorted(shares)))
         self.assertEqual((found.label, found.voxels, found.milliliters), (9, 24, 0.048))
@@ -29,12 +29,12 @@ class Measured(unittest.TestCase):
         values = self.ramp[self.labels == 9]
         self.assertEqual((found.mean, found.std, found.median), (values.mean(), values.std(), np.median(values)))
         self.assertEqual((found.min, found.max), (20, 30))
-        (alone,) = voxseg.statistics(self.labels, spacing=(1, 1, 2), threads=1)
+        (alone,) = voxseg.statistics(self.labels, grid=voxseg.Grid((1, 1, 2)), threads=1)
         self.assertTrue(math.isnan(alone.mean))
-        self.assertEqual(voxseg.statistics(np.zeros((3, 3, 3), np.uint8), spacing=(1, 1, 1)), [])
+        self.assertEqual(voxseg.statistics(np.zeros((3, 3, 3), np.uint8), grid=voxseg.Grid((1, 1, 1))), [])
 
     def test_dose(self) -> None:
-        (found,) = voxseg.dose(self.labels, self.ramp.astype(np.float32), spacing=(1, 1, 2))
+        (found,) = voxseg.dose(self.labels, self.ramp.astype(np.float32), grid=voxseg.Grid((1, 1, 2)))
         self.assertEqual((found.label, found.voxels, found.outside), (9, 24, 0))
         self.assertEqual((found.mean, found.min, found.max), (25, 20, 30))
         self.assertEqual((found.dose_at_volume(100), found.dose_at_volume(0)), (20, 30))
@@ -43,34 +43,37 @@ class Measured(unittest.TestCase):
 
     def test_labels_on_a_dose_grid(self) -> None:
         dose = np.zeros((8, 4, 4), np.float32)
-        found = voxseg.on_grid(self.labels, dose, spacing=(1, 1, 2), grid_spacing=(2, 2, 2))
+        found = voxseg.on_grid(self.labels, dose, grid=voxseg.Grid((1, 1, 2)), target_grid=voxseg.Grid((2, 2, 2)))
         self.assertEqual((found.shape, found.dtype), ((8, 4, 4), np.uint8))
         np.testing.assert_array_equal(found, self.labels[:, ::2, ::2])
         swapped = self.labels.astype(">u2")
-        again = voxseg.on_grid(swapped, dose, spacing=(1, 1, 2), grid_spacing=(2, 2, 2), threads=1)
+        # A grid with a shape will do.
+        target = voxseg.Grid((2, 2, 2), shape=dose.shape[::-1])
+        np.testing.assert_array_equal(voxseg.on_grid(self.labels, target, grid=voxseg.Grid((1, 1, 2))), found)
+        again = voxseg.on_grid(swapped, dose, grid=voxseg.Grid((1, 1, 2)), target_grid=voxseg.Grid((2, 2, 2)), threads=1)
         np.testing.assert_array_equal(again, found)
         with self.assertRaisesRegex(voxseg.ArgumentError, "labels.dtype"):
-            voxseg.on_grid(dose, dose, spacing=(1, 1, 1), grid_spacing=(1, 1, 1))
+            voxseg.on_grid(dose, dose, grid=voxseg.Grid((1, 1, 1)), target_grid=voxseg.Grid((1, 1, 1)))
 
     def test_stopping(self) -> None:
         cancel = voxseg.Cancel()
         cancel.request()
         with self.assertRaises(voxseg.Cancelled):
-            voxseg.statistics(self.labels, spacing=(1, 1, 1), cancel=cancel)
+            voxseg.statistics(self.labels, grid=voxseg.Grid((1, 1, 1)), cancel=cancel)
 
         def fail(_: voxseg.Progress) -> bool:
             raise KeyError("from the callback")
 
         with self.assertRaises(KeyError):
-            voxseg.dose(self.labels, self.ramp, spacing=(1, 1, 1), progress=fail)
+            voxseg.dose(self.labels, self.ramp, grid=voxseg.Grid((1, 1, 1)), progress=fail)
 
     def test_refused(self) -> None:
         with self.assertRaisesRegex(voxseg.ArgumentError, "image"):
-            voxseg.statistics(self.labels, self.ramp[:-1], spacing=(1, 1, 1))
+            voxseg.statistics(self.labels, self.ramp[:-1], grid=voxseg.Grid((1, 1, 1)))
         with self.assertRaisesRegex(voxseg.ArgumentError, "channel"):
-            voxseg.statistics(self.labels, self.ramp, spacing=(1, 1, 1), channel=1)
+            voxseg.statistics(self.labels, self.ramp, grid=voxseg.Grid((1, 1, 1)), channel=1)
         with self.assertRaisesRegex(voxseg.ArgumentError, "percents"):
-            voxseg.dose(self.labels, self.ramp, spacing=(1, 1, 1))[0].dose_at_volume(101)
+            voxseg.dose(self.labels, self.ramp, grid=voxseg.Grid((1, 1, 1)))[0].dose_at_volume(101)
 
 
 if __name__ == "__main__":

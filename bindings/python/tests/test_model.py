@@ -14,7 +14,7 @@ from typing import Any, Callable
 import numpy as np
 
 import voxseg
-from fixture import MODEL, REPOSITORY, SMALL, SPACING, ct, expected, model, plan
+from fixture import GRID, MODEL, REPOSITORY, SMALL, SPACING, ct, expected, model, plan
 
 
 class Inspected(unittest.TestCase):
@@ -52,7 +52,7 @@ class Tasks(unittest.TestCase):
         file = REPOSITORY / "examples/models/organs.task.json"
         opened = voxseg.Model.open_task(file, REPOSITORY / "examples/models")
         self.assertEqual([label.name for label in opened.labels], ["background", "liver", "spleen", "kidneys"])
-        found = voxseg.Plan(opened).segment(ct(), SPACING, coordinates="RAS")
+        found = voxseg.Plan(opened).segment(ct(), voxseg.Grid(SPACING, coordinates="RAS"))
         self.assertEqual((found.report.tiles, found.record), (1, None))
         # The model's values become the task's, other labels and small pieces go.
         values = {label.name: label.value for label in model().labels}
@@ -67,22 +67,24 @@ class Tasks(unittest.TestCase):
         opened = voxseg.Model.open_task(file, REPOSITORY / "examples/models", on_network_grid=True)
         made = voxseg.Plan(opened)
         fine = np.repeat(np.repeat(ct(), 2, 1), 2, 2)
-        spacing, origin = (1.5, 1.5, 3.0), (7.0, -8.0, 9.0)
-        place = made.label_grid(fine, spacing, origin=origin)
+        grid = voxseg.Grid((1.5, 1.5, 3.0), (7.0, -8.0, 9.0))
+        place = made.label_grid(fine, grid)
         self.assertEqual((place.shape, place.spacing), (SMALL[::-1], SPACING))
         # The corner of x and y that stays is the last one of an image that runs to the left and to the back.
         moved = (7.0 + 1.5 * 31 - 3.0 * 15, -8.0 + 1.5 * 23 - 3.0 * 11, 9.0)
         np.testing.assert_allclose(place.origin, moved)
-        found = made.segment(fine, spacing, origin=origin)
+        found = made.segment(fine, grid)
         self.assertEqual(found.labels.shape, SMALL)
         own = np.empty(SMALL, np.uint16)
-        again = made.segment(fine, spacing, origin=origin, labels_out=own)
+        again = made.segment(fine, grid, labels_out=own)
         self.assertIs(again.labels, own)
         np.testing.assert_array_equal(own, found.labels)
         with self.assertRaisesRegex(ValueError, "labels_out"):
-            made.segment(fine, spacing, labels_out=np.empty(fine.shape, np.uint8))
-        for one in (fine, fine.shape):
-            self.assertEqual(plan().label_grid(one, spacing).shape, fine.shape[::-1])
+            made.segment(fine, grid, labels_out=np.empty(fine.shape, np.uint8))
+        self.assertEqual(place.coordinates, "LPS")
+        shaped = voxseg.Grid(grid.spacing, grid.origin, coordinates="RAS", shape=fine.shape[::-1])
+        self.assertEqual(plan().label_grid(shaped), shaped)
+        self.assertEqual(plan().label_grid(fine, grid).shape, shaped.shape)
 
     def test_what_is_missing_is_named(self) -> None:
         with self.assertRaisesRegex(voxseg.ModelError, "Dataset291.*Apache-2.0"):
@@ -101,7 +103,7 @@ class Tasks(unittest.TestCase):
 
 class Records(unittest.TestCase):
     def test_what_a_run_was(self) -> None:
-        found = plan().segment(ct(), SPACING, record=True)
+        found = plan().segment(ct(), GRID, record=True)
         record = found.record
         assert record is not None
         self.assertEqual(record["model"]["identity"], model().identity)
@@ -147,7 +149,7 @@ class Opened(unittest.TestCase):
         first.close()
         second.close()
         self.assertNotEqual(both.identity, model().identity)
-        labels = voxseg.Plan(both).segment(ct(), SPACING).labels
+        labels = voxseg.Plan(both).segment(ct(), GRID).labels
         np.testing.assert_array_equal(labels, expected())
 
     def test_closed(self) -> None:
@@ -159,10 +161,10 @@ class Opened(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "Model is closed"), opened:
             pass
         self.assertIn("closed", repr(opened))
-        np.testing.assert_array_equal(own.segment(ct(), SPACING).labels, expected())
+        np.testing.assert_array_equal(own.segment(ct(), GRID).labels, expected())
         own.close()
         with self.assertRaisesRegex(ValueError, "Plan is closed"):
-            own.segment(ct(), SPACING)
+            own.segment(ct(), GRID)
 
     def test_not_copied(self) -> None:
         for duplicate in (copy.deepcopy, pickle.dumps):
@@ -222,22 +224,22 @@ class Refused(unittest.TestCase):
         error = self.refused(voxseg.MemoryBudgetError, 403, lambda: voxseg.Plan(model(), memory_budget=1000))
         self.assertEqual(error.details["budget"], "1000")
         self.assertIsInstance(error, MemoryError)
-        budget = plan().estimate(SMALL, SPACING).host_peak_bytes - 1
+        budget = plan().estimate(voxseg.Grid(SPACING, shape=SMALL[::-1])).host_peak_bytes - 1
         small = voxseg.Plan(model(), memory_budget=budget)
-        self.refused(voxseg.MemoryBudgetError, 403, lambda: small.segment(ct(), SPACING))
+        self.refused(voxseg.MemoryBudgetError, 403, lambda: small.segment(ct(), GRID))
 
 
 class Planned(unittest.TestCase):
     def test_report(self) -> None:
         own = voxseg.Plan(model(), device="cpu", accuracy="fast", precision="f32", threads=1, step=0.5, mirroring=False)
-        report = own.estimate(SMALL, SPACING)
+        report = own.estimate(voxseg.Grid(SPACING, shape=SMALL[::-1]))
         self.assertEqual((report.device, report.precision, report.threads), ("cpu", "f32", 1))
         self.assertEqual((report.network_shape, report.tiles), ((16, 12, 10), 1))
         self.assertGreater(report.host_peak_bytes, report.weight_bytes)
-        self.assertEqual(own.estimate(ct(), SPACING), report)
-        self.assertEqual(own.estimate((16, 10, 12), SPACING, axes="xzy"), report)
+        self.assertEqual(own.estimate(ct(), GRID), report)
+        self.assertEqual(own.estimate(ct().transpose(2, 0, 1), GRID, axes="xzy"), report)
         self.assertIn("device", own.describe())
-        np.testing.assert_array_equal(own.segment(ct(), SPACING).labels, expected())
+        np.testing.assert_array_equal(own.segment(ct(), GRID).labels, expected())
 
     def test_devices(self) -> None:
         devices = voxseg.devices()

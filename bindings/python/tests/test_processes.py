@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import voxseg
-from fixture import SPACING, ct, expected, plan
+from fixture import GRID, ct, expected, plan
 
 PRELUDE = "from fixture import *; "
 
@@ -35,7 +35,7 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
 
 def segment_in_child(_: int) -> Any:
     """For the pools below."""
-    return plan().segment(ct(), SPACING).labels
+    return plan().segment(ct(), GRID).labels
 
 
 class Processes(unittest.TestCase):
@@ -48,17 +48,17 @@ before = expected()
 child = os.fork()
 if child == 0:
     try:
-        plan().segment(ct(), SPACING)
+        plan().segment(ct(), GRID)
         sys.exit(1)
     except RuntimeError as error:
         assert "forked" in str(error) and "spawn" in str(error)
     plan.cache_clear()
     gc.collect()
-    assert (voxseg.Plan(model()).segment(ct(), SPACING).labels == before).all()
+    assert (voxseg.Plan(model()).segment(ct(), GRID).labels == before).all()
     sys.exit(42)
 _, status = os.waitpid(child, 0)
 assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == 42, status
-assert (plan().segment(ct(), SPACING).labels == before).all()
+assert (plan().segment(ct(), GRID).labels == before).all()
 """
         done = run(program)
         self.assertEqual(done.returncode, 0, done.stderr.decode())
@@ -77,7 +77,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def progress(now):
     if now.stage == "network":
         os.kill(os.getpid(), signal.SIGINT)
-plan().segment(ct(WIDE), SPACING, progress=progress)
+plan().segment(ct(WIDE), GRID, progress=progress)
 print("went on")
 """
         done = run(program)
@@ -102,7 +102,7 @@ try:
 except voxseg.DeviceError as error:
     print(error.status, error)
 print(all(device.usable == (device.name == "cpu") for device in voxseg.devices()))
-assert (expected() == plan().segment(ct(), SPACING).labels).all()
+assert (expected() == plan().segment(ct(), GRID).labels).all()
 """
             words = run(program, VOXSEG_ORT_LIBRARY=nowhere).stdout.decode()
         self.assertTrue(words.startswith("301 ") and words.strip().endswith("True"), words)
@@ -122,7 +122,7 @@ assert (expected() == plan().segment(ct(), SPACING).labels).all()
         program = """
 import os, sys
 os.environ.pop("VOXSEG_ORT_LIBRARY", None)
-voxseg.Plan(model(), device="ort-cpu").segment(ct(), SPACING)
+voxseg.Plan(model(), device="ort-cpu").segment(ct(), GRID)
 assert "onnxruntime" not in sys.modules
 print(voxseg.runtime_path())
 import onnxruntime

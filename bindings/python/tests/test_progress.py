@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import voxseg
-from fixture import MODEL, SPACING, WIDE, ct, expected, plan
+from fixture import GRID, MODEL, WIDE, ct, expected, plan
 
 try:
     import tqdm
@@ -35,7 +35,7 @@ class Reported(unittest.TestCase):
             seen.append(now)
             threads.add(threading.get_ident())
 
-        labels = plan().segment(ct(WIDE), SPACING, progress=progress).labels
+        labels = plan().segment(ct(WIDE), GRID, progress=progress).labels
         np.testing.assert_array_equal(labels, expected(WIDE))
         fractions = [now.fraction for now in seen]
         self.assertEqual((fractions, fractions[-1]), (sorted(fractions), 1.0))
@@ -46,14 +46,14 @@ class Reported(unittest.TestCase):
     @unittest.skipUnless(tqdm, "tqdm isn't installed")
     def test_bar(self) -> None:
         with contextlib.redirect_stderr(io.StringIO()) as written:
-            plan().segment(ct(), SPACING, progress=True)
+            plan().segment(ct(), GRID, progress=True)
         self.assertIn("100%", written.getvalue())
 
     def test_no_progress(self) -> None:
         for nothing in (None, False):
-            self.assertEqual(plan().segment(ct(), SPACING, progress=nothing).report.tiles, 1)
+            self.assertEqual(plan().segment(ct(), GRID, progress=nothing).report.tiles, 1)
         with self.assertRaisesRegex(TypeError, "progress is 1"):
-            plan().segment(ct(), SPACING, progress=1)
+            plan().segment(ct(), GRID, progress=1)
 
 
     def test_opening_and_compiling(self) -> None:
@@ -80,7 +80,7 @@ class Reported(unittest.TestCase):
         with self.assertRaises(voxseg.Cancelled):
             voxseg.Model.open(MODEL, cancel=cancel)
         with self.assertRaises(voxseg.Cancelled):
-            voxseg.on_grid(np.ones((4, 4, 4), np.uint8), np.ones((4, 4, 4)), spacing=SPACING, grid_spacing=SPACING, cancel=cancel)
+            voxseg.on_grid(np.ones((4, 4, 4), np.uint8), np.ones((4, 4, 4)), grid=GRID, target_grid=GRID, cancel=cancel)
 
 
 class Logs(unittest.TestCase):
@@ -90,7 +90,7 @@ class Logs(unittest.TestCase):
         def warned() -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                plan().segment(flat, SPACING)
+                plan().segment(flat, GRID)
 
         with voxseg.Log("voxseg.first"):
             with self.assertLogs("voxseg.first", "WARNING") as first:
@@ -108,11 +108,11 @@ class Stopped(unittest.TestCase):
         self.labels = np.full(WIDE, 77, np.uint8)
 
     def segment(self, progress: Any = None, cancel: voxseg.Cancel | None = None) -> None:
-        plan().segment(ct(WIDE), SPACING, progress=progress, cancel=cancel, labels_out=self.labels)
+        plan().segment(ct(WIDE), GRID, progress=progress, cancel=cancel, labels_out=self.labels)
 
     def tearDown(self) -> None:
         self.assertTrue((self.labels == 77).all())
-        np.testing.assert_array_equal(plan().segment(ct(WIDE), SPACING).labels, expected(WIDE))
+        np.testing.assert_array_equal(plan().segment(ct(WIDE), GRID).labels, expected(WIDE))
 
     def test_by_false(self) -> None:
         with self.assertRaises(voxseg.Cancelled) as caught:
@@ -137,7 +137,7 @@ class Stopped(unittest.TestCase):
                 self.segment(cancel=cancel)
             cancel.reset()
             self.assertFalse(cancel.requested)
-            plan().segment(ct(), SPACING, cancel=cancel)
+            plan().segment(ct(), GRID, cancel=cancel)
 
     def test_by_an_exception(self) -> None:
         class Surprise(BaseException):

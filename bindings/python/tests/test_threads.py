@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 import voxseg
-from fixture import SPACING, WIDE, ct, expected, model, plan
+from fixture import GRID, WIDE, ct, expected, model, plan
 
 
 class Threads(unittest.TestCase):
     def test_the_interpreter_goes_on(self) -> None:
         with ThreadPoolExecutor(1) as pool:
-            run = pool.submit(plan().segment, ct(WIDE), SPACING)
+            run = pool.submit(plan().segment, ct(WIDE), GRID)
             longest, last = 0.0, time.monotonic()
             while not run.done():
                 time.sleep(0.001)
@@ -34,7 +34,7 @@ class Threads(unittest.TestCase):
                 local.plan = voxseg.Plan(model(), threads=1)
             # Garbage is collected while other threads are in the library.
             gc.collect()
-            return local.plan.segment(ct(), SPACING).labels
+            return local.plan.segment(ct(), GRID).labels
 
         with ThreadPoolExecutor(4) as pool:
             for labels in pool.map(segment, range(8)):
@@ -43,10 +43,10 @@ class Threads(unittest.TestCase):
     def test_busy(self) -> None:
         def again(_: voxseg.Progress) -> None:
             with ThreadPoolExecutor(1) as pool, self.assertRaises(voxseg.Busy) as caught:
-                pool.submit(plan().segment, ct(), SPACING).result()
+                pool.submit(plan().segment, ct(), GRID).result()
             self.assertEqual(caught.exception.status, 402)
 
-        np.testing.assert_array_equal(plan().segment(ct(), SPACING, progress=again).labels, expected())
+        np.testing.assert_array_equal(plan().segment(ct(), GRID, progress=again).labels, expected())
 
     def test_closed_while_it_runs(self) -> None:
         own, cancel = voxseg.Plan(model()), voxseg.Cancel()
@@ -56,7 +56,7 @@ class Threads(unittest.TestCase):
             cancel.close()
             gc.collect()
 
-        labels = own.segment(ct(WIDE), SPACING, progress=close, cancel=cancel).labels
+        labels = own.segment(ct(WIDE), GRID, progress=close, cancel=cancel).labels
         np.testing.assert_array_equal(labels, expected(WIDE))
 
 

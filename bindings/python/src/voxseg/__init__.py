@@ -4,9 +4,9 @@
 
     model = voxseg.Model.open("Dataset901_TorsoCT/nnUNetTrainer__nnUNetPlans__3d_fullres")
     plan = voxseg.Plan(model)
-    result = plan.segment(image)                          # a SimpleITK or nibabel image, or
-    result = plan.segment(array, spacing=(0.8, 0.8, 2.5)) # an array indexed [z, y, x]; spacing is (x, y, z)
-    result.labels                                         # the same kind of image, on the same grid
+    result = plan.segment(image)                                   # a SimpleITK or nibabel image, or
+    result = plan.segment(array, voxseg.Grid((0.8, 0.8, 2.5)))     # an array indexed [z, y, x]; spacing is (x, y, z)
+    result.labels                                                  # the same kind of image, on the same grid
 
 Everything that is measured along axes, such as spacing, origin, direction, patch, is in the order x, y, z, as
 SimpleITK's getters return it. Only arrays have an order of their own, which `axes` tells: "zyx" unless you say
@@ -26,7 +26,7 @@ from ._errors import (
     OutOfMemoryError,
     RunError,
 )
-from ._images import Place
+from ._grid import Grid
 from ._log import Log
 from ._measure import Dose, Statistics, dose, on_grid, statistics
 from ._model import Label, Model, Term, tasks
@@ -57,6 +57,7 @@ __all__ = [
     "DeviceError",
     "Dose",
     "Error",
+    "Grid",
     "HeaderWarning",
     "InternalError",
     "Label",
@@ -65,7 +66,6 @@ __all__ = [
     "Model",
     "ModelError",
     "OutOfMemoryError",
-    "Place",
     "Plan",
     "PlanReport",
     "Progress",

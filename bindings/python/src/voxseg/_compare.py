@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._buffers import place_channels
+from ._constants import number
 from ._errors import call
-from ._images import ArrayGrid, image_of
+from ._grid import Grid
+from ._images import ArrayLayout, image_of
+from ._literals import LabelMatchName
 from ._model import Model
 from ._native import ffi, lib
 from ._plan import _volume
@@ -43,14 +46,12 @@ class Comparison:
     """The share of both surfaces' area that is within the tolerance of the other surface."""
 
 
-def match_labels(first: Model, second: Model, by: str = "name") -> list[tuple[int, int]]:
+def match_labels(first: Model, second: Model, by: LabelMatchName = "name") -> list[tuple[int, int]]:
     """The values of labels of two models that mean the same: by "name", or by "terms", the codes of what they are."""
-    kinds = {"name": lib.VXS_MATCH_NAME, "terms": lib.VXS_MATCH_TERMS}
-    if by not in kinds:
-        raise ValueError(f"by is {by!r}, expected 'name' or 'terms'")
+    kind = number("MATCH", by)
     capacity = len(first.labels)
     pairs, count = ffi.new("vxs_label_pair[]", capacity), ffi.new("uint64_t *")
-    call(lib.vxs_match_labels, first._get(), second._get(), kinds[by], capacity, pairs, count)
+    call(lib.vxs_match_labels, first._get(), second._get(), kind, capacity, pairs, count)
     return [(pairs[index].first, pairs[index].second) for index in range(count[0])]
 
 
@@ -61,18 +62,18 @@ def compare(
     pairs: Iterable[tuple[int, int]] | None = None,
     tolerance: float | None = None,
     threads: int = 0,
-    spacing: Any | None = None,
+    grid: Grid | None = None,
     progress: None | bool | Receiver = None,
     cancel: Cancel | None = None,
 ) -> list[Comparison]:
     """Compares two label maps: SimpleITK or nibabel images, also on different grids, or arrays of integers on one grid,
-    indexed [z, y, x], with `spacing` (x, y, z).
+    indexed [z, y, x], with that `grid`.
 
     `pairs` are the labels to compare (see `match_labels`); None compares each value but 0 that occurs with itself.
     With a `tolerance` in millimetres surfaces are compared too, which takes longer. `threads` 0 uses all processors;
     `progress` and `cancel` are as for `Plan.segment`.
     """
-    maps = [_map(image, spacing) for image in (first, second)]
+    maps = [_map(image, grid) for image in (first, second)]
     options = initialised("vxs_compare_options")
     options.threads = threads
     if pairs is not None:
@@ -90,8 +91,8 @@ def compare(
     return [_comparison(found, index) for index in range(lib.vxs_comparison_list_count(found))]
 
 
-def _map(image: Any, spacing: Any | None) -> Any:
-    kind = image_of(image, ArrayGrid(spacing=spacing))
+def _map(image: Any, grid: Grid | None) -> Any:
+    kind = image_of(image, ArrayLayout(grid))
     raw = _volume(kind)
     place_channels(raw, kind.channels)
     return raw

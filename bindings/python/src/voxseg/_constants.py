@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ._native import lib
 
-# VXS_DEVICE_UNUSABLE is a status that shares the prefix of the devices.
-_OTHERS = {"VXS_DEVICE_UNUSABLE"}
+# Statuses that share the prefix of the devices.
+_OTHERS = {"VXS_DEVICE_UNUSABLE", "VXS_DEVICE_LOST"}
 
 
 def names(group: str) -> dict[str, int]:

@@ -15,45 +15,10 @@ import numpy as np
 
 from . import _nifti
 from ._buffers import DeviceArray, is_on_device
+from ._grid import Grid
 from ._native import lib
 
 Array = Any
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where voxels lie in the patient, and what their numbers mean."""
-
-    spacing: Any
-    """(x, y, z) in millimetres."""
-    origin: Any
-    """Position of voxel (0, 0, 0)."""
-    direction: Any
-    """3×3: column a is the direction of axis a."""
-    ras: bool = False
-    """Whether origin and direction are in RAS coordinates and not in LPS."""
-    scaling: tuple[float, float] = (1.0, 0.0)
-    """Intensity = stored value · first + second."""
-
-    def is_like(self, other: Grid) -> bool:
-        """Whether the voxels of both lie in the same places."""
-        names = ("spacing", "origin", "direction")
-        pairs = [(getattr(self, name), getattr(other, name)) for name in names]
-        return self.ras == other.ras and all(np.allclose(a, b, rtol=1e-5, atol=1e-4) for a, b in pairs)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Another grid in the coordinates of an image's own."""
-
-    shape: tuple[int, int, int]
-    """Voxels along x, y and z."""
-    spacing: tuple[float, float, float]
-    """(x, y, z) in millimetres."""
-    origin: tuple[float, float, float]
-    """Position of voxel (0, 0, 0)."""
-    direction: Any
-    """3×3: column a is the direction of axis a."""
 
 
 class Image(Protocol):
@@ -62,24 +27,24 @@ class Image(Protocol):
     channels: list[Array]
     """One array for each channel, indexed [x, y, z]."""
     grid: Grid
-    """The grid of all of them."""
+    """The grid of all of them, without a shape."""
+    scaling: tuple[float, float]
+    """Intensity = stored value · first + second."""
 
-    def output(self, dtype: Any, place: Place | None = None) -> tuple[Any, Array]:
-        """A new image of the same kind on the same grid, or at another place, and its voxels, indexed [x, y, z]."""
+    def output(self, dtype: Any, place: Grid | None = None) -> tuple[Any, Array]:
+        """A new image of the same kind on the same grid, or on another one that has a shape, and its voxels, indexed
+        [x, y, z]."""
 
     def voxels_of(self, output: Array) -> Array:
         """A caller's array for a result, in the order of this image's axes, indexed [x, y, z]."""
 
 
 @dataclass(frozen=True)
-class ArrayGrid:
+class ArrayLayout:
     """What a caller tells of an array, which has no grid of its own."""
 
-    spacing: Sequence[float] | None = None
-    origin: Sequence[float] | None = None
-    direction: Any | None = None
+    grid: Grid | None = None
     axes: str | None = None
-    coordinates: str | None = None
     scaling: tuple[float, float] | None = None
 
     def refuse(self, kind: str) -> None:
@@ -89,10 +54,15 @@ class ArrayGrid:
             raise TypeError(f"{', '.join(told)} can't be passed with {kind}, which has its own")
 
 
-def image_of(image: Any, told: ArrayGrid, reader: int | None = None) -> Image:
-    """The kind of an image; a list or tuple holds one image for each channel. `reader`, one of `VXS_READER_*`, reads the
-    headers of NIfTI files: as ITK unless a model has another one."""
+def image_of(image: Any, told: ArrayLayout, reader: int | None = None) -> Image:
+    """The kind of an image; a list or tuple holds one image for each channel, a grid with a shape no voxels. `reader`, one of
+    `VXS_READER_*`, reads the headers of NIfTI files: as ITK unless a model has another one."""
     reader = lib.VXS_READER_ITK if reader is None else reader
+    if isinstance(image, Grid):
+        if image.shape is None:
+            raise ValueError("the grid has no shape, expected Grid(…, shape=(x, y, z)) where there is no image")
+        told.refuse("a grid")
+        return ArrayImage(np.broadcast_to(np.uint8(0), image.shape[::-1]), ArrayLayout(image))
     if isinstance(image, (list, tuple)):
         if not image:
             raise ValueError("the list of channels is empty")
@@ -111,7 +81,7 @@ def image_of(image: Any, told: ArrayGrid, reader: int | None = None) -> Image:
 class ArrayImage:
     """An array in memory; the caller tells the rest."""
 
-    def __init__(self, array: Array, told: ArrayGrid) -> None:
+    def __init__(self, array: Array, told: ArrayLayout) -> None:
         axes = told.axes or {3: "zyx", 4: "czyx"}.get(array.ndim, "zyx")
         if sorted(axes) not in (sorted("xyz"), sorted("cxyz")):
             expected = "the letters x, y and z in any order, and c for channels"
@@ -120,20 +90,13 @@ class ArrayImage:
             raise ValueError(f"the array has shape {array.shape}, expected {len(axes)} axes ({axes})")
         self.channels = _channels(array, axes)
         self._axes = axes.replace("c", "")
-        if told.spacing is None:
-            raise TypeError("an array has no spacing of its own: pass spacing=(x, y, z) in millimetres")
-        if told.coordinates not in (None, "LPS", "RAS"):
-            raise ValueError(f"coordinates is {told.coordinates!r}, expected 'LPS' or 'RAS'")
-        self.grid = Grid(
-            _numbers("spacing", told.spacing, 3),
-            _numbers("origin", (0, 0, 0) if told.origin is None else told.origin, 3),
-            _numbers("direction", np.eye(3) if told.direction is None else told.direction, 9).reshape(3, 3),
-            told.coordinates == "RAS",
-            (1.0, 0.0) if told.scaling is None else told.scaling,
-        )
+        if told.grid is None:
+            raise TypeError("an array has no grid of its own: pass grid=voxseg.Grid((x, y, z)) with millimetres")
+        self.grid = told.grid
+        self.scaling = (1.0, 0.0) if told.scaling is None else told.scaling
 
-    def output(self, dtype: Any, place: Place | None = None) -> tuple[Any, Array]:
-        voxels = _empty(place.shape if place else self.channels[0].shape, dtype)
+    def output(self, dtype: Any, place: Grid | None = None) -> tuple[Any, Array]:
+        voxels = _empty((place and place.shape) or self.channels[0].shape, dtype)
         return voxels.transpose(["xyz".index(axis) for axis in self._axes]), voxels
 
     def voxels_of(self, output: Array) -> Array:
@@ -151,20 +114,20 @@ class SimpleItkImage:
         self._image = image
         array = self._package.GetArrayViewFromImage(image)
         self.channels = _channels(array, "zyxc" if array.ndim == 4 else "zyx")
-        direction = np.reshape(image.GetDirection(), (3, 3))
-        self.grid = Grid(np.array(image.GetSpacing()), np.array(image.GetOrigin()), direction)
+        self.grid = Grid(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+        self.scaling = (1.0, 0.0)
 
-    def output(self, dtype: Any, place: Place | None = None) -> tuple[Any, Array]:
+    def output(self, dtype: Any, place: Grid | None = None) -> tuple[Any, Array]:
         package: Any = self._package
         kind = {"u": "UInt", "i": "Int", "f": "Float"}[dtype.kind]
-        size = place.shape if place else self._image.GetSize()
+        size = (place and place.shape) or self._image.GetSize()
         image = package.Image(size, getattr(package, f"sitk{kind}{8 * dtype.itemsize}"))
         if place is None:
             image.CopyInformation(self._image)
         else:
             image.SetSpacing(place.spacing)
             image.SetOrigin(place.origin)
-            image.SetDirection(place.direction.ravel().tolist())
+            image.SetDirection(np.ravel(place.direction).tolist())
         # NumPy's view is read-only since images share memory when copied; this one is new and has its own.
         return image, package.GetArrayViewFromImage(image).transpose()
 
@@ -186,21 +149,23 @@ class NibabelImage:
         self._image = image
         if _nifti.tells_grid(image):
             found = _nifti.reading(image, reader)
-            self.grid = Grid(found.spacing, found.origin, found.direction, True, found.scaling)
+            self.grid = Grid(found.spacing, found.origin, found.direction, coordinates="RAS")
+            self.scaling = found.scaling
             return
         affine = np.array(image.affine, dtype=np.float64)
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         if not np.all(np.isfinite(affine)) or not np.all(lengths > 0):
             raise ValueError(f"the image's affine is {affine.tolist()}, expected three axes")
-        scaling = (float(data.slope), float(data.inter)) if stored else (1.0, 0.0)
-        self.grid = Grid(lengths, affine[:3, 3], affine[:3, :3] / lengths, True, scaling)
+        self.grid = Grid(lengths, affine[:3, 3], affine[:3, :3] / lengths, coordinates="RAS")
+        self.scaling = (float(data.slope), float(data.inter)) if stored else (1.0, 0.0)
 
-    def output(self, dtype: Any, place: Place | None = None) -> tuple[Any, Array]:
-        voxels = _empty(place.shape if place else self.channels[0].shape, dtype)
+    def output(self, dtype: Any, place: Grid | None = None) -> tuple[Any, Array]:
+        voxels = _empty((place and place.shape) or self.channels[0].shape, dtype)
         affine = self._image.affine
         if place:
             affine = np.eye(4)
-            affine[:3, :3], affine[:3, 3] = place.direction * place.spacing, place.origin
+            affine[:3, :3] = np.array(place.direction) * place.spacing
+            affine[:3, 3] = place.origin
         header = self._image.header.copy()
         header.set_data_dtype(dtype)
         for field in ("cal_min", "cal_max"):
@@ -224,15 +189,16 @@ class Channels:
                 raise ValueError(f"image {number} of the list has {count} channels, expected 1")
             if member.channels[0].shape != first.channels[0].shape or not member.grid.is_like(first.grid):
                 raise ValueError(f"image {number} of the list is not on the grid of the first")
-        self.grid, self.channels = first.grid, [member.channels[0] for member in members]
+        self.grid, self.scaling = first.grid, first.scaling
+        self.channels = [member.channels[0] for member in members]
         self.output, self.voxels_of = first.output, first.voxels_of
-        layouts = {(m.channels[0].dtype.str, m.channels[0].strides, m.grid.scaling) for m in members}
+        layouts = {(m.channels[0].dtype.str, m.channels[0].strides, m.scaling) for m in members}
         if len(layouts) > 1:
             if any(isinstance(member.channels[0], DeviceArray) for member in members):
                 raise ValueError("channels on a device differ in type or layout, expected them alike")
             # The library takes one type and layout for all channels: only then intensities are computed here.
             self.channels = [_intensities(member) for member in members]
-            self.grid = Grid(first.grid.spacing, first.grid.origin, first.grid.direction, first.grid.ras)
+            self.scaling = (1.0, 0.0)
 
 
 def _channels(array: Array, axes: str) -> list[Array]:
@@ -253,7 +219,7 @@ def _narrowed(array: Array) -> Array:
 
 
 def _intensities(image: Image) -> Array:
-    slope, intercept = image.grid.scaling
+    slope, intercept = image.scaling
     voxels = _empty(image.channels[0].shape, np.dtype(np.float32))
     voxels[...] = image.channels[0].astype(np.float64) * slope + intercept
     return voxels
@@ -262,10 +228,3 @@ def _intensities(image: Image) -> Array:
 def _empty(shape: Sequence[int], dtype: Any) -> Array:
     """An array indexed [x, y, z] whose x lies densest, as in every file format of this field."""
     return np.empty(tuple(shape), dtype, order="F")
-
-
-def _numbers(name: str, value: Any, count: int) -> Array:
-    numbers = np.asarray(value, dtype=np.float64)
-    if numbers.size != count:
-        raise ValueError(f"{name} is {value!r}, expected {count} numbers")
-    return numbers

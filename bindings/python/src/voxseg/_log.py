@@ -8,6 +8,7 @@ from typing import Any
 from ._constants import number
 from ._errors import call
 from ._handle import Handle
+from ._literals import LogLevelName
 from ._native import ffi, lib
 from ._text import text
 
@@ -27,7 +28,7 @@ class Log(Handle):
     "error". Messages come from any thread; handlers must not use this package.
     """
 
-    def __init__(self, logger: logging.Logger | str = "voxseg", level: str = "warning") -> None:
+    def __init__(self, logger: logging.Logger | str = "voxseg", level: LogLevelName = "warning") -> None:
         target = logging.getLogger(logger) if isinstance(logger, str) else logger
 
         def receive(_: Any, level: int, message: Any) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Callable
 from ._buffers import place_output
 from ._compare import _map
 from ._errors import call
-from ._images import ArrayGrid, image_of
+from ._grid import Grid
+from ._images import ArrayLayout, image_of
 from ._native import ffi, lib
 from ._plan import _volume
 from ._progress import Cancel, Receiver, watched
@@ -96,22 +97,22 @@ def statistics(
     *,
     channel: int = 0,
     threads: int = 0,
-    spacing: Any | None = None,
+    grid: Grid | None = None,
     progress: None | bool | Receiver = None,
     cancel: Cancel | None = None,
 ) -> list[Statistics]:
     """Measures each label but 0 that occurs, and the intensities of an image on the same grid: TotalSegmentator's numbers
     where it has them.
 
-    Both are SimpleITK or nibabel images, or arrays indexed [z, y, x] with `spacing` (x, y, z). `channel` is one of the
+    Both are SimpleITK or nibabel images, or arrays indexed [z, y, x] with that `grid`. `channel` is one of the
     image's. `threads` 0 uses all processors; `progress` and `cancel` are as for `Plan.segment`.
     """
     options = initialised("vxs_measure_options")
     options.threads = threads
     place = ffi.new("vxs_statistics_list **")
-    volume = ffi.NULL if image is None else _map(image, spacing)
+    volume = ffi.NULL if image is None else _map(image, grid)
     watched(
-        options, progress, cancel, lib.vxs_statistics, _map(labels, spacing), volume, channel, options, place
+        options, progress, cancel, lib.vxs_statistics, _map(labels, grid), volume, channel, options, place
     )
     found = ffi.gc(place[0], lib.vxs_statistics_list_free)
     return [_statistics(found, index) for index in range(lib.vxs_statistics_list_count(found))]
@@ -122,19 +123,19 @@ def dose(
     dose: Any,
     *,
     threads: int = 0,
-    spacing: Any | None = None,
+    grid: Grid | None = None,
     progress: None | bool | Receiver = None,
     cancel: Cancel | None = None,
 ) -> list[Dose]:
     """The dose that each label but 0 receives: `dose`, an image on any grid, sampled trilinearly at the centres of the
     label's voxels.
 
-    Both are SimpleITK or nibabel images, or arrays on one grid, indexed [z, y, x], with `spacing` (x, y, z).
+    Both are SimpleITK or nibabel images, or arrays indexed [z, y, x], both with that `grid`.
     """
     options = initialised("vxs_measure_options")
     options.threads = threads
     place = ffi.new("vxs_dose_list **")
-    maps = _map(labels, spacing), _map(dose, spacing)
+    maps = _map(labels, grid), _map(dose, grid)
     watched(options, progress, cancel, lib.vxs_dose, *maps, options, place)
     found = ffi.gc(place[0], lib.vxs_dose_list_free)
     return [Dose(found, index) for index in range(lib.vxs_dose_list_count(found))]
@@ -142,27 +143,27 @@ def dose(
 
 def on_grid(
     labels: Any,
-    grid: Any,
+    target: Any,
     *,
     threads: int = 0,
-    spacing: Any | None = None,
-    grid_spacing: Any | None = None,
+    grid: Grid | None = None,
+    target_grid: Grid | None = None,
     progress: None | bool | Receiver = None,
     cancel: Cancel | None = None,
 ) -> Any:
     """A label map on another grid in the patient's space, such as that of a dose: each voxel gets the label of the voxel
     that its centre lies in, 0 outside.
 
-    Both are SimpleITK or nibabel images, or arrays indexed [z, y, x] with `spacing` or `grid_spacing` (x, y, z). Of
-    `grid` only the grid is looked at. The result is of the kind of `grid` and has the type of `labels`. `progress` and
-    `cancel` are as for `Plan.segment`.
+    Both are SimpleITK or nibabel images, or arrays indexed [z, y, x] with `grid` or `target_grid`. Of `target` only the
+    grid is looked at: a `Grid` with a shape will do, for an array. The result is a new image of the kind of `target` and
+    has the type of `labels`. `progress` and `cancel` are as for `Plan.segment`.
     """
-    source, target = image_of(labels, ArrayGrid(spacing)), image_of(grid, ArrayGrid(grid_spacing))
-    result, voxels = target.output(source.channels[0].dtype.newbyteorder("="))
+    source, place = image_of(labels, ArrayLayout(grid)), image_of(target, ArrayLayout(target_grid))
+    result, voxels = place.output(source.channels[0].dtype.newbyteorder("="))
     out, options = initialised("vxs_labels"), initialised("vxs_measure_options")
     place_output(out, voxels)
     options.threads = threads
-    grids = _map(labels, spacing), _volume(target)
+    grids = _map(labels, grid), _volume(place)
     watched(options, progress, cancel, lib.vxs_labels_on_grid, *grids, options, out)
     return result
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ._constants import name, names, number
 from ._errors import call
 from ._handle import Handle
+from ._literals import Auto3DSegScriptName, ForegroundCropName, ResamplingName
 from ._native import ffi, lib
 from ._progress import Cancel, Receiver, watched
 from ._structures import initialised, keep
@@ -50,11 +51,11 @@ class Model(Handle):
         cls,
         path: str | os.PathLike[str],
         *,
-        folds: Sequence[int] | str | None = None,
+        folds: Sequence[int] | Literal["all"] | None = None,
         checkpoint: str | None = None,
         configuration: str | None = None,
-        auto3dseg: str | None = None,
-        foreground_crop: str | None = None,
+        auto3dseg: Auto3DSegScriptName = "from-model",
+        foreground_crop: ForegroundCropName = "as-published",
         memory_budget: int | None = None,
         progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
@@ -64,12 +65,15 @@ class Model(Handle):
         `folds` are the trained folds to average, by number, or "all" for the folder fold_all; None takes every
         numbered fold that is there. `checkpoint` is the weights' file name in each of them. `configuration` chooses
         among several models in one place, such as "3d_fullres". `auto3dseg` is the way of the published script that an
-        Auto3DSeg model goes: "general", "brats" or "whole-head"; None tells it by the network. `foreground_crop` is how it
+        Auto3DSeg model goes: "general", "brats" or "whole-head"; "from-model" tells it by the network. `foreground_crop` is how it
         crops: "as-published" (default) or "corrected". `memory_budget` are the bytes that opening may take at one time;
         None is 128 MiB, and 16 bytes for each byte of the files.
 
         `progress` is True for tqdm's bar or a callable that gets a `Progress` with the bytes of the files that were read,
         and returns False to stop. An exception in it, Ctrl-C included, stops opening and is raised here; so does `cancel`.
+
+        Raises `ModelError` for what isn't a model, is damaged or isn't supported, `ArgumentError`, `Cancelled`, or
+        `OutOfMemoryError`.
         """
         encoded = utf8(path, "path")
         options = _options(folds, checkpoint, configuration, auto3dseg, foreground_crop, memory_budget)
@@ -93,11 +97,11 @@ class Model(Handle):
         cls,
         files: Mapping[str, Any],
         *,
-        folds: Sequence[int] | str | None = None,
+        folds: Sequence[int] | Literal["all"] | None = None,
         checkpoint: str | None = None,
         configuration: str | None = None,
-        auto3dseg: str | None = None,
-        foreground_crop: str | None = None,
+        auto3dseg: Auto3DSegScriptName = "from-model",
+        foreground_crop: ForegroundCropName = "as-published",
         memory_budget: int | None = None,
         progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
@@ -122,7 +126,7 @@ class Model(Handle):
         subset: Sequence[str] = (),
         robust_crop: bool = False,
         remove_small: float = 0.0,
-        resampling: str = "linear",
+        resampling: ResamplingName = "linear",
         split: bool = False,
         crop_to_body: bool = False,
         on_network_grid: bool = False,
@@ -249,30 +253,19 @@ def _made(make: Any) -> Any:
     return place[0]
 
 
-_AUTO3DSEG = {
-    "general": lib.VXS_AUTO3DSEG_GENERAL,
-    "brats": lib.VXS_AUTO3DSEG_BRATS,
-    "whole-head": lib.VXS_AUTO3DSEG_WHOLE_HEAD,
-}
-
-
 def _options(
-    folds: Sequence[int] | str | None,
+    folds: Sequence[int] | Literal["all"] | None,
     checkpoint: str | None,
     configuration: str | None,
-    auto3dseg: str | None,
-    foreground_crop: str | None,
+    auto3dseg: Auto3DSegScriptName,
+    foreground_crop: ForegroundCropName,
     memory_budget: int | None,
 ) -> Any:
     raw = initialised("vxs_model_options")
     if memory_budget is not None:
         raw.memory_budget = memory_budget
-    if foreground_crop is not None:
-        raw.foreground_crop = number("FOREGROUND_CROP", foreground_crop)
-    if auto3dseg is not None:
-        if auto3dseg not in _AUTO3DSEG:
-            raise ValueError(f"auto3dseg is {auto3dseg!r}, expected one of {', '.join(_AUTO3DSEG)}")
-        raw.auto3dseg_script = _AUTO3DSEG[auto3dseg]
+    raw.foreground_crop = number("FOREGROUND_CROP", foreground_crop)
+    raw.auto3dseg_script = number("AUTO3DSEG", auto3dseg)
     if folds is not None:
         if isinstance(folds, str) and folds != "all":
             raise ValueError(f"folds is {folds!r}, expected numbers or 'all'")

@@ -15,6 +15,7 @@ from ._structures import initialised
 from ._text import text
 
 # What a header says of the grid.
+_FIELDS: tuple[str, ...]
 _FIELDS = ("dim", "pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d")
 _FIELDS += ("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z")
 

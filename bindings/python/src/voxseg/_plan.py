@@ -15,7 +15,19 @@ from . import _constants
 from ._buffers import DeviceArray, is_on_device, overlap, place_channels, place_output
 from ._errors import DeviceError, Error, call
 from ._handle import Handle
-from ._images import ArrayGrid, Image, Place, image_of
+from ._grid import Coordinates, Grid
+from ._images import ArrayLayout, Image, image_of
+from ._literals import (
+    AccuracyName,
+    BlendingName,
+    DeviceName,
+    FallbackName,
+    InstructionsName,
+    NonFiniteName,
+    OverflowName,
+    PrecisionName,
+    WhenBusyName,
+)
 from ._model import Label, Model
 from ._native import ffi, lib
 from ._progress import Cancel, Receiver, Watch, watched
@@ -73,24 +85,24 @@ class Plan(Handle):
         self,
         model: Model,
         *,
-        device: str = "cpu",
-        precision: str = "auto",
+        device: DeviceName = "cpu",
+        precision: PrecisionName = "auto",
         threads: int | None = None,
         step: float | None = None,
         mirroring: bool = True,
-        blending: str = "model",
+        blending: BlendingName = "model",
         memory_budget: int | None = None,
         postprocess: bool = False,
         device_index: int = 0,
-        fallback: str = "off",
-        overflow: str = "single",
+        fallback: FallbackName = "off",
+        overflow: OverflowName = "single",
         device_memory_budget: int | None = None,
         device_cache: str | os.PathLike[str] | None = None,
-        accuracy: str = "fast",
-        instructions: str = "auto",
+        accuracy: AccuracyName = "fast",
+        instructions: InstructionsName = "auto",
         tile_batch: int = 0,
         concurrent_runs: int = 0,
-        when_busy: str = "fail",
+        when_busy: WhenBusyName = "fail",
         device_stream: int = 0,
         progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
@@ -171,15 +183,13 @@ class Plan(Handle):
     def estimate(
         self,
         image: Any,
-        spacing: Sequence[float] | None = None,
+        grid: Grid | None = None,
         *,
-        origin: Sequence[float] | None = None,
-        direction: Any | None = None,
         axes: str | None = None,
-        coordinates: str | None = None,
     ) -> PlanReport:
-        """What a segmentation of `image` will need; in place of an array its shape will do."""
-        raw = _grid(image, ArrayGrid(spacing, origin, direction, axes, coordinates), self._reader)
+        """What a segmentation of `image` will need. Only where its voxels lie is looked at: a `Grid` with a shape will do.
+        Arguments and errors are as for `segment`."""
+        raw = _volume(image_of(image, ArrayLayout(grid, axes), self._reader))
         report = initialised("vxs_plan_report")
         call(lib.vxs_plan_estimate, self._here(), raw, report)
         return PlanReport(
@@ -201,12 +211,9 @@ class Plan(Handle):
     def segment(
         self,
         image: Any,
-        spacing: Sequence[float] | None = None,
+        grid: Grid | None = None,
         *,
-        origin: Sequence[float] | None = None,
-        direction: Any | None = None,
         axes: str | None = None,
-        coordinates: str | None = None,
         scaling: tuple[float, float] | None = None,
         progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
@@ -215,7 +222,7 @@ class Plan(Handle):
         margin: bool = False,
         entropy: bool = False,
         record: bool = False,
-        non_finite: str = "error",
+        non_finite: NonFiniteName = "error",
     ) -> Segmentation:
         """Segments an image on its own grid. Blocks; other Python threads run on.
 
@@ -227,9 +234,8 @@ class Plan(Handle):
         on "cuda" or "tensorrt", arrays and `labels_out` may lie in the GPU's memory, as PyTorch's and CuPy's do
         (`__cuda_array_interface__`); what was queued there before is waited for.
 
-        An array needs `spacing` in millimetres, and may have `origin`, `direction` (3×3, column a is axis a), all in
-        the order x, y, z whatever `axes` is; `coordinates` "LPS" (default, as DICOM and ITK) or "RAS"; `scaling`
-        (slope, intercept) from stored numbers to intensities.
+        An array needs a `grid`, which is in the order x, y, z whatever `axes` is, and may have a `scaling` (slope,
+        intercept) from stored numbers to intensities. Images have their own: `TypeError`.
 
         `progress` is True for tqdm's bar or a callable that gets a `Progress` and returns False to cancel. An
         exception in it, Ctrl-C included, cancels within one tile and is raised here. `labels_out` is an integer array
@@ -240,8 +246,12 @@ class Plan(Handle):
         `non_finite` says what voxels are that are NaN or infinite: "error" counts and places them, "zero" (as ITK reads
         them), or "lowest" (the lowest integer: air, for a CT model). Intensities that can't be in the units that the model
         was trained with, as a CT scaled to 0…1, give a Python warning, and one in the report.
+
+        Raises `ArgumentError` for images that the model can't segment, `Cancelled`, `Busy`, `MemoryBudgetError`,
+        `OutOfMemoryError`, `DeviceError`, or another `RunError`. The image is only read, and free again on return; what
+        comes back is the caller's own.
         """
-        found = image_of(image, ArrayGrid(spacing, origin, direction, axes, coordinates, scaling), self._reader)
+        found = image_of(image, ArrayLayout(grid, axes, scaling), self._reader)
         raw = _volume(found)
         place_channels(raw, found.channels)
         outputs = _Outputs(found, self._labels, self._label_place(raw))
@@ -280,22 +290,20 @@ class Plan(Handle):
     def label_grid(
         self,
         image: Any,
-        spacing: Sequence[float] | None = None,
+        grid: Grid | None = None,
         *,
-        origin: Sequence[float] | None = None,
-        direction: Any | None = None,
         axes: str | None = None,
-        coordinates: str | None = None,
-    ) -> Place:
-        """The grid of the labels of `image`, in its coordinates: its own, unless a task keeps labels on the networks'
-        grid; in place of an array its shape will do."""
-        return self._label_place(_grid(image, ArrayGrid(spacing, origin, direction, axes, coordinates), self._reader))
+    ) -> Grid:
+        """The grid of the labels of `image`, with its shape and in the image's coordinates: the image's own, unless a task
+        keeps labels on the networks' grid. Only where its voxels lie is looked at: a `Grid` with a shape will do."""
+        return self._label_place(_volume(image_of(image, ArrayLayout(grid, axes), self._reader)))
 
-    def _label_place(self, raw: Any) -> Place:
+    def _label_place(self, raw: Any) -> Grid:
         grid = initialised("vxs_volume")
         call(lib.vxs_plan_label_grid, self._here(), raw, grid)
-        direction = np.reshape(list(grid.direction), (3, 3))
-        return Place(tuple(grid.shape), tuple(grid.spacing), tuple(grid.origin), direction)
+        coordinates: Coordinates = "RAS" if grid.flags & lib.VXS_VOLUME_RAS else "LPS"
+        place = list(grid.spacing), list(grid.origin), list(grid.direction)
+        return Grid(*place, coordinates=coordinates, shape=list(grid.shape))
 
     def _here(self) -> Any:
         if os.getpid() != self._process:
@@ -316,30 +324,23 @@ def _key(label: int | str | Label) -> int | str:
     return label.name if isinstance(label, Label) else label
 
 
-def _grid(image: Any, grid: ArrayGrid, reader: int) -> Any:
-    """The grid of what the caller gave: an image, an array, or an array's shape."""
-    if isinstance(image, tuple) and all(isinstance(size, (int, np.integer)) for size in image):
-        image = np.broadcast_to(np.uint8(0), image)
-    return _volume(image_of(image, grid, reader))
-
-
 def _volume(image: Image) -> Any:
     """The grid of an image, without its voxels."""
     raw = initialised("vxs_volume")
     grid = image.grid
     raw.dtype = lib.VXS_DTYPE_F32
     raw.shape = image.channels[0].shape
-    raw.spacing, raw.origin = grid.spacing.tolist(), grid.origin.tolist()
-    raw.direction = grid.direction.ravel().tolist()
-    raw.slope, raw.intercept = grid.scaling
-    raw.flags = lib.VXS_VOLUME_RAS if grid.ras else 0
+    raw.spacing, raw.origin = grid.spacing, grid.origin
+    raw.direction = [number for row in grid.direction for number in row]
+    raw.slope, raw.intercept = image.scaling
+    raw.flags = lib.VXS_VOLUME_RAS if grid.coordinates == "RAS" else 0
     return raw
 
 
 class _Outputs:
     """The arrays that a run writes."""
 
-    def __init__(self, image: Image, labels: Sequence[Label], place: Place) -> None:
+    def __init__(self, image: Image, labels: Sequence[Label], place: Grid) -> None:
         self._image = image
         self._shape = place.shape
         self._place = None if place.shape == image.channels[0].shape else place
