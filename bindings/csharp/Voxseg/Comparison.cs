@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 
 namespace Voxseg
@@ -106,8 +107,8 @@ namespace Voxseg
         /// the progress on the calling thread. What it throws ends the work and comes out.</param> <param
         /// name="cancellation">Stops the work.</param>
         public static IReadOnlyList<Comparison> Of(
-            Volume first, Volume second, IEnumerable<LabelPair> pairs = null, double? tolerance = null, int threads = 0,
-            IProgress<SegmentProgress> progress = null, CancellationToken cancellation = default(CancellationToken))
+            Volume first, Volume second, [AllowNull] IEnumerable<LabelPair> pairs = null, double? tolerance = null, int threads = 0,
+            [AllowNull] IProgress<SegmentProgress> progress = null, CancellationToken cancellation = default(CancellationToken))
         {
             if (first == null || second == null)
             {

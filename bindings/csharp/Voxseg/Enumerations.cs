@@ -83,7 +83,7 @@ namespace Voxseg
     {
         /// <summary>The device computes everything, or there is an error.</summary>
         Off = 0,
-        /// <summary>The CPU may compute operators that the device lacks, or everything when the device can't be used; <c>vxs_plan_describe</c> tells.</summary>
+        /// <summary>The CPU may compute operators that the device lacks, or everything when the device can't be used; <c>Plan.Describe</c> tells.</summary>
         Cpu = 1,
     }
 

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -72,7 +73,7 @@ namespace Voxseg
         /// centres of the label's voxels. Blocks. </summary> <param name="labels">A volume with one channel of
         /// integers.</param> <param name="dose">A volume with one channel, on any grid.</param> <param
         /// name="options">Threads, progress, cancellation.</param>
-        public static IReadOnlyList<LabelDose> Of(Volume labels, Volume dose, MeasureOptions options = null)
+        public static IReadOnlyList<LabelDose> Of(Volume labels, Volume dose, [AllowNull] MeasureOptions options = null)
         {
             if (labels == null || dose == null)
             {

@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -43,6 +44,7 @@ namespace Voxseg
         /// What proves later which software and weights made the labels, as JSON: versions, model with hashes of its
         /// weights, plan, SHA-256 of the labels. Null unless it was asked for.
         /// </summary>
+        [MaybeNull]
         public string Record { get; }
 
         /// <summary>Voxels along axes 0, 1 and 2.</summary>
@@ -87,7 +89,7 @@ namespace Voxseg
         /// or <see cref="Volume.Grid(long, long, long)"/>.</param> <param name="options">Threads, progress,
         /// cancellation.</param> <returns>A volume on that grid of the type of <paramref name="labels"/>, axis 0
         /// fastest.</returns>
-        public static unsafe Volume OnGrid(Volume labels, Volume grid, MeasureOptions options = null)
+        public static unsafe Volume OnGrid(Volume labels, Volume grid, [AllowNull] MeasureOptions options = null)
         {
             if (labels == null || grid == null)
             {

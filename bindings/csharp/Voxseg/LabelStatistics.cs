@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -73,7 +74,7 @@ namespace Voxseg
         /// <param name="channel">Which of the image's channels.</param>
         /// <param name="options">Threads, progress, cancellation.</param>
         public static IReadOnlyList<LabelStatistics> Of(
-            Volume labels, Volume image = null, int channel = 0, MeasureOptions options = null)
+            Volume labels, [AllowNull] Volume image = null, int channel = 0, [AllowNull] MeasureOptions options = null)
         {
             if (channel < 0)
             {

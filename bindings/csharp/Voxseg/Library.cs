@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -29,6 +30,7 @@ namespace Voxseg
         }
 
         /// <summary>The version of the ONNX Runtime that is loaded; null when none is.</summary>
+        [MaybeNull]
         public static string RuntimeVersion
         {
             get
@@ -40,6 +42,7 @@ namespace Voxseg
         }
 
         /// <summary>The file that the loaded ONNX Runtime came from; null when none is loaded.</summary>
+        [MaybeNull]
         public static string RuntimePath
         {
             get
@@ -56,7 +59,7 @@ namespace Voxseg
         /// VOXSEG_ORT_LIBRARY, then in the folder of the native library and its subfolder onnxruntime; never in the
         /// system's search path. </param> <exception cref="DeviceException">It wasn't found, or is too old.</exception>
         /// <exception cref="InputException">The process has opened another one.</exception>
-        public static void OpenRuntime(string path = null)
+        public static void OpenRuntime([AllowNull] string path = null)
         {
             Check();
             ErrorHandle error;

@@ -1,11 +1,15 @@
 using System;
 using System.Runtime.InteropServices;
+using System.Threading.Tasks;
 
 namespace Voxseg
 {
     /// <summary> A receiver of the library's messages, those of ONNX Runtime among them, until it is disposed of. A
     /// process may have several, which don't know of each other; without one the library is silent. </summary>
     public sealed unsafe class Log : IDisposable
+#if NETCOREAPP3_0_OR_GREATER
+        , IAsyncDisposable
+#endif
     {
         // Static, so that the collector never takes what native code calls.
         private static readonly vxs_log_callback Callback = OnMessage;
@@ -51,6 +55,14 @@ namespace Voxseg
                 self.Free();
             }
         }
+
+#if NETCOREAPP3_0_OR_GREATER
+        /// <summary>Ends it on a thread of the pool: completes when no message is under way.</summary>
+        public ValueTask DisposeAsync()
+        {
+            return new ValueTask(Task.Run(new Action(Dispose)));
+        }
+#endif
 
         private static void OnMessage(void* log, int level, byte* message)
         {

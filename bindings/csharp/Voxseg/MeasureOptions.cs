@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 
 namespace Voxseg
@@ -11,6 +12,7 @@ namespace Voxseg
         public int Threads { get; set; }
 
         /// <summary>Is told the progress on the calling thread. What it throws ends the work and comes out.</summary>
+        [AllowNull, MaybeNull]
         public IProgress<SegmentProgress> Progress { get; set; }
 
         /// <summary>Stops the work.</summary>

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -9,6 +10,9 @@ namespace Voxseg
     /// A published model. Immutable: any thread may use it, many plans share it, and it may be disposed of before them.
     /// </summary>
     public sealed unsafe class Model : IDisposable
+#if NETCOREAPP3_0_OR_GREATER
+        , IAsyncDisposable
+#endif
     {
         private readonly ModelHandle handle;
 
@@ -27,8 +31,8 @@ namespace Voxseg
         /// was cancelled.</exception>
         public static Model Open(
             string path,
-            ModelOptions options = null,
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] ModelOptions options = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken))
         {
             if (path == null)
@@ -56,8 +60,8 @@ namespace Voxseg
         /// <see cref="OperationCanceledException"/>.</returns>
         public static Task<Model> OpenAsync(
             string path,
-            ModelOptions options = null,
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] ModelOptions options = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken))
         {
             // Opening takes seconds: too long for a thread of the pool.
@@ -71,7 +75,7 @@ namespace Voxseg
         /// for which it wouldn't open (unsupported). </summary> <param name="path">Its folder or file.</param> <param
         /// name="configuration">As in <see cref="ModelOptions"/>.</param> <exception cref="ModelException">It isn't a
         /// model, or the files around the weights are damaged.</exception>
-        public static string Inspect(string path, string configuration = null)
+        public static string Inspect(string path, [AllowNull] string configuration = null)
         {
             if (path == null)
             {
@@ -100,16 +104,14 @@ namespace Voxseg
         /// <exception cref="OperationCanceledException">It was cancelled.</exception>
         public static Model OpenMemory(
             IEnumerable<KeyValuePair<string, byte[]>> files,
-            ModelOptions options = null,
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] ModelOptions options = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken))
         {
             if (files == null)
             {
                 throw new ArgumentNullException("files");
             }
-            Library.Check();
-            using (var watch = new Watch(progress, cancellation))
             using (var call = new NativeCall())
             {
                 var list = new List<vxs_model_file>();
@@ -126,6 +128,56 @@ namespace Voxseg
                         size = (ulong)file.Value.LongLength,
                     });
                 }
+                return OpenFiles(list.ToArray(), call, options, progress, cancellation);
+            }
+        }
+
+#if NETCOREAPP3_0_OR_GREATER
+        /// <summary>Opens a folder's files in memory, wherever that is. They are only read during the call.</summary>
+        /// <param name="files">Content by path within the folder, with '/' between folders.</param>
+        /// <param name="options">As for a folder.</param>
+        /// <param name="progress">As for a folder.</param>
+        /// <param name="cancellation">Stops opening; any thread may request it.</param>
+        /// <exception cref="ModelException">They are no model, or one that isn't supported.</exception>
+        /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+        public static Model OpenMemory(
+            IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> files,
+            [AllowNull] ModelOptions options = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
+            CancellationToken cancellation = default(CancellationToken))
+        {
+            if (files == null)
+            {
+                throw new ArgumentNullException("files");
+            }
+            using (var call = new NativeCall())
+            {
+                var list = new List<vxs_model_file>();
+                foreach (var file in files)
+                {
+                    if (file.Key == null)
+                    {
+                        throw new ArgumentException("a file without a name", "files");
+                    }
+                    list.Add(new vxs_model_file
+                    {
+                        name = call.Pin(file.Key, "files"),
+                        data = call.Pin(file.Value.Pin),
+                        size = (ulong)file.Value.Length,
+                    });
+                }
+                return OpenFiles(list.ToArray(), call, options, progress, cancellation);
+            }
+        }
+#endif
+
+        private static Model OpenFiles(
+            vxs_model_file[] files, NativeCall call, ModelOptions options, IProgress<SegmentProgress> progress,
+            CancellationToken cancellation)
+        {
+            Library.Check();
+            using (var watch = new Watch(progress, cancellation))
+            {
                 vxs_model_options raw;
                 (options ?? new ModelOptions()).Fill(&raw, call);
                 raw.progress = watch.Receiver;
@@ -133,10 +185,10 @@ namespace Voxseg
                 raw.cancel = watch.Cancel(call);
                 ModelHandle model;
                 ErrorHandle error;
-                fixed (vxs_model_file* first = list.ToArray())
+                fixed (vxs_model_file* first = files)
                 {
                     watch.Check(
-                        NativeMethods.vxs_model_open_memory(first, (ulong)list.Count, &raw, out model, out error), error);
+                        NativeMethods.vxs_model_open_memory(first, (ulong)files.Length, &raw, out model, out error), error);
                 }
                 return new Model(model);
             }
@@ -168,8 +220,8 @@ namespace Voxseg
         public static Model OpenTask(
             string task,
             string weights,
-            TaskOptions options = null,
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] TaskOptions options = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken))
         {
             if (task == null || weights == null)
@@ -311,6 +363,14 @@ namespace Voxseg
         {
             handle.Dispose();
         }
+
+#if NETCOREAPP3_0_OR_GREATER
+        /// <summary>Frees the model on a thread of the pool.</summary>
+        public ValueTask DisposeAsync()
+        {
+            return new ValueTask(Task.Run(new Action(Dispose)));
+        }
+#endif
 
         internal ModelHandle Handle
         {

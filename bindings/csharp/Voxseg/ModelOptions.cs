@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -9,21 +10,24 @@ namespace Voxseg
         public const uint FoldAll = NativeMethods.VXS_FOLD_ALL;
 
         /// <summary>The trained folds to average. Null (default): every numbered fold that is there.</summary>
+        [AllowNull, MaybeNull]
         public IReadOnlyCollection<uint> Folds { get; set; }
 
         /// <summary>File name of the weights in each fold's folder. Null (default): "checkpoint_final.pth".</summary>
+        [AllowNull, MaybeNull]
         public string Checkpoint { get; set; }
 
         /// <summary> Which of several models in a folder or an archive: the whole name of its folder, or the
         /// configuration at the name's end ("3d_fullres"). Of a bundle: its config file. Null (default): the only one,
         /// and a bundle's inference. </summary>
+        [AllowNull, MaybeNull]
         public string Configuration { get; set; }
 
         /// <summary>For Auto3DSeg models.</summary>
         public ForegroundCrop ForegroundCrop { get; set; } = ForegroundCrop.AsPublished;
 
         /// <summary>For Auto3DSeg models.</summary>
-        public Auto3dsegScript Auto3dsegScript { get; set; } = Auto3dsegScript.FromModel;
+        public Auto3DSegScript Auto3DSegScript { get; set; } = Auto3DSegScript.FromModel;
 
         /// <summary> Bytes of memory that opening may take at one time. 0 (default): 128 MiB, and 16 bytes for each
         /// byte of the files that are opened. </summary>
@@ -33,7 +37,7 @@ namespace Voxseg
         {
             VoxsegException.Check(NativeMethods.vxs_model_options_init(raw, (ulong)sizeof(vxs_model_options)));
             raw->foreground_crop = (int)ForegroundCrop;
-            raw->auto3dseg_script = (int)Auto3dsegScript;
+            raw->auto3dseg_script = (int)Auto3DSegScript;
             raw->memory_budget = MemoryBudget;
             if (Folds != null && Folds.Count > 0)
             {

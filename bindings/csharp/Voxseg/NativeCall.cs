@@ -1,4 +1,7 @@
 using System;
+#if NETCOREAPP3_0_OR_GREATER
+using System.Buffers;
+#endif
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
 
@@ -8,6 +11,9 @@ namespace Voxseg
     internal sealed unsafe class NativeCall : IDisposable
     {
         private readonly List<GCHandle> pinned = new List<GCHandle>();
+#if NETCOREAPP3_0_OR_GREATER
+        private readonly List<MemoryHandle> lent = new List<MemoryHandle>();
+#endif
         private readonly List<SafeHandle> held = new List<SafeHandle>();
         private readonly List<object> owners = new List<object>();
 
@@ -22,6 +28,16 @@ namespace Voxseg
             pinned.Add(handle);
             return (void*)handle.AddrOfPinnedObject();
         }
+
+#if NETCOREAPP3_0_OR_GREATER
+        /// <summary>The address of memory that somebody else pins.</summary>
+        public void* Pin(Func<MemoryHandle> pin)
+        {
+            var handle = pin();
+            lent.Add(handle);
+            return handle.Pointer;
+        }
+#endif
 
         /// <summary>A string as the library reads it; null for null.</summary>
         public byte* Pin(string text, string argument)
@@ -51,6 +67,12 @@ namespace Voxseg
             {
                 handle.Free();
             }
+#if NETCOREAPP3_0_OR_GREATER
+            foreach (var memory in lent)
+            {
+                memory.Dispose();
+            }
+#endif
             foreach (var handle in held)
             {
                 handle.DangerousRelease();

@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -17,14 +18,33 @@ namespace Voxseg
             {
                 throw new ArgumentNullException("header");
             }
+            fixed (byte* bytes = header)
+            {
+                Read(bytes, header.Length, reader);
+            }
+        }
+
+#if NETCOREAPP3_0_OR_GREATER
+        /// <summary>Reads a header of NIfTI-1 or NIfTI-2.</summary>
+        /// <param name="header">The first bytes of the file; bytes behind the header are ignored.</param>
+        /// <param name="reader">The model's reader: <see cref="Model.Reader"/>.</param>
+        /// <exception cref="InputException">It is no such header, or one that the reader refuses as well.</exception>
+        public NiftiHeader(ReadOnlySpan<byte> header, Reader reader)
+        {
+            fixed (byte* bytes = &System.Runtime.InteropServices.MemoryMarshal.GetReference(header))
+            {
+                Read(bytes, header.Length, reader);
+            }
+        }
+#endif
+
+        private void Read(byte* header, int length, Reader reader)
+        {
             Library.Check();
             NiftiHandle handle;
             ErrorHandle error;
-            fixed (byte* bytes = header)
-            {
-                VoxsegException.Check(
-                    NativeMethods.vxs_nifti_parse(bytes, (ulong)header.Length, (int)reader, out handle, out error), error);
-            }
+            VoxsegException.Check(
+                NativeMethods.vxs_nifti_parse(header, (ulong)length, (int)reader, out handle, out error), error);
             using (handle)
             {
                 vxs_volume raw;
@@ -44,31 +64,32 @@ namespace Voxseg
         }
 
         /// <summary>Shape, spacing, origin and direction, without voxels.</summary>
-        public Volume Grid { get; }
+        public Volume Grid { get; private set; }
 
         /// <summary>Type of the stored voxels; null for 64-bit integers, which the library doesn't take.</summary>
-        public VoxelType? Type { get; }
+        public VoxelType? Type { get; private set; }
 
         /// <summary>The code of their type in the header.</summary>
-        public int DataType { get; }
+        public int DataType { get; private set; }
 
         /// <summary>Number of volumes behind each other.</summary>
-        public long Channels { get; }
+        public long Channels { get; private set; }
 
         /// <summary>Intensity = stored value · slope + intercept.</summary>
-        public double Slope { get; }
+        public double Slope { get; private set; }
 
         /// <summary>See <see cref="Slope"/>.</summary>
-        public double Intercept { get; }
+        public double Intercept { get; private set; }
 
         /// <summary>Whether voxels are in the other byte order than the machine's.</summary>
-        public bool IsSwapped { get; }
+        public bool IsSwapped { get; private set; }
 
         /// <summary>Where the voxels start in their file, in bytes.</summary>
-        public long DataOffset { get; }
+        public long DataOffset { get; private set; }
 
         /// <summary>What the header contradicts itself in, and what counts; null for a header at one with
         /// itself.</summary>
-        public string Note { get; }
+        [MaybeNull]
+        public string Note { get; private set; }
     }
 }

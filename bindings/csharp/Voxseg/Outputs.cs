@@ -20,6 +20,7 @@ namespace Voxseg
             }
             for (var i = 0; i < all.Count; i++)
             {
+                all[i].CheckWritable();
                 if (volume.Overlaps(all[i]) || all.FindIndex(i + 1, all[i].Overlaps) >= 0)
                 {
                     throw new ArgumentException(

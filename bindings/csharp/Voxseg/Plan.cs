@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -9,6 +10,9 @@ namespace Voxseg
     /// plans run at once.
     /// </summary>
     public sealed unsafe class Plan : IDisposable
+#if NETCOREAPP3_0_OR_GREATER
+        , IAsyncDisposable
+#endif
     {
         private readonly PlanHandle handle;
         private readonly uint highestLabel;
@@ -22,8 +26,8 @@ namespace Voxseg
         /// cref="OperationCanceledException">It was cancelled.</exception>
         public Plan(
             Model model,
-            PlanOptions options = null,
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] PlanOptions options = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken))
         {
             if (model == null)
@@ -50,8 +54,8 @@ namespace Voxseg
         /// <see cref="OperationCanceledException"/>.</returns>
         public static Task<Plan> CreateAsync(
             Model model,
-            PlanOptions options = null,
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] PlanOptions options = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken))
         {
             return Task.Factory.StartNew(
@@ -129,9 +133,9 @@ namespace Voxseg
         /// cref="PlanBusyException">The plan is running.</exception>
         public LabelMap Segment(
             Volume volume,
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken),
-            SegmentOptions options = null)
+            [AllowNull] SegmentOptions options = null)
         {
             if (volume == null)
             {
@@ -178,9 +182,9 @@ namespace Voxseg
         /// cref="Segment"/> throws <see cref="OperationCanceledException"/>. </returns>
         public Task<LabelMap> SegmentAsync(
             Volume volume,
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken),
-            SegmentOptions options = null)
+            [AllowNull] SegmentOptions options = null)
         {
             // A run takes seconds to minutes: too long for a thread of the pool.
             return Task.Factory.StartNew(
@@ -193,6 +197,14 @@ namespace Voxseg
         {
             handle.Dispose();
         }
+
+#if NETCOREAPP3_0_OR_GREATER
+        /// <summary>Frees the plan on a thread of the pool, at the end of a run that is under way.</summary>
+        public ValueTask DisposeAsync()
+        {
+            return new ValueTask(Task.Run(new Action(Dispose)));
+        }
+#endif
 
         private PlanHandle Handle
         {

@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -25,6 +26,7 @@ namespace Voxseg
         /// <summary>
         /// An existing folder for what TensorRT, OpenVINO and Core ML compile. Null (default): nothing is kept.
         /// </summary>
+        [AllowNull, MaybeNull]
         public string DeviceCache { get; set; }
 
         /// <summary>

@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -77,6 +78,7 @@ namespace Voxseg
 
         /// <summary>The first of them: channel, and index along each axis of the volume; null where there are
         /// none.</summary>
+        [MaybeNull]
         public IReadOnlyList<long> FirstNonFinite { get; }
 
         /// <summary>What may make the labels wrong. <see cref="Log"/> gets a sentence for each, and so has the

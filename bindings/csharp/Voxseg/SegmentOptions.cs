@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -9,6 +10,7 @@ namespace Voxseg
         /// <summary> Your own buffer for the labels, integers that hold every value of the model. It is written whole
         /// or, when the run fails or is cancelled, not at all. Null (default): a new byte[], or ushort[] where values
         /// exceed 255. </summary>
+        [AllowNull, MaybeNull]
         public VoxelBuffer Labels { get; set; }
 
         /// <summary>Maps to fill beside the labels.</summary>

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -9,6 +10,7 @@ namespace Voxseg
         /// <summary> Names of the labels that are wanted. A rough segmentation finds where they are first, and only the
         /// models that know them run there. Only for whole-body tasks ("total" and its kin). Null (default): all
         /// labels. </summary>
+        [AllowNull, MaybeNull]
         public IReadOnlyCollection<string> Subset { get; set; }
 
         /// <summary>Whether the rough segmentation for a subset is a finer one that misses less.</summary>

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Voxseg
 {
@@ -101,6 +102,7 @@ namespace Voxseg
         /// Millimetres between neighbours along axes 0, 1 and 2. Null until you set it: a guess would give wrong labels
         /// without a word.
         /// </summary>
+        [MaybeNull]
         public double[] Spacing
         {
             get { return spacing == null ? null : (double[])spacing.Clone(); }

@@ -1,4 +1,9 @@
 using System;
+using System.Diagnostics.CodeAnalysis;
+#if NETCOREAPP3_0_OR_GREATER
+using System.Buffers;
+using System.Runtime.InteropServices;
+#endif
 
 namespace Voxseg
 {
@@ -7,6 +12,8 @@ namespace Voxseg
     public sealed class VoxelBuffer
     {
         private readonly Array array;
+        // Where it begins within the array, in bytes.
+        private readonly long first;
         private readonly IntPtr address;
         private readonly object owner;
         private long[] strides = new long[3];
@@ -20,6 +27,7 @@ namespace Voxseg
         public VoxelBuffer(Array voxels, VoxelType type)
         {
             array = voxels;
+            first = 0;
             Type = type;
             Bytes = voxels.LongLength * SizeOf(TypeOf(voxels));
         }
@@ -29,7 +37,7 @@ namespace Voxseg
         /// <param name="bytes">Its size. Nothing outside is touched.</param>
         /// <param name="type">The type of a voxel.</param>
         /// <param name="owner">What keeps the memory alive; null when you do.</param>
-        public VoxelBuffer(IntPtr voxels, long bytes, VoxelType type, object owner = null)
+        public VoxelBuffer(IntPtr voxels, long bytes, VoxelType type, [AllowNull] object owner = null)
         {
             if (voxels == IntPtr.Zero)
             {
@@ -45,12 +53,75 @@ namespace Voxseg
             this.owner = owner;
         }
 
+#if NETCOREAPP3_0_OR_GREATER
+        private readonly Func<MemoryHandle> pin;
+        private readonly bool isReadOnly;
+
+        private VoxelBuffer(Func<MemoryHandle> pin, VoxelType type, long bytes, bool isReadOnly)
+        {
+            this.pin = pin;
+            this.isReadOnly = isReadOnly;
+            Type = type;
+            Bytes = bytes;
+        }
+
+        private VoxelBuffer(Array array, int start, int count, bool isReadOnly) : this(array)
+        {
+            var size = SizeOf(Type);
+            first = (long)start * size;
+            Bytes = (long)count * size;
+            this.isReadOnly = isReadOnly;
+        }
+
+        /// <summary>Part of an array, or memory that another library lends. It is pinned only while a call uses
+        /// it.</summary> <exception cref="ArgumentException">The type is no voxel's.</exception>
+        public static VoxelBuffer Of<T>(Memory<T> voxels) where T : struct
+        {
+            return Of<T>(voxels, false);
+        }
+
+        /// <summary>As above, for what is only read: not for labels and maps.</summary>
+        public static VoxelBuffer Of<T>(ReadOnlyMemory<T> voxels) where T : struct
+        {
+            return Of<T>(voxels, true);
+        }
+
+        private static VoxelBuffer Of<T>(ReadOnlyMemory<T> voxels, bool isReadOnly) where T : struct
+        {
+            ArraySegment<T> part;
+            if (MemoryMarshal.TryGetArray(voxels, out part))
+            {
+                return new VoxelBuffer(part.Array, part.Offset, part.Count, isReadOnly);
+            }
+            var type = TypeOf(new T[0]);
+            return new VoxelBuffer(voxels.Pin, type, (long)voxels.Length * SizeOf(type), isReadOnly);
+        }
+
+        /// <summary>The voxels of an array with one index, or of native memory, where they lie.</summary> <exception
+        /// cref="InvalidOperationException">They are of another type, on a device, or lent by another
+        /// library.</exception>
+        public unsafe Span<T> AsSpan<T>() where T : struct
+        {
+            var count = checked((int)(Bytes / SizeOf(Type)));
+            var voxels = array as T[];
+            if (voxels != null)
+            {
+                return new Span<T>(voxels, (int)(first / SizeOf(Type)), count);
+            }
+            if (address == IntPtr.Zero || OnDevice || TypeOf(new T[0]) != Type)
+            {
+                throw new InvalidOperationException("the voxels are no " + typeof(T) + " in one piece, but " + Type);
+            }
+            return new Span<T>((void*)address, count);
+        }
+#endif
+
         /// <summary> Memory of the GPU that a plan on <see cref="Voxseg.Device.Cuda"/> or <see
         /// cref="Voxseg.Device.TensorRT"/> runs on, for <see cref="Plan.Segment"/>. What was queued on the GPU before
         /// that call is waited for. </summary> <param name="voxels">Its address there.</param> <param name="bytes">Its
         /// size. Nothing outside is touched.</param> <param name="type">The type of a voxel.</param> <param
         /// name="owner">What keeps the memory alive; null when you do.</param>
-        public static VoxelBuffer OfDevice(IntPtr voxels, long bytes, VoxelType type, object owner = null)
+        public static VoxelBuffer OfDevice(IntPtr voxels, long bytes, VoxelType type, [AllowNull] object owner = null)
         {
             return new VoxelBuffer(voxels, bytes, type, owner) { OnDevice = true };
         }
@@ -65,6 +136,7 @@ namespace Voxseg
         public long Bytes { get; }
 
         /// <summary>The array; null for native memory.</summary>
+        [MaybeNull]
         public Array Array
         {
             get { return array; }
@@ -106,7 +178,24 @@ namespace Voxseg
         internal unsafe void* At(NativeCall call)
         {
             call.Keep(owner);
-            return array == null ? (void*)address : call.Pin(array);
+#if NETCOREAPP3_0_OR_GREATER
+            if (pin != null)
+            {
+                return call.Pin(pin);
+            }
+#endif
+            return array == null ? (void*)address : (byte*)call.Pin(array) + first;
+        }
+
+        /// <summary>Refuses to be written where its owner said that it is only read.</summary>
+        internal void CheckWritable()
+        {
+#if NETCOREAPP3_0_OR_GREATER
+            if (isReadOnly)
+            {
+                throw new ArgumentException("labels and maps are written, expected memory that isn't read-only", "options");
+            }
+#endif
         }
 
         /// <summary>Writes its strides into a structure.</summary>
@@ -131,14 +220,18 @@ namespace Voxseg
             }
         }
 
-        /// <summary>Whether it shares memory with another one; of an array all counts.</summary>
-        internal bool Overlaps(VoxelBuffer other)
+        /// <summary>Whether it shares memory with another one.</summary>
+        internal unsafe bool Overlaps(VoxelBuffer other)
         {
-            if (array != null || other.array != null)
+            if (OnDevice != other.OnDevice || array != null && other.array != null && array != other.array)
             {
-                return array == other.array;
+                return false;
             }
-            return (long)address < (long)other.address + other.Bytes && (long)other.address < (long)address + Bytes;
+            using (var call = new NativeCall())
+            {
+                long own = (long)At(call), its = (long)other.At(call);
+                return own < its + other.Bytes && its < own + Bytes;
+            }
         }
 
         private static VoxelType TypeOf(Array voxels)

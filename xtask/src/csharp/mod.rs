@@ -2,5 +2,6 @@
 
 pub mod examples;
 pub mod nuget;
+mod quickstart;
 pub mod test;
 pub mod toolchain;

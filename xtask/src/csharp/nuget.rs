@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::test::{binding, folder};
+use super::toolchain::Framework;
 use crate::{Result, at, build, root, say};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -63,7 +64,8 @@ pub fn run() -> Result<()> {
 /// are files and where they go.
 pub fn pack(library: &Path, others: &[Native], documents: &[(PathBuf, String)]) -> Result<PathBuf> {
     let assembly = folder().join("package");
-    binding(&assembly)?;
+    // With the SDK the project makes a second one for .NET 8; mcs has no assemblies that one may refer to.
+    binding(&Framework::Standard, &assembly)?;
     let mut entries: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut add = |name: String, path: &Path| -> Result<()> {
         entries.insert(name, fs::read(path).map_err(at("read", path))?);

@@ -3,24 +3,25 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::toolchain::{Runtime, compile};
+use super::quickstart;
+use super::toolchain::{Framework, Runtime, compile};
 use crate::demo::model;
-use crate::{Result, at, copy, create_folder, execute, execute_quietly, root, say, work};
+use crate::{Result, at, copy, create_folder, execute, execute_quietly, fetch, root, say, work};
 
 /// Builds the binding with its tests against the shared library and runs them.
 pub fn run(library: &Path, runtimes: &[Runtime]) -> Result<()> {
     let bin = folder().join("bin");
     say("compiling the C# binding and its tests with mcs");
-    binding(&bin)?;
-    copy_tree(library, &bin)?;
-    let tests = source("Voxseg.Tests");
-    let program = bin.join("Voxseg.Tests.exe");
-    compile(&[tests.clone(), tests.join("Standin")], &["Voxseg.Net.dll"], &program)?;
-    compile(&[tests.join("Probe")], &["Voxseg.Net.dll"], &bin.join("Probe.exe"))?;
+    let program = programs(&Framework::Standard, library, &bin)?;
+    let probe = source("Voxseg.Tests/Probe");
+    compile(&Framework::Standard, &[probe], &["Voxseg.Net.dll"], &bin.join("Probe.exe"))?;
+    let quickstart = quickstart::compiled(&bin)?;
     let probes = probes(&bin, library)?;
     for runtime in runtimes {
         say(&format!("testing on {}", runtime.name));
         execute(&mut runtime.start(&program))?;
+        say("running what stands in docs/quickstart-csharp.md");
+        execute_quietly(runtime.start(&quickstart).current_dir(root()))?;
         for (folder, expected) in &probes {
             let said = execute_quietly(runtime.start(&folder.join("Probe.exe")).arg(model()))?;
             if !expected.iter().all(|part| said.contains(part)) {
@@ -31,8 +32,26 @@ pub fn run(library: &Path, runtimes: &[Runtime]) -> Result<()> {
     Ok(())
 }
 
+/// The same with what .NET has beside netstandard2.0: Memory, Span, asynchronous disposal.
+pub fn on_core(library: &Path, runtimes: &[Runtime]) -> Result<()> {
+    let framework = Framework::Core(fetch::dotnet_references()?);
+    let program = programs(&framework, library, &folder().join("core-bin"))?;
+    let core = runtimes.iter().find(|runtime| runtime.name != "Mono").ok_or("there is no .NET")?;
+    execute(&mut core.start(&program))
+}
+
+/// The binding, its tests and the native libraries in a folder. Gives the tests' program.
+fn programs(framework: &Framework, library: &Path, bin: &Path) -> Result<PathBuf> {
+    binding(framework, bin)?;
+    copy_tree(library, bin)?;
+    let tests = source("Voxseg.Tests");
+    let program = bin.join("Voxseg.Tests.exe");
+    compile(framework, &[tests.clone(), tests.join("Standin")], &["Voxseg.Net.dll"], &program)?;
+    Ok(program)
+}
+
 /// Compiles the binding itself into a folder. On Windows Voxseg.dll would be the same name as the native voxseg.dll.
-pub fn binding(folder: &Path) -> Result<()> {
+pub fn binding(framework: &Framework, folder: &Path) -> Result<()> {
     // The SDK writes this by itself.
     let about = work().join("csharp/about");
     create_folder(folder)?;
@@ -41,7 +60,7 @@ pub fn binding(folder: &Path) -> Result<()> {
     let text =
         concat!("[assembly: System.Reflection.AssemblyVersion(\"", env!("CARGO_PKG_VERSION"), ".0\")]\n");
     fs::write(&version, text).map_err(at("write", &version))?;
-    compile(&[source("Voxseg"), about], &[], &folder.join("Voxseg.Net.dll"))
+    compile(framework, &[source("Voxseg"), about], &[], &folder.join("Voxseg.Net.dll"))
 }
 
 /// Folders with the same program beside different native libraries, and what it must say there.

@@ -38,11 +38,47 @@ pub fn xbuild() -> Result<()> {
     setup::system_package("xbuild", "mono-xbuild")
 }
 
+/// What an assembly is compiled for.
+pub enum Framework {
+    /// netstandard2.0 and what has it: .NET Framework, Mono, .NET.
+    Standard,
+    /// .NET alone, by the assemblies in this folder; they are those of 3.1, the newest that mcs can read.
+    Core(PathBuf),
+}
+
+/// Libraries of .NET that binding and tests refer to.
+const OF_CORE: [&str; 14] = [
+    "System.Private.CoreLib",
+    "System.Collections",
+    "System.ComponentModel.Primitives",
+    "System.Console",
+    "System.Diagnostics.Process",
+    "System.IO.FileSystem",
+    "System.Linq",
+    "System.Memory",
+    "System.Runtime",
+    "System.Runtime.Extensions",
+    "System.Runtime.InteropServices",
+    "System.Text.RegularExpressions",
+    "System.Threading",
+    "System.Threading.Thread",
+];
+
 /// Compiles folders of sources into a program or, with a name that ends so, a library. References are the libraries
 /// that lie beside it.
-pub fn compile(sources: &[PathBuf], references: &[&str], assembly: &Path) -> Result<()> {
+pub fn compile(
+    framework: &Framework,
+    sources: &[PathBuf],
+    references: &[&str],
+    assembly: &Path,
+) -> Result<()> {
     let mut mcs = command("mcs");
     mcs.args(["-nologo", "-langversion:7.2", "-unsafe", "-warnaserror", "-optimize", "-debug-"]);
+    if let Framework::Core(folder) = framework {
+        // 1702 is about two versions of the same facade, which .NET has, too.
+        mcs.args(["-nostdlib", "-noconfig", "-nowarn:1702", "-define:NETCOREAPP3_0_OR_GREATER"]);
+        mcs.args(OF_CORE.map(|name| format!("-reference:{}/{name}.dll", folder.display())));
+    }
     let library = assembly.extension().is_some_and(|extension| extension == "dll");
     if library {
         mcs.arg("-target:library").arg(format!("-doc:{}", assembly.with_extension("xml").display()));

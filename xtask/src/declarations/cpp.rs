@@ -5,6 +5,10 @@ use std::fmt::Write;
 use super::enumerations::{Member, groups, with_own_names};
 use super::header::Header;
 
+/// What the binding calls the functions that comments of constants name.
+const FUNCTIONS: [(&str, &str); 2] =
+    [("vxs_plan_describe", "Plan::describe()"), ("vxs_runtime_add_plugin", "add_runtime_plugin()")];
+
 const BEGIN: &str = "/**
  * @file
  * @brief The constants of voxseg.h as enumerations. Generated from it by `cargo xtask bless`.
@@ -37,7 +41,7 @@ pub fn enumerations(header: &Header) -> String {
             out += "    None = 0, /**< None. */\n";
         }
         for Member { name, constant } in &group.members {
-            let about = with_own_names(&constant.about, "::", "add_runtime_plugin()");
+            let about = with_own_names(&constant.about, "::", &FUNCTIONS);
             let _ = writeln!(out, "{}    {name} = {},", comment(&about), constant.name);
         }
         out += "};\n";

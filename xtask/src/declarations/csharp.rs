@@ -7,6 +7,10 @@ use super::enumerations::{Member, groups, in_pascal_case, with_own_names};
 use super::header::{Constant, Header, Signature, Type, Variable};
 use crate::Result;
 
+/// What the binding calls the functions that comments of constants name.
+const FUNCTIONS: [(&str, &str); 2] =
+    [("vxs_plan_describe", "Plan.Describe"), ("vxs_runtime_add_plugin", "Library.AddRuntimePlugin")];
+
 const HEADING: &str =
     "// Generated from include/voxseg.h by `cargo xtask bless`; a test proves that it is fresh.\n";
 
@@ -64,7 +68,7 @@ pub fn enumerations(header: &Header) -> String {
             out += "        /// <summary>None.</summary>\n        None = 0,\n";
         }
         for Member { name, constant } in &group.members {
-            let about = with_own_names(&constant.about, ".", "Library.AddRuntimePlugin");
+            let about = with_own_names(&constant.about, ".", &FUNCTIONS);
             let _ = writeln!(out, "        /// <summary>{}</summary>", documented(&about));
             let _ = writeln!(out, "        {name} = {},", constant.value);
         }
@@ -256,6 +260,14 @@ mod tests {
                 .unwrap()
                 .contains("public const uint VXS_FOLD_ALL = uint.MaxValue;")
         );
+    }
+
+    #[test]
+    fn users_read_no_names_of_c() {
+        let text = std::fs::read_to_string(crate::root().join("include/voxseg.h")).unwrap();
+        let text = enumerations(&Header::parse(&text).unwrap());
+        let own = text.split_once("namespace").unwrap().1;
+        assert!(!own.contains("vxs_") && !own.contains("VXS_"), "they go into FUNCTIONS or ENUMERATIONS");
     }
 
     #[test]

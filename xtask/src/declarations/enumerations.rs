@@ -112,9 +112,9 @@ pub fn in_pascal_case(name: &str) -> String {
     text
 }
 
-/// A comment of the header in which constants have the names of a binding: `VXS_DEVICE_CPU` is `Device.Cpu`.
-/// `plugin` is what the binding calls `vxs_runtime_add_plugin`.
-pub fn with_own_names(about: &str, separator: &str, plugin: &str) -> String {
+/// A comment of the header in which constants have the names of a binding, `VXS_DEVICE_CPU` is `Device.Cpu`, and so have
+/// those functions.
+pub fn with_own_names(about: &str, separator: &str, functions: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (index, part) in about.split('`').enumerate() {
         if index % 2 == 0 {
@@ -125,9 +125,8 @@ pub fn with_own_names(about: &str, separator: &str, plugin: &str) -> String {
             let rest = part.strip_prefix(prefix)?;
             Some(format!("{name}{separator}{}", in_pascal_case(rest)))
         });
-        let own =
-            own.unwrap_or_else(|| if part == "vxs_runtime_add_plugin" { plugin } else { part }.to_owned());
-        let _ = write!(text, "`{own}`");
+        let function = functions.iter().find(|(name, _)| *name == part).map_or(part, |(_, own)| own);
+        let _ = write!(text, "`{}`", own.as_deref().unwrap_or(function));
     }
     text
 }
@@ -139,7 +138,7 @@ mod tests {
     #[test]
     fn comments_have_the_names_of_the_binding() {
         let about = "Else `VXS_DEVICE_ORT_CPU`; see `vxs_runtime_add_plugin` and `other`.";
-        let found = with_own_names(about, "::", "add_runtime_plugin");
+        let found = with_own_names(about, "::", &[("vxs_runtime_add_plugin", "add_runtime_plugin")]);
         assert_eq!(found, "Else `Device::OrtCpu`; see `add_runtime_plugin` and `other`.");
     }
 }
