@@ -152,7 +152,7 @@ impl Archive {
 
     /// File and entry, for error texts.
     pub(crate) fn label(&self, entry: &str) -> String {
-        format!("{}: {}{}", self.name, self.root, super::value::shorten(entry))
+        format!("{}: {}{}", self.name, self.root, crate::file::shorten(entry))
     }
 
     /// How many bytes were read from the file so far.

@@ -7,10 +7,10 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::value::{Arena, Id, Node, Value, shorten};
+use super::value::{Arena, Id, Node, Value};
 use super::{limits, pickle};
 use crate::error::{Error, Result};
-use crate::file::{self, Budget, Bytes, Held, title};
+use crate::file::{self, Budget, Bytes, Held, shorten, title};
 
 /// How such a file starts: protocol 2, then the magic number as a LONG1.
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";

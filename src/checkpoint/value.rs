@@ -9,7 +9,7 @@ use super::globals::Known;
 use super::limits;
 use super::tensor::{DType, Tensor};
 use crate::error::{Error, Result};
-use crate::file::Held;
+use crate::file::{Held, shorten};
 
 /// A node's number in its arena.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -436,14 +436,4 @@ impl std::fmt::Debug for Value<'_> {
 
 fn unlike(file: &str, what: &str) -> Error {
     Error::malformed(file, format!("{what} in a configuration of numbers, texts, lists and dicts"))
-}
-
-/// Text of the file, made fit for an error text: short, and without control characters.
-pub(super) fn shorten(text: &str) -> String {
-    const LONGEST: usize = 80;
-    let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        short.push('…');
-    }
-    short
 }

@@ -75,8 +75,7 @@ impl Provider {
         match self {
             Provider::Cuda | Provider::TensorRt => "the files of onnxruntime-gpu have it",
             Provider::WebGpu => {
-                "it is a plug-in, the library in onnxruntime-ep-webgpu: hand it to vxs_runtime_add_plugin or \
-                 name it in VOXSEG_ORT_PLUGIN"
+                "it is a plug-in, the library in onnxruntime-ep-webgpu: register it, or name it in VOXSEG_ORT_PLUGIN"
             }
             Provider::DirectMl => "the files of onnxruntime-directml have it, on Windows only",
             Provider::OpenVino => "the files of onnxruntime-openvino have it",

@@ -7,6 +7,7 @@
 mod budget;
 mod bytes;
 mod counted;
+mod excerpt;
 pub(crate) mod json;
 
 use std::fs::{File, Metadata, OpenOptions};
@@ -20,6 +21,7 @@ pub use budget::Budget;
 pub(crate) use budget::Held;
 pub use bytes::Bytes;
 pub(crate) use counted::Counted;
+pub(crate) use excerpt::shorten;
 
 /// Opens a file for reading. Pipes, sockets and devices are an error at once, as reading one may wait for ever or never
 /// end.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::files::Files;
 use crate::error::{Error, Result};
-use crate::file::{self, Budget};
+use crate::file::{self, Budget, shorten};
 
 /// A value in a JSON file, which knows its place for error texts.
 #[derive(Clone, Debug)]
@@ -27,16 +27,6 @@ pub(super) fn from_slice(name: &str, bytes: &[u8]) -> Result<Value> {
     let budget = Budget::default();
     budget.admit(bytes.len() as u64);
     file::json::parse(name, bytes, &budget)
-}
-
-/// The start of a text that may be too long to quote.
-pub(super) fn shorten(text: &str) -> String {
-    const LONGEST: usize = 80;
-    if text.len() <= LONGEST {
-        return text.to_owned();
-    }
-    let cut = (0..=LONGEST).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    format!("{}…", &text[..cut])
 }
 
 /// What Python's `int` makes of a text: digits with a sign, single underscores between them, and space around.

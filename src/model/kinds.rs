@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::files::Files;
-use super::json::shorten;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
-use crate::file::Budget;
+use crate::file::{Budget, shorten};
 
 /// What opens.
 const KNOWN: &str = "nnU-Net v2 (plans.json, dataset.json, fold_0), MONAI bundles (configs/inference.json, models), \

@@ -2,8 +2,8 @@
 
 use super::config::{Config, Value};
 use crate::error::{Error, Result};
+use crate::file::shorten;
 use crate::model::files::inside;
-use crate::model::json::shorten;
 
 /// Loaders that are looked at.
 const MOST_LOADERS: usize = 16;

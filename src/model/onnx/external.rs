@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use super::protobuf::{Field, Value, fields, varint};
 use super::{Files, LARGEST};
 use crate::error::{Error, Result};
-use crate::file::Bytes;
+use crate::file::{Bytes, shorten};
 use crate::model::files::inside;
-use crate::model::json::shorten;
 
 const DIMS: u64 = 1;
 const DATA_TYPE: u64 = 2;

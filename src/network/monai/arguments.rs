@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::file::shorten;
 
 /// Longest list that is accepted; no published network has as many levels.
 const MOST_LEVELS: usize = 16;
@@ -177,14 +178,4 @@ fn axes(value: &Value, dims: usize) -> Option<[usize; 3]> {
 /// The same value along each axis of a network with so many dimensions, 1 along the others.
 pub(super) fn spread(value: usize, dims: usize) -> [usize; 3] {
     std::array::from_fn(|axis| if axis + dims < 3 { 1 } else { value })
-}
-
-/// Text of the file, short enough for an error text.
-pub(super) fn shorten(text: &str) -> String {
-    const LONGEST: usize = 80;
-    let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        short.push('…');
-    }
-    short
 }

@@ -221,7 +221,7 @@ pub fn from_config(target: &str, arguments: &Map<String, Value>, context: &Conte
             let text = format!(
                 "found the network class `{}` in {}, supported are SegResNet, SegResNetVAE, SegResNetDS, UNet, \
                  AttentionUnet, DynUNet, BasicUNet, VNet, DiNTS, MedNeXt, UNETR and SwinUNETR; export the network to ONNX to run it",
-                arguments::shorten(target),
+                crate::file::shorten(target),
                 context.file,
             );
             return Err(Error::unsupported(text));

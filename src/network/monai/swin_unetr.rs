@@ -183,7 +183,7 @@ fn merging(arguments: &Arguments, monai_version: Option<&str>) -> Result<PatchMe
             "found SwinUNETR in {} with the MONAI version `{}`, expected a number such as 1.4.0: how it merges \
              patches changed in 1.5.0",
             arguments.file(),
-            super::arguments::shorten(version),
+            crate::file::shorten(version),
         ))),
     }
 }

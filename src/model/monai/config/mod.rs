@@ -20,8 +20,8 @@ use serde_json::{Map, Value as Raw};
 
 use crate::error::{Error, Result};
 use crate::file;
+use crate::file::shorten;
 use crate::model::files::{Files, inside};
-use crate::model::json::shorten;
 use resolve::Resolver;
 
 pub(super) use value::{Component, Value};

@@ -128,13 +128,13 @@ impl Value {
             Value::Bool(value) => if *value { "True" } else { "False" }.into(),
             Value::Int(value) => value.to_string(),
             Value::Float(value) => value.to_string(),
-            Value::Text(text) => format!("text \"{}\"", crate::model::json::shorten(text)),
+            Value::Text(text) => format!("text \"{}\"", crate::file::shorten(text)),
             Value::List(list) => format!("a list of {}", list.len()),
             Value::Dict(dict) => format!("a dict of {}", dict.len()),
             Value::Component(component) => {
-                format!("an object of `{}`", crate::model::json::shorten(&component.target))
+                format!("an object of `{}`", crate::file::shorten(&component.target))
             }
-            Value::Lambda(lambda) => format!("`{}`", crate::model::json::shorten(&lambda.source)),
+            Value::Lambda(lambda) => format!("`{}`", crate::file::shorten(&lambda.source)),
             Value::Runtime(name) => format!("`{name}`"),
             Value::Unsupported(what) => what.clone(),
         }

@@ -2,7 +2,7 @@
 
 use super::{Binary, Expression, Unary};
 use crate::error::{Error, Result};
-use crate::model::json::shorten;
+use crate::file::shorten;
 use crate::model::monai::config::value::{Component, Lambda, Value};
 
 /// Where an expression stands.

@@ -284,7 +284,7 @@ impl Parser {
 
     #[inline(never)]
     fn unexpected(&self) -> String {
-        let shorten = crate::model::json::shorten;
+        let shorten = crate::file::shorten;
         match self.tokens.get(self.next) {
             None => "it ends too early".into(),
             Some(Token::Symbol(symbol)) => format!("`{symbol}` is unexpected"),

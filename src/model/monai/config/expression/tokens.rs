@@ -1,6 +1,6 @@
 //! Splits the text of an expression into its tokens.
 
-use crate::model::json::shorten;
+use crate::file::shorten;
 use crate::model::monai::config::id;
 
 /// Bytes and tokens of one expression; what computes a value of a model has some ten.
