@@ -5,13 +5,12 @@ use std::fs;
 use std::path::Path;
 
 /// Functions that a binding doesn't need.
-const NOT_USED: [(&str, &str, &str); 9] = [
+const NOT_USED: [(&str, &str, &str); 8] = [
     ("C++", "vxs_error_status", "the status comes with the call"),
     ("C#", "vxs_error_status", "the status comes with the call"),
     ("C#", "vxs_cancel_requested", "a CancellationToken says it"),
     ("C#", "vxs_cancel_reset", "a CancellationToken is never reset"),
-    ("C#", "vxs_executor_init", "threads that run managed code aren't lent"),
-    ("Python", "vxs_executor_init", "the interpreter's lock would make its threads one"),
+    ("Python", "vxs_executor_init", "its pools' threads would only enter the library again, whose own do the same"),
     ("Python", "vxs_error_status", "the status comes with the call"),
     ("Python", "vxs_nifti_data_offset", "nibabel reads the voxels"),
     ("Python", "vxs_nifti_datatype", "nibabel reads the voxels"),

@@ -44,9 +44,9 @@ public:
                 for (std::uint64_t i = 0; i < vxs_device_list_count(raw) && status == VXS_OK; i++) {
                     auto info = detail::filled(&vxs_device_info_init);
                     status = vxs_device_list_get(raw, i, &info, error);
-                    devices.push_back({static_cast<Device>(info.device), info.index, detail::text(info.name), info.usable != 0,
-                                       detail::text(info.reason), detail::text(info.driver),
-                                       info.memory_bytes, info.hardware != 0});
+                    devices.push_back({static_cast<Device>(info.device), info.index, detail::text(info.name),
+                                       info.usable != 0, detail::text(info.reason),
+                                       detail::text(info.driver), info.memory_bytes, info.hardware != 0});
                 }
                 return status;
             },

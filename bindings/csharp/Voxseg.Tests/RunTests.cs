@@ -88,6 +88,37 @@ namespace Voxseg.Tests
         }
 
         [Fact]
+        public void TheHostsThreadsDoTheWork()
+        {
+            var rounds = 0;
+            Executor pool = new Executor((count, task) =>
+                {
+                    Interlocked.Increment(ref rounds);
+                    Parallel.For(0, count, task);
+                }),
+                lazy = new Executor((count, task) => { }),
+                twice = new Executor((count, task) =>
+                {
+                    task(0);
+                    task(0);
+                    throw new InvalidOperationException("dropped");
+                }, 2);
+            foreach (var executor in new[] { pool, lazy, twice })
+            {
+                using (var plan = new Plan(Fixture.Model, new PlanOptions { Executor = executor }))
+                {
+                    GC.Collect();
+                    Assert.Equal(Fixture.Expected(Shape), plan.Segment(Fixture.Volume(Shape)).Bytes);
+                }
+            }
+            Assert.True(rounds > 0);
+            Assert.Throws<ArgumentNullException>(() => new Executor(null));
+            Assert.Throws<ArgumentOutOfRangeException>(() => new Executor((count, task) => { }, -1));
+            var many = new PlanOptions { Executor = new Executor((count, task) => { }, 5000) };
+            Assert.Throws<InputException>(() => new Plan(Fixture.Model, many));
+        }
+
+        [Fact]
         public async Task OpeningAndCompilingTellAndStop()
         {
             var stages = new HashSet<Stage>();

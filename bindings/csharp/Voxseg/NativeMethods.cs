@@ -328,7 +328,7 @@ namespace Voxseg
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate void vxs_parallel_for(void* user_data, ulong count, vxs_task_function task, void* task_data);
 
-    internal sealed class ErrorHandle : SafeHandle
+    internal sealed partial class ErrorHandle : SafeHandle
     {
         public ErrorHandle() : base(IntPtr.Zero, true) { }
 
@@ -345,11 +345,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_error_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class LogHandle : SafeHandle
+    internal sealed partial class LogHandle : SafeHandle
     {
         public LogHandle() : base(IntPtr.Zero, true) { }
 
@@ -366,11 +369,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_log_remove(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class CancelHandle : SafeHandle
+    internal sealed partial class CancelHandle : SafeHandle
     {
         public CancelHandle() : base(IntPtr.Zero, true) { }
 
@@ -387,11 +393,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_cancel_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class DeviceListHandle : SafeHandle
+    internal sealed partial class DeviceListHandle : SafeHandle
     {
         public DeviceListHandle() : base(IntPtr.Zero, true) { }
 
@@ -408,11 +417,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_device_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class NiftiHandle : SafeHandle
+    internal sealed partial class NiftiHandle : SafeHandle
     {
         public NiftiHandle() : base(IntPtr.Zero, true) { }
 
@@ -429,11 +441,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_nifti_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class ModelHandle : SafeHandle
+    internal sealed partial class ModelHandle : SafeHandle
     {
         public ModelHandle() : base(IntPtr.Zero, true) { }
 
@@ -450,11 +465,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_model_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class InspectionHandle : SafeHandle
+    internal sealed partial class InspectionHandle : SafeHandle
     {
         public InspectionHandle() : base(IntPtr.Zero, true) { }
 
@@ -471,11 +489,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_inspection_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class PlanHandle : SafeHandle
+    internal sealed partial class PlanHandle : SafeHandle
     {
         public PlanHandle() : base(IntPtr.Zero, true) { }
 
@@ -492,11 +513,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_plan_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class RecordHandle : SafeHandle
+    internal sealed partial class RecordHandle : SafeHandle
     {
         public RecordHandle() : base(IntPtr.Zero, true) { }
 
@@ -513,11 +537,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_record_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class StatisticsListHandle : SafeHandle
+    internal sealed partial class StatisticsListHandle : SafeHandle
     {
         public StatisticsListHandle() : base(IntPtr.Zero, true) { }
 
@@ -534,11 +561,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_statistics_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class DoseListHandle : SafeHandle
+    internal sealed partial class DoseListHandle : SafeHandle
     {
         public DoseListHandle() : base(IntPtr.Zero, true) { }
 
@@ -555,11 +585,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_dose_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class ComparisonListHandle : SafeHandle
+    internal sealed partial class ComparisonListHandle : SafeHandle
     {
         public ComparisonListHandle() : base(IntPtr.Zero, true) { }
 
@@ -576,8 +609,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_comparison_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
     internal static unsafe class NativeMethods

@@ -1,5 +1,6 @@
 using System;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -42,8 +43,21 @@ namespace Voxseg
                 raw.progress = watch.Receiver;
                 raw.user_data = watch.UserData;
                 raw.cancel = watch.Cancel(call);
+                vxs_executor threads;
+                var executor = default(GCHandle);
+                if (options != null && options.Executor != null)
+                {
+                    executor = options.Executor.Fill(&threads);
+                    raw.executor = &threads;
+                }
                 ErrorHandle error;
-                watch.Check(NativeMethods.vxs_plan_create(model.Handle, &raw, out handle, out error), error);
+                var status = NativeMethods.vxs_plan_create(model.Handle, &raw, out handle, out error);
+                if (status != NativeMethods.VXS_OK && executor.IsAllocated)
+                {
+                    executor.Free();
+                }
+                watch.Check(status, error);
+                handle.Keep(executor);
             }
             var labels = model.Labels;
             highestLabel = labels.Count == 0 ? 0 : labels[labels.Count - 1].Value;

@@ -72,6 +72,11 @@ namespace Voxseg
         /// (default): one. </summary>
         public int ConcurrentRuns { get; set; }
 
+        /// <summary>The host's threads. Null (default): each segmentation starts threads of its own, which end with
+        /// it.</summary>
+        [AllowNull, MaybeNull]
+        public Executor Executor { get; set; }
+
         /// <summary>What becomes of a further one.</summary>
         public WhenBusy WhenBusy { get; set; } = WhenBusy.Fail;
 

@@ -47,7 +47,7 @@ pub enum Framework {
 }
 
 /// Libraries of .NET that binding and tests refer to.
-const OF_CORE: [&str; 14] = [
+const OF_CORE: [&str; 15] = [
     "System.Private.CoreLib",
     "System.Collections",
     "System.ComponentModel.Primitives",
@@ -61,6 +61,7 @@ const OF_CORE: [&str; 14] = [
     "System.Runtime.InteropServices",
     "System.Text.RegularExpressions",
     "System.Threading",
+    "System.Threading.Tasks.Parallel",
     "System.Threading.Thread",
 ];
 

@@ -93,7 +93,7 @@ fn end_of<'a>(header: &'a Header, opaque: &str) -> Result<&'a str> {
 fn handle(opaque: &str, end: &str) -> String {
     let name = handle_name(opaque);
     format!(
-        "    internal sealed class {name} : SafeHandle
+        "    internal sealed partial class {name} : SafeHandle
     {{
         public {name}() : base(IntPtr.Zero, true) {{ }}
 
@@ -110,8 +110,11 @@ fn handle(opaque: &str, end: &str) -> String {
         protected override bool ReleaseHandle()
         {{
             NativeMethods.{end}(handle);
+            Released();
             return true;
         }}
+
+        partial void Released();
     }}
 
 "
@@ -232,7 +235,7 @@ mod tests {
             "public byte* name;",
             "public IntPtr box;",
             "internal unsafe delegate int vxs_seen(void* user, vxs_size* size);",
-            "internal sealed class BoxHandle : SafeHandle",
+            "internal sealed partial class BoxHandle : SafeHandle",
             "public static extern int vxs_open(byte[] path, vxs_size* size, out BoxHandle box);",
             "public static extern int vxs_all(IntPtr* boxes, vxs_seen seen, int @in);",
             "public static extern byte* vxs_name(BoxHandle box);",
