@@ -152,21 +152,21 @@ def buffers(arguments):
     case = next(case for case in json.loads((home / "cases.json").read_text()) if case["name"] == "torso_ct_step08")
     image = nibabel.load(home / case["images"][0])
     voxels = numpy.ascontiguousarray(numpy.asarray(image.dataobj).astype(numpy.float32).transpose())
-    grid = {"spacing": [float(size) for size in image.header.get_zooms()[:3]], "origin": image.affine[:3, 3],
-            "direction": image.affine[:3, :3] / numpy.linalg.norm(image.affine[:3, :3], axis=0), "coordinates": "RAS"}
+    direction = image.affine[:3, :3] / numpy.linalg.norm(image.affine[:3, :3], axis=0)
+    grid = voxseg.Grid(image.header.get_zooms()[:3], image.affine[:3, 3], direction, coordinates="RAS")
     voxseg.open_runtime(arguments.onnxruntime)
     print()
     for device in arguments.providers:
         plan = voxseg.Plan(voxseg.Model.open(home / case["model"]), device=device, step=0.8)
-        expected = plan.segment(voxels, **grid)
+        expected = plan.segment(voxels, grid)
         there = torch.from_numpy(voxels).cuda()
         whole = torch.full((*voxels.shape[:2], voxels.shape[2] + 3), 99, dtype=torch.uint8, device="cuda")
         labels = whole[:, :, :-3]
-        plan.segment(there, labels_out=labels, **grid)
+        plan.segment(there, grid, labels_out=labels)
         good = (labels.cpu().numpy() == expected.labels).all() and bool((whole[:, :, -3:] == 99).all())
         scores_stayed = expected.report.tiles_on_device == expected.report.tiles
         try:
-            plan.segment(there, labels_out=torch.zeros(voxels.shape, dtype=torch.uint8, device="cuda")[:-1], **grid)
+            plan.segment(there, grid, labels_out=torch.zeros(voxels.shape, dtype=torch.uint8, device="cuda")[:-1])
             good = False
         except ValueError:
             pass
