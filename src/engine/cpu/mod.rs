@@ -2,7 +2,7 @@
 //!
 //! A network is lowered once (`lower`) to steps over one arena (`program`). Convolutions of three along an axis run by
 //! Winograd's algorithm (`winograd`), others as sums over kernel positions (`direct`), both through one matrix kernel
-//! (`product`); normalisations are gathered while values are written (`statistics`) and applied when they are read.
+//! (`product`), which serves attention too (`attention`); normalisations are gathered while values are written (`statistics`) and applied when they are read.
 //! Everything is written over sixteen lanes (`simd`) and compiled for each instruction set. Results don't depend on the
 //! number of threads: tasks are cut the same way for any (`team`).
 
@@ -15,7 +15,12 @@
     reason = "kernels that address memory by themselves and need SIMD; each block says why it may"
 )]
 
+mod attention;
+mod constant;
+mod depthwise;
 mod direct;
+mod exponential;
+mod layer_norm;
 mod lower;
 mod map;
 mod memory;
@@ -34,7 +39,7 @@ use std::sync::Arc;
 
 use super::{DeviceEngine, Engine, EngineInfo, Workspace};
 use crate::error::{Error, Result};
-use crate::network::Network;
+use crate::network::{Network, Op};
 pub(super) use memory::Memory;
 pub use profile::{Layer, multiply_add_peak};
 use program::Program;
@@ -88,8 +93,7 @@ impl CpuEngine {
     /// Lowers a network.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for an operator that this engine lacks (attention), or instructions that the machine
-    /// lacks; as [`Network::sizes`].
+    /// [`Error::Unsupported`] for an ONNX file; [`Error::Device`] for instructions that the machine lacks; as [`Network::sizes`].
     pub fn new(
         network: &Arc<Network>,
         tile: [usize; 3],
@@ -133,9 +137,9 @@ impl CpuEngine {
         (self.tile, self.threads, self.options) == (tile, threads.min(MOST_THREADS), options)
     }
 
-    /// Whether the engine has all operators of a network.
+    /// Whether the engine has all operators of a network: all but ONNX files.
     pub(super) fn supports(network: &Network) -> bool {
-        !network.nodes().iter().any(|node| super::lowering::unsupported(&node.op))
+        !network.nodes().iter().any(|node| matches!(node.op, Op::Onnx { .. }))
     }
 
     /// Runs a tile and tells what each step took.

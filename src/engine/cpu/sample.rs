@@ -17,6 +17,10 @@ pub(super) enum Sampling {
     Nearest,
     /// Means along axes, which get size one.
     Mean([bool; 3]),
+    /// The image behind so many planes of zeros along each axis, and zeros behind it.
+    Framed([usize; 3]),
+    /// Every second voxel along each axis, from a place on.
+    Second([usize; 3]),
 }
 
 /// Neighbours and weights of linear interpolation along an axis.
@@ -29,6 +33,16 @@ pub(super) fn linear(size: usize, factor: usize, align_corners: bool) -> Vec<(us
     };
     let neighbours = |index| {
         let at: f64 = place(index);
+        let first = (at as usize).min(size - 1);
+        (first, (first + 1).min(size - 1), (at - first as f64) as f32)
+    };
+    (0..results).map(neighbours).collect()
+}
+
+/// As [`linear`], for fewer results, the centres of the outermost voxels together.
+pub(super) fn smaller(size: usize, results: usize) -> Vec<(usize, usize, f32)> {
+    let neighbours = |index| {
+        let at = if results > 1 { index as f64 * (size - 1) as f64 / (results - 1) as f64 } else { 0.0 };
         let first = (at as usize).min(size - 1);
         (first, (first + 1).min(size - 1), (at - first as f64) as f32)
     };
@@ -126,6 +140,21 @@ impl Task<'_> {
                             let (z, y, x) = (self.plane.min(depth - 1), y.min(height - 1), x.min(width - 1));
                             load.get(from.add(at(z, y, x)))
                         }
+                        Sampling::Framed([front, above, left]) => {
+                            let place = [
+                                self.plane.checked_sub(*front).filter(|&z| z < depth),
+                                y.checked_sub(*above).filter(|&y| y < height),
+                                x.checked_sub(*left).filter(|&x| x < width),
+                            ];
+                            match place {
+                                [Some(z), Some(y), Some(x)] => load.get(from.add(at(z, y, x))),
+                                _ => S::zero(),
+                            }
+                        }
+                        Sampling::Second(first) => {
+                            let (z, y, x) = (2 * self.plane + first[0], 2 * y + first[1], 2 * x + first[2]);
+                            load.get(from.add(at(z, y, x)))
+                        }
                         Sampling::Mean(axes) => {
                             let range = |axis: usize, place: usize| match axes[axis] {
                                 true => 0..layer.input_size[axis],
@@ -187,6 +216,8 @@ impl Step for Sample {
             Sampling::Linear(_) => "linear interpolation",
             Sampling::Nearest => "edges",
             Sampling::Mean(_) => "mean",
+            Sampling::Framed(_) => "zeros around",
+            Sampling::Second(_) => "every second voxel",
         };
         format!("{name} {:?} to {:?}", self.input_size, self.output_size)
     }

@@ -108,7 +108,7 @@ struct State {
 impl GpuEngine {
     /// Whether the engine has all operators of a network.
     pub(crate) fn supports(network: &Network) -> bool {
-        !network.nodes().iter().any(|node| super::lowering::unsupported(&node.op))
+        !network.nodes().iter().any(|node| lower::lacks(&node.op))
     }
 
     /// Brings a network to the device of that number, for tiles of one size.

@@ -1,36 +1,20 @@
 //! What our own engines share when they lower a network: tensors in blocks of channels, which voxels a convolution reads,
-//! and which operators are left to ONNX Runtime.
+//! and the windows of attention.
 
 mod blocks;
 mod reach;
+mod windows;
 
 pub(super) use blocks::{Block, BufferId, LANES, TABLE, blocks_of, channels};
 #[cfg(test)]
 pub(super) use reach::Tap;
 pub(super) use reach::{Kind, Reach, backward, forward};
+pub(super) use windows::{APART, RelativePlaces, Windows};
 
 use crate::network::{Op, Weight};
 
 /// What a network's memory is for, in errors.
 pub(super) const NETWORK: &str = "a network";
-
-/// The operators that our own engines lack.
-pub(super) fn unsupported(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Onnx { .. }
-            | Op::LayerNorm { .. }
-            | Op::PadToWindows { .. }
-            | Op::PatchMerge { .. }
-            | Op::WindowAttention { .. }
-            | Op::Constant { .. }
-            | Op::Depthwise { .. }
-            | Op::DepthwiseTranspose { .. }
-            | Op::PadFront { .. }
-            | Op::Downsample { .. }
-            | Op::Attention { .. }
-    )
-}
 
 /// (x − mean) / √(variance + epsilon) · scale + shift as factors and summands.
 pub(super) fn batch_norm(op: &Op) -> (Vec<f64>, Vec<f64>) {

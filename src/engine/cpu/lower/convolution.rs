@@ -56,7 +56,7 @@ const NETWORK: &str = "a network";
 
 impl Lowering<'_> {
     /// Memory for weights, or only its size.
-    fn weights(&self) -> impl Fn(usize) -> Result<Memory> + use<> {
+    pub(super) fn weights(&self) -> impl Fn(usize) -> Result<Memory> + use<> {
         let planned = self.planned;
         move |floats| if planned { Ok(Memory::planned(floats)) } else { Memory::zeroed(floats) }
     }

@@ -5,17 +5,20 @@
 //! makes one of its terms.
 
 mod arrange;
+mod attention;
 mod convolution;
+mod depthwise;
 
 use crate::engine::lowering::{Block, BufferId, LANES, TABLE, batch_norm, blocks_of, channels};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Settings;
+use super::depthwise::Depthwise;
 use super::direct::Direct;
 use super::map::{Enter, Function, Leave, Map};
 use super::program::{Buffer, Program, Step};
-use super::sample::{Sample, Sampling, linear};
+use super::sample::{Sample, Sampling, linear, smaller};
 use super::simd::Isa;
 use super::statistics::{Finish, PARTIAL, Partials};
 use super::winograd::Winograd;
@@ -36,6 +39,7 @@ enum Draft {
     Winograd(Box<Winograd>),
     Direct(Box<Direct>),
     Map(Box<Map>),
+    Depthwise(Box<Depthwise>),
     Finish(Box<Finish>),
     Other(Box<dyn Step>),
     /// A step that became a part of another.
@@ -48,6 +52,7 @@ impl Draft {
             Draft::Winograd(step) => step,
             Draft::Direct(step) => step,
             Draft::Map(step) => step,
+            Draft::Depthwise(step) => step,
             Draft::Finish(step) => step,
             Draft::Other(step) => step,
             Draft::Fed => return None,
@@ -67,6 +72,10 @@ impl Draft {
             }
             Draft::Map(step) => {
                 let (slots, blocks) = (step.chunks(), step.inputs.len());
+                Some((&mut step.statistics, slots, blocks))
+            }
+            Draft::Depthwise(step) => {
+                let (slots, blocks) = (step.planes(), step.inputs.len());
                 Some((&mut step.statistics, slots, blocks))
             }
             Draft::Finish(_) | Draft::Other(_) | Draft::Fed => None,
@@ -101,7 +110,7 @@ struct Lowering<'a> {
 /// knows what the other one would need.
 ///
 /// # Errors
-/// [`Error::Unsupported`] that names an operator without a step here, and a lack of memory.
+/// [`Error::Unsupported`] for an ONNX file, and a lack of memory.
 pub(super) fn lower(
     network: &Network,
     tile: [usize; 3],
@@ -191,7 +200,27 @@ impl Lowering<'_> {
                 }
                 Value::Blocks(all)
             }
-            op => return Err(Error::unsupported(format!("the operator {}", op.settings()))),
+            Op::LayerNorm { scale, shift, epsilon } => self.layer_norm(id, scale, shift, *epsilon)?,
+            Op::WindowAttention { bias, heads, window, shift } => {
+                self.attention(id, Some(bias), *heads, *window, *shift)?
+            }
+            Op::Attention { heads, window } => self.attention(id, None, *heads, *window, [0; 3])?,
+            Op::PadToWindows { .. } => match first {
+                Some(input) if self.sizes[input] == self.sizes[id] => Value::Blocks(self.blocks(input)?),
+                _ => self.sampled(id, Sampling::Framed([0; 3]))?,
+            },
+            Op::PadFront { planes } => self.sampled(id, Sampling::Framed(*planes))?,
+            Op::PatchMerge { places } => self.patch_merge(id, places)?,
+            Op::Constant { value } => self.constant(id, value)?,
+            Op::Depthwise { .. } | Op::DepthwiseTranspose { .. } => self.depthwise(id)?,
+            Op::Downsample { .. } => {
+                let (size, smaller_size) = (self.sizes[first.unwrap_or(0)], self.sizes[id]);
+                let axis = |axis: usize| smaller(size[axis], smaller_size[axis]);
+                self.sampled(id, Sampling::Linear([axis(0), axis(1), axis(2)]))?
+            }
+            op @ Op::Onnx { .. } => {
+                return Err(Error::unsupported(format!("the operator {}", op.settings())));
+            }
         };
         self.values[id] = Some(value);
         Ok(())
@@ -272,11 +301,7 @@ impl Lowering<'_> {
         size: [usize; 3],
     ) -> Result<Value> {
         let output = self.tensor(inputs.len(), size);
-        let blocks = inputs
-            .iter()
-            .enumerate()
-            .map(|(index, block)| Block { buffer: output, index, table: None, lanes: block.lanes })
-            .collect();
+        let blocks = attention::written(&inputs, output);
         let reads = (inputs.clone(), others.clone());
         let map = Map { function, inputs, others, size, output, statistics: None };
         self.step(Draft::Map(Box::new(map)), &[&reads.0, &reads.1]);
@@ -288,11 +313,7 @@ impl Lowering<'_> {
         let inputs = self.blocks(input)?;
         let (input_size, output_size) = (self.sizes[input], self.sizes[id]);
         let output = self.tensor(inputs.len(), output_size);
-        let blocks = inputs
-            .iter()
-            .enumerate()
-            .map(|(index, block)| Block { buffer: output, index, table: None, lanes: block.lanes })
-            .collect();
+        let blocks = attention::written(&inputs, output);
         let reads = inputs.clone();
         let sample = Sample { sampling, inputs, input_size, output, output_size };
         self.step(Draft::Other(Box::new(sample)), &[&reads]);

@@ -96,6 +96,64 @@ fn interpolated(input: &Tensor, factor: [usize; 3], align: bool, channel: usize,
     sum
 }
 
+/// Each voxel attends to those of its window: pair by pair, by their places in the shifted image.
+fn attention(
+    input: &Tensor,
+    heads: usize,
+    window: [usize; 3],
+    shift: [usize; 3],
+    bias: Option<&Weight>,
+) -> Tensor {
+    let (size, channels) = (input.size, input.channels / 3);
+    let width = channels / heads;
+    let shift: [usize; 3] =
+        std::array::from_fn(|axis| if size[axis] <= window[axis] { 0 } else { shift[axis] });
+    let clipped: [usize; 3] = std::array::from_fn(|axis| window[axis].min(size[axis]));
+    // Where the shifted image, cut into windows, has a voxel.
+    let shifted = |place: [usize; 3]| -> [usize; 3] {
+        std::array::from_fn(|axis| (place[axis] + size[axis] - shift[axis]) % size[axis])
+    };
+    let of = |place: [usize; 3]| -> [usize; 3] {
+        std::array::from_fn(|axis| shifted(place)[axis] / clipped[axis])
+    };
+    // A token's number counts through the clipped window; its place is read off the whole one.
+    let in_table = |place: [usize; 3]| -> [usize; 3] {
+        let within: [usize; 3] = std::array::from_fn(|axis| shifted(place)[axis] % clipped[axis]);
+        let token = (within[0] * clipped[1] + within[1]) * clipped[2] + within[2];
+        [token / (window[1] * window[2]), token / window[2] % window[1], token % window[2]]
+    };
+    let all: Vec<[usize; 3]> = places(size).collect();
+    let mut result = Tensor::zeros(channels, size);
+    for (index, &query) in all.iter().enumerate() {
+        let keys: Vec<[usize; 3]> = all.iter().copied().filter(|&key| of(key) == of(query)).collect();
+        for head in 0..heads {
+            let at = |part: usize, channel: usize, place| {
+                input.at(part * channels + head * width + channel, place)
+            };
+            let scores = keys.iter().map(|&key| {
+                let products = (0..width).map(|channel| at(0, channel, query) * at(1, channel, key));
+                let near = (0..3).all(|axis| query[axis].abs_diff(key[axis]) < clipped[axis]);
+                let relative = bias.map_or(0.0, |bias| {
+                    let (a, b) = (in_table(query), in_table(key));
+                    let row = (0..3).fold(0, |row, axis| {
+                        row * (2 * window[axis] - 1) + a[axis] + window[axis] - 1 - b[axis]
+                    });
+                    f64::from(bias.data[row * heads + head])
+                });
+                products.sum::<f64>() / (width as f64).sqrt() + relative - if near { 0.0 } else { 100.0 }
+            });
+            let shares: Vec<f64> = scores.map(f64::exp).collect();
+            let sum: f64 = shares.iter().sum();
+            for channel in 0..width {
+                let value: f64 =
+                    keys.iter().zip(&shares).map(|(&key, share)| share * at(2, channel, key)).sum();
+                result.values[(head * width + channel) * all.len() + index] = value / sum;
+            }
+        }
+    }
+    result
+}
+
 /// The results of all nodes.
 pub(super) fn run(network: &Network, image: &Tensor) -> Vec<Tensor> {
     let sizes = network.sizes(image.size).unwrap();
@@ -221,7 +279,94 @@ pub(super) fn run(network: &Network, image: &Tensor) -> Vec<Tensor> {
                     input.at(channel, std::array::from_fn(|axis| place[axis].min(input.size[axis] - 1)))
                 })
             }
-            op => panic!("no reference for {}", op.settings()),
+            Op::LayerNorm { scale, shift, epsilon } => {
+                let input = input(0);
+                let count = input.channels as f64;
+                let values = |place| (0..input.channels).map(move |channel| input.at(channel, place));
+                Tensor::fill(node.channels, size, |channel, place| {
+                    let mean = values(place).sum::<f64>() / count;
+                    let variance = values(place).map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+                    let normal = (input.at(channel, place) - mean) / (variance + f64::from(*epsilon)).sqrt();
+                    normal * f64::from(scale.data[channel]) + f64::from(shift.data[channel])
+                })
+            }
+            Op::PadToWindows { .. } => Tensor::fill(node.channels, size, |channel, place| {
+                input(0).get(channel, place.map(|x| x as isize))
+            }),
+            Op::PadFront { planes } => Tensor::fill(node.channels, size, |channel, place| {
+                let at = std::array::from_fn(|axis| place[axis] as isize - planes[axis] as isize);
+                input(0).get(channel, at)
+            }),
+            Op::PatchMerge { places } => {
+                let input = input(0);
+                Tensor::fill(node.channels, size, |channel, place| {
+                    let first = places[channel / input.channels];
+                    let at = std::array::from_fn(|axis| 2 * place[axis] + first[axis]);
+                    input.at(channel % input.channels, at)
+                })
+            }
+            Op::Constant { value } => Tensor {
+                channels: node.channels,
+                size,
+                values: value.data.iter().map(|&x| x.into()).collect(),
+            },
+            Op::Downsample { .. } => {
+                let input = input(0);
+                Tensor::fill(node.channels, size, |channel, place| {
+                    let mut sum = 0.0;
+                    for corner in places([2; 3]) {
+                        let (mut weight, mut at) = (1.0, [0; 3]);
+                        for axis in 0..3 {
+                            let step = (input.size[axis] - 1) as f64 / (size[axis].max(2) - 1) as f64;
+                            let x = if size[axis] > 1 { place[axis] as f64 * step } else { 0.0 };
+                            let share = x - x.floor();
+                            weight *= if corner[axis] == 1 { share } else { 1.0 - share };
+                            at[axis] = (x.floor() as usize + corner[axis]).min(input.size[axis] - 1);
+                        }
+                        sum += weight * input.at(channel, at);
+                    }
+                    sum
+                })
+            }
+            Op::Depthwise { weight, bias, kernel, stride, padding } => {
+                let taps: Vec<_> = places(*kernel).collect();
+                Tensor::fill(node.channels, size, |channel, place| {
+                    let terms = taps.iter().enumerate().map(|(index, tap)| {
+                        let at = std::array::from_fn(|axis| {
+                            (place[axis] * stride[axis] + tap[axis]) as isize - padding[axis] as isize
+                        });
+                        f64::from(weight.data[channel * taps.len() + index]) * input(0).get(channel, at)
+                    });
+                    f64::from(bias.data[channel]) + terms.sum::<f64>()
+                })
+            }
+            Op::DepthwiseTranspose { weight, bias, kernel, stride, padding } => {
+                let (input, taps) = (input(0), places(*kernel).collect::<Vec<_>>());
+                let mut result =
+                    Tensor::fill(node.channels, size, |channel, _| f64::from(bias.data[channel]));
+                for place in places(input.size) {
+                    for (index, tap) in taps.iter().enumerate() {
+                        let at: [isize; 3] = std::array::from_fn(|axis| {
+                            (place[axis] * stride[axis] + tap[axis]) as isize - padding[axis] as isize
+                        });
+                        if (0..3).any(|axis| at[axis] < 0 || at[axis] >= size[axis] as isize) {
+                            continue;
+                        }
+                        let [z, y, x] = at.map(|x| x as usize);
+                        for channel in 0..node.channels {
+                            let weight = f64::from(weight.data[channel * taps.len() + index]);
+                            result.values[((channel * size[0] + z) * size[1] + y) * size[2] + x] +=
+                                weight * input.at(channel, place);
+                        }
+                    }
+                }
+                result
+            }
+            Op::Attention { heads, window } => attention(input(0), *heads, *window, [0; 3], None),
+            Op::WindowAttention { bias, heads, window, shift } => {
+                attention(input(0), *heads, *window, *shift, Some(bias))
+            }
+            Op::Onnx { .. } => panic!("no reference for an ONNX file"),
         };
         results.push(result);
     }

@@ -1,6 +1,7 @@
 //! Layers and networks beside their definitions in double precision, for every instruction set of the machine.
 
 mod double;
+mod transformers;
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use double::Tensor;
 use super::{CpuEngine, CpuOptions, Isa, LARGE, Mode, Settings};
 use crate::engine::test_networks::{self, Builder, Random};
 use crate::engine::{Engine, Workspace};
-use crate::network::{Network, Op};
+use crate::network::{Network, OnnxFile, Op};
 
 fn isas() -> impl Iterator<Item = Isa> {
     Isa::ALL.into_iter().filter(|isa| isa.available())
@@ -319,13 +320,13 @@ fn threads_run_one_engine_at_once() {
 }
 
 #[test]
-fn attention_is_refused() {
+fn onnx_files_are_refused() {
     let mut builder = Builder::new(3);
-    let bias = builder.random.weight(&[27], 1.0, 0.0);
-    builder.add(Op::WindowAttention { bias, heads: 1, window: [2; 3], shift: [0; 3] }, &[0]);
+    let file = OnnxFile(crate::file::Bytes::from(vec![0]));
+    builder.add(Op::Onnx { file, classes: 2 }, &[0]);
     assert!(!CpuEngine::supports(&builder.network));
     let result = CpuEngine::new(&Arc::new(builder.network), [4; 3], 1, CpuOptions::default());
-    assert!(result.err().unwrap().to_string().contains("window attention"));
+    assert!(result.err().unwrap().to_string().to_lowercase().contains("onnx"));
 }
 
 #[test]

@@ -432,3 +432,21 @@ impl Lowering<'_> {
         Ok(Lowered { steps: self.steps, lives: self.lives, fixed: self.fixed, tables })
     }
 }
+
+/// The operators that this engine has no kernels for.
+pub(super) fn lacks(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Onnx { .. }
+            | Op::LayerNorm { .. }
+            | Op::PadToWindows { .. }
+            | Op::PatchMerge { .. }
+            | Op::WindowAttention { .. }
+            | Op::Constant { .. }
+            | Op::Depthwise { .. }
+            | Op::DepthwiseTranspose { .. }
+            | Op::PadFront { .. }
+            | Op::Downsample { .. }
+            | Op::Attention { .. }
+    )
+}
