@@ -17,8 +17,12 @@ use crate::{Result, build, cargo_target, root, say, work};
 use ends::{End, Scenario};
 use programs::Programs;
 
-/// The requests of memory that are made to fail.
+/// The requests of memory that are made to fail: those that can, and all, for which the library keeps a reserve.
 const LEAST: &str = "65536";
+const ANY: &str = "0";
+
+/// Failures that are tried inside of a call, evenly spread over its requests.
+const SAMPLES: &str = "12";
 
 /// A model as the test programs take it, with an image that it can read.
 struct Case {
@@ -40,10 +44,10 @@ pub fn run(built: Option<&Path>) -> Result<()> {
     let mut table = Vec::new();
     for case in cases(&programs) {
         for (kind, least, threads) in
-            [("memory", LEAST, "1"), ("memory", LEAST, "2"), ("threads", "0", "2"), ("threads", "0", "8")]
+            [("memory", LEAST, "1"), ("memory", LEAST, "2"), ("memory", ANY, "2"), ("threads", ANY, "8")]
         {
             for after in ["one", "onward"] {
-                table.push(injected(&programs, &case, [kind, least, threads, "1", after])?);
+                table.push(injected(&programs, &case, [kind, least, threads, SAMPLES, after])?);
             }
         }
     }
@@ -66,8 +70,9 @@ pub fn short(library: &Path) -> Result<()> {
     let programs = Programs::build(library)?;
     let case = embedded(&programs);
     let mut table = vec![
-        injected(&programs, &case, ["memory", LEAST, "2", "9", "one"])?,
-        injected(&programs, &case, ["threads", "0", "8", "5", "onward"])?,
+        injected(&programs, &case, ["memory", LEAST, "2", "6", "one"])?,
+        injected(&programs, &case, ["memory", ANY, "2", "6", "onward"])?,
+        injected(&programs, &case, ["threads", ANY, "8", "3", "onward"])?,
     ];
     table.extend(hosts(&programs, &case)?);
     table.push(files::run(&programs, &model())?);
@@ -104,10 +109,12 @@ fn reference(path: &str) -> Option<PathBuf> {
     folder.exists().then_some(folder)
 }
 
-/// One failure at a time inside of each call. `how`: kind, least, threads, stride, one or onward.
+/// One failure at a time inside of each call. `how`: kind, least, threads, samples, one or onward.
 fn injected(programs: &Programs, case: &Case, how: [&str; 5]) -> Result<Scenario> {
-    let [kind, _, threads, _, after] = how;
-    let mut scenario = Scenario::new(format!("{kind} refused ({after}), {}, {threads} threads", case.name));
+    let [kind, least, threads, _, after] = how;
+    let size = if kind == "memory" && least == ANY { "any " } else { "" };
+    let name = format!("{size}{kind} refused ({after}), {}, {threads} threads", case.name);
+    let mut scenario = Scenario::new(name);
     say(&scenario.name);
     let mut command = programs.command("injected");
     command.env("LD_PRELOAD", programs.inject()).arg(&case.model).arg(&case.image).args(how);
