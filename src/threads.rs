@@ -7,7 +7,6 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crate::floating_point::Ours;
 use crate::log::{self, Level};
-use crate::platform::Thread;
 
 /// Whether the log has heard that threads are scarce.
 static TOLD: AtomicBool = AtomicBool::new(false);
@@ -35,14 +34,17 @@ pub(crate) fn spawn<'scope, T: Send + 'scope>(
     told(Builder::new().name("voxseg".into()).spawn_scoped(scope, begin))
 }
 
-/// Starts a thread that the caller joins; `None` as for [`spawn`].
-pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> Option<Thread> {
+/// Starts a thread that the caller joins, as `make` does it; `None` as for [`spawn`].
+pub(crate) fn start<T>(
+    work: impl FnOnce() + Send + 'static,
+    make: impl FnOnce(Box<dyn FnOnce() + Send>) -> std::io::Result<T>,
+) -> Option<T> {
     let begin = || {
         let _ours = Ours::enter();
         work();
     };
     allowed()?;
-    told(Thread::start(begin))
+    told(make(Box::new(begin)))
 }
 
 /// Whether this thread may start others.

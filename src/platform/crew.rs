@@ -107,7 +107,7 @@ impl Crew {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         while threads.len() + 1 < self.most.min(tasks) {
             let shared = self.shared.clone();
-            let Some(thread) = threads::start(move || shared.member()) else { break };
+            let Some(thread) = threads::start(move || shared.member(), Thread::start) else { break };
             threads.push(thread);
         }
         // SAFETY: only the lifetime changes. The reference is in `work` and in threads that are counted as busy, and

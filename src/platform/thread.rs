@@ -10,8 +10,8 @@ pub(crate) struct Thread(Started);
 
 impl Thread {
     /// Starts it; the error is the system's.
-    pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> io::Result<Self> {
-        system::start(Box::new(work)).map(Thread)
+    pub(crate) fn start(work: Work) -> io::Result<Self> {
+        system::start(work).map(Thread)
     }
 
     /// Waits for its end. What it panicked with is gone.
@@ -20,7 +20,7 @@ impl Thread {
     }
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
 #[cfg(all(unix, not(miri)))]
 mod system {
@@ -120,12 +120,12 @@ mod tests {
 
     #[test]
     fn joining_waits_for_work_and_for_panics() {
-        let thread = Thread::start(|| {
+        let thread = Thread::start(Box::new(|| {
             std::thread::sleep(std::time::Duration::from_millis(20));
             CAME.store(true, Ordering::Relaxed);
-        });
+        }));
         thread.unwrap().join();
         assert!(CAME.load(Ordering::Relaxed));
-        Thread::start(|| panic!("of a thread")).unwrap().join();
+        Thread::start(Box::new(|| panic!("of a thread"))).unwrap().join();
     }
 }

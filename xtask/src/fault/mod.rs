@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::demo::model;
 use crate::{Result, build, cargo_target, root, say, work};
 
-use ends::{End, Scenario};
+use ends::{End, Scenario, Table};
 use programs::Programs;
 
 /// The requests of memory that are made to fail: those that can, and all, for which the library keeps a reserve.
@@ -39,8 +39,16 @@ struct Case {
     image: PathBuf,
 }
 
-/// Everything, with a table of what came of it. `built`: the folder of a library and a tool that are there already.
-pub fn run(built: Option<&Path>) -> Result<()> {
+/// What is tried, in this order.
+pub const PARTS: [&str; 5] = ["hosts", "files", "reproducers", "limits", "failures"];
+
+/// Everything, or those parts, with a table of what came of it. `built`: the folder of a library and a tool that are
+/// there already.
+pub fn run(built: Option<&Path>, parts: &[&str]) -> Result<()> {
+    if let Some(other) = parts.iter().find(|part| !PARTS.contains(part)) {
+        return Err(format!("no part {other}; there are {}", PARTS.join(", ")));
+    }
+    let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
     let tool = match built {
         Some(folder) => folder.join("voxseg"),
         None => build::tool()?,
@@ -48,41 +56,51 @@ pub fn run(built: Option<&Path>) -> Result<()> {
     let folder = built.map_or_else(|| cargo_target().join("release"), Path::to_path_buf);
     let library = build::lay_out(&folder, &work().join("fault/lib"))?;
     let programs = Programs::build(&library)?;
-    let mut table = Vec::new();
     let cases = cases(&programs);
-    for (number, case) in cases.iter().enumerate() {
+    let mut table = Table::default();
+    if wanted("hosts") {
+        table.extend(hosts(&programs, &cases[0])?);
+    }
+    if wanted("files") {
+        table.add(files::run(&programs, &model())?);
+        if let Some(spleen) = reference("monai/public/bundle_spleen_unet/bundle") {
+            table.add(files::run(&programs, &spleen)?);
+        }
+    }
+    if wanted("reproducers") {
+        match reference("bugs/hostile") {
+            Some(folder) => table.extend(hostile::run(&folder, &library, &tool)?),
+            None => table.add(Scenario::skipped("reproducers", "../shared/reference isn't there")),
+        }
+    }
+    if wanted("limits") {
+        limits::run(&tool, &cases, &mut table)?;
+    }
+    for (number, case) in cases.iter().enumerate().filter(|_| wanted("failures")) {
         // The first one thoroughly; of the others, what differs between models.
         let (failures, samples) = if number == 0 { (&FAILURES[..], "8") } else { (&FAILURES[1..4], "3") };
         for [kind, least, threads, after] in failures {
-            table.push(injected(&programs, case, [kind, least, threads, samples, after])?);
+            table.add(injected(&programs, case, [kind, least, threads, samples, after])?);
         }
     }
-    let embedded = embedded(&programs);
-    table.extend(limits::run(&tool, &cases)?);
-    table.extend(hosts(&programs, &embedded)?);
-    table.push(files::run(&programs, &model())?);
-    if let Some(spleen) = reference("monai/public/bundle_spleen_unet/bundle") {
-        table.push(files::run(&programs, &spleen)?);
-    }
-    match reference("bugs/hostile") {
-        Some(folder) => table.extend(hostile::run(&folder, &library, &tool)?),
-        None => table.push(Scenario::skipped("reproducers", "../shared/reference isn't there")),
-    }
-    ends::judge(&table)
+    table.judge()
 }
 
 /// What a suite has time for: with the library that is there already, and only some of the requests.
 pub fn short(library: &Path) -> Result<()> {
     let programs = Programs::build(library)?;
     let case = embedded(&programs);
-    let mut table = vec![
-        injected(&programs, &case, ["memory", LEAST, "2", "6", "one"])?,
-        injected(&programs, &case, ["memory", ANY, "2", "6", "onward"])?,
-        injected(&programs, &case, ["threads", ANY, "8", "3", "onward"])?,
-    ];
+    let mut table = Table::default();
+    for how in [
+        ["memory", LEAST, "2", "6", "one"],
+        ["memory", ANY, "2", "6", "onward"],
+        ["threads", ANY, "8", "3", "onward"],
+    ] {
+        table.add(injected(&programs, &case, how)?);
+    }
     table.extend(hosts(&programs, &case)?);
-    table.push(files::run(&programs, &model())?);
-    ends::judge(&table)
+    table.add(files::run(&programs, &model())?);
+    table.judge()
 }
 
 fn embedded(programs: &Programs) -> Case {
