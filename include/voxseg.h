@@ -2288,7 +2288,7 @@ vxs_status vxs_dose_list_get(const struct vxs_dose_list *list,
 /**
  * D95, D2 and so on of one label: for each of `percents`, 0 to 100, writes the dose that this part of it receives
  * at least, which is a percentile of its voxels' doses, between two of them by linear interpolation. `doses` has
- * room for `count` values.
+ * room for `count` values, and may be the same array.
  *
  * Returns `VXS_INVALID_ARGUMENT` for an index past the end and for other per cents. Any thread.
  *
@@ -2305,7 +2305,7 @@ vxs_status vxs_dose_list_dose_at_volume(const struct vxs_dose_list *list,
 
 /**
  * V20 and so on of one label, or its cumulative dose-volume histogram: for each of `doses` writes the share of the
- * label, 0 to 1, that receives at least that dose. `shares` has room for `count` values.
+ * label, 0 to 1, that receives at least that dose. `shares` has room for `count` values, and may be the same array.
  *
  * Returns `VXS_INVALID_ARGUMENT` for an index past the end. Any thread.
  *

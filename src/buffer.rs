@@ -23,7 +23,18 @@ fn something_is_left(bytes: usize) -> bool {
     if !scarce::allowed() {
         return false;
     }
+    if platform::is_exhausted() {
+        return false;
+    }
     bytes < LARGE || Vec::<u8>::new().try_reserve_exact(LARGE).is_ok()
+}
+
+/// For work that makes many small things and asks for nothing large.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] where the system refuses even those.
+pub(crate) fn check(what: &str) -> Result<()> {
+    if platform::is_exhausted() { Err(missing::<u8>(what, 1)) } else { Ok(()) }
 }
 
 /// Makes room for `more` values.

@@ -3,7 +3,8 @@
 //! the nearest, no traps, denormal numbers as they are. The host's is back, flags included, whenever the host's own
 //! code runs.
 //!
-//! On x86-64 that is MXCSR: nothing here computes with the x87 registers. On AArch64 it is FPCR with FPSR.
+//! On x86-64 that is MXCSR: nothing here computes with the x87 registers. On AArch64 it is FPCR with FPSR. Miri knows
+//! neither, and computes as we do.
 
 #![allow(unsafe_code, reason = "the registers have no safe interface")]
 
@@ -57,13 +58,13 @@ pub(crate) fn as_host<T>(call: impl FnOnce() -> T) -> T {
     call()
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Environment {
     mxcsr: u32,
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 impl Environment {
     /// All exceptions masked, no flag set, rounding to the nearest, neither FTZ nor DAZ.
     const OURS: Self = Environment { mxcsr: 0x1f80 };
@@ -82,14 +83,14 @@ impl Environment {
     }
 }
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", not(miri)))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Environment {
     control: u64,
     status: u64,
 }
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", not(miri)))]
 impl Environment {
     /// No traps, no flag set, rounding to the nearest, denormal numbers and NaN as they are.
     const OURS: Self = Environment { control: 0, status: 0 };
@@ -114,11 +115,11 @@ impl Environment {
 }
 
 /// Elsewhere it stays as it is.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Environment;
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 impl Environment {
     const OURS: Self = Environment;
 
@@ -129,19 +130,19 @@ impl Environment {
     fn write(self) {}
 }
 
-#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(test, not(miri), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tests {
     use std::hint::black_box;
     use std::panic::catch_unwind;
 
     use super::*;
 
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     fn upward() -> Environment {
         Environment { mxcsr: 0x1f80 | 0x4000 | 0x8040 }
     }
 
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
     fn upward() -> Environment {
         Environment { control: 1 << 22 | 1 << 24, status: 0 }
     }

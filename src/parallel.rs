@@ -8,6 +8,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +47,18 @@ enum Place {
 }
 
 thread_local! {
-    static PLACE: RefCell<Place> = const { RefCell::new(Place::Nowhere) };
+    /// Nowhere again when a thread ends, so that nothing is dropped then: where the C library can't note down that
+    /// something is to be, it ends the process.
+    static PLACE: RefCell<ManuallyDrop<Place>> = const { RefCell::new(ManuallyDrop::new(Place::Nowhere)) };
+}
+
+/// The calling thread's place from now on; returns what was so before.
+fn replace(place: Place) -> Place {
+    ManuallyDrop::into_inner(PLACE.replace(ManuallyDrop::new(place)))
+}
+
+fn place() -> Place {
+    PLACE.with_borrow(|place| Place::clone(place))
 }
 
 /// As long as it lives, the calling thread's work is shared out in a certain place.
@@ -62,7 +74,7 @@ impl Entered {
         // Whoever computes on the host's threads starts none.
         let might_start = threads::may_start(false);
         threads::may_start(might_start && !matches!(place, Place::Host(_)));
-        Entered { before: PLACE.replace(place), might_start, _thread: PhantomData }
+        Entered { before: replace(place), might_start, _thread: PhantomData }
     }
 }
 
@@ -70,15 +82,14 @@ impl Drop for Entered {
     fn drop(&mut self) {
         threads::may_start(self.might_start);
         // Threads of a crew end here, so they must not find the place borrowed.
-        drop(PLACE.replace(std::mem::take(&mut self.before)));
+        drop(replace(std::mem::take(&mut self.before)));
     }
 }
 
 /// Begins what is computed on the host's threads, or on up to `threads` of the library's own. Within another such part
 /// that one's threads are used.
 pub(crate) fn enter(host: Option<&Arc<dyn Executor>>, threads: usize) -> Entered {
-    let place = PLACE.with_borrow(Place::clone);
-    Entered::new(match (place, host) {
+    Entered::new(match (place(), host) {
         (Place::Nowhere, Some(host)) => Place::Host(host.clone()),
         (Place::Nowhere, None) => Place::Crew(Arc::new(Crew::new(threads))),
         (place, _) => place,
@@ -90,7 +101,7 @@ pub(crate) fn enter(host: Option<&Arc<dyn Executor>>, threads: usize) -> Entered
 ///
 /// A panic of a member is passed on to the caller.
 pub(crate) fn share(count: usize, member: impl Fn(usize) + Sync) {
-    let place = PLACE.with_borrow(Place::clone);
+    let place = place();
     if count <= 1 || matches!(place, Place::Within) {
         return member(0);
     }

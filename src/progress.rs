@@ -5,6 +5,7 @@ mod watch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::buffer;
 use crate::error::{Error, Result};
 use crate::floating_point::as_host;
 use crate::volume::NonFinite;
@@ -166,9 +167,9 @@ impl<'a> Run<'a> {
     /// Stops a run that is to be cancelled, without a report.
     ///
     /// # Errors
-    /// [`Error::Cancelled`].
+    /// [`Error::Cancelled`], [`Error::OutOfMemory`].
     pub(crate) fn check(&self) -> Result<()> {
-        if self.cancel.requested() { Err(Error::Cancelled) } else { Ok(()) }
+        if self.cancel.requested() { Err(Error::Cancelled) } else { buffer::check("a run") }
     }
 
     fn report(&mut self, progress: &Progress) -> Result<()> {

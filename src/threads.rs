@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crate::floating_point::Ours;
 use crate::log::{self, Level};
@@ -31,17 +31,20 @@ pub(crate) fn spawn<'scope, T: Send + 'scope>(
         work()
     };
     allowed()?;
-    told(builder().spawn_scoped(scope, begin))
+    told(Builder::new().name("voxseg".into()).spawn_scoped(scope, begin))
 }
 
-/// Starts a thread that the caller joins; `None` as for [`spawn`].
-pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
+/// Starts a thread that the caller joins, as `make` does it; `None` as for [`spawn`].
+pub(crate) fn start<T>(
+    work: impl FnOnce() + Send + 'static,
+    make: impl FnOnce(Box<dyn FnOnce() + Send>) -> std::io::Result<T>,
+) -> Option<T> {
     let begin = || {
         let _ours = Ours::enter();
         work();
     };
     allowed()?;
-    told(builder().spawn(begin))
+    told(make(Box::new(begin)))
 }
 
 /// Whether this thread may start others.
@@ -51,10 +54,6 @@ fn allowed() -> Option<()> {
         return None;
     }
     MAY_START.get().then_some(())
-}
-
-fn builder() -> Builder {
-    Builder::new().name("voxseg".into())
 }
 
 fn told<T>(started: std::io::Result<T>) -> Option<T> {

@@ -126,7 +126,7 @@ pub unsafe extern "C" fn vxs_dose_list_get(
 
 /// D95, D2 and so on of one label: for each of `percents`, 0 to 100, writes the dose that this part of it receives
 /// at least, which is a percentile of its voxels' doses, between two of them by linear interpolation. `doses` has
-/// room for `count` values.
+/// room for `count` values, and may be the same array.
 ///
 /// Returns `VXS_INVALID_ARGUMENT` for an index past the end and for other per cents. Any thread.
 ///
@@ -145,17 +145,17 @@ pub unsafe extern "C" fn vxs_dose_list_dose_at_volume(
     unsafe {
         boundary(error, || {
             let found = at(&reference(list, "list")?.0, index)?;
-            let percents = array(percents, count, "percents")?;
-            if let Some(percent) = percents.iter().find(|percent| !(0.0..=100.0).contains(*percent)) {
+            let given = array(percents, count, "percents")?;
+            if let Some(percent) = given.iter().find(|percent| !(0.0..=100.0).contains(*percent)) {
                 return Err(Error::argument("percents", percent, "0 to 100"));
             }
-            fill(doses, "doses", percents, |percent| found.dose_to(percent))
+            fill(doses, "doses", percents, given.len(), |percent| found.dose_to(percent))
         })
     }
 }
 
 /// V20 and so on of one label, or its cumulative dose-volume histogram: for each of `doses` writes the share of the
-/// label, 0 to 1, that receives at least that dose. `shares` has room for `count` values.
+/// label, 0 to 1, that receives at least that dose. `shares` has room for `count` values, and may be the same array.
 ///
 /// Returns `VXS_INVALID_ARGUMENT` for an index past the end. Any thread.
 ///
@@ -174,26 +174,27 @@ pub unsafe extern "C" fn vxs_dose_list_volume_at_dose(
     unsafe {
         boundary(error, || {
             let found = at(&reference(list, "list")?.0, index)?;
-            let doses = array(doses, count, "doses")?;
-            fill(shares, "shares", doses, |dose| found.share_at(dose))
+            let given = array(doses, count, "doses")?;
+            fill(shares, "shares", doses, given.len(), |dose| found.share_at(dose))
         })
     }
 }
 
 /// # Safety
-/// `results` is NULL or holds as many values as `values`.
+/// `values` holds `count` of them; `results` is NULL or has room for as many, and may be the same array.
 unsafe fn fill(
     results: *mut f64,
     argument: &'static str,
-    values: &[f64],
+    values: *const f64,
+    count: usize,
     result: impl Fn(f64) -> f64,
 ) -> Result<()> {
-    if results.is_null() && !values.is_empty() {
+    if results.is_null() && count > 0 {
         return Err(Error::NullPointer { argument });
     }
-    for (index, &value) in values.iter().enumerate() {
-        // SAFETY: not NULL, and within the array by the caller's guarantee.
-        unsafe { results.add(index).write(result(value)) };
+    for index in 0..count {
+        // SAFETY: not NULL, and within the arrays by the caller's guarantee. Nothing refers to either.
+        unsafe { results.add(index).write(result(values.add(index).read())) };
     }
     Ok(())
 }

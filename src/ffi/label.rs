@@ -171,14 +171,9 @@ pub unsafe extern "C" fn vxs_model_label_term(
             let Some(found) = usize::try_from(role).ok().and_then(|role| terms.get(role)) else {
                 return Err(Error::argument("role", role, "one of VXS_TERM_*"));
             };
-            let pointer = |part: usize| found.as_ref().map_or(null(), |texts| texts[part].as_ptr());
-            let filled = vxs_term {
-                role,
-                scheme: pointer(0),
-                code: pointer(1),
-                meaning: pointer(2),
-                ..vxs_term::defaults()
-            };
+            let texts = found.as_ref().map(|texts| texts.each_ref().map(|text| text.as_ptr()));
+            let [scheme, code, meaning] = texts.unwrap_or([null(); 3]);
+            let filled = vxs_term { role, scheme, code, meaning, ..vxs_term::defaults() };
             write(term, filled, "term")
         })
     }

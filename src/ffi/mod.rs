@@ -2,6 +2,7 @@
 //! are in `docs/abi.md`, the header in `include/voxseg.h` is generated from here.
 
 #![allow(unsafe_code, reason = "pointers come from C; every block states what the caller guarantees")]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 #![allow(non_camel_case_types, reason = "the names are the C interface's")]
 
 mod args;

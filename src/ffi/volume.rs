@@ -137,9 +137,9 @@ pub(super) fn geometry(volume: &vxs_volume) -> Result<(Geometry, DType, Layout)>
     }
     let dtype = dtype(volume.dtype, "volume.dtype")?;
     let shape = shape(volume.shape)?;
-    let rows: [[f64; 3]; 3] =
-        std::array::from_fn(|row| std::array::from_fn(|a| volume.direction[3 * row + a]));
-    let mut geometry = Geometry { shape, spacing: volume.spacing, origin: volume.origin, direction: rows };
+    let [a, b, c, d, e, f, g, h, i] = volume.direction;
+    let direction = [[a, b, c], [d, e, f], [g, h, i]];
+    let mut geometry = Geometry { shape, spacing: volume.spacing, origin: volume.origin, direction };
     if volume.flags & VXS_VOLUME_RAS != 0 {
         geometry = geometry.ras_to_lps();
     }
@@ -152,12 +152,13 @@ pub(super) fn geometry(volume: &vxs_volume) -> Result<(Geometry, DType, Layout)>
 pub(super) fn on_grid(volume: &vxs_volume, grid: &Geometry) -> vxs_volume {
     let flags = volume.flags & VXS_VOLUME_RAS;
     let grid = if flags == 0 { grid.clone() } else { grid.clone().ras_to_lps() };
+    let [[a, b, c], [d, e, f], [g, h, i]] = grid.direction;
     vxs_volume {
         dtype: volume.dtype,
         shape: grid.shape.map(|size| size as u64),
         spacing: grid.spacing,
         origin: grid.origin,
-        direction: std::array::from_fn(|n| grid.direction[n / 3][n % 3]),
+        direction: [a, b, c, d, e, f, g, h, i],
         flags,
         ..vxs_volume::defaults()
     }

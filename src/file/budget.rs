@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{Bytes, Counted, out_of_memory, read_into, size, title};
+use crate::buffer;
 use crate::error::{Error, Result};
 use crate::progress::{Cancel, Stage, Watch};
 
@@ -62,7 +63,10 @@ impl Budget {
     }
 
     fn check(&self) -> Result<()> {
-        if self.0.cancel.requested() || self.0.watch.stopped() { Err(Error::Cancelled) } else { Ok(()) }
+        if self.0.cancel.requested() || self.0.watch.stopped() {
+            return Err(Error::Cancelled);
+        }
+        buffer::check("a model's description")
     }
 
     /// The error that a reader met, unless it met the caller's wish to stop.

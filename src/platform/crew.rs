@@ -4,8 +4,8 @@
 #![allow(unsafe_code, reason = "threads that outlive a piece of work run closures that borrow")]
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
+use super::Thread;
 use crate::threads;
 
 /// Up to so many threads, the calling one included.
@@ -13,7 +13,7 @@ pub(crate) struct Crew {
     most: usize,
     shared: Arc<Shared>,
     /// Those that were started; locked while a piece of work is under way.
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<Thread>>,
 }
 
 #[derive(Default)]
@@ -107,7 +107,7 @@ impl Crew {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         while threads.len() + 1 < self.most.min(tasks) {
             let shared = self.shared.clone();
-            let Some(thread) = threads::start(move || shared.member()) else { break };
+            let Some(thread) = threads::start(move || shared.member(), Thread::start) else { break };
             threads.push(thread);
         }
         // SAFETY: only the lifetime changes. The reference is in `work` and in threads that are counted as busy, and
@@ -130,8 +130,7 @@ impl Drop for Crew {
         self.shared.state().over = true;
         self.shared.called.notify_all();
         for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            // What a task panicked with is its caller's matter.
-            let _ = thread.join();
+            thread.join();
         }
     }
 }

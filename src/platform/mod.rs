@@ -17,6 +17,8 @@ mod groups;
 mod linux;
 #[cfg(target_vendor = "apple")]
 mod macos;
+mod reserve;
+mod thread;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -35,7 +37,9 @@ use windows as system;
 pub(crate) use windows::library_folder;
 
 pub(crate) use crew::Crew;
+pub(crate) use reserve::is_exhausted;
 pub(crate) use system::{peak_memory, prefer_huge_pages};
+pub(crate) use thread::Thread;
 pub(crate) use zeroed::{Plain, zeroed};
 
 /// What a limit leaves: its bytes, and how many of them are used.

@@ -1,12 +1,18 @@
 /*
- * Hosts of an unusual kind: without standard input, output and error, or interrupted by signals all the time.
+ * Hosts of an unusual kind: without standard input, output and error, interrupted by signals all the time, or
+ * in a sandbox that refuses threads, advice on memory and questions about processors.
  *
- *     host MODEL CT.mhd closed|signals
+ *     host MODEL CT.mhd closed|signals|sandbox
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -19,9 +25,27 @@ static void count(int number) {
     signals++;
 }
 
+/* From now on these calls of the system fail with EPERM, in each thread of the process. */
+static void enter_sandbox(void) {
+    static const long refused[] = {SYS_clone, SYS_clone3, SYS_madvise, SYS_sched_getaffinity};
+    enum { REFUSED = sizeof refused / sizeof *refused };
+    struct sock_filter filter[REFUSED + 3];
+    filter[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (int n = 0; n < REFUSED; n++) {
+        filter[1 + n] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)refused[n], (unsigned char)(REFUSED - n), 0);
+    }
+    filter[REFUSED + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    filter[REFUSED + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+    const struct sock_fprog program = {REFUSED + 3, filter};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+    errno = 0;
+    CHECK(syscall(SYS_madvise, 0, 0, 0) == -1 && errno == EPERM);
+}
+
 int main(int argc, char **argv) {
-    CHECK(argc == 4 && "usage: MODEL CT.mhd closed|signals");
-    const int closed = strcmp(argv[3], "closed") == 0;
+    CHECK(argc == 4 && "usage: MODEL CT.mhd closed|signals|sandbox");
+    const int closed = strcmp(argv[3], "closed") == 0, sandbox = strcmp(argv[3], "sandbox") == 0;
     fixture given = new_fixture(argv[1], argv[2], 2);
     results right = new_results(&given), found = new_results(&given);
     vxs_error *error = NULL;
@@ -33,6 +57,8 @@ int main(int argc, char **argv) {
         for (int stream = 0; stream < 3; stream++) {
             close(stream);
         }
+    } else if (sandbox) {
+        enter_sandbox();
     } else {
         struct sigaction action;
         memset(&action, 0, sizeof action);
@@ -56,7 +82,7 @@ int main(int argc, char **argv) {
         dprintf(words, "other bytes\n");
         return 1;
     }
-    if (!closed && signals < 5) {
+    if (!closed && !sandbox && signals < 5) {
         dprintf(words, "only %d signals came\n", (int)signals);
         return 1;
     }

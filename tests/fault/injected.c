@@ -1,8 +1,8 @@
 /*
- * Fails one request of memory, or one thread, inside of each call: every one that the call makes, or every STRIDE-th,
- * each in a process of its own.
+ * Fails one request of memory, or one thread, inside of each call: every one that the call makes, or as many as
+ * SAMPLES, evenly spread, each in a process of its own.
  *
- *     LD_PRELOAD=inject.so injected MODEL|TASK:WEIGHTS CT.mhd memory|threads LEAST THREADS STRIDE one|onward
+ *     LD_PRELOAD=inject.so injected MODEL|TASK:WEIGHTS CT.mhd memory|threads LEAST THREADS SAMPLES one|onward
  *
  * For each call a line: its name, runs, those that ended badly, the first of them in words; with tabs between. A good
  * end is success with the right bytes, or, for memory only, a typed error with labels untouched after which the same
@@ -134,17 +134,17 @@ static verdict in_a_child(const fixture *given, int call, int kind, long n, size
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 8 && "usage: MODEL CT.mhd memory|threads LEAST THREADS STRIDE one|onward");
+    CHECK(argc == 8 && "usage: MODEL CT.mhd memory|threads LEAST THREADS SAMPLES one|onward");
     *(void **)&arm = dlsym(RTLD_DEFAULT, "fault_arm");
     *(void **)&disarm = dlsym(RTLD_DEFAULT, "fault_disarm");
     CHECK(arm && disarm && "inject.so must be preloaded");
     const int kind = strcmp(argv[3], "threads") == 0 ? FAULT_THREADS : FAULT_MEMORY;
     const size_t least = strtoul(argv[4], NULL, 10);
-    const long stride = atol(argv[6]);
+    const long samples = atol(argv[6]);
     const int onward = strcmp(argv[7], "onward") == 0;
     fixture given = new_fixture(argv[1], argv[2], (uint32_t)atoi(argv[5]));
     left = mmap(NULL, sizeof *left, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CHECK(left != MAP_FAILED && stride > 0);
+    CHECK(left != MAP_FAILED && samples > 0);
 
     vxs_error *error = NULL;
     OK(open_model(&given, &given.model, &error));
@@ -157,7 +157,7 @@ int main(int argc, char **argv) {
         OK(make(&given, call, &right, &error, &model, &plan));
         finish(&given, call, &right, model, plan);
         const verdict counted = in_a_child(&given, call, kind, -1, least, onward, &right);
-        const long requests = counted.asked;
+        const long requests = counted.asked, stride = requests > samples ? requests / samples : 1;
         long runs = counted.bad, bad = counted.bad, first = -1;
         char words[300];
         memcpy(words, counted.words, sizeof words);

@@ -17,6 +17,7 @@ mod fault;
 mod fetch;
 mod fuzz;
 mod install;
+mod miri;
 mod orthanc;
 mod ptx;
 mod python;
@@ -45,13 +46,15 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     `test aarch64`, which runs only so, for another processor under emulation (fetches a cross
                     compiler and QEMU)
   soak SECONDS address|thread  eight plans in eight threads with everything instrumented (needs Rust's nightly toolchain)
-  fault [FOLDER]    injected failures of memory and threads, the system's limits, control groups, rounding modes, signals, closed
+  fault [FOLDER] [PART ...]  injected failures of memory and threads, the system's limits, control groups, rounding modes, signals, closed
                     descriptors, pipes in a model folder: a table of how each ended (Linux). FOLDER has libvoxseg.so and the
-                    tool, built already
+                    tool, built already. PART: hosts, files, reproducers, limits, failures
   fuzz [TARGET|all] [SECONDS|RUNSx]  the fuzz targets of `fuzz/`, 60 s each or as long as is said (`fuzz pickle 5000x`);
                     what they find stays in target/xtask/fuzz
+  miri [MODULE ...]  unit tests of parsers and of the C interface in Miri (needs Rust's nightly toolchain)
   bench [cpu|metrics]  the numerics beside nnU-Net's own, the CPU engine beside others, or numbers about label maps beside
                     Python's (fetches PyTorch, about 3 GB)
+  bench memory [FOLDER]  what runs of the reference models need beside what their plans say (FOLDER has libvoxseg.so)
   bench total [PYTHON] [small]  TotalSegmentator's total beside ours, 31 M parameters or small ones (PYTHON has it, or it
                     is fetched)
   bless             write include/voxseg.h, include/voxseg.symbols and the declarations of the bindings anew
@@ -74,6 +77,8 @@ fn main() -> ExitCode {
         ["test", wanted @ ..] => return test::run(wanted),
         ["bench"] => bench::run(None),
         ["bench", only @ ("cpu" | "metrics")] => bench::run(Some(only)),
+        ["bench", "memory"] => bench::memory(None),
+        ["bench", "memory", built] => bench::memory(Some(Path::new(built))),
         ["bench", "total", rest @ ..] => match rest {
             [] => bench::total(None, false),
             ["small"] => bench::total(None, true),
@@ -88,12 +93,15 @@ fn main() -> ExitCode {
         ["dist", natives @ ..] => dist::run(natives),
         ["soak", seconds, sanitizer] => soak::run(seconds, sanitizer),
         #[cfg(target_os = "linux")]
-        ["fault"] => fault::run(None),
-        #[cfg(target_os = "linux")]
-        ["fault", built] => fault::run(Some(Path::new(built))),
+        ["fault", words @ ..] => {
+            let is_part = |word: &&&str| fault::PARTS.contains(word);
+            let built = words.first().filter(|word| !is_part(word));
+            fault::run(built.map(Path::new), &words[usize::from(built.is_some())..])
+        }
         ["fuzz"] => fuzz::run(None, None),
         ["fuzz", target] => fuzz::run(Some(target), None),
         ["fuzz", target, limit] => fuzz::run(Some(target), Some(limit)),
+        ["miri", modules @ ..] => miri::run(modules),
         ["setup"] => setup::run(),
         _ => Err(USAGE.into()),
     };

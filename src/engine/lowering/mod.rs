@@ -1,5 +1,5 @@
-//! What our own engines share when they lower a network: tensors in blocks of channels, which voxels a convolution reads,
-//! and the windows of attention.
+//! What our own engines share when they lower a network: tensors in blocks of channels, which voxels a convolution
+//! reads, and the windows of attention.
 
 mod blocks;
 mod reach;

@@ -2,11 +2,13 @@
 
 mod case;
 mod cpu;
+mod memory;
 mod metrics;
 mod total;
 
 use std::path::{Path, PathBuf};
 
+pub use memory::run as memory;
 pub use total::run as total;
 
 use crate::{Result, cargo, command, demo, execute_quietly, root, say, setup, work};

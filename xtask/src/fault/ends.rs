@@ -121,21 +121,30 @@ impl Scenario {
     }
 }
 
-/// Prints the table; an error where anything ended badly.
-pub fn judge(table: &[Scenario]) -> Result<()> {
-    println!("\n  {:<60} {:>6} {:>6} {:>6}  first bad end", "scenario", "runs", "well", "badly");
-    for Scenario { name, runs, bad, words } in table {
+/// What has been tried, printed line by line as it comes.
+#[derive(Default)]
+pub struct Table(Vec<Scenario>);
+
+impl Table {
+    pub fn add(&mut self, scenario: Scenario) {
+        let Scenario { name, runs, bad, words } = &scenario;
         let reason = if *runs == 0 { "skipped: " } else { "" };
-        println!(
-            "  {name:<60} {runs:>6} {:>6} {bad:>6}  {reason}{}",
-            runs - bad,
-            words.as_deref().unwrap_or("")
-        );
+        let words = words.as_deref().unwrap_or("");
+        println!("  {name:<62} {runs:>4} runs, {bad} ended badly  {reason}{words}");
+        self.0.push(scenario);
     }
-    let (runs, bad) = table.iter().fold((0, 0), |sum, one| (sum.0 + one.runs, sum.1 + one.bad));
-    println!("\n{runs} runs, {bad} ended badly");
-    match table.iter().find(|one| one.bad > 0) {
-        None => Ok(()),
-        Some(first) => Err(format!("{bad} runs ended badly, first {}", first.name)),
+
+    pub fn extend(&mut self, scenarios: impl IntoIterator<Item = Scenario>) {
+        scenarios.into_iter().for_each(|scenario| self.add(scenario));
+    }
+
+    /// An error where anything ended badly.
+    pub fn judge(&self) -> Result<()> {
+        let (runs, bad) = self.0.iter().fold((0, 0), |sum, one| (sum.0 + one.runs, sum.1 + one.bad));
+        println!("\n{runs} runs, {bad} ended badly");
+        match self.0.iter().find(|one| one.bad > 0) {
+            None => Ok(()),
+            Some(first) => Err(format!("{bad} runs ended badly, first {}", first.name)),
+        }
     }
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::{Result, create_folder, execute_quietly, remove, say, work};
+use crate::{Result, create_folder, execute_quietly, remove, root, say, work};
 
 use super::ends::{self, End, Ended, Scenario};
-use super::{LEAST, programs};
+use super::{ANY, LEAST, programs};
 
 const TINY: &str = "nnUNetTrainer__nnUNetPlans__3d_fullres";
 const LIMIT: Duration = Duration::from_secs(600);
@@ -18,9 +18,15 @@ pub fn run(sources: &Path, library: &Path, tool: &Path) -> Result<Vec<Scenario>>
     remove(&folder)?;
     create_folder(&folder)?;
     let include = format!("-I{}", sources.display());
+    let adapted = root().join("tests/fault/reproducers.h").display().to_string();
     for program in ["threads", "broadcast", "plan_budget", "rounding", "allocations"] {
         let source = sources.join(format!("{program}.c"));
-        programs::compile(&source, &folder.join(program), library, &["-w", &include])?;
+        programs::compile(
+            &source,
+            &folder.join(program),
+            library,
+            &["-w", "-D_GNU_SOURCE=", &include, "-include", &adapted],
+        )?;
     }
     let inject = folder.join("inject.so");
     let mut cc = Command::new("cc");
@@ -63,10 +69,13 @@ pub fn run(sources: &Path, library: &Path, tool: &Path) -> Result<Vec<Scenario>>
         command.env("LD_PRELOAD", &inject);
         command
     };
-    // Smaller ones may end the process: docs/memory.md.
     add(
         "allocations",
-        vec![injected(["memory", "60", LEAST, "2"]), injected(["threads", "24", "0", "8"])],
+        vec![
+            injected(["memory", "60", LEAST, "2"]),
+            injected(["memory", "60", ANY, "2"]),
+            injected(["threads", "24", ANY, "8"]),
+        ],
         succeeds,
     )?;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::{Result, at, command, copy, create_folder, remove, say};
 
-use super::ends::{self, End, Ended, Scenario};
+use super::ends::{self, End, Ended, Scenario, Table};
 use super::{Case, reference};
 
 const LIMIT: Duration = Duration::from_secs(240);
@@ -65,28 +65,28 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-pub fn run(tool: &Path, cases: &[Case]) -> Result<Vec<Scenario>> {
+pub fn run(tool: &Path, cases: &[Case], table: &mut Table) -> Result<()> {
     // Where another user can read and write.
     let folder = std::env::temp_dir().join(format!("voxseg-fault-{}", std::process::id()));
     create_folder(&folder)?;
-    let table = in_folder(tool, cases, &folder);
+    let outcome = in_folder(tool, cases, &folder, table);
     remove(&folder)?;
-    table
+    outcome
 }
 
-fn in_folder(tool: &Path, cases: &[Case], folder: &Path) -> Result<Vec<Scenario>> {
-    let mut table = Vec::new();
-    // A real image where there is one: a run takes more.
+fn in_folder(tool: &Path, cases: &[Case], folder: &Path, table: &mut Table) -> Result<()> {
+    table.add(processes(tool, &cases[0], folder)?);
+    // A real image where there is one, for models that are quick: a run takes more.
     let image = reference("images/ct_abdomen_3mm.nii.gz");
-    for case in cases.iter().filter(|case| ["TorsoCT", "task"].contains(&case.name)) {
-        let image = image.clone().unwrap_or_else(|| case.image.clone());
+    for case in cases {
+        let image = image.clone().filter(|_| ["TorsoCT", "task"].contains(&case.name));
+        let image = image.unwrap_or_else(|| case.image.clone());
         let case = Case { image, model: case.model.clone(), name: case.name };
         let run = Run::new(tool, &case, folder)?;
-        table.push(address_space(&run)?);
-        table.push(control_group(&run)?);
+        table.add(address_space(&run)?);
+        table.add(control_group(&run)?);
     }
-    table.push(processes(tool, &cases[0], folder)?);
-    Ok(table)
+    Ok(())
 }
 
 /// Ten limits between what the tool's start alone takes and what the run takes.

@@ -14,11 +14,22 @@ use std::time::Duration;
 use crate::demo::model;
 use crate::{Result, build, cargo_target, root, say, work};
 
-use ends::{End, Scenario};
+use ends::{End, Scenario, Table};
 use programs::Programs;
 
-/// The requests of memory that are made to fail.
+/// The requests of memory that are made to fail: those that can, and all, for which the library keeps a reserve.
 const LEAST: &str = "65536";
+const ANY: &str = "0";
+
+/// Failures inside of each call: kind, least bytes, threads, whether only one request fails or all from there on.
+const FAILURES: [[&str; 4]; 6] = [
+    ["memory", LEAST, "1", "onward"],
+    ["memory", LEAST, "2", "one"],
+    ["memory", ANY, "2", "one"],
+    ["memory", ANY, "2", "onward"],
+    ["threads", ANY, "8", "one"],
+    ["threads", ANY, "8", "onward"],
+];
 
 /// A model as the test programs take it, with an image that it can read.
 struct Case {
@@ -28,8 +39,16 @@ struct Case {
     image: PathBuf,
 }
 
-/// Everything, with a table of what came of it. `built`: the folder of a library and a tool that are there already.
-pub fn run(built: Option<&Path>) -> Result<()> {
+/// What is tried, in this order.
+pub const PARTS: [&str; 5] = ["hosts", "files", "reproducers", "limits", "failures"];
+
+/// Everything, or those parts, with a table of what came of it. `built`: the folder of a library and a tool that are
+/// there already.
+pub fn run(built: Option<&Path>, parts: &[&str]) -> Result<()> {
+    if let Some(other) = parts.iter().find(|part| !PARTS.contains(part)) {
+        return Err(format!("no part {other}; there are {}", PARTS.join(", ")));
+    }
+    let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
     let tool = match built {
         Some(folder) => folder.join("voxseg"),
         None => build::tool()?,
@@ -37,41 +56,51 @@ pub fn run(built: Option<&Path>) -> Result<()> {
     let folder = built.map_or_else(|| cargo_target().join("release"), Path::to_path_buf);
     let library = build::lay_out(&folder, &work().join("fault/lib"))?;
     let programs = Programs::build(&library)?;
-    let mut table = Vec::new();
-    for case in cases(&programs) {
-        for (kind, least, threads) in
-            [("memory", LEAST, "1"), ("memory", LEAST, "2"), ("threads", "0", "2"), ("threads", "0", "8")]
-        {
-            for after in ["one", "onward"] {
-                table.push(injected(&programs, &case, [kind, least, threads, "1", after])?);
-            }
+    let cases = cases(&programs);
+    let mut table = Table::default();
+    if wanted("hosts") {
+        table.extend(hosts(&programs, &cases[0])?);
+    }
+    if wanted("files") {
+        table.add(files::run(&programs, &model())?);
+        if let Some(spleen) = reference("monai/public/bundle_spleen_unet/bundle") {
+            table.add(files::run(&programs, &spleen)?);
         }
     }
-    let embedded = embedded(&programs);
-    table.extend(limits::run(&tool, &cases(&programs))?);
-    table.extend(hosts(&programs, &embedded)?);
-    table.push(files::run(&programs, &model())?);
-    if let Some(spleen) = reference("monai/public/bundle_spleen_unet/bundle") {
-        table.push(files::run(&programs, &spleen)?);
+    if wanted("reproducers") {
+        match reference("bugs/hostile") {
+            Some(folder) => table.extend(hostile::run(&folder, &library, &tool)?),
+            None => table.add(Scenario::skipped("reproducers", "../shared/reference isn't there")),
+        }
     }
-    match reference("bugs/hostile") {
-        Some(folder) => table.extend(hostile::run(&folder, &library, &tool)?),
-        None => table.push(Scenario::skipped("reproducers", "../shared/reference isn't there")),
+    if wanted("limits") {
+        limits::run(&tool, &cases, &mut table)?;
     }
-    ends::judge(&table)
+    for (number, case) in cases.iter().enumerate().filter(|_| wanted("failures")) {
+        // The first one thoroughly; of the others, what differs between models.
+        let (failures, samples) = if number == 0 { (&FAILURES[..], "8") } else { (&FAILURES[1..4], "3") };
+        for [kind, least, threads, after] in failures {
+            table.add(injected(&programs, case, [kind, least, threads, samples, after])?);
+        }
+    }
+    table.judge()
 }
 
 /// What a suite has time for: with the library that is there already, and only some of the requests.
 pub fn short(library: &Path) -> Result<()> {
     let programs = Programs::build(library)?;
     let case = embedded(&programs);
-    let mut table = vec![
-        injected(&programs, &case, ["memory", LEAST, "2", "9", "one"])?,
-        injected(&programs, &case, ["threads", "0", "8", "5", "onward"])?,
-    ];
+    let mut table = Table::default();
+    for how in [
+        ["memory", LEAST, "2", "6", "one"],
+        ["memory", ANY, "2", "6", "onward"],
+        ["threads", ANY, "8", "3", "onward"],
+    ] {
+        table.add(injected(&programs, &case, how)?);
+    }
     table.extend(hosts(&programs, &case)?);
-    table.push(files::run(&programs, &model())?);
-    ends::judge(&table)
+    table.add(files::run(&programs, &model())?);
+    table.judge()
 }
 
 fn embedded(programs: &Programs) -> Case {
@@ -85,6 +114,7 @@ fn cases(programs: &Programs) -> Vec<Case> {
     for (name, folder, task, image) in [
         ("folds", folds, "", "mr"),
         ("MONAI bundle", "monai/public/bundle_spleen_unet/bundle", "", "ct"),
+        ("Auto3DSeg", "monai/public/auto3dseg_ct/model", "", "ct"),
         ("task", "totalseg/weights", "total_fast:", "ct"),
     ] {
         if let Some(folder) = reference(folder) {
@@ -104,10 +134,12 @@ fn reference(path: &str) -> Option<PathBuf> {
     folder.exists().then_some(folder)
 }
 
-/// One failure at a time inside of each call. `how`: kind, least, threads, stride, one or onward.
+/// One failure at a time inside of each call. `how`: kind, least, threads, samples, one or onward.
 fn injected(programs: &Programs, case: &Case, how: [&str; 5]) -> Result<Scenario> {
-    let [kind, _, threads, _, after] = how;
-    let mut scenario = Scenario::new(format!("{kind} refused ({after}), {}, {threads} threads", case.name));
+    let [kind, least, threads, _, after] = how;
+    let size = if kind == "memory" && least == ANY { "any " } else { "" };
+    let name = format!("{size}{kind} refused ({after}), {}, {threads} threads", case.name);
+    let mut scenario = Scenario::new(name);
     say(&scenario.name);
     let mut command = programs.command("injected");
     command.env("LD_PRELOAD", programs.inject()).arg(&case.model).arg(&case.image).args(how);
@@ -133,6 +165,7 @@ fn hosts(programs: &Programs, case: &Case) -> Result<Vec<Scenario>> {
         ("rounding modes, denormals as zero, traps", "floating", "--quick"),
         ("descriptors 0, 1 and 2 closed", "host", "closed"),
         ("SIGALRM without SA_RESTART", "host", "signals"),
+        ("a sandbox (seccomp) without clone, madvise, sched_getaffinity", "host", "sandbox"),
     ] {
         say(name);
         let mut scenario = Scenario::new(name);
