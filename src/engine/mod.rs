@@ -22,7 +22,7 @@ mod provider;
 mod request;
 mod room;
 #[cfg(test)]
-mod test_networks;
+pub(crate) mod test_networks;
 mod workspace;
 
 use std::fmt;
@@ -36,6 +36,10 @@ use crate::network::Network;
 use crate::runtime;
 
 use gpu::GpuEngine;
+pub use gpu::OpenedGpu;
+#[cfg(test)]
+pub(crate) use gpu::{Answer, crossed, injected};
+pub(crate) use gpu::{Launch, Module, Queue};
 pub use info::EngineInfo;
 pub use provider::Provider;
 pub(crate) use request::EngineRequest;
@@ -72,10 +76,12 @@ pub trait Engine: Send + Sync {
 }
 
 /// Whose memory addresses belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum DeviceMemory {
     /// The CUDA device's of that number, in its primary context.
     Cuda(u32),
+    /// Of the device that our own engine for GPUs has opened.
+    Gpu(OpenedGpu),
     /// In tests, the host's own.
     #[cfg(test)]
     Host,
