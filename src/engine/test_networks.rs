@@ -22,6 +22,17 @@ impl Random {
     }
 }
 
+/// A few layers, with weights of their own for each seed. Scores are normalised, so that no class has all voxels.
+pub(crate) fn small(classes: usize, seed: u64) -> Network {
+    let mut builder = Builder::new(1);
+    builder.random = Random(seed);
+    let first = builder.block(0, 8, [3; 3], [1; 3]);
+    let second = builder.block(first, 16, [3; 3], [1; 3]);
+    let scores = builder.conv(second, classes, [1; 3], [1; 3]);
+    builder.instance(scores);
+    builder.network
+}
+
 /// A network in the making.
 pub(in crate::engine) struct Builder {
     pub network: Network,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::inference::Machine;
+use crate::inference::{Machine, during};
 
 /// A copy of a buffer in a device's memory.
 pub(super) fn fetch(
@@ -23,7 +23,7 @@ pub(super) fn fetch(
     let length = usize::try_from(size).unwrap_or(usize::MAX);
     let mut bytes = buffer::zeroed(&format!("a copy of `{argument}`"), length)?;
     let copied = machine.finish_all().and_then(|()| machine.download(address, &mut bytes));
-    copied.map_err(failed("copy a buffer from the device"))?;
+    copied.map_err(during("copy a buffer from the device"))?;
     Ok(bytes)
 }
 
@@ -48,12 +48,8 @@ impl Target {
     /// Replaces it by a copy.
     pub(super) fn put(&self, bytes: &[u8]) -> Result<()> {
         let copied = self.machine.upload(self.address, bytes).and_then(|()| self.machine.finish());
-        copied.map_err(failed("copy the labels to the device"))
+        copied.map_err(during("copy the labels to the device"))
     }
-}
-
-fn failed(action: &str) -> impl FnOnce(String) -> Error {
-    move |reason| Error::Runtime { action: action.into(), reason }
 }
 
 #[cfg(test)]

@@ -17,9 +17,9 @@ use crate::recipe::{
 use crate::restore::{Map, MapBuffer};
 use crate::volume::{DType, Geometry, Layout, Volume};
 
-const SHAPE: [usize; 3] = [13, 11, 17];
-const PATCH: [usize; 3] = [4, 6, 5];
-const CLASSES: usize = 3;
+pub(super) const SHAPE: [usize; 3] = [13, 11, 17];
+pub(super) const PATCH: [usize; 3] = [4, 6, 5];
+pub(super) const CLASSES: usize = 3;
 const PLENTY: u64 = 1 << 30;
 
 /// Three classes that take turns as intensities rise, with near ties between them.
@@ -31,7 +31,7 @@ fn rule(input: &[f32], output: &mut [f32]) {
     }
 }
 
-fn recipe(restore: RestoreMode, sums: ScorePrecision, regions: bool) -> Recipe {
+pub(super) fn recipe(restore: RestoreMode, sums: ScorePrecision, regions: bool) -> Recipe {
     let spline = Resampler::Spline(Spline::new(1, 0, Some(false)).unwrap());
     let resample = Resample { spacing: [Some(1.25); 3], image: spline, scores: spline, labels: spline };
     let plain = Recipe::for_tests(PATCH);
@@ -76,13 +76,13 @@ fn plan(recipe: &Recipe, on_device: bool, batch: usize, free: u64) -> Plan {
     Plan::with_engines(&model, &options, (0..2).map(engine).collect(), Precision::F16, 2).unwrap()
 }
 
-struct Found {
-    labels: Vec<u8>,
-    margins: Vec<u8>,
-    report: RunReport,
+pub(super) struct Found {
+    pub labels: Vec<u8>,
+    pub margins: Vec<u8>,
+    pub report: RunReport,
 }
 
-fn segment(plan: &Plan, maps: bool, run: &mut Run) -> Result<Found> {
+pub(super) fn segment(plan: &Plan, maps: bool, run: &mut Run) -> Result<Found> {
     let grid = Geometry::with_shape(SHAPE);
     let value = |at: usize| {
         let [x, y, z] = [at % SHAPE[0], at / SHAPE[0] % SHAPE[1], at / (SHAPE[0] * SHAPE[1])];

@@ -26,12 +26,14 @@ mod concurrent_tests;
 #[cfg(test)]
 mod device_tests;
 #[cfg(test)]
+mod gpu_tests;
+#[cfg(test)]
 mod lack_tests;
 #[cfg(test)]
 mod tests;
 
 pub use blending::Blending;
-pub(crate) use device::Machine;
+pub(crate) use device::{Machine, during};
 pub(crate) use inspect::{Inspected, inspect};
 pub use intensities::{Unusual, UnusualKind};
 pub(crate) use memory::{ENGINE_BYTES, check_budget};

@@ -87,7 +87,7 @@ pub(super) fn infer<S: Score>(
         };
         report.tiles += blended;
         outcome.map_err(|error| match error {
-            Error::Cancelled | Error::OutOfMemory { .. } => error,
+            Error::Cancelled | Error::OutOfMemory { .. } | Error::DeviceLost { .. } => error,
             other => Error::Inference { tile: done + blended, reason: other.to_string() },
         })?;
         done += blended;
@@ -172,6 +172,7 @@ fn descend<'a, 'p>(
     loop {
         let reason = match room(plan, &job) {
             Ok(room) => return Ok((room, job)),
+            Err(lost @ Error::DeviceLost { .. }) => return Err(lost),
             Err(reason) => reason,
         };
         if job.batch == 1 || !plan.one_tile_at_a_time()? {
@@ -186,14 +187,14 @@ fn descend<'a, 'p>(
 }
 
 /// Memory of the device for a job, `None` where that is the host's work, or why there is none.
-fn room<'p>(plan: &'p Plan, job: &Job) -> std::result::Result<Option<Room<'p>>, String> {
+fn room<'p>(plan: &'p Plan, job: &Job) -> Result<Option<Room<'p>>> {
     let Some(machine) = &plan.machine else { return Ok(None) };
     let engines = plan.folds.iter().map(|fold| fold.engine().ok().and_then(|engine| engine.device()));
     let Some(engines) = engines.collect::<Option<Vec<_>>>() else { return Ok(None) };
     let Some(first) = engines.first() else { return Ok(None) };
     let bytes = job.extent().bytes();
     let taken = plan.device_bytes() + plan.runs.device_bytes();
-    first.room(bytes, taken).map_err(|error| error.to_string())?;
+    first.room(bytes, taken)?;
     let counted = plan.runs.on_device(bytes);
     let memory = Memory::new(machine, job, first.may_overflow())?;
     Ok(Some(Room { memory, engines, counted }))

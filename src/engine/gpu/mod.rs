@@ -14,6 +14,7 @@ mod fixed;
 mod lower;
 mod place;
 mod program;
+mod queue;
 mod shaders;
 mod step;
 #[cfg(test)]
@@ -23,10 +24,15 @@ mod vulkan;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use arena::Arena;
+pub use queue::OpenedGpu;
+pub(crate) use queue::{Launch, Queue};
+pub(crate) use vulkan::Module;
+#[cfg(test)]
+pub(crate) use vulkan::{Answer, crossed, injected};
 
 use self::program::{Budget, Program};
 use self::vulkan::{Gpu, Library, Submitter};
-use super::{DeviceEngine, Engine, EngineInfo, Workspace};
+use super::{DeviceEngine, DeviceMemory, Engine, EngineInfo, Workspace, room};
 use crate::error::{Error, Result};
 use crate::network::Network;
 
@@ -47,7 +53,7 @@ pub(super) struct Found {
 
 /// A device's name, as plans take it.
 pub(super) fn name(index: u32) -> String {
-    if index == 0 { "vulkan".into() } else { format!("vulkan:{index}") }
+    if index == 0 { "gpu".into() } else { format!("gpu:{index}") }
 }
 
 /// The devices of the system's Vulkan loader, which is opened for that.
@@ -165,9 +171,21 @@ impl GpuEngine {
         if found != expected {
             return Err(Error::argument("tile", format!("{found:?} values"), format!("{expected:?}")));
         }
+        let run =
+            |program: &mut Program, submitter: &mut Submitter| program.run(input, output, submitter, check);
+        self.with_program(workspace, run)
+    }
+
+    /// Runs with tensors of halves where they are asked for, and again with single numbers where a tile needs that.
+    /// `run` says whether a number was too large.
+    fn with_program(
+        &self,
+        workspace: &mut Workspace,
+        mut run: impl FnMut(&mut Program, &mut Submitter) -> Result<bool>,
+    ) -> Result<()> {
         let mut state = self.state();
         let State { program, single, submitter } = &mut *state;
-        let overflowed = program.run(input, output, submitter, check)?;
+        let overflowed = run(program, submitter)?;
         if !self.half || !overflowed {
             return Ok(());
         }
@@ -190,7 +208,7 @@ impl GpuEngine {
             )?);
         }
         match single {
-            Some(single) => single.run(input, output, submitter, check).map(|_| ()),
+            Some(single) => run(single, submitter).map(drop),
             None => Ok(()),
         }
     }
@@ -221,6 +239,35 @@ impl Engine for GpuEngine {
     }
 
     fn device(&self) -> Option<&dyn DeviceEngine> {
-        None
+        Some(self)
+    }
+}
+
+impl DeviceEngine for GpuEngine {
+    fn memory(&self) -> DeviceMemory {
+        DeviceMemory::Gpu(OpenedGpu(self.gpu.clone()))
+    }
+
+    fn room(&self, bytes: u64, taken: u64) -> Result<()> {
+        room(bytes, taken, self.budget.most, None)?;
+        // The arena comes with the first tile.
+        room(bytes + self.arena.coming(), 0, None, self.gpu.free_memory())
+    }
+
+    /// It sees by itself that a number in between overflows, and runs the tile again.
+    fn may_overflow(&self) -> bool {
+        false
+    }
+
+    fn run_at(
+        &self,
+        workspace: &mut Workspace,
+        _tiles: usize,
+        input: u64,
+        output: u64,
+        _single: bool,
+    ) -> Result<()> {
+        let check = workspace.check();
+        self.with_program(workspace, |program, submitter| program.run_at(input, output, submitter, &check))
     }
 }

@@ -3,11 +3,11 @@
 use crate::engine::lowering::{Block, BufferId};
 use std::sync::Arc;
 
-use super::arena::Arena;
+use super::arena::{Arena, Parts};
 use super::arguments::{Arguments, groups};
 use super::class::Matrices;
 use super::fixed::Fixed;
-use super::lower::{IMAGE, Lowered, OVERFLOWED, SCORES, Target, VOXELS, lower};
+use super::lower::{Lowered, OVERFLOWED, Target, VOXELS, lower};
 use super::place::place;
 use super::shaders;
 use super::step::{Conv, Finish, Function, Input, Map, Output, Sample, Sampling, Step};
@@ -28,6 +28,19 @@ pub(super) struct Budget {
     pub most: Option<u64>,
 }
 
+/// Where a run finds what isn't the program's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Addresses {
+    arena: u64,
+    image: u64,
+    scores: u64,
+}
+
+/// Where the scores lie behind an image.
+fn scores_at([image, _]: [u64; 2]) -> u64 {
+    image.next_multiple_of(256)
+}
+
 /// A network ready to run.
 pub(super) struct Program {
     gpu: Arc<Gpu>,
@@ -46,8 +59,8 @@ pub(super) struct Program {
     growth: u64,
     /// Bytes of the image and of the scores.
     ends: [u64; 2],
-    /// The dispatches, for an arena at an address.
-    bound: Option<(u64, Vec<Dispatch>)>,
+    /// The dispatches, for these addresses.
+    bound: Option<(Addresses, Vec<Dispatch>)>,
 }
 
 impl Program {
@@ -68,12 +81,15 @@ impl Program {
         let Lowered { steps, lives, mut fixed, tables } = lower(network, tile, target)?;
         let (places, arena_bytes) = place(&lives);
         let wiring: usize = steps.iter().map(|step| step.reads().len()).sum();
-        let needed = fixed.bytes() + 16 * wiring as u64 + workspace.growth(arena_bytes);
+        let voxels = tile.iter().product::<usize>() as u64;
+        let ends = [network.input_channels(), network.output_channels()]
+            .map(|channels| 4 * channels as u64 * voxels);
+        let working = [arena_bytes, scores_at(ends) + ends[1]];
+        let needed = fixed.bytes() + 16 * wiring as u64 + workspace.growth(working);
         room(needed, budget.taken, budget.most, gpu.free_memory())?;
         let pipelines = steps.iter().map(|step| pipeline(gpu, target, step)).collect::<Result<Vec<_>>>()?;
         let there = Buffer::new(gpu, fixed.bytes(), Kind::Device)?;
         load(gpu, submitter, &mut fixed, &there)?;
-        let voxels = tile.iter().product::<usize>() as u64;
         Ok(Program {
             gpu: gpu.clone(),
             target,
@@ -83,9 +99,8 @@ impl Program {
             tables,
             wiring: Buffer::new(gpu, 16 * wiring as u64, Kind::Device)?,
             workspace: workspace.clone(),
-            growth: workspace.reserve(arena_bytes),
-            ends: [network.input_channels(), network.output_channels()]
-                .map(|channels| 4 * channels as u64 * voxels),
+            growth: workspace.reserve(working),
+            ends,
             steps,
             bound: None,
         })
@@ -96,7 +111,7 @@ impl Program {
         self.fixed.bytes + self.wiring.bytes + self.growth
     }
 
-    /// Runs all steps. Returns whether a number was too large for the tensors' type.
+    /// Runs all steps on a tile of the host's. Returns whether a number was too large for the tensors' type.
     ///
     /// # Errors
     /// That of `check`, which is asked between submissions; a lack of the device's memory; what the
@@ -110,24 +125,24 @@ impl Program {
     ) -> Result<bool> {
         let workspace = self.workspace.clone();
         let mut memory = workspace.lock();
-        let [image, scores] = self.ends;
-        let (arena, stage) = memory.get(&self.gpu, image.max(scores + 4))?;
-        if self.bound.as_ref().is_none_or(|(address, _)| *address != arena.address) {
-            let dispatches = self.bind(arena, submitter)?;
-            self.bound = Some((arena.address, dispatches));
-        }
-        let dispatches = self.bound.as_ref().map_or(&[][..], |(_, dispatches)| dispatches);
+        let ([image, scores], scores_at) = (self.ends, scores_at(self.ends));
+        let flag = self.places[OVERFLOWED];
+        let Parts { arena, ends, stage } = memory.get(&self.gpu, true, image.max(scores + 4))?;
+        let ends = ends.unwrap_or(arena);
+        let addresses =
+            Addresses { arena: arena.address, image: ends.address, scores: ends.address + scores_at };
+        let dispatches = self.dispatches(addresses, submitter)?;
         for (bytes, value) in stage.bytes_mut().chunks_exact_mut(4).zip(input) {
             bytes.copy_from_slice(&value.to_ne_bytes());
         }
-        let at = |buffer: BufferId| (arena, self.places[buffer]);
+        let place = &stage.buffer;
         let mut commands = vec![
-            Command::Clear { buffer: arena, offset: self.places[OVERFLOWED], bytes: 4 },
-            Command::Copy { from: (&stage.buffer, 0), to: at(IMAGE), bytes: image },
+            Command::Clear { buffer: arena, offset: flag, bytes: 4 },
+            Command::Copy { from: (place, 0), to: (ends, 0), bytes: image },
         ];
         commands.extend(dispatches.iter().map(Command::Dispatch));
-        commands.push(Command::Copy { from: at(SCORES), to: (&stage.buffer, 0), bytes: scores });
-        commands.push(Command::Copy { from: at(OVERFLOWED), to: (&stage.buffer, scores), bytes: 4 });
+        commands.push(Command::Copy { from: (ends, scores_at), to: (place, 0), bytes: scores });
+        commands.push(Command::Copy { from: (arena, flag), to: (place, scores), bytes: 4 });
         submitter.run(&commands, check)?;
         let mut words = stage.bytes().as_chunks().0.iter();
         for (value, bytes) in output.iter_mut().zip(words.by_ref()) {
@@ -136,19 +151,46 @@ impl Program {
         Ok(words.next() != Some(&[0; 4]))
     }
 
-    /// The dispatches for an arena; brings the sources to the device.
-    fn bind(&self, arena: &Buffer, submitter: &mut Submitter) -> Result<Vec<Dispatch>> {
-        let mut binding = Binding { program: self, arena: arena.address, words: Vec::new() };
-        let mut dispatches = Vec::with_capacity(self.steps.len());
-        for (step, pipeline) in self.steps.iter().zip(&self.pipelines) {
-            binding.step(step, pipeline, &mut dispatches);
+    /// As [`Program::run`], from an image to scores that lie at addresses of the device.
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    pub(super) fn run_at(
+        &mut self,
+        image: u64,
+        scores: u64,
+        submitter: &mut Submitter,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<bool> {
+        let workspace = self.workspace.clone();
+        let mut memory = workspace.lock();
+        let flag = self.places[OVERFLOWED];
+        let Parts { arena, stage, .. } = memory.get(&self.gpu, false, 4)?;
+        let dispatches = self.dispatches(Addresses { arena: arena.address, image, scores }, submitter)?;
+        let mut commands = vec![Command::Clear { buffer: arena, offset: flag, bytes: 4 }];
+        commands.extend(dispatches.iter().map(Command::Dispatch));
+        commands.push(Command::Copy { from: (arena, flag), to: (&stage.buffer, 0), bytes: 4 });
+        submitter.run(&commands, check)?;
+        Ok(stage.bytes().first_chunk() != Some(&[0; 4]))
+    }
+
+    /// The dispatches for these addresses; brings the sources to the device where the arena's is new.
+    fn dispatches(&mut self, addresses: Addresses, submitter: &mut Submitter) -> Result<&[Dispatch]> {
+        let wired = self.bound.as_ref().map(|(there, _)| there.arena) == Some(addresses.arena);
+        if self.bound.as_ref().is_none_or(|(there, _)| *there != addresses) {
+            let mut binding = Binding { program: self, addresses, words: Vec::new() };
+            let mut dispatches = Vec::with_capacity(self.steps.len());
+            for (step, pipeline) in self.steps.iter().zip(&self.pipelines) {
+                binding.step(step, pipeline, &mut dispatches);
+            }
+            let bytes: Vec<u8> = binding.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            if !(bytes.is_empty() || wired) {
+                let mut stage = Stage::new(&self.gpu, bytes.len() as u64)?;
+                upload(submitter, &mut stage, &self.wiring, 0, &bytes)?;
+            }
+            self.bound = Some((addresses, dispatches));
         }
-        let bytes: Vec<u8> = binding.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        if !bytes.is_empty() {
-            let mut stage = Stage::new(&self.gpu, bytes.len() as u64)?;
-            upload(submitter, &mut stage, &self.wiring, 0, &bytes)?;
-        }
-        Ok(dispatches)
+        Ok(self.bound.as_ref().map_or(&[], |(_, dispatches)| dispatches))
     }
 }
 
@@ -238,14 +280,14 @@ fn pipeline(gpu: &Gpu, target: Target, step: &Step) -> Result<Arc<Pipeline>> {
 /// Steps on their way to dispatches.
 struct Binding<'a> {
     program: &'a Program,
-    arena: u64,
+    addresses: Addresses,
     /// The sources so far.
     words: Vec<u32>,
 }
 
 impl Binding<'_> {
     fn buffer(&self, buffer: BufferId) -> u64 {
-        self.arena + self.program.places[buffer]
+        self.addresses.arena + self.program.places[buffer]
     }
 
     fn optional(&self, buffer: Option<BufferId>) -> u64 {
@@ -316,14 +358,14 @@ impl Binding<'_> {
             }
             Step::Enter { blocks, voxels, lanes, output } => {
                 let arguments = Arguments::default()
-                    .addresses([self.buffer(IMAGE), self.buffer(*output), overflowed, self.fixed(*lanes)])
+                    .addresses([self.addresses.image, self.buffer(*output), overflowed, self.fixed(*lanes)])
                     .words([*voxels as u32]);
                 add(arguments, groups((voxels * 2).div_ceil(64), *blocks), 4 * (blocks * 16 * voxels) as u64);
             }
             Step::Leave { inputs, voxels, lanes } => {
                 let from = self.sources(inputs, [1, 1, *voxels]);
                 let arguments = Arguments::default()
-                    .addresses([from, self.buffer(SCORES), overflowed, self.fixed(*lanes)])
+                    .addresses([from, self.addresses.scores, overflowed, self.fixed(*lanes)])
                     .words([*voxels as u32]);
                 let blocks = inputs.len();
                 add(arguments, groups((voxels * 2).div_ceil(64), blocks), 4 * (blocks * 16 * voxels) as u64);
@@ -333,12 +375,12 @@ impl Binding<'_> {
 
     fn conv(&mut self, step: &Conv, overflowed: u64) -> Arguments {
         let (from, channels) = match &step.input {
-            Input::Image(channels) => (self.buffer(IMAGE), *channels),
+            Input::Image(channels) => (self.addresses.image, *channels),
             Input::Blocks(blocks) => (self.sources(blocks, step.from_size), 0),
         };
         let to = match step.output {
             Output::Tensor(buffer) => self.buffer(buffer),
-            Output::Scores => self.buffer(SCORES),
+            Output::Scores => self.addresses.scores,
         };
         let result = std::array::from_fn(|axis| step.size[axis] * step.out_step[axis]);
         let residual = self.sources(&step.residual, result);

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::host_machine;
 use crate::engine::{DeviceEngine, DeviceMemory, Engine, EngineInfo, Workspace, room};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Computes each tile by a rule.
 pub(crate) struct Beside {
@@ -74,13 +74,12 @@ impl DeviceEngine for Beside {
         to: u64,
         _single: bool,
     ) -> Result<()> {
-        let failed = |reason| Error::Runtime { action: "run beside the host".into(), reason };
         let mut bytes = vec![0; tiles * self.sizes[0] * size_of::<f32>()];
-        host_machine().download(from, &mut bytes).map_err(failed)?;
+        host_machine().download(from, &mut bytes)?;
         let input: Vec<f32> = bytes.as_chunks().0.iter().map(|&four| f32::from_ne_bytes(four)).collect();
         let mut output = vec![0.0; tiles * self.sizes[1]];
         self.run(workspace, &input, &mut output)?;
         let bytes: Vec<u8> = output.iter().flat_map(|value| value.to_ne_bytes()).collect();
-        host_machine().upload(to, &bytes).map_err(failed)
+        host_machine().upload(to, &bytes)
     }
 }

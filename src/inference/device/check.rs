@@ -7,12 +7,11 @@ use half::f16;
 use ndarray::{Array3, Array4, ArrayView3};
 
 use super::job::Job;
-use super::machine::Machine;
+use super::machine::{Machine, failure};
 use super::memory::Memory;
 use super::resident::Resident;
-use crate::engine::nvidia::Result;
 use crate::engine::{DeviceEngine, DeviceMemory, Workspace};
-use crate::error::Error;
+use crate::error::Result;
 use crate::nifti::Reader;
 use crate::preprocess::{GridChange, Trace};
 use crate::progress::Run;
@@ -40,11 +39,10 @@ pub(super) struct Case<'a> {
 
 /// A small image with odd sizes, padded along one axis and mirrored along another, whose labels are on a finer grid.
 pub(super) fn agrees_with_the_host(machine: &Arc<dyn Machine>) -> Result<()> {
-    let words = |error: Error| error.to_string();
     let image = Array4::from_shape_fn((2, 7, 5, 3), |(c, z, y, x)| {
         ((c * 105 + z * 15 + y * 3 + x) * 37 % 101) as f32 * 0.173 - 8.0
     });
-    let tiles = TileGrid::new([7, 5, 3], [4, 3, 4], 0.5).map_err(words)?;
+    let tiles = TileGrid::new([7, 5, 3], [4, 3, 4], 0.5)?;
     let window = Array3::from_shape_fn(tiles.patch(), |(z, y, x)| {
         f16::from_f32(0.1 + (z * 5 + y * 3 + x) as f32 * 0.07).to_f32()
     });
@@ -54,7 +52,7 @@ pub(super) fn agrees_with_the_host(machine: &Arc<dyn Machine>) -> Result<()> {
         (Decision::Regions { regions, threshold: 0.5, at_half: false }, RestoreMode::Probabilities),
     ];
     for (decision, back) in decisions {
-        let recipe = recipe(tiles.patch(), 1, decision, back).map_err(words)?;
+        let recipe = recipe(tiles.patch(), 1, decision, back)?;
         let case = Case {
             image: &image,
             tiles: &tiles,
@@ -67,7 +65,7 @@ pub(super) fn agrees_with_the_host(machine: &Arc<dyn Machine>) -> Result<()> {
             to: [11, 8, 6],
         };
         if !(compare::<f16>(machine, &case)? && compare::<f32>(machine, &case)?) {
-            return Err("its kernels give other numbers than the host".into());
+            return Err(failure("its kernels give other numbers than the host"));
         }
     }
     Ok(())
@@ -79,7 +77,7 @@ pub(super) fn recipe(
     order: u8,
     decision: Decision,
     restore: RestoreMode,
-) -> crate::error::Result<Recipe> {
+) -> Result<Recipe> {
     let rule = Resampler::Spline(Spline::new(order, 0, Some(false))?);
     let resample = Resample { spacing: [Some(1.0); 3], image: rule, scores: rule, labels: rule };
     Ok(Recipe {
@@ -104,8 +102,7 @@ pub(super) fn recipe(
 /// Whether both blend the same planes and decide the same labels; the network's stand-in has one class more than the
 /// image has channels.
 pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Result<bool> {
-    let words = |error: Error| error.to_string();
-    let expected = on_host::<S>(case).map_err(words)?;
+    let expected = on_host::<S>(case)?;
     let flips = Mirrored::flips(case.mirror);
     let classes = case.image.dim().0 + 1;
     let patch = case.tiles.patch().iter().product::<usize>();
@@ -113,10 +110,10 @@ pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Resu
     let engine = |fold| StandIn { machine: machine.clone(), fold, batch: case.batch, sizes };
     let engines: Vec<StandIn> = (0..case.folds).map(engine).collect();
     let engines: Vec<&dyn DeviceEngine> = engines.iter().map(|engine| engine as &dyn DeviceEngine).collect();
-    let restorer = restorer::<S>(case, classes).map_err(words)?;
-    let labelling = restorer.labelling(case.recipe.restore == RestoreMode::Probabilities).map_err(words)?;
+    let restorer = restorer::<S>(case, classes)?;
+    let labelling = restorer.labelling(case.recipe.restore == RestoreMode::Probabilities)?;
     // Once for scores, and once for labels.
-    for labelling in [None, Some(labelling.as_ref().ok_or("labels that need all scores")?)] {
+    for labelling in [None, Some(labelling.as_ref().ok_or_else(|| failure("labels that need all scores"))?)] {
         let job = Job {
             image: case.image,
             tiles: case.tiles,
@@ -134,22 +131,22 @@ pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Resu
         let mut resident = Resident::new(memory, engines.clone(), &mut workspace, job);
         let (mut labels, mut near_ties) = (Vec::new(), 0);
         for (row, expected) in case.tiles.rows().zip(&expected.planes) {
-            let row = row.map_err(words)?;
-            resident.enter(&row).map_err(words)?;
+            let row = row?;
+            resident.enter(&row)?;
             for fold in 0..case.folds {
                 for starts in row.tiles.chunks(case.batch) {
-                    resident.tiles(fold, starts).map_err(words)?;
+                    resident.tiles(fold, starts)?;
                 }
             }
             match labelling {
                 None => {
-                    let found = scores::<S>(&resident.take(row.finished).map_err(words)?);
+                    let found = scores::<S>(&resident.take(row.finished)?);
                     if !expected.iter().eq(&found) {
                         return Ok(false);
                     }
                 }
                 Some(labelling) => {
-                    let found = resident.labels(row.finished, labelling, &|| Ok(())).map_err(words)?;
+                    let found = resident.labels(row.finished, labelling, &|| Ok(()))?;
                     labels.extend(found.0);
                     near_ties += found.1;
                 }
@@ -169,18 +166,18 @@ struct Expected<S> {
     restored: Restored,
 }
 
-fn restorer<'a, S: Score>(case: &Case<'a>, classes: usize) -> crate::error::Result<Restorer<'a, S>> {
+fn restorer<'a, S: Score>(case: &Case<'a>, classes: usize) -> Result<Restorer<'a, S>> {
     let trace = Trace::new(AxisMap::identity(), &Geometry::with_shape(case.to));
     let trace = Trace { changes: vec![GridChange::Resampled(case.to)], ..trace };
     Restorer::new(case.recipe, &trace, classes, case.tiles.image(), Vec::new(), 1)
 }
 
-fn on_host<S: Score>(case: &Case) -> crate::error::Result<Expected<S>> {
+fn on_host<S: Score>(case: &Case) -> Result<Expected<S>> {
     let (channels, classes) = (case.image.dim().0, case.image.dim().0 + 1);
     let patch = case.tiles.patch().iter().product::<usize>();
     let window = Arc::new(case.window.to_owned());
     let blend = |_| Blend::new(classes, case.tiles, &window, 1);
-    let mut sums = (0..case.folds).map(blend).collect::<crate::error::Result<Vec<Blend<S>>>>()?;
+    let mut sums = (0..case.folds).map(blend).collect::<Result<Vec<Blend<S>>>>()?;
     let mut mirrored = Mirrored::new(case.tiles.patch(), case.mirror, classes * patch)?;
     let mut input = vec![0.0; channels * patch];
     let mut restorer = restorer::<S>(case, classes)?;
@@ -229,7 +226,7 @@ impl DeviceEngine for StandIn {
         DeviceMemory::Cuda(0)
     }
 
-    fn room(&self, _: u64, _: u64) -> crate::error::Result<()> {
+    fn room(&self, _: u64, _: u64) -> Result<()> {
         Ok(())
     }
 
@@ -237,17 +234,9 @@ impl DeviceEngine for StandIn {
         true
     }
 
-    fn run_at(
-        &self,
-        _: &mut Workspace,
-        _tiles: usize,
-        from: u64,
-        to: u64,
-        single: bool,
-    ) -> crate::error::Result<()> {
+    fn run_at(&self, _: &mut Workspace, _tiles: usize, from: u64, to: u64, single: bool) -> Result<()> {
         let mut bytes = vec![0; self.sizes[0] * size_of::<f32>()];
-        let failed = |reason| Error::Runtime { action: "check a device".into(), reason };
-        self.machine.download(from, &mut bytes).map_err(failed)?;
+        self.machine.download(from, &mut bytes)?;
         let input: Vec<f32> = bytes.as_chunks().0.iter().map(|&four| f32::from_ne_bytes(four)).collect();
         let mut output = vec![0.0; self.sizes[1]];
         let tiles = input.chunks_exact(input.len() / self.batch);
@@ -258,7 +247,7 @@ impl DeviceEngine for StandIn {
             output[0] = f32::INFINITY;
         }
         let bytes: Vec<u8> = output.iter().flat_map(|value| value.to_ne_bytes()).collect();
-        self.machine.upload(to, &bytes).map_err(failed)
+        self.machine.upload(to, &bytes)
     }
 }
 

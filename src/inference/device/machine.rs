@@ -1,9 +1,10 @@
-//! Where kernels run and their arrays lie: an NVIDIA GPU, or in tests the host with the same kernels compiled as C++.
+//! Where kernels run and their arrays lie: an NVIDIA GPU, any GPU through Vulkan, or in tests the host with the kernels
+//! compiled as C++.
 
-use std::ffi::c_void;
 use std::sync::Arc;
 
-use crate::engine::nvidia::Result;
+use super::arguments::Arguments;
+use crate::error::{Error, Result};
 
 /// The kernels of kernels.cu.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,12 @@ impl Kernel {
         Kernel::RestoreHalf,
         Kernel::RestoreSingle,
     ];
+
+    /// Whether an invocation has a voxel of all lines, not of one of them.
+    pub(super) fn has_all_lines(self) -> bool {
+        use Kernel::{ActivateHalf, ActivateSingle, RestoreHalf, RestoreSingle};
+        matches!(self, ActivateHalf | ActivateSingle | RestoreHalf | RestoreSingle)
+    }
 
     /// Its name in kernels.cu, with a NUL.
     pub(super) fn symbol(self) -> &'static std::ffi::CStr {
@@ -110,6 +117,26 @@ pub(super) struct Decided {
 /// The address of an array in a machine's memory; 0 is none.
 pub type Address = u64;
 
+/// What a kernel runs over: the voxels of each line, which is a channel or a class.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    pub lines: usize,
+    pub voxels: usize,
+}
+
+/// What a machine was asked to do, in the error that came of it.
+pub(crate) fn during(action: &str) -> impl FnOnce(Error) -> Error {
+    move |error| match error {
+        Error::Runtime { reason, .. } => Error::Runtime { action: action.into(), reason },
+        other => other,
+    }
+}
+
+/// An error of a machine, or of what it is given.
+pub(super) fn failure(reason: impl Into<String>) -> Error {
+    Error::Runtime { action: "use the device".into(), reason: reason.into() }
+}
+
 /// A machine. Everything but [`Machine::finish`] and [`Machine::download`] may return before it is done; what follows
 /// waits for what came before.
 pub trait Machine: Send + Sync {
@@ -123,14 +150,14 @@ pub trait Machine: Send + Sync {
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
     /// Fills with zeros.
     fn zero(&self, address: Address, bytes: usize) -> Result<()>;
-    /// Runs a kernel over `count` numbers; each of `arguments` points to a value of the kernel's own type.
-    fn launch(&self, kernel: Kernel, count: usize, arguments: &mut [*mut c_void]) -> Result<()>;
+    /// Runs a kernel, with arguments of its own types.
+    fn launch(&self, kernel: Kernel, work: Work, arguments: &Arguments) -> Result<()>;
     /// Waits.
     fn finish(&self) -> Result<()>;
     /// Waits for everything that anybody gave it to do.
     fn finish_all(&self) -> Result<()>;
     /// Refuses an address that isn't in its memory.
-    fn check(&self, address: Address) -> Result<()>;
+    fn check(&self, address: Address) -> std::result::Result<(), String>;
 }
 
 /// Numbers that kernels read.

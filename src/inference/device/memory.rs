@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::job::Job;
-use super::machine::{Array, Machine};
-use crate::engine::nvidia::Result;
+use super::machine::{Array, Machine, failure};
+use crate::error::Result;
 use crate::restore::Labelling;
 
 /// Planes of labels that are decided at a time.
@@ -133,7 +133,7 @@ impl Memory {
         let extent = job.extent();
         let (ring, plane, width) = (extent.ring(), extent.plane(), extent.width());
         let single = size_of::<f32>();
-        let window = job.window.as_slice().ok_or("the weights aren't dense")?;
+        let window = job.window.as_slice().ok_or_else(|| failure("the weights aren't dense"))?;
         let scores = extent.batch * extent.classes * extent.tile() * single;
         let fold = |_| -> Result<[Array; 2]> {
             let sums = Array::zeros(machine, extent.classes * ring * plane * width)?;

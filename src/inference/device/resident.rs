@@ -1,15 +1,13 @@
 //! Tiles in the memory of the device: the image goes there plane by plane, each tile is cut, computed and blended
 //! there, and what comes back are labels, or finished planes of scores where those are asked for.
 
-use std::ffi::c_void;
-
+use super::arguments::arguments;
 use super::job::Job;
-use super::machine::{Averaged, Decided, Kernel, Placed};
+use super::machine::{Averaged, Decided, Kernel, Placed, Work, during, failure};
 use super::memory::{Memory, SLAB};
 use crate::buffer;
-use crate::engine::nvidia::Result;
 use crate::engine::{DeviceEngine, Workspace};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::recipe::Fill;
 use crate::restore::Labelling;
 use crate::tiling::grid::TileRow;
@@ -28,11 +26,6 @@ pub struct Resident<'a> {
     labelled: usize,
 }
 
-/// The addresses of values, as launches take them.
-macro_rules! arguments {
-    ($($value:expr),* $(,)?) => { &mut [$((&raw const $value).cast_mut().cast::<c_void>()),*] };
-}
-
 impl<'a> Resident<'a> {
     /// A job in memory that was made for it, with the engines that run its networks.
     pub(crate) fn new(
@@ -48,13 +41,13 @@ impl<'a> Resident<'a> {
     ///
     /// # Errors
     /// The driver's as [`Error::Runtime`].
-    pub(crate) fn enter(&mut self, row: &TileRow) -> crate::error::Result<()> {
+    pub(crate) fn enter(&mut self, row: &TileRow) -> Result<()> {
         let (extent, below) = (self.memory.extent, self.job.tiles.pad_below()[0]);
         let start = row.tiles.first().map_or(0, |start| start[0]);
         let end = (start + extent.patch[0]).saturating_sub(below).min(extent.image[0]);
         let (ring, plane) = (extent.ring(), extent.plane());
         let upload = || -> Result<()> {
-            let image = self.job.image.as_slice().ok_or("the image isn't dense")?;
+            let image = self.job.image.as_slice().ok_or_else(|| failure("the image isn't dense"))?;
             for channel in 0..extent.channels {
                 for index in self.uploaded.max(end.saturating_sub(ring))..end {
                     let from = (channel * extent.image[0] + index) * plane;
@@ -64,7 +57,7 @@ impl<'a> Resident<'a> {
             }
             Ok(())
         };
-        upload().map_err(failed("upload the image"))?;
+        upload().map_err(during("upload the image"))?;
         self.uploaded = self.uploaded.max(end);
         Ok(())
     }
@@ -81,7 +74,7 @@ impl<'a> Resident<'a> {
     }
 
     /// One run of a fold's network on tiles mirrored along the axes in `flips`.
-    fn compute(&mut self, fold: usize, tiles: &[Placed], flips: i32) -> crate::error::Result<()> {
+    fn compute(&mut self, fold: usize, tiles: &[Placed], flips: i32) -> Result<()> {
         let extent = self.memory.extent;
         let (edge, value) = match self.job.fill {
             Fill::Constant(value) => (0_i32, value),
@@ -91,12 +84,13 @@ impl<'a> Resident<'a> {
         let (image, input, scores) =
             (self.memory.image.address, self.memory.input.address, self.memory.scores.address);
         let numbers = extent.channels * extent.tile();
+        let work = Work { lines: extent.channels, voxels: extent.tile() };
         let cut = tiles.iter().enumerate().try_for_each(|(place, tile)| {
             let to = input + (place * numbers * size_of::<f32>()) as u64;
             let of_tile = arguments![image, to, *tile, channels, ring, flips, edge, value];
-            self.memory.machine.launch(Kernel::Cut, numbers, of_tile)
+            self.memory.machine.launch(Kernel::Cut, work, of_tile)
         });
-        cut.and_then(|()| self.memory.machine.finish()).map_err(failed("cut a tile"))?;
+        cut.and_then(|()| self.memory.machine.finish()).map_err(during("cut a tile"))?;
         let batch = self.job.batch;
         self.engines[fold].run_at(self.workspace, batch, input, scores, false)?;
         if self.memory.may_overflow {
@@ -104,11 +98,11 @@ impl<'a> Resident<'a> {
             let counter = self.memory.counter.address;
             let launched = self.memory.machine.launch(
                 Kernel::CountNotFinite,
-                numbers as usize,
+                Work { lines: 1, voxels: numbers as usize },
                 arguments![scores, numbers, counter],
             );
             let lost =
-                launched.and_then(|()| self.memory.counted()).map_err(failed("check a tile's scores"))?;
+                launched.and_then(|()| self.memory.counted()).map_err(during("check a tile's scores"))?;
             if lost > 0 {
                 self.engines[fold].run_at(self.workspace, batch, input, scores, true)?;
             }
@@ -121,7 +115,7 @@ impl<'a> Resident<'a> {
     ///
     /// # Errors
     /// The network's, or the driver's as [`Error::Runtime`].
-    pub(crate) fn tiles(&mut self, fold: usize, starts: &[[usize; 3]]) -> crate::error::Result<()> {
+    pub(crate) fn tiles(&mut self, fold: usize, starts: &[[usize; 3]]) -> Result<()> {
         let tiles: Vec<Placed> = starts.iter().map(|&start| self.placed(start)).collect();
         let extent = self.memory.extent;
         let numbers = extent.classes * extent.tile();
@@ -141,8 +135,9 @@ impl<'a> Resident<'a> {
                 for (place, tile) in tiles.iter().enumerate() {
                     let (from, to) = (place_of(scores, place), place_of(gathered, place));
                     let of_tile = arguments![from, to, *tile, classes, flips, first, divisor];
-                    let launched = self.memory.machine.launch(Kernel::Gather, numbers, of_tile);
-                    launched.map_err(failed("average mirrored tiles"))?;
+                    let work = Work { lines: extent.classes, voxels: extent.tile() };
+                    let launched = self.memory.machine.launch(Kernel::Gather, work, of_tile);
+                    launched.map_err(during("average mirrored tiles"))?;
                 }
             }
             scores = gathered;
@@ -154,8 +149,9 @@ impl<'a> Resident<'a> {
             let from = place_of(scores, place);
             let of_tile = arguments![from, window, sums, weights, *tile, classes, ring];
             // The next tiles' input may be cut while these are blended: their scores only come after that.
-            let launched = self.memory.machine.launch(kernel, (extent.classes + 1) * extent.tile(), of_tile);
-            launched.map_err(failed("blend a tile"))?;
+            let work = Work { lines: extent.classes + 1, voxels: extent.tile() };
+            let launched = self.memory.machine.launch(kernel, work, of_tile);
+            launched.map_err(during("blend a tile"))?;
         }
         Ok(())
     }
@@ -165,14 +161,14 @@ impl<'a> Resident<'a> {
     ///
     /// # Errors
     /// [`Error::NotFinite`], or the driver's as [`Error::Runtime`].
-    pub(crate) fn take(&mut self, end: usize) -> crate::error::Result<Vec<u8>> {
+    pub(crate) fn take(&mut self, end: usize) -> Result<Vec<u8>> {
         let extent = self.memory.extent;
         let count = self.count(end);
         self.average(end, count, 0)?;
         let size = extent.classes * count * extent.plane() * extent.width();
         let mut bytes = buffer::zeroed("planes of scores", size)?;
         let machine = &self.memory.machine;
-        machine.download(self.memory.means.address, &mut bytes).map_err(failed("take finished planes"))?;
+        machine.download(self.memory.means.address, &mut bytes).map_err(during("take finished planes"))?;
         Ok(bytes)
     }
 
@@ -183,7 +179,7 @@ impl<'a> Resident<'a> {
 
     /// Moves the planes before `end` out of the sums: their means over all folds go into the ring of finished planes,
     /// which has `ring` planes, from its plane `to` on.
-    fn average(&mut self, end: usize, ring: usize, to: usize) -> crate::error::Result<()> {
+    fn average(&mut self, end: usize, ring: usize, to: usize) -> Result<()> {
         let count = self.count(end);
         for fold in 0..self.memory.extent.folds {
             let out = Averaged {
@@ -194,7 +190,7 @@ impl<'a> Resident<'a> {
                 fold: fold as i32,
                 folds: self.memory.extent.folds as i32,
             };
-            match self.average_fold(out).map_err(failed("finish planes"))? {
+            match self.average_fold(out).map_err(during("finish planes"))? {
                 0 => {}
                 count => return Err(Error::NotFinite { count: count as usize }),
             }
@@ -215,10 +211,11 @@ impl<'a> Resident<'a> {
         };
         let machine = &self.memory.machine;
         let of_means = arguments![sums, weights, means, plane, classes, ring, out, counter];
-        machine.launch(mean, extent.classes * voxels, of_means)?;
+        machine.launch(mean, Work { lines: extent.classes, voxels }, of_means)?;
         let of_sums = arguments![sums, plane, classes, ring, out.first, out.count];
-        machine.launch(clear, extent.classes * voxels, of_sums)?;
-        machine.launch(clear, voxels, arguments![weights, plane, lines, ring, out.first, out.count])?;
+        machine.launch(clear, Work { lines: extent.classes, voxels }, of_sums)?;
+        let of_weights = arguments![weights, plane, lines, ring, out.first, out.count];
+        machine.launch(clear, Work { lines: 1, voxels }, of_weights)?;
         self.memory.counted()
     }
 
@@ -231,12 +228,12 @@ impl<'a> Resident<'a> {
         &mut self,
         end: usize,
         labelling: &Labelling,
-        check: &dyn Fn() -> crate::error::Result<()>,
-    ) -> crate::error::Result<(Vec<u16>, usize)> {
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<(Vec<u16>, usize)> {
         let (held, count, first) = (self.memory.extent.held(), self.count(end), self.first);
         self.average(end, held, first % held)?;
         if labelling.activated {
-            self.activate(first, count, labelling).map_err(failed("make probabilities"))?;
+            self.activate(first, count, labelling).map_err(during("make probabilities"))?;
         }
         let [_, rows, columns] = labelling.to;
         let mut ready = labelling.ready(self.labelled, end);
@@ -244,11 +241,11 @@ impl<'a> Resident<'a> {
         while ready > 0 {
             check()?;
             let planes = ready.min(SLAB);
-            self.decide(planes, labelling, &mut labels).map_err(failed("decide labels"))?;
+            self.decide(planes, labelling, &mut labels).map_err(during("decide labels"))?;
             self.labelled += planes;
             ready -= planes;
         }
-        let near_ties = self.memory.counted().map_err(failed("decide labels"))?;
+        let near_ties = self.memory.counted().map_err(during("decide labels"))?;
         Ok((labels, near_ties as usize))
     }
 
@@ -260,12 +257,13 @@ impl<'a> Resident<'a> {
         let (from, planes) = (first as i32, count as i32);
         let regions = i32::from(!labelling.regions.is_empty());
         let of_planes = arguments![scores, plane, classes, ring, from, planes, regions];
-        self.memory.machine.launch(kernel, count * extent.plane(), of_planes)
+        let work = Work { lines: extent.classes, voxels: count * extent.plane() };
+        self.memory.machine.launch(kernel, work, of_planes)
     }
 
     fn decide(&self, planes: usize, labelling: &Labelling, out: &mut Vec<u16>) -> Result<()> {
         let extent = self.memory.extent;
-        let arrays = self.memory.labels.as_ref().ok_or("there is no room for labels")?;
+        let arrays = self.memory.labels.as_ref().ok_or_else(|| failure("there is no room for labels"))?;
         let [depth, height, width] = labelling.to.map(|size| size as i32);
         let [of_planes, rows, columns] = labelling.from.map(|size| size as i32);
         let how = Decided {
@@ -295,15 +293,11 @@ impl<'a> Resident<'a> {
             (arrays.regions.address, arrays.labels.address, self.memory.counter.address);
         let voxels = planes * labelling.to[1] * labelling.to[2];
         let of_slab = arguments![scores, between, weights, regions, labels, how, counter];
-        self.memory.machine.launch(kernel, voxels, of_slab)?;
+        self.memory.machine.launch(kernel, Work { lines: extent.classes, voxels }, of_slab)?;
         let size = voxels * size_of::<u16>();
-        let mut bytes = buffer::zeroed("planes of labels", size).map_err(|error| error.to_string())?;
+        let mut bytes = buffer::zeroed("planes of labels", size)?;
         self.memory.machine.download(labels, &mut bytes)?;
         out.extend(bytes.as_chunks().0.iter().map(|&two| u16::from_ne_bytes(two)));
         Ok(())
     }
-}
-
-fn failed(action: &str) -> impl FnOnce(String) -> Error {
-    move |reason| Error::Runtime { action: action.into(), reason }
 }

@@ -1,6 +1,6 @@
-//! kernels.cu compiled as C++, on odd shapes beside the code that it repeats.
+//! kernels.cu compiled as C++, and the kernels for Vulkan where there is a device, on odd shapes beside the code that
+//! they repeat.
 
-use std::ffi::c_void;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -11,9 +11,12 @@ use ndarray::{Array3, Array4};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::arguments::{Arguments, arguments};
 use super::check::{Case, agrees_with_the_host, compare, recipe};
-use super::machine::{Address, Averaged, Decided, Kernel, Machine, Placed};
-use crate::engine::nvidia::Result;
+use super::machine::{Address, Averaged, Decided, Kernel, Machine, Placed, Work};
+use super::vulkan::VulkanMachine;
+use crate::engine::OpenedGpu;
+use crate::error::Result;
 use crate::recipe::{Decision, Fill, Region, RestoreMode};
 use crate::tiling::TileGrid;
 
@@ -46,7 +49,8 @@ pub(crate) fn host() -> &'static Arc<dyn Machine> {
 /// Calls a C function with the values that the arguments point to.
 macro_rules! call {
     ($host:expr, $kernel:expr, $arguments:expr, $($type:ty),*) => {{
-        let mut arguments = $arguments.iter();
+        let mut copy = $arguments.clone();
+        let mut arguments = copy.pointers().into_iter();
         // SAFETY: the library has the function with these types, and each argument points to one of them.
         unsafe {
             let function = $host.0.get::<unsafe extern "C" fn($($type),*)>($kernel.symbol().to_bytes()).unwrap();
@@ -90,7 +94,7 @@ impl Machine for Host {
         Ok(())
     }
 
-    fn launch(&self, kernel: Kernel, _: usize, arguments: &mut [*mut c_void]) -> Result<()> {
+    fn launch(&self, kernel: Kernel, _: Work, arguments: &Arguments) -> Result<()> {
         match kernel {
             Kernel::Cut => call!(self, kernel, arguments, u64, u64, Placed, i32, i32, i32, i32, f32),
             Kernel::Gather => call!(self, kernel, arguments, u64, u64, Placed, i32, i32, i32, f32),
@@ -122,7 +126,7 @@ impl Machine for Host {
         Ok(())
     }
 
-    fn check(&self, address: Address) -> Result<()> {
+    fn check(&self, address: Address) -> std::result::Result<(), String> {
         if address == 0 { Err("no memory".into()) } else { Ok(()) }
     }
 }
@@ -132,11 +136,39 @@ fn what_every_gpu_is_asked_holds_for_the_host() {
     agrees_with_the_host(host()).unwrap();
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+/// A device of Vulkan's with our kernels, which stays open: software compiles each of them for a while. `None` where
+/// there is none.
+fn gpu() -> Option<&'static Arc<dyn Machine>> {
+    static GPU: OnceLock<Option<Arc<dyn Machine>>> = OnceLock::new();
+    let open = || OpenedGpu::for_tests().map(|opened| VulkanMachine::machine(&opened).unwrap());
+    GPU.get_or_init(open).as_ref()
+}
 
-    #[test]
-    fn kernels_give_the_bytes_of_the_host(
+#[test]
+fn what_every_gpu_is_asked_holds_for_the_gpu_here() {
+    // Asked when it is opened.
+    gpu();
+}
+
+/// What a run may be made of.
+#[derive(Clone, Debug)]
+struct Setting {
+    image: [usize; 3],
+    patch: [usize; 3],
+    channels: usize,
+    mirrored: usize,
+    edge: bool,
+    folds: usize,
+    batch: usize,
+    to: [usize; 3],
+    order: u8,
+    regions: bool,
+    probabilities: bool,
+    seed: u32,
+}
+
+prop_compose! {
+    fn settings()(
         image in [1..12usize, 1..9, 1..9],
         patch in [1..7usize, 1..7, 1..7],
         channels in 1..3usize,
@@ -149,40 +181,137 @@ proptest! {
         regions in any::<bool>(),
         probabilities in any::<bool>(),
         seed in any::<u32>(),
-    ) {
-        let number = |at: usize| {
-            let mixed = (at as u32).wrapping_mul(2_654_435_761).wrapping_add(seed).wrapping_mul(2_246_822_519);
-            (mixed >> 8) as f32 / (1 << 23) as f32 - 1.0
-        };
-        let tiles = TileGrid::new(image, patch, 0.5).unwrap();
-        let shape = (channels, image[0], image[1], image[2]);
-        let mut at = 0;
-        let image = Array4::from_shape_simple_fn(shape, || { at += 1; number(at) * 30.0 });
-        let window = Array3::from_shape_simple_fn(patch, || { at += 1; f16::from_f32(number(at).abs() + 0.01).to_f32() });
-        let mirror: Vec<usize> = (0..3).filter(|axis| mirrored >> axis & 1 == 1).collect();
-        let fill = if edge { Fill::Edge } else { Fill::Constant(-2.5) };
-        let decision = match regions {
-            true => Decision::Regions {
-                regions: (0..channels).map(|class| Region { class, label: 3 + class as u16 }).collect(),
-                threshold: 0.5,
-                at_half: edge,
-            },
-            false => Decision::Highest,
-        };
-        let back = match (probabilities, order) {
-            (true, _) => RestoreMode::Probabilities,
-            (false, 0) => RestoreMode::Labels,
-            (false, _) => RestoreMode::Scores,
-        };
-        let recipe = recipe(patch, order, decision, back).unwrap();
-        // Labels that are brought back later are decided on the image's own grid.
-        let to = if back == RestoreMode::Labels { tiles.image() } else { to };
-        let case = Case {
-            image: &image, tiles: &tiles, window: window.view(), fill, mirror: &mirror, folds, batch, recipe: &recipe, to,
-        };
-        prop_assert!(compare::<f16>(host(), &case).unwrap(), "half");
-        prop_assert!(compare::<f32>(host(), &case).unwrap(), "single");
+    ) -> Setting {
+        Setting { image, patch, channels, mirrored, edge, folds, batch, to, order, regions, probabilities, seed }
     }
+}
+
+/// Whether a machine blends and decides as the host, in half and in single precision.
+fn agrees(machine: &Arc<dyn Machine>, setting: Setting) -> [bool; 2] {
+    let Setting {
+        image,
+        patch,
+        channels,
+        mirrored,
+        edge,
+        folds,
+        batch,
+        to,
+        order,
+        regions,
+        probabilities,
+        seed,
+    } = setting;
+    let number = |at: usize| {
+        let mixed = (at as u32).wrapping_mul(2_654_435_761).wrapping_add(seed).wrapping_mul(2_246_822_519);
+        (mixed >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    let tiles = TileGrid::new(image, patch, 0.5).unwrap();
+    let shape = (channels, image[0], image[1], image[2]);
+    let mut at = 0;
+    let image = Array4::from_shape_simple_fn(shape, || {
+        at += 1;
+        number(at) * 30.0
+    });
+    let window = Array3::from_shape_simple_fn(patch, || {
+        at += 1;
+        f16::from_f32(number(at).abs() + 0.01).to_f32()
+    });
+    let mirror: Vec<usize> = (0..3).filter(|axis| mirrored >> axis & 1 == 1).collect();
+    let fill = if edge { Fill::Edge } else { Fill::Constant(-2.5) };
+    let decision = match regions {
+        true => Decision::Regions {
+            regions: (0..channels).map(|class| Region { class, label: 3 + class as u16 }).collect(),
+            threshold: 0.5,
+            at_half: edge,
+        },
+        false => Decision::Highest,
+    };
+    let back = match (probabilities, order) {
+        (true, _) => RestoreMode::Probabilities,
+        (false, 0) => RestoreMode::Labels,
+        (false, _) => RestoreMode::Scores,
+    };
+    let recipe = recipe(patch, order, decision, back).unwrap();
+    // Labels that are brought back later are decided on the image's own grid.
+    let to = if back == RestoreMode::Labels { tiles.image() } else { to };
+    let case = Case {
+        image: &image,
+        tiles: &tiles,
+        window: window.view(),
+        fill,
+        mirror: &mirror,
+        folds,
+        batch,
+        recipe: &recipe,
+        to,
+    };
+    [compare::<f16>(machine, &case).unwrap(), compare::<f32>(machine, &case).unwrap()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn kernels_give_the_bytes_of_the_host(setting in settings()) {
+        prop_assert_eq!(agrees(host(), setting), [true; 2]);
+    }
+
+    #[test]
+    fn kernels_on_a_gpu_give_the_bytes_of_the_host(setting in settings()) {
+        if let Some(machine) = gpu() {
+            prop_assert_eq!(agrees(machine, setting), [true; 2]);
+        }
+    }
+}
+
+/// Vulkan promises neither: quotients are corrected, and halves rounded by whole numbers.
+#[test]
+fn quotients_and_halves_on_a_gpu_are_the_hosts() {
+    let Some(machine) = gpu() else { return };
+    const COUNT: usize = 1 << 20;
+    let mut state = 1_u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 8
+    };
+    // Mantissas of all kinds, exponents from 2^-40 to 2^40.
+    let mut single = || f32::from_bits((random() % 80 + 87) << 23 | random() >> 1);
+    let (sums, weights): (Vec<f32>, Vec<f32>) = (0..COUNT).map(|_| (single(), single())).unzip();
+    let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>();
+    let found = means(machine, Kernel::MeanSingle, [&bytes(&sums), &bytes(&weights)], COUNT);
+    for (at, four) in found.as_chunks().0.iter().enumerate() {
+        let (found, expected) = (f32::from_ne_bytes(*four), sums[at] / weights[at]);
+        assert_eq!(found.to_bits(), expected.to_bits(), "{} / {}", sums[at], weights[at]);
+    }
+    // Every half by halves of all kinds, the smallest ones too.
+    let sums: Vec<f16> = (0..COUNT).map(|at| f16::from_bits(at as u16)).collect();
+    let weights: Vec<f16> = (0..COUNT).map(|_| f16::from_bits((random() % 0x7bff + 1) as u16)).collect();
+    let bytes = |values: &[f16]| values.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>();
+    let found = means(machine, Kernel::MeanHalf, [&bytes(&sums), &bytes(&weights)], COUNT);
+    for (at, two) in found.as_chunks().0.iter().enumerate() {
+        let (found, expected) =
+            (f16::from_ne_bytes(*two), f16::from_f32(sums[at].to_f32() / weights[at].to_f32()));
+        let same = found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan();
+        assert!(same, "{} / {}: {found}, not {expected}", sums[at], weights[at]);
+    }
+}
+
+/// The means of one plane of one class.
+fn means(machine: &Arc<dyn Machine>, kernel: Kernel, [sums, weights]: [&[u8]; 2], count: usize) -> Vec<u8> {
+    let array = |bytes: &[u8]| {
+        let address = machine.allocate(bytes.len()).unwrap();
+        machine.upload(address, bytes).unwrap();
+        address
+    };
+    let (sums, weights, out, counter) = (array(sums), array(weights), array(sums), array(&[0; 8]));
+    let to = Averaged { first: 0, count: 1, ring: 1, to: 0, fold: 0, folds: 1 };
+    let given = arguments![sums, weights, out, count as i64, 1_i32, 1_i32, to, counter];
+    machine.launch(kernel, Work { lines: 1, voxels: count }, given).unwrap();
+    let mut found = vec![0; count * if kernel == Kernel::MeanHalf { 2 } else { 4 }];
+    machine.download(out, &mut found).unwrap();
+    [sums, weights, out, counter].into_iter().for_each(|address| machine.free(address));
+    found
 }
 
 /// `cargo xtask ptx` writes the source's checksum into what it compiles.

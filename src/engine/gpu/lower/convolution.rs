@@ -4,7 +4,7 @@ use super::super::class::Matrices;
 use super::super::fixed::Packing;
 use super::super::step::{Conv, Input, Output, Step};
 use super::tile::{VOXELS, tile};
-use super::{IMAGE, Lowering, Value};
+use super::{Lowering, Value};
 use crate::buffer;
 use crate::engine::lowering::{Block, LANES, NETWORK, backward, batch_norm, blocks_of, channels, forward};
 use crate::error::{Error, Result};
@@ -107,9 +107,6 @@ impl Lowering<'_> {
             true => Output::Scores,
             false => Output::Tensor(self.tensor(node.channels.div_ceil(LANES), result)),
         };
-        if matches!(input, Input::Image(_)) {
-            self.lives[IMAGE].last = self.steps.len();
-        }
         let conv = Conv {
             input,
             output,

@@ -39,7 +39,7 @@ impl Target {
     }
 }
 
-/// A network as steps. Buffer 0 is the word that tells of an overflow, buffer 1 the image, buffer 2 the scores.
+/// A network as steps. Buffer 0 is the word that tells of an overflow; the image and the scores lie elsewhere.
 pub(super) struct Lowered {
     pub steps: Vec<Step>,
     pub lives: Vec<Life>,
@@ -49,8 +49,6 @@ pub(super) struct Lowered {
 }
 
 pub(super) const OVERFLOWED: BufferId = 0;
-pub(super) const IMAGE: BufferId = 1;
-pub(super) const SCORES: BufferId = 2;
 
 /// What a node's result is while steps are written.
 #[derive(Clone, Debug)]
@@ -88,13 +86,7 @@ pub(super) fn lower(network: &Network, tile: [usize; 3], target: Target) -> Resu
     for (id, node) in network.nodes().iter().enumerate() {
         node.inputs.iter().for_each(|&input| users[input].push(id));
     }
-    let voxels = tile.iter().product::<usize>() as u64;
-    let end = |channels: usize| 4 * channels as u64 * voxels;
-    let lives = vec![
-        Life { bytes: 4, first: 0, last: usize::MAX },
-        Life { bytes: end(network.input_channels()), first: 0, last: 0 },
-        Life { bytes: end(network.output_channels()), first: 0, last: usize::MAX },
-    ];
+    let lives = vec![Life { bytes: 4, first: 0, last: usize::MAX }];
     let mut lowering = Lowering {
         network,
         target,
@@ -221,7 +213,6 @@ impl Lowering<'_> {
         let output = self.tensor(count.div_ceil(LANES), size);
         let blocks = blocks_of(output, count);
         let lanes = self.fixed.words(lanes_of(&blocks));
-        self.lives[IMAGE].last = self.steps.len();
         let voxels = size.iter().product();
         self.step(Step::Enter { blocks: blocks.len(), voxels, lanes, output });
         self.entered = Some(blocks.clone());
@@ -426,8 +417,6 @@ impl Lowering<'_> {
                 finish.tables.retain(is_read);
             }
         }
-        // Nothing needs the memory of the scores before the last step writes them.
-        self.lives[SCORES].first = self.steps.len().saturating_sub(1);
         let tables = self.fixed.numbers(self.tables);
         Ok(Lowered { steps: self.steps, lives: self.lives, fixed: self.fixed, tables })
     }

@@ -21,7 +21,7 @@ pub(super) fn error(device: &str, action: &str, result: vk::Result) -> Error {
 
 /// In tests, what the next calls answer instead of being made.
 #[cfg(test)]
-pub(in crate::engine::gpu) mod injected {
+pub(crate) mod injected {
     use std::cell::Cell;
 
     use ash::vk;
@@ -32,11 +32,7 @@ pub(in crate::engine::gpu) mod injected {
 
     /// As long as `work` runs, this thread's call after `calls` others answers `result`. Returns whether it came to
     /// that.
-    pub(in crate::engine::gpu) fn with<T>(
-        calls: usize,
-        result: vk::Result,
-        work: impl FnOnce() -> T,
-    ) -> (T, bool) {
+    pub(crate) fn with<T>(calls: usize, result: vk::Result, work: impl FnOnce() -> T) -> (T, bool) {
         struct Restore;
         impl Drop for Restore {
             fn drop(&mut self) {
@@ -49,7 +45,7 @@ pub(in crate::engine::gpu) mod injected {
         (done, NEXT.get().is_none())
     }
 
-    pub(in crate::engine::gpu) fn take() -> Option<vk::Result> {
+    pub(crate) fn take() -> Option<vk::Result> {
         match NEXT.get() {
             Some((0, result)) => {
                 NEXT.set(None);
@@ -66,10 +62,10 @@ pub(in crate::engine::gpu) mod injected {
 
 /// Outside of tests nothing is injected.
 #[cfg(not(test))]
-pub(in crate::engine::gpu) mod injected {
+pub(crate) mod injected {
     use ash::vk;
 
-    pub(in crate::engine::gpu) fn take() -> Option<vk::Result> {
+    pub(crate) fn take() -> Option<vk::Result> {
         None
     }
 }

@@ -28,6 +28,8 @@ pub(in crate::engine::gpu) struct Gpu {
     pub matrix: Option<Matrix>,
     /// Whether they are right and fast, once that was found out.
     pub good_matrices: OnceLock<bool>,
+    /// Why its kernels around networks can't be used, once that was found out.
+    pub checked: OnceLock<Option<String>>,
     pub(super) family: u32,
     pub(super) queue: Mutex<vk::Queue>,
     pub(super) layout: vk::PipelineLayout,
@@ -155,6 +157,7 @@ impl Gpu {
             physical,
             matrix,
             good_matrices: OnceLock::new(),
+            checked: OnceLock::new(),
             family,
             queue: Mutex::new(queue),
             layout,

@@ -163,7 +163,7 @@ impl Library {
             rounds_to_nearest: v12.shader_rounding_mode_rte_float16 == vk::TRUE,
             subgroups: [v13.min_subgroup_size, v13.max_subgroup_size],
             limits: properties.limits,
-            largest_allocation: m3.max_memory_allocation_size,
+            largest_allocation: m3.max_memory_allocation_size.min(v13.max_buffer_size),
         }
     }
 

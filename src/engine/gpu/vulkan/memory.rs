@@ -24,6 +24,8 @@ pub(in crate::engine::gpu) struct Buffer {
     pub(super) memory: vk::DeviceMemory,
     pub address: u64,
     pub bytes: u64,
+    #[cfg(test)]
+    pub(super) kind: Kind,
 }
 
 /// Bytes of padding so that each buffer may be read in sixteens.
@@ -52,8 +54,15 @@ impl Buffer {
         let device = &gpu.device;
         // SAFETY: the device is alive; the structure lives until the call returns.
         let handle = gpu.call("make a buffer", || unsafe { device.create_buffer(&info, None) })?;
-        let mut buffer =
-            Buffer { gpu: gpu.clone(), handle, memory: vk::DeviceMemory::null(), address: 0, bytes };
+        let mut buffer = Buffer {
+            gpu: gpu.clone(),
+            handle,
+            memory: vk::DeviceMemory::null(),
+            address: 0,
+            bytes,
+            #[cfg(test)]
+            kind,
+        };
         // SAFETY: the buffer was made above.
         let needs = unsafe { device.get_buffer_memory_requirements(handle) };
         let mut by_address =

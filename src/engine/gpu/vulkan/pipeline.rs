@@ -13,7 +13,7 @@ pub(in crate::engine::gpu) struct Pipeline(pub(super) vk::Pipeline);
 
 /// A kernel as SPIR-V, by its name.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::engine::gpu) struct Module {
+pub(crate) struct Module {
     pub name: &'static str,
     pub spirv: &'static [u8],
 }

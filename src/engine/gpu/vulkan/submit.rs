@@ -40,6 +40,8 @@ pub(in crate::engine::gpu) enum Command<'a> {
 /// How long a submission should take: Windows resets a device that is busy for two seconds, and a window that waits for
 /// the device stands still meanwhile.
 const AIM: f64 = 0.05;
+/// Below it a submission tells how long submitting takes, not how slow the device is.
+const SHORT: f64 = 0.005;
 /// Between two questions whether to go on.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Nothing takes that long on hardware.
@@ -173,7 +175,8 @@ impl Submitter {
         let seconds = started.max(self.ended).elapsed().as_secs_f64();
         self.ended = Instant::now();
         if cost > 0 && seconds > 0.0 {
-            self.rate = (cost as f64 / seconds).clamp(self.rate / 2.0, self.rate * 2.0);
+            let least = if seconds < SHORT { self.rate } else { self.rate / 2.0 };
+            self.rate = (cost as f64 / seconds).clamp(least, self.rate * 2.0);
         }
         Ok(())
     }
@@ -294,6 +297,8 @@ unsafe fn record(gpu: &Gpu, commands: vk::CommandBuffer, piece: &Piece) {
                 device.cmd_dispatch_base(commands, piece.first, 0, 0, x, y, z);
             }
             Command::Copy { from, to, bytes } => {
+                #[cfg(test)]
+                super::crossing::count(from.0, to.0, *bytes);
                 let region = [vk::BufferCopy::default().src_offset(from.1).dst_offset(to.1).size(*bytes)];
                 device.cmd_copy_buffer(commands, from.0.handle, to.0.handle, &region);
             }

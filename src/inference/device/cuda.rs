@@ -1,11 +1,13 @@
-//! A GPU as a machine: its memory, and our kernels on a stream of their own.
+//! An NVIDIA GPU as a machine: its memory, and our kernels on a stream of their own.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-use super::machine::{Address, Kernel, Machine};
-use crate::engine::nvidia::{Context, Driver, Function, Module, Result, Stream};
+use super::arguments::Arguments;
+use super::machine::{Address, Kernel, Machine, Work, failure};
+use crate::engine::nvidia::{self, Context, Driver, Function, Module, Stream};
+use crate::error::Result;
 
 /// The kernels for GPUs of compute capability 7.0 and newer, which the driver compiles on. It ends with a NUL.
 const PTX: &str = concat!(include_str!("kernels.ptx"), "\0");
@@ -15,7 +17,7 @@ const BLOCK: usize = 256;
 const MOST_BLOCKS: usize = 1 << 16;
 
 /// A GPU with our kernels loaded. It shares the primary context with ONNX Runtime, so that addresses are the same.
-pub(super) struct GpuMachine {
+pub(super) struct CudaMachine {
     driver: &'static Driver,
     device: c_int,
     context: Context,
@@ -25,13 +27,13 @@ pub(super) struct GpuMachine {
 }
 
 // SAFETY: the driver's functions may be called from any thread that makes the context current, as every method does.
-unsafe impl Send for GpuMachine {}
+unsafe impl Send for CudaMachine {}
 // SAFETY: as above; no method changes a field.
-unsafe impl Sync for GpuMachine {}
+unsafe impl Sync for CudaMachine {}
 
-impl GpuMachine {
+impl CudaMachine {
     /// The GPU of that number, with kernels that compute there what the host does.
-    pub(super) fn machine(index: u32) -> Result<Arc<dyn Machine>> {
+    pub(super) fn machine(index: u32) -> nvidia::Result<Arc<dyn Machine>> {
         let driver = Driver::get()?;
         let device = driver.device(index as c_int)?;
         let mut context = null_mut();
@@ -39,7 +41,7 @@ impl GpuMachine {
         driver.check("cuDevicePrimaryCtxRetain", unsafe {
             (driver.functions.retain)(&raw mut context, device)
         })?;
-        let mut machine = GpuMachine {
+        let mut machine = CudaMachine {
             driver,
             device,
             context,
@@ -51,11 +53,11 @@ impl GpuMachine {
         let (module, functions, stream) = machine.within(|| machine.load())?;
         (machine.module, machine.functions, machine.stream) = (module, functions, stream);
         let machine: Arc<dyn Machine> = Arc::new(machine);
-        super::check::agrees_with_the_host(&machine)?;
+        super::check::agrees_with_the_host(&machine).map_err(|error| error.to_string())?;
         Ok(machine)
     }
 
-    fn load(&self) -> Result<(Module, Vec<Function>, Stream)> {
+    fn load(&self) -> nvidia::Result<(Module, Vec<Function>, Stream)> {
         const NON_BLOCKING: u32 = 1;
         let (driver, calls) = (self.driver, &self.driver.functions);
         let (mut module, mut stream) = (null_mut(), null_mut());
@@ -67,14 +69,14 @@ impl GpuMachine {
                 let status = (calls.function)(&raw mut function, module, kernel.symbol().as_ptr());
                 driver.check("cuModuleGetFunction", status).map(|()| function)
             };
-            let functions = Kernel::ALL.into_iter().map(function).collect::<Result<_>>()?;
+            let functions = Kernel::ALL.into_iter().map(function).collect::<nvidia::Result<_>>()?;
             driver.check("cuStreamCreate", (calls.create_stream)(&raw mut stream, NON_BLOCKING))?;
             Ok((module, functions, stream))
         }
     }
 
     /// Does something with the context current on this thread.
-    fn within<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    fn within<T>(&self, work: impl FnOnce() -> nvidia::Result<T>) -> nvidia::Result<T> {
         let calls = &self.driver.functions;
         // SAFETY: the context is retained for as long as this machine lives.
         self.driver.check("cuCtxPushCurrent", unsafe { (calls.push)(self.context) })?;
@@ -84,12 +86,16 @@ impl GpuMachine {
         unsafe { (calls.pop)(&raw mut popped) };
         result
     }
+    /// As [`CudaMachine::within`], as an error of the run's.
+    fn run<T>(&self, work: impl FnOnce() -> nvidia::Result<T>) -> Result<T> {
+        self.within(work).map_err(failure)
+    }
 }
 
-impl Machine for GpuMachine {
+impl Machine for CudaMachine {
     fn allocate(&self, bytes: usize) -> Result<Address> {
         let mut address = 0;
-        self.within(|| {
+        self.run(|| {
             // SAFETY: the context is current and the place writable.
             let status = unsafe { (self.driver.functions.allocate)(&raw mut address, bytes) };
             self.driver.check("cuMemAlloc", status)
@@ -106,7 +112,7 @@ impl Machine for GpuMachine {
     }
 
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
-        self.within(|| {
+        self.run(|| {
             // SAFETY: the source is readable for its length and copied before the call returns, since it isn't
             // page-locked; the target is an array of at least that length.
             let status = unsafe {
@@ -117,7 +123,7 @@ impl Machine for GpuMachine {
     }
 
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
-        self.within(|| {
+        self.run(|| {
             // SAFETY: the target is writable for its length until the wait below is over; the source is an array of at
             // least that length.
             unsafe {
@@ -131,20 +137,23 @@ impl Machine for GpuMachine {
     }
 
     fn zero(&self, address: Address, bytes: usize) -> Result<()> {
-        self.within(|| {
+        self.run(|| {
             // SAFETY: the address is that of an array of at least that length.
             let status = unsafe { (self.driver.functions.fill)(address, 0, bytes, self.stream) };
             self.driver.check("cuMemsetD8", status)
         })
     }
 
-    fn launch(&self, kernel: Kernel, count: usize, arguments: &mut [*mut c_void]) -> Result<()> {
+    fn launch(&self, kernel: Kernel, work: Work, arguments: &Arguments) -> Result<()> {
+        let count = if kernel.has_all_lines() { work.voxels } else { work.lines * work.voxels };
         if count == 0 {
             return Ok(());
         }
         let blocks = count.div_ceil(BLOCK).min(MOST_BLOCKS) as u32;
         let function = self.functions[kernel as usize];
-        self.within(|| {
+        let mut arguments = arguments.clone();
+        let mut pointers = arguments.pointers();
+        self.run(|| {
             // SAFETY: each argument points to a value of the kernel's type, by the caller; the driver copies them.
             let status = unsafe {
                 (self.driver.functions.launch)(
@@ -157,7 +166,7 @@ impl Machine for GpuMachine {
                     1,
                     0,
                     self.stream,
-                    arguments.as_mut_ptr(),
+                    pointers.as_mut_ptr(),
                     null_mut(),
                 )
             };
@@ -166,7 +175,7 @@ impl Machine for GpuMachine {
     }
 
     fn finish(&self) -> Result<()> {
-        self.within(|| {
+        self.run(|| {
             // SAFETY: the stream lives as long as this machine.
             let status = unsafe { (self.driver.functions.synchronize)(self.stream) };
             self.driver.check("cuStreamSynchronize", status)
@@ -174,19 +183,19 @@ impl Machine for GpuMachine {
     }
 
     fn finish_all(&self) -> Result<()> {
-        self.within(|| {
+        self.run(|| {
             // SAFETY: the context is current.
             let status = unsafe { (self.driver.functions.synchronize_all)() };
             self.driver.check("cuCtxSynchronize", status)
         })
     }
 
-    fn check(&self, address: Address) -> Result<()> {
+    fn check(&self, address: Address) -> nvidia::Result<()> {
         // Of the driver's header: the kind of memory, that of a device, and the device's number.
         const MEMORY_TYPE: c_int = 2;
         const DEVICE: c_int = 2;
         const ORDINAL: c_int = 9;
-        let ask = |which: c_int| -> Result<c_int> {
+        let ask = |which: c_int| -> nvidia::Result<c_int> {
             let mut answer: c_int = 0;
             self.within(|| {
                 // SAFETY: both attributes are four bytes, and the place is writable; any address may be asked about.
@@ -205,7 +214,7 @@ impl Machine for GpuMachine {
     }
 }
 
-impl Drop for GpuMachine {
+impl Drop for CudaMachine {
     fn drop(&mut self) {
         let calls = &self.driver.functions;
         let _ = self.within(|| {
