@@ -98,6 +98,7 @@ pub(super) fn recipe(
         decision,
         cleanup: Vec::new(),
         postprocess: Vec::new(),
+        prompting: None,
     })
 }
 
