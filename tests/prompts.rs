@@ -125,7 +125,8 @@ fn compare(folder: &Path, plan: &Plan, name: &str) -> Vec<String> {
              {network_runs} runs, changed {changed:?}"
         );
         println!("{counts}");
-        let same_box = corners(&step["changed_zyx"]).map(|corner| corner.map(|index| index as u64)) == changed;
+        let same_box =
+            corners(&step["changed_zyx"]).map(|corner| corner.map(|index| index as u64)) == changed;
         if !same_box || differing > near_ties || differing * 1000 > foreground {
             wrong.push(counts);
         }
@@ -138,7 +139,8 @@ fn masks_are_the_references() {
     let Some(folder) = folder() else { return };
     let (model, plan) = plan(&folder, 2);
     assert_eq!(model.format(), "nnInteractive");
-    let kinds = [PromptKind::Point, PromptKind::Box2d, PromptKind::Scribble, PromptKind::Lasso, PromptKind::Mask];
+    let kinds =
+        [PromptKind::Point, PromptKind::Box2d, PromptKind::Scribble, PromptKind::Lasso, PromptKind::Mask];
     assert_eq!(model.prompts(), kinds);
     let wrong: Vec<String> = SEQUENCES.iter().flat_map(|name| compare(&folder, &plan, name)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -171,7 +173,10 @@ fn a_record_replays_to_the_same_bytes_on_any_number_of_threads() {
 
     // Another model, and a record that isn't one.
     let other = serde_json::json!({"identity": "another"});
-    assert!(matches!(second.replay(&read, &other, &mut Run::default()), Err(voxseg::Error::InvalidArgument { .. })));
+    assert!(matches!(
+        second.replay(&read, &other, &mut Run::default()),
+        Err(voxseg::Error::InvalidArgument { .. })
+    ));
     assert!(second.replay(&Value::Null, &about, &mut Run::default()).is_err());
     assert_eq!(mask_of(&first), mask_of(&second));
 }
@@ -315,4 +320,103 @@ fn sessions_share_a_plan_and_tell_their_memory() {
     other.add(prompt).unwrap();
     other.run(&mut Run::default()).unwrap();
     assert_eq!(state(&one), state(&other));
+}
+
+/// The same through the C interface, with its refusals.
+#[test]
+fn c_gives_the_same_masks() {
+    use std::ffi::{CStr, CString};
+    use std::ptr::{null, null_mut};
+    use voxseg::ffi::*;
+
+    let Some(folder) = folder() else { return };
+    let Sequence { image, .. } = sequence(&folder, "lasso");
+    let (_, rust) = plan(&folder, 2);
+    let mut expected = session(&rust, &image, true);
+    expected.add(Prompt::Point { at: [80.0, 50.0, 60.0], label: 1 }).unwrap();
+    expected.run(&mut Run::default()).unwrap();
+    let expected = mask_of(&expected);
+
+    let path = CString::new(folder.join("model").to_str().unwrap()).unwrap();
+    let (mut model, mut plan, mut session) = (null_mut(), null_mut(), null_mut());
+    // SAFETY: each handle was made by the call before and is freed once, at the end; all buffers and structures live as
+    // long as the calls that get them, and have the sizes that they state.
+    unsafe {
+        assert_eq!(vxs_model_open(path.as_ptr(), null(), &mut model, null_mut()), VXS_OK);
+        let flags =
+            VXS_PROMPT_POINT | VXS_PROMPT_BOX_2D | VXS_PROMPT_SCRIBBLE | VXS_PROMPT_LASSO | VXS_PROMPT_MASK;
+        assert_eq!((vxs_model_prompts(model), vxs_model_prompts(null())), (flags, 0));
+        let mut options: vxs_plan_options = std::mem::zeroed();
+        vxs_plan_options_init(&mut options, size_of_val(&options) as u64);
+        options.threads = 2;
+        assert_eq!(vxs_plan_create(model, &options, &mut plan, null_mut()), VXS_OK);
+        let mut volume: vxs_volume = std::mem::zeroed();
+        vxs_volume_init(&mut volume, size_of_val(&volume) as u64);
+        volume.dtype = VXS_DTYPE_F32;
+        volume.data = image.bytes.as_ptr().cast();
+        volume.data_size = image.bytes.len() as u64;
+        volume.shape = image.geometry.shape.map(|length| length as u64);
+        let mut needed: vxs_plan_report = std::mem::zeroed();
+        vxs_plan_report_init(&mut needed, size_of_val(&needed) as u64);
+        assert_eq!(vxs_session_estimate(plan, &volume, &mut needed, null_mut()), VXS_OK);
+        assert!(needed.run_bytes > volume.data_size && needed.host_peak_bytes > needed.run_bytes);
+        assert_eq!(vxs_session_create(plan, &volume, null(), &mut session, null_mut()), VXS_OK);
+        // The session keeps what it needs.
+        vxs_plan_free(plan);
+        vxs_model_free(model);
+
+        let place = |at: [f64; 3]| vxs_session_point(session, at.as_ptr(), 1, null_mut());
+        assert_eq!(place([f64::NAN, 0.0, 0.0]), VXS_INVALID_ARGUMENT);
+        assert_eq!(place([0.0, 1e9, 0.0]), VXS_INVALID_ARGUMENT);
+        assert_eq!(vxs_session_point(session, null(), 1, null_mut()), VXS_NULL_POINTER);
+        assert_eq!(vxs_session_point(null_mut(), [0.0; 3].as_ptr(), 1, null_mut()), VXS_NULL_POINTER);
+        let (low, high) = ([5_i64; 3], [5_i64, 9, 9]);
+        assert_eq!(
+            vxs_session_box(session, low.as_ptr(), high.as_ptr(), 1, null_mut()),
+            VXS_INVALID_ARGUMENT
+        );
+        assert_eq!(vxs_session_mask(session, 64, &volume, low.as_ptr(), 1, null_mut()), VXS_INVALID_ARGUMENT);
+        assert_eq!(vxs_session_undo(session, null_mut(), null_mut()), VXS_INVALID_ARGUMENT);
+
+        assert_eq!(place([80.0, 50.0, 60.0]), VXS_OK);
+        let mut report: vxs_session_report = std::mem::zeroed();
+        vxs_session_report_init(&mut report, size_of_val(&report) as u64);
+        assert_eq!(vxs_session_run(session, null(), &mut report, null_mut()), VXS_OK);
+        assert_eq!((report.network_runs, report.zoom), (1, 1.0));
+
+        // The box that changed comes into its place in a buffer of the whole volume.
+        let shape = image.geometry.shape;
+        let mut found = vec![0_u8; expected.len()];
+        let mut labels: vxs_labels = std::mem::zeroed();
+        vxs_labels_init(&mut labels, size_of_val(&labels) as u64);
+        labels.data = found.as_mut_ptr().cast();
+        labels.data_size = found.len() as u64;
+        labels.strides = [1, shape[0] as i64, (shape[0] * shape[1]) as i64];
+        let [start, end] = [report.changed_start, report.changed_end];
+        labels.offset = start[0] + shape[0] as u64 * (start[1] + shape[1] as u64 * start[2]);
+        let write = |from: &[u64; 3], to: &[u64; 3]| {
+            vxs_session_labels(session, from.as_ptr(), to.as_ptr(), &labels, null_mut())
+        };
+        assert_eq!(write(&start, &end), VXS_OK);
+        assert_eq!(write(&end, &start), VXS_INVALID_ARGUMENT);
+        assert_eq!(write(&start, &[u64::MAX; 3]), VXS_INVALID_ARGUMENT);
+        assert!(found == expected, "the mask differs");
+
+        // Undone, replayed from its record, it is the same again.
+        let mut record = null_mut();
+        assert_eq!(vxs_session_record(session, &mut record, null_mut()), VXS_OK);
+        assert_eq!(vxs_session_undo(session, &mut report, null_mut()), VXS_OK);
+        assert_eq!([report.changed_start, report.changed_end], [start, end]);
+        let text = vxs_record_json(record);
+        assert!(!CStr::from_ptr(text).to_bytes().is_empty());
+        assert_eq!(vxs_session_replay(session, text, null(), null_mut()), VXS_OK);
+        assert_eq!(vxs_session_replay(session, c"[".as_ptr(), null(), null_mut()), VXS_INVALID_ARGUMENT);
+        vxs_record_free(record);
+        found.fill(9);
+        (labels.data, labels.offset, labels.strides) = (found.as_mut_ptr().cast(), 0, [0; 3]);
+        assert_eq!(vxs_session_labels(session, null(), null(), &labels, null_mut()), VXS_OK);
+        assert!(found == expected, "the mask differs after replaying");
+        assert_eq!(vxs_session_reset(session, null_mut()), VXS_OK);
+        vxs_session_free(session);
+    }
 }

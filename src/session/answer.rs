@@ -49,7 +49,13 @@ pub(super) struct Asking<'a, 'r> {
 }
 
 impl<'a, 'r> Asking<'a, 'r> {
-    pub fn new(plan: &'a Plan, source: Source<'a>, previous: &'a Placed, turn: Turn, run: &'a mut Run<'r>) -> Result<Self> {
+    pub fn new(
+        plan: &'a Plan,
+        source: Source<'a>,
+        previous: &'a Placed,
+        turn: Turn,
+        run: &'a mut Run<'r>,
+    ) -> Result<Self> {
         let voxels: usize = source.patch.iter().product();
         Ok(Asking {
             input: buffer::zeroed("a tile of the image", voxels * plan.inputs)?,
@@ -108,7 +114,13 @@ impl<'a, 'r> Asking<'a, 'r> {
     }
 
     /// The object in a crop, at the network's size; `left` runs are known to come, this one included.
-    fn network(&mut self, crop: &Region, zoom: f64, previous: Option<&Placed>, left: usize) -> Result<Array3<u8>> {
+    fn network(
+        &mut self,
+        crop: &Region,
+        zoom: f64,
+        previous: Option<&Placed>,
+        left: usize,
+    ) -> Result<Array3<u8>> {
         self.run.checkpoint(Stage::Network, self.done, self.done + left)?;
         self.source.cut(crop, zoom, previous.unwrap_or(self.previous), &mut self.input)?;
         self.run.check()?;

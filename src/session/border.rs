@@ -14,7 +14,8 @@ pub(super) fn changed(before: &Array3<u8>, now: &Array3<u8>) -> bool {
         let last = before.len_of(Axis(axis)).saturating_sub(1);
         [0, last].into_iter().any(|index| {
             let [old, new] = [before, now].map(|mask| mask.index_axis(Axis(axis), index));
-            let [a, b] = [&old, &new].map(|plane| plane.iter().map(|&value| usize::from(value)).sum::<usize>());
+            let [a, b] =
+                [&old, &new].map(|plane| plane.iter().map(|&value| usize::from(value)).sum::<usize>());
             let differing = old.iter().zip(&new).filter(|(old, new)| old != new).count();
             let relative = a.max(b) as f64 / (a.min(b) as f64).max(1e-5) - 1.0;
             differing > SURE || (differing > FEW && relative > SHARE)

@@ -57,7 +57,9 @@ impl Source<'_> {
                     let mask = previous.copy(*crop)?;
                     out.iter_mut().zip(&mask.values).for_each(|(out, &value)| *out = f32::from(value));
                 }
-                (true, false) => self.shrink(crop, crop, out, |place| f32::from(previous.at(place)), |mean| mean),
+                (true, false) => {
+                    self.shrink(crop, crop, out, |place| f32::from(previous.at(place)), |mean| mean)
+                }
                 (false, _) => self.prompts(channel, crop, zoom, near, out)?,
             }
         }
@@ -117,7 +119,7 @@ impl Source<'_> {
         let relative = |value: f32| f16::from_f32(f16::from_f32(value).to_f32() / strength).to_f32();
         let Some(extent) = self.prompts.extent(channel, crop) else { return Ok(()) };
         if near {
-            let mut painted = zeros(extent.shape())?;
+            let mut painted = blank(extent.shape())?;
             self.prompts.paint(channel, &extent, &self.volume, painted.view_mut());
             let place = ArrayViewMut3::from_shape(self.patch, out);
             let Ok(mut place) = place else { return Ok(()) };
@@ -131,7 +133,7 @@ impl Source<'_> {
         let mut thin = thin.iter().filter_map(|&kind| self.prompting.channels_of(kind));
         let radius = if thin.any(|channels| channels.contains(&channel)) { spread_at(zoom) / 2 } else { 0 };
         let extent = extent.grown(radius as i64).clip(crop);
-        let mut painted = zeros(extent.shape())?;
+        let mut painted = blank(extent.shape())?;
         self.prompts.paint(channel, &extent, &self.volume, painted.view_mut());
         if radius > 0 {
             spread(&mut painted, radius, self.threads, f16::max)?;
@@ -161,7 +163,8 @@ impl Source<'_> {
             let start = crop.start[axis];
             (start + low as i64, start + high as i64)
         };
-        let inside = |axis: usize, (low, high): (i64, i64)| low.max(extent.start[axis])..high.min(extent.end[axis]);
+        let inside =
+            |axis: usize, (low, high): (i64, i64)| low.max(extent.start[axis])..high.min(extent.end[axis]);
         let planes = out.chunks_exact_mut(patch[1] * patch[2]).enumerate();
         parallel::for_each(self.threads, planes, |(z, plane)| {
             let deep = window(0, z);
@@ -179,7 +182,7 @@ impl Source<'_> {
     }
 }
 
-fn zeros(shape: [usize; 3]) -> Result<Array3<f16>> {
+fn blank(shape: [usize; 3]) -> Result<Array3<f16>> {
     buffer::array("painted prompts", shape, f16::ZERO)
 }
 

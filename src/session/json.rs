@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn prompts_are_the_same_after_json() {
-        let mask = Mask::of_array([-1, 2, 3], Array3::from_shape_fn((2, 3, 4), |(z, y, x)| u8::from(z + y == x)));
+        let mask =
+            Mask::of_array([-1, 2, 3], Array3::from_shape_fn((2, 3, 4), |(z, y, x)| u8::from(z + y == x)));
         let all = [
             Prompt::Point { at: [1.25, 0.1, 1e-3], label: 0 },
             Prompt::Box { start: [1, -2, 3], end: [4, 5, 6], label: 1 },
@@ -141,7 +142,10 @@ mod tests {
             (r#"{"prompt": "point", "at": [1, 2, 3], "label": -1}"#, "label"),
             (r#"{"prompt": "box", "start": [1, 2, 3], "end": [1, 2, 3.5]}"#, "end"),
             (r#"{"prompt": "mask", "start": [0, 0, 0], "shape": [2, 2, 2], "runs": [9]}"#, "runs"),
-            (r#"{"prompt": "mask", "start": [0, 0, 0], "shape": [99999999, 99999999, 99999999], "runs": [1]}"#, "runs"),
+            (
+                r#"{"prompt": "mask", "start": [0, 0, 0], "shape": [99999999, 99999999, 99999999], "runs": [1]}"#,
+                "runs",
+            ),
             (r#"{"prompt": "mask", "start": [0, 0, 0], "shape": [0, 2, 2], "runs": []}"#, "runs"),
         ] {
             let error = Prompt::from_json(&serde_json::from_str(text).unwrap()).unwrap_err();

@@ -301,11 +301,18 @@ impl Session {
         self.steps.clear();
     }
 
-    /// Writes a box of the mask, from voxel `start` to before `end`, into a buffer of the box's shape: 1 for the object.
+    /// A box of the mask, from voxel `start` to before `end`: with it another session can go on.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a box that isn't in the volume or of another shape, [`Error::OutOfMemory`].
-    pub fn labels(&self, [start, end]: [[u64; 3]; 2], labels: &mut LabelBuffer) -> Result<()> {
+    /// [`Error::InvalidArgument`] for a box that isn't in the volume, [`Error::OutOfMemory`].
+    pub fn mask(&self, corners: [[u64; 3]; 2]) -> Result<Mask> {
+        let region = self.region(corners)?;
+        let [x, y, z] = corners[0].map(|index| index as i64);
+        Ok(Mask::of_array([x, y, z], buffer::copy("a prompt's mask", &self.mask.view(&region))?))
+    }
+
+    /// A box in the volume, which isn't empty.
+    fn region(&self, [start, end]: [[u64; 3]; 2]) -> Result<Region> {
         let shape = self.geometry.shape;
         let inside = (0..3).all(|axis| start[axis] < end[axis] && end[axis] <= shape[axis] as u64);
         if !inside {
@@ -313,7 +320,15 @@ impl Session {
             return Err(Error::argument("box", found, format!("voxels of a volume of {shape:?}")));
         }
         let turned = |[x, y, z]: [u64; 3]| [z, y, x].map(|index| index as i64);
-        let region = Region { start: turned(start), end: turned(end) };
+        Ok(Region { start: turned(start), end: turned(end) })
+    }
+
+    /// Writes a box of the mask, from voxel `start` to before `end`, into a buffer of the box's shape: 1 for the object.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a box that isn't in the volume or of another shape, [`Error::OutOfMemory`].
+    pub fn labels(&self, corners: [[u64; 3]; 2], labels: &mut LabelBuffer) -> Result<()> {
+        let region = self.region(corners)?;
         let [z, y, x] = region.shape();
         labels.check(&Geometry::with_shape([x, y, z]), 1)?;
         let part = buffer::map("a box of labels", &self.mask.view(&region), u16::from)?;

@@ -96,7 +96,14 @@ impl Prompts {
     }
 
     /// Adds a prompt that was checked; not a mask that a session begins with.
-    pub fn add(&mut self, prompt: &Prompt, kind: PromptKind, prompting: &Prompting, volume: &Region, patch: [usize; 3]) {
+    pub fn add(
+        &mut self,
+        prompt: &Prompt,
+        kind: PromptKind,
+        prompting: &Prompting,
+        volume: &Region,
+        patch: [usize; 3],
+    ) {
         if prompting.decay < 1.0 {
             self.strength /= prompting.decay;
         }

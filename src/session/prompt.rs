@@ -100,7 +100,9 @@ impl Prompt {
     fn kinds(&self) -> &'static [PromptKind] {
         match self {
             Prompt::Point { .. } => &[PromptKind::Point],
-            Prompt::Box { start, end, .. } if (0..3).any(|axis| end[axis].saturating_sub(start[axis]) == 1) => {
+            Prompt::Box { start, end, .. }
+                if (0..3).any(|axis| end[axis].saturating_sub(start[axis]) == 1) =>
+            {
                 &[PromptKind::Box2d, PromptKind::Box3d]
             }
             Prompt::Box { .. } => &[PromptKind::Box3d],

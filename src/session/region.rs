@@ -150,7 +150,10 @@ mod tests {
         mask.paste(&patch);
         assert_eq!(mask.extent(), Some(Region { start: [0, 2, 1], end: [2, 5, 6] }));
         let copy = mask.copy(patch.region).unwrap();
-        assert_eq!((copy.at([0, 2, 1]), copy.at([-1, 2, 1]), copy.at([0, 5, 1]), copy.at([99, 0, 0])), (1, 0, 0, 0));
+        assert_eq!(
+            (copy.at([0, 2, 1]), copy.at([-1, 2, 1]), copy.at([0, 5, 1]), copy.at([99, 0, 0])),
+            (1, 0, 0, 0)
+        );
         mask.paste(&Placed::empty(Region::around([9, 9, 9], [2; 3])).unwrap());
         assert_eq!(mask.values.iter().filter(|&&value| value == 1).count(), 2 * 3 * 5);
     }

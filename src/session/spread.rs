@@ -41,7 +41,8 @@ mod tests {
         let mut one = Array3::<u8>::zeros((4, 5, 6));
         one[[0, 2, 5]] = 1;
         spread(&mut one, 1, 2, u8::max).unwrap();
-        let expected = Array3::from_shape_fn((4, 5, 6), |(z, y, x)| u8::from(z < 2 && y.abs_diff(2) < 2 && x > 3));
+        let expected =
+            Array3::from_shape_fn((4, 5, 6), |(z, y, x)| u8::from(z < 2 && y.abs_diff(2) < 2 && x > 3));
         assert_eq!(one, expected);
         spread(&mut one, 1, 1, u8::min).unwrap();
         // What lies beyond the border is like the border.

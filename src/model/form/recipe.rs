@@ -4,9 +4,9 @@ use super::{Form, fields, kind};
 use crate::nifti::Reader;
 use crate::recipe::{
     BoxSource, Cleanup, CropForeground, Decision, Fill, FillHoles, Frame, ImportanceMap, KeepLargest,
-    LabelRule, LargestComponents, MonaiIntensity, Normalization, Orders, Padding, PaddingMode, PromptKind, Prompting, Recipe,
-    Region, Resample, Resampler, Resize, ResizeMode, RestoreMode, ScorePrecision, Size, SmallObjects,
-    Spacing, SpatialPad, Spline, Step, TilePlacement, Tiling,
+    LabelRule, LargestComponents, MonaiIntensity, Normalization, Orders, Padding, PaddingMode, PromptKind,
+    Prompting, Recipe, Region, Resample, Resampler, Resize, ResizeMode, RestoreMode, ScorePrecision, Size,
+    SmallObjects, Spacing, SpatialPad, Spline, Step, TilePlacement, Tiling,
 };
 use crate::volume::AxisMap;
 

@@ -107,12 +107,15 @@ fn prompting(json: &Json) -> Result<Prompting> {
         None => usize::try_from(most).unwrap_or(0).saturating_add(1),
     };
     if channels > MOST_CHANNELS {
-        return Err(Error::unsupported(format!("{channels} channels of prompts; up to {MOST_CHANNELS} are read")));
+        return Err(Error::unsupported(format!(
+            "{channels} channels of prompts; up to {MOST_CHANNELS} are read"
+        )));
     }
     let channel = |number: i64| {
         let counted = if number < 0 { number.saturating_add(channels as i64) } else { number };
         let found = usize::try_from(counted).ok().filter(|channel| *channel < channels);
-        let outside = || json.wrong(&format!("channels below {channels}, where `channel_mapping` has {number}"));
+        let outside =
+            || json.wrong(&format!("channels below {channels}, where `channel_mapping` has {number}"));
         found.ok_or_else(outside)
     };
     let mut painted = Vec::new();
@@ -154,8 +157,11 @@ pub(super) fn recipe(configuration: &Configuration, prompting: Prompting) -> Res
 /// The object, whatever the training's labels were.
 pub(super) fn labels() -> Vec<Label> {
     let names = ["background", "object"].into_iter().zip(0..).zip(colors(CLASSES));
-    let label = |((name, value), color): ((&str, u32), [u8; 3])| {
-        Label { value, name: name.to_owned(), color, terms: Terms::default() }
+    let label = |((name, value), color): ((&str, u32), [u8; 3])| Label {
+        value,
+        name: name.to_owned(),
+        color,
+        terms: Terms::default(),
     };
     names.map(label).collect()
 }
