@@ -13,8 +13,7 @@ use voxseg::inference::{Plan, PlanOptions};
 use voxseg::labels::LabelBuffer;
 use voxseg::model::{Model, ModelOptions};
 use voxseg::progress::{Cancel, Run};
-use voxseg::recipe::PromptKind;
-use voxseg::session::{Mask, Prompt, Session, SessionOptions, SessionReport};
+use voxseg::session::{Mask, Prompt, PromptKind, Session, SessionOptions, SessionReport};
 use voxseg::volume::{DType, Geometry, Layout, Volume};
 
 use image::Image;

@@ -8,8 +8,7 @@ use super::model::vxs_model;
 use super::session::vxs_session;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
-use crate::recipe::PromptKind;
-use crate::session::{Mask, Prompt};
+use crate::session::{Mask, Prompt, PromptKind};
 
 /// Prompts that a model takes: `VXS_PROMPT_*` together.
 pub type vxs_prompts = u64;

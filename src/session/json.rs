@@ -7,6 +7,9 @@ use super::{Mask, Prompt};
 use crate::buffer;
 use crate::error::{Error, Result};
 
+/// Masks of more voxels aren't read: a few words must not ask for any amount of memory.
+const MOST_VOXELS: u64 = 1 << 32;
+
 impl Prompt {
     /// As JSON: `{"prompt": "point", "at": [x, y, z], "label": 1}` and the like. Masks are numbers of voxels that lie one
     /// after another, axis 0 the fastest: zeros, ones, zeros and so on.
@@ -84,7 +87,7 @@ impl Mask {
         let voxels = shape.iter().try_fold(1_u64, |all, &one| all.checked_mul(one));
         let total = runs.iter().try_fold(0_u64, |all, run| Ok(all.saturating_add(length(run)?)))?;
         // Nothing is made of the shape before the runs say the same.
-        if voxels != Some(total) || total == 0 || total > 1 << 40 {
+        if voxels != Some(total) || total == 0 || total > MOST_VOXELS {
             return Err(wrong("runs", &json!(total), expected));
         }
         let [columns, rows, planes] = shape.map(|length| length as usize);

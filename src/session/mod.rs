@@ -16,8 +16,6 @@ mod prompt;
 mod record;
 mod region;
 mod spread;
-#[cfg(test)]
-mod tests;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -30,6 +28,7 @@ use crate::floating_point::Ours;
 use crate::inference::{Plan, PlanReport, inspect};
 use crate::labels::LabelBuffer;
 use crate::progress::{Run, Stage};
+pub use crate::recipe::PromptKind;
 use crate::recipe::Prompting;
 use crate::volume::{AxisMap, Geometry, Volume};
 use answer::Asking;

@@ -92,7 +92,7 @@ namespace Voxseg
         /// 2.</param> <param name="label">1 for the object, 0 for what isn't the object.</param>
         public void Point(double x, double y, double z, uint label = 1)
         {
-            var at = stackalloc double[3];
+            double* at = stackalloc double[3];
             at[0] = x;
             at[1] = y;
             at[2] = z;
