@@ -2089,7 +2089,8 @@ typedef struct vxs_session_report {
     /** Times that the network ran. */
     uint64_t network_runs;
     /**
-     * Voxels whose two classes differ in probability by at most 0.01, counted in each box that was looked at from near.
+     * Voxels whose two classes differ in probability by at most 0.01, counted in each box that was looked at from
+     * near.
      */
     uint64_t near_ties;
     /**
@@ -2145,8 +2146,9 @@ vxs_status vxs_session_estimate(const struct vxs_plan *plan,
  * `VXS_CANCELLED`, `VXS_MEMORY_BUDGET`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
  *
  * The caller guarantees:
- * `plan` is NULL or a live plan; `volume` is NULL or a filled structure whose buffers are valid for their stated sizes;
- * `options` is NULL (defaults) or a filled structure; `session` is NULL or writable; `error` is NULL or writable.
+ * `plan` is NULL or a live plan; `volume` is NULL or a filled structure whose buffers are valid for their stated
+ * sizes; `options` is NULL (defaults) or a filled structure; `session` is NULL or writable; `error` is NULL or
+ * writable.
  */
 VXS_NODISCARD VXS_API
 vxs_status vxs_session_create(const struct vxs_plan *plan,
@@ -2286,8 +2288,8 @@ typedef uint64_t vxs_prompts;
 #define VXS_PROMPT_MASK 32
 
 /**
- * The prompts that a model takes, `VXS_PROMPT_*` together; 0 for one that segments volumes by itself, and for NULL. Any
- * thread.
+ * The prompts that a model takes, `VXS_PROMPT_*` together; 0 for one that segments volumes by itself, and for NULL.
+ * Any thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
@@ -2296,9 +2298,9 @@ VXS_API
 vxs_prompts vxs_model_prompts(const struct vxs_model *model);
 
 /**
- * Takes a point: the voxel of the volume that is nearest to `at`, three numbers along the volume's axes where a voxel's
- * centre has whole numbers. `label` is 1 for a voxel of the object, 0 for one of what isn't the object. The next
- * `vxs_session_run` answers it.
+ * Takes a point: the voxel of the volume that is nearest to `at`, three numbers along the volume's axes where a
+ * voxel's centre has whole numbers. `label` is 1 for a voxel of the object, 0 for one of what isn't the object. The
+ * next `vxs_session_run` answers it.
  *
  * Returns `VXS_INVALID_ARGUMENT` for a place outside of the volume or a prompt that the model doesn't take, and
  * nothing has changed then; `VXS_BUSY`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.

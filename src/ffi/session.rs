@@ -106,7 +106,8 @@ pub struct vxs_session_report {
     pub changed_end: [u64; 3],
     /// Times that the network ran.
     pub network_runs: u64,
-    /// Voxels whose two classes differ in probability by at most 0.01, counted in each box that was looked at from near.
+    /// Voxels whose two classes differ in probability by at most 0.01, counted in each box that was looked at from
+    /// near.
     pub near_ties: u64,
     /// How many times the network's patch was seen at last from far away: 1 where one patch was enough, 0 where nothing
     /// was asked for.
@@ -199,8 +200,9 @@ pub unsafe extern "C" fn vxs_session_estimate(
 /// `VXS_CANCELLED`, `VXS_MEMORY_BUDGET`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
 ///
 /// # Safety
-/// `plan` is NULL or a live plan; `volume` is NULL or a filled structure whose buffers are valid for their stated sizes;
-/// `options` is NULL (defaults) or a filled structure; `session` is NULL or writable; `error` is NULL or writable.
+/// `plan` is NULL or a live plan; `volume` is NULL or a filled structure whose buffers are valid for their stated
+/// sizes; `options` is NULL (defaults) or a filled structure; `session` is NULL or writable; `error` is NULL or
+/// writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxs_session_create(
     plan: *const vxs_plan,
@@ -387,11 +389,9 @@ pub unsafe extern "C" fn vxs_session_labels(
                 let on_host = |argument| {
                     Err(Error::argument(argument, "memory of a device", "memory of the host, for a session"))
                 };
+                session.check_box(region)?;
                 let mut place = labels::Place::new(labels, on_host)?;
-                // A box that is outside, or empty, is refused with its own words; here only the shape counts.
-                let length = |axis: usize| region[1][axis].saturating_sub(region[0][axis]).max(1);
-                let most = session.geometry().shape;
-                let shape = [0, 1, 2].map(|axis| length(axis).min(most[axis] as u64) as usize);
+                let shape = [0, 1, 2].map(|axis| (region[1][axis] - region[0][axis]) as usize);
                 session.labels(region, &mut place.borrow(&Geometry::with_shape(shape))?)
             })
         })

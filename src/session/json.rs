@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 const MOST_VOXELS: u64 = 1 << 32;
 
 impl Prompt {
-    /// As JSON: `{"prompt": "point", "at": [x, y, z], "label": 1}` and the like. Masks are numbers of voxels that lie one
-    /// after another, axis 0 the fastest: zeros, ones, zeros and so on.
+    /// As JSON: `{"prompt": "point", "at": [x, y, z], "label": 1}` and the like. Masks are numbers of voxels that lie
+    /// one after another, axis 0 the fastest: zeros, ones, zeros and so on.
     pub fn to_json(&self) -> Value {
         let name = self.name();
         match self {

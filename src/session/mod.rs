@@ -64,7 +64,8 @@ pub struct SessionReport {
     /// How many times the patch was seen at last from far away; 1 where one patch was enough, 0 where nothing was asked
     /// for.
     pub zoom: f64,
-    /// Voxels whose two classes differ in probability by at most 0.01, counted in each box that was looked at from near.
+    /// Voxels whose two classes differ in probability by at most 0.01, counted in each box that was looked at from
+    /// near.
     pub near_ties: usize,
     /// Seconds in all.
     pub total_seconds: f64,
@@ -268,8 +269,8 @@ impl Session {
         })
     }
 
-    /// Takes the last prompt back, and what runs have written since: 16 times in a row. Returns the box of the mask that
-    /// may have changed, as [`SessionReport::changed`].
+    /// Takes the last prompt back, and what runs have written since: 16 times in a row. Returns the box of the mask
+    /// that may have changed, as [`SessionReport::changed`].
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] where there is none left.
@@ -310,6 +311,11 @@ impl Session {
         Ok(Mask::of_array([x, y, z], buffer::copy("a prompt's mask", &self.mask.view(&region))?))
     }
 
+    /// Refuses a box that isn't in the volume, or is empty.
+    pub(crate) fn check_box(&self, corners: [[u64; 3]; 2]) -> Result<()> {
+        self.region(corners).map(drop)
+    }
+
     /// A box in the volume, which isn't empty.
     fn region(&self, [start, end]: [[u64; 3]; 2]) -> Result<Region> {
         let shape = self.geometry.shape;
@@ -322,7 +328,8 @@ impl Session {
         Ok(Region { start: turned(start), end: turned(end) })
     }
 
-    /// Writes a box of the mask, from voxel `start` to before `end`, into a buffer of the box's shape: 1 for the object.
+    /// Writes a box of the mask, from voxel `start` to before `end`, into a buffer of the box's shape: 1 for the
+    /// object.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a box that isn't in the volume or of another shape, [`Error::OutOfMemory`].

@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::progress::Run;
 
 impl Session {
-    /// All that led to the mask since the session began or was reset, as JSON (docs/schemas/session.schema.json); `model`
-    /// is what the model says of itself.
+    /// All that led to the mask since the session began or was reset, as JSON (docs/schemas/session.schema.json);
+    /// `model` is what the model says of itself.
     pub fn record(&self, model: &Value) -> Value {
         let event = |event: &Event| match event {
             Event::Prompt(prompt) => prompt.to_json(),
@@ -29,8 +29,8 @@ impl Session {
     /// again first; after an error it has done a part.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for the record of another model, image or setting, or one that can't be read, and what
-    /// [`Session::add`] and [`Session::run`] say.
+    /// [`Error::InvalidArgument`] for the record of another model, image or setting, or one that can't be read, and
+    /// what [`Session::add`] and [`Session::run`] say.
     pub fn replay(&mut self, record: &Value, model: &Value, run: &mut Run) -> Result<()> {
         let differs = |what: &str, found: &Value, expected: &Value| {
             let found: String = found.to_string().chars().take(120).collect();

@@ -30,7 +30,7 @@ namespace Voxseg.Tests
             {
                 voxels[i] = (short)(i % 20 < 10 ? 40 : 200 + i % 7);
             }
-            return new Volume(new VoxelBuffer(voxels), Shape[0], Shape[1], Shape[2]);
+            return new Volume(new VoxelBuffer(voxels), Shape[0], Shape[1], Shape[2]) { Spacing = Fixture.Spacing };
         }
 
         [Fact]
@@ -62,7 +62,7 @@ namespace Voxseg.Tests
                     var record = session.Record();
 
                     session.Box(new[] { 12L, 2, 6 }, new[] { 19L, 14, 7 }, 0);
-                    session.Mask(Prompts.Scribble, new Volume(new byte[1, 1, 3]), new[] { 1L, 2, 3 });
+                    session.Mask(Prompts.Scribble, new Volume(new byte[1, 1, 3]) { Spacing = Fixture.Spacing }, new[] { 1L, 2, 3 });
                     session.Undo();
                     session.Undo();
                     session.Undo();
