@@ -2040,6 +2040,316 @@ vxs_status vxs_segment(struct vxs_plan *plan,
 
 /** @} */ /* Runs */
 
+/* -------------------------------------------------------------------------------------------- Sessions */
+
+/**
+ * @defgroup session Sessions
+ * Segmenting by prompts: a session is given its image once, then a user's points, boxes and strokes, and answers each
+ * `vxs_session_run` with a mask of which it tells the box that changed. Models that take prompts say so in
+ * `vxs_model_prompts`; sessions of one plan share its weights. One call at a time on a session, from any thread.
+ * @{
+ */
+
+/** An image that a user segments. */
+typedef struct vxs_session vxs_session;
+
+/** How a session answers. Fill it by `vxs_session_options_init` first. */
+typedef struct vxs_session_options {
+    /** Set by `vxs_session_options_init`. */
+    uint32_t struct_size;
+    /**
+     * Whether an object that goes on beyond the network's patch is looked at from further away, and then in parts. 1
+     * by default.
+     */
+    vxs_bool autozoom;
+    /** What happens to voxels of the volume that are NaN or infinite. `VXS_NON_FINITE_ERROR` by default. */
+    vxs_non_finite non_finite;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** NULL by default. */
+    vxs_progress_callback progress;
+    /** Passed to `progress`. */
+    void *user_data;
+    /** A flag that stops the call; NULL (default) for none. */
+    const struct vxs_cancel *cancel;
+} vxs_session_options;
+
+/** What a run of a session did, or taking a prompt back. Fill it by `vxs_session_report_init` first. */
+typedef struct vxs_session_report {
+    /** Set by `vxs_session_report_init`. */
+    uint32_t struct_size;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** The first voxel along each axis of the box of the mask that may have changed. */
+    uint64_t changed_start[3];
+    /** The voxel behind the last one; equal to the first where nothing has changed. */
+    uint64_t changed_end[3];
+    /** Times that the network ran. */
+    uint64_t network_runs;
+    /**
+     * Voxels whose two classes differ in probability by at most 0.01, counted in each box that was looked at from
+     * near.
+     */
+    uint64_t near_ties;
+    /**
+     * How many times the network's patch was seen at last from far away: 1 where one patch was enough, 0 where nothing
+     * was asked for.
+     */
+    double zoom;
+    /** Seconds from the call to its return. */
+    double total_seconds;
+} vxs_session_report;
+
+/**
+ * Writes the defaults. `size` is `sizeof(vxs_session_options)` as the caller's header has it.
+ *
+ * Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
+ *
+ * The caller guarantees:
+ * `options` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_session_options_init(struct vxs_session_options *options, uint64_t size);
+
+/**
+ * Writes the defaults. `size` is `sizeof(vxs_session_report)` as the caller's header has it.
+ *
+ * Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
+ *
+ * The caller guarantees:
+ * `report` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_session_report_init(struct vxs_session_report *report, uint64_t size);
+
+/**
+ * Tells what a session with `volume` will need, before it is begun. Only the volume's grid is looked at, its buffers
+ * may be NULL.
+ *
+ * Returns `VXS_UNSUPPORTED_MODEL` for a model that takes no prompts, `VXS_GEOMETRY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `report` is NULL or was filled by
+ * `vxs_plan_report_init`; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_estimate(const struct vxs_plan *plan,
+                                const struct vxs_volume *volume,
+                                struct vxs_plan_report *report,
+                                struct vxs_error **error);
+
+/**
+ * Begins with an image: reads and normalises it, keeps a copy. The mask is empty. Free the session with
+ * `vxs_session_free`; it keeps what it needs of the plan.
+ *
+ * Returns `VXS_UNSUPPORTED_MODEL` for a model that takes no prompts, a status from 101 to 107 for the arguments,
+ * `VXS_CANCELLED`, `VXS_MEMORY_BUDGET`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `plan` is NULL or a live plan; `volume` is NULL or a filled structure whose buffers are valid for their stated
+ * sizes; `options` is NULL (defaults) or a filled structure; `session` is NULL or writable; `error` is NULL or
+ * writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_create(const struct vxs_plan *plan,
+                              const struct vxs_volume *volume,
+                              const struct vxs_session_options *options,
+                              struct vxs_session **session,
+                              struct vxs_error **error);
+
+/**
+ * Answers the prompts since the last run; of several the last decides where the network looks. Without any nothing
+ * happens. On anything but `VXS_OK` mask and prompts are as before and it can run again, except after
+ * `VXS_INTERNAL_ERROR`. Of `options`, `progress`, `user_data` and `cancel` are used; maps and a record must not be
+ * asked for. `report` may be NULL.
+ *
+ * Returns `VXS_CANCELLED`, `VXS_BUSY` where the session is in use, or its plan has no place for a run and its options
+ * don't let it wait, `VXS_INFERENCE_FAILED`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `options` is NULL (defaults) or a filled structure; `report` is NULL (not
+ * wanted) or was filled by `vxs_session_report_init`; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_run(struct vxs_session *session,
+                           const struct vxs_run_options *options,
+                           struct vxs_session_report *report,
+                           struct vxs_error **error);
+
+/**
+ * Takes the last prompt back, and all that runs have written since: up to 16 prompts in a row. `report` tells the box
+ * of the mask that may have changed, and may be NULL.
+ *
+ * Returns `VXS_INVALID_ARGUMENT` where there is no prompt left, `VXS_BUSY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `report` is NULL (not wanted) or was filled by `vxs_session_report_init`;
+ * `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_undo(struct vxs_session *session,
+                            struct vxs_session_report *report,
+                            struct vxs_error **error);
+
+/**
+ * Begins again with the same image, for the next object: no prompts, an empty mask, nothing to take back.
+ *
+ * Returns `VXS_BUSY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API vxs_status vxs_session_reset(struct vxs_session *session, struct vxs_error **error);
+
+/**
+ * Writes a box of the mask, from voxel `start` to before voxel `end`, into `labels`: 1 for the object, else 0. The
+ * buffer has the box's shape; with the strides and the offset of a larger one only the box is written there. Without
+ * `start` and `end` (both NULL) the box is the whole volume.
+ *
+ * Returns `VXS_INVALID_ARGUMENT` for a box that isn't in the volume, `VXS_BUFFER_TOO_SMALL`, `VXS_BUSY`,
+ * `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `start` and `end` are NULL or hold three values; `labels` is NULL or a filled
+ * structure whose buffer is valid for its stated size and used by nothing else; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_labels(struct vxs_session *session,
+                              const uint64_t *start,
+                              const uint64_t *end,
+                              const struct vxs_labels *labels,
+                              struct vxs_error **error);
+
+/**
+ * Makes the record of a session: the model with hashes of its weights, a hash of the image, the prompts and runs since
+ * it began or was reset, a hash of the mask (docs/schemas/session.schema.json). `vxs_session_replay` does them again.
+ * Free it with `vxs_record_free`.
+ *
+ * Returns `VXS_BUSY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `record` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_record(struct vxs_session *session,
+                              struct vxs_record **record,
+                              struct vxs_error **error);
+
+/**
+ * Resets the session and does what a record says; the mask is then the same to the last voxel. `options` as for
+ * `vxs_session_run`. After a failure a part of it was done.
+ *
+ * Returns `VXS_INVALID_ARGUMENT` for a record of another model, image or setting, and for one that can't be read;
+ * and as `vxs_session_run`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `record` is NULL or a NUL-terminated string; `options` is NULL (defaults) or a
+ * filled structure; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_replay(struct vxs_session *session,
+                              const char *record,
+                              const struct vxs_run_options *options,
+                              struct vxs_error **error);
+
+/**
+ * Frees a session that no call uses. NULL is fine. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session that no other call uses.
+ */
+VXS_API void vxs_session_free(struct vxs_session *session);
+
+/** @} */ /* Sessions */
+
+/* --------------------------------------------------------------------------------------------- Prompts */
+
+/**
+ * @defgroup prompt Prompts
+ * What a user asks of a session: points, boxes, strokes and masks. A prompt is checked and kept when it is given; the
+ * next `vxs_session_run` answers it.
+ * @{
+ */
+
+/** Prompts that a model takes: `VXS_PROMPT_*` together. */
+typedef uint64_t vxs_prompts;
+
+/** `vxs_session_point`: a voxel of the object, or of what isn't the object. */
+#define VXS_PROMPT_POINT 1
+/** `vxs_session_box` of boxes that are one voxel thick along an axis. */
+#define VXS_PROMPT_BOX_2D 2
+/** `vxs_session_box` of any boxes. */
+#define VXS_PROMPT_BOX_3D 4
+/** `vxs_session_mask`: a stroke within the object, or outside. */
+#define VXS_PROMPT_SCRIBBLE 8
+/** `vxs_session_mask`: what a closed line in a slice encloses. */
+#define VXS_PROMPT_LASSO 16
+/** `vxs_session_mask`: the object as it is known so far. All prompts before are forgotten. */
+#define VXS_PROMPT_MASK 32
+
+/**
+ * The prompts that a model takes, `VXS_PROMPT_*` together; 0 for one that segments volumes by itself, and for NULL.
+ * Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API
+vxs_prompts vxs_model_prompts(const struct vxs_model *model);
+
+/**
+ * Takes a point: the voxel of the volume that is nearest to `at`, three numbers along the volume's axes where a
+ * voxel's centre has whole numbers. `label` is 1 for a voxel of the object, 0 for one of what isn't the object. The
+ * next `vxs_session_run` answers it.
+ *
+ * Returns `VXS_INVALID_ARGUMENT` for a place outside of the volume or a prompt that the model doesn't take, and
+ * nothing has changed then; `VXS_BUSY`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `at` is NULL or holds three values; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_point(struct vxs_session *session,
+                             const double *at,
+                             uint32_t label,
+                             struct vxs_error **error);
+
+/**
+ * Takes a box, from voxel `start` to before voxel `end`, three numbers each; what lies outside of the volume is cut
+ * off. `label` is 1 for a box around the object, 0 for one around what isn't the object.
+ *
+ * Returns as `vxs_session_point`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `start` and `end` are NULL or hold three values; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_box(struct vxs_session *session,
+                           const int64_t *start,
+                           const int64_t *end,
+                           uint32_t label,
+                           struct vxs_error **error);
+
+/**
+ * Takes the voxels of a box that were drawn: `mask` is a map of any integers with the box's shape, whose voxels other
+ * than 0 count and whose first lies at voxel `start` of the volume, three numbers. Its spacing, origin and direction
+ * aren't looked at. `kind` is one of `VXS_PROMPT_SCRIBBLE`, `VXS_PROMPT_LASSO` and `VXS_PROMPT_MASK`; `label` as in
+ * `vxs_session_point`, 1 for `VXS_PROMPT_MASK`.
+ *
+ * Returns as `vxs_session_point`, or a status from 101 to 107 for the mask. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `mask` is NULL or a filled structure whose buffers are valid for their stated
+ * sizes; `start` is NULL or holds three values; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_mask(struct vxs_session *session,
+                            vxs_prompts kind,
+                            const struct vxs_volume *mask,
+                            const int64_t *start,
+                            uint32_t label,
+                            struct vxs_error **error);
+
+/** @} */ /* Prompts */
+
 /* -------------------------------------------------------------------------------- Measuring label maps */
 
 /**

@@ -43,6 +43,7 @@
 #include "voxseg/plan.hpp"
 #include "voxseg/reports.hpp"
 #include "voxseg/runtime.hpp"
+#include "voxseg/session.hpp"
 #include "voxseg/span.hpp"
 #include "voxseg/statistics.hpp"
 #include "voxseg/version.hpp"

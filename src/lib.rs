@@ -3,8 +3,9 @@
 //!
 //! voxseg runs published 3-D medical segmentation models inside other people's programs. A [`model`] is opened from
 //! its published files; [`inference`] makes it ready for one of the [`devices`] and takes a [`volume`] to [`labels`],
-//! with [`progress`] on the way; a [`task`] does so with several models; [`metrics`] compares and measures label maps.
-//! The C interface is a thin layer over the same types; how the inside is built is told in docs/architecture.md.
+//! with [`progress`] on the way; a [`session`] answers to a user's prompts; a [`task`] does so with several models;
+//! [`metrics`] compares and measures label maps. The C interface is a thin layer over the same types; how the inside is
+//! built is told in docs/architecture.md.
 //!
 //! ```no_run
 //! use voxseg::labels::LabelBuffer;
@@ -40,6 +41,7 @@ pub mod model;
 pub mod nifti;
 pub mod progress;
 pub mod record;
+pub mod session;
 pub mod task;
 pub mod volume;
 

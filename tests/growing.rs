@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 /// Where memory grows with what a caller gives.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "src/preprocess",
     "src/tiling",
     "src/restore",
     "src/inference",
+    "src/session",
     "src/task",
     "src/labels",
     "src/metrics",

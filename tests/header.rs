@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sections: title, and file of `src/ffi`. C wants a type before its use.
-const SECTIONS: [(&str, &str); 23] = [
+const SECTIONS: [(&str, &str); 25] = [
     ("The library", "version"),
     ("Errors", "error"),
     ("Messages", "log"),
@@ -29,6 +29,8 @@ const SECTIONS: [(&str, &str); 23] = [
     ("Plans", "plan"),
     ("Records", "record"),
     ("Runs", "segment"),
+    ("Sessions", "session"),
+    ("Prompts", "prompt"),
     ("Measuring label maps", "measure"),
     ("Statistics", "statistics"),
     ("Dose", "dose"),

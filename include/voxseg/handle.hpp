@@ -29,6 +29,7 @@ struct Free {
     void operator()(vxs_record *handle) const noexcept { vxs_record_free(handle); }
     void operator()(vxs_nifti *handle) const noexcept { vxs_nifti_free(handle); }
     void operator()(vxs_inspection *handle) const noexcept { vxs_inspection_free(handle); }
+    void operator()(vxs_session *handle) const noexcept { vxs_session_free(handle); }
     void operator()(vxs_log *handle) const noexcept { vxs_log_remove(handle); }
 };
 

@@ -18,7 +18,7 @@ use super::volume::{self, vxs_volume};
 use crate::engine::cpu::{CpuOptions, Isa, Mode};
 use crate::engine::{DeviceOptions, Precision};
 use crate::error::{Error, Result};
-use crate::inference::{Blending, PlanOptions, WhenBusy};
+use crate::inference::{Blending, PlanOptions, PlanReport, WhenBusy};
 use crate::parallel::Executor;
 use crate::task::AnyPlan;
 
@@ -477,6 +477,30 @@ pub unsafe extern "C" fn vxs_plan_label_grid(
     }
 }
 
+/// A plan's report for C.
+pub(super) fn filled_report(found: &PlanReport) -> vxs_plan_report {
+    let (code, index) = device_code(found.device);
+    vxs_plan_report {
+        device: code,
+        precision: match found.precision {
+            Precision::F16 => VXS_PRECISION_F16,
+            _ => VXS_PRECISION_F32,
+        },
+        threads: found.threads as u32,
+        network_shape: found.network_shape.map(|size| size as u64),
+        tiles: found.tiles as u64,
+        network_runs: found.network_runs as u64,
+        host_peak_bytes: found.host_peak_bytes,
+        device_peak_bytes: found.device_peak_bytes,
+        weight_bytes: found.weight_bytes,
+        device_index: index,
+        tile_batch: found.tile_batch as u32,
+        shared_bytes: found.shared_bytes,
+        run_bytes: found.run_bytes,
+        ..vxs_plan_report::defaults()
+    }
+}
+
 /// Tells what a segmentation of `volume` will need, before it is run. Only the volume's grid is looked at, its
 /// buffers may be NULL.
 ///
@@ -499,27 +523,7 @@ pub unsafe extern "C" fn vxs_plan_estimate(
             let grid = super::args::read(volume, "volume")?;
             let (geometry, ..) = volume::geometry(&grid)?;
             let found = plan.plan()?.report(&geometry)?;
-            let (code, index) = device_code(found.device);
-            let filled = vxs_plan_report {
-                device: code,
-                precision: match found.precision {
-                    Precision::F16 => VXS_PRECISION_F16,
-                    _ => VXS_PRECISION_F32,
-                },
-                threads: found.threads as u32,
-                network_shape: found.network_shape.map(|size| size as u64),
-                tiles: found.tiles as u64,
-                network_runs: found.network_runs as u64,
-                host_peak_bytes: found.host_peak_bytes,
-                device_peak_bytes: found.device_peak_bytes,
-                weight_bytes: found.weight_bytes,
-                device_index: index,
-                tile_batch: found.tile_batch as u32,
-                shared_bytes: found.shared_bytes,
-                run_bytes: found.run_bytes,
-                ..vxs_plan_report::defaults()
-            };
-            write(report, filled, "report")
+            write(report, filled_report(&found), "report")
         })
     }
 }

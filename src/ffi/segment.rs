@@ -179,7 +179,7 @@ pub unsafe extern "C" fn vxs_run_report_init(report: *mut vxs_run_report, size: 
     unsafe { boundary(null_mut(), || init(report, size, "report")) }
 }
 
-fn non_finite(value: vxs_non_finite) -> crate::Result<NonFinite> {
+pub(super) fn non_finite(value: vxs_non_finite) -> crate::Result<NonFinite> {
     match value {
         VXS_NON_FINITE_ERROR => Ok(NonFinite::Refuse),
         VXS_NON_FINITE_ZERO => Ok(NonFinite::Zero),

@@ -19,6 +19,7 @@ mod report;
 mod rows;
 mod run;
 mod runs;
+mod tile;
 mod warnings;
 
 #[cfg(test)]

@@ -254,6 +254,11 @@ impl Plan {
         maps: &[MapBuffer],
         workspace: &Workspace,
     ) -> Result<()> {
+        if self.recipe.prompting.is_some() {
+            return Err(Error::unsupported(
+                "a volume without prompts; this model answers to those of a session",
+            ));
+        }
         if volume.channels() != self.channels.len() {
             let count = |n: usize| if n == 1 { "1 channel".into() } else { format!("{n} channels") };
             let expected = format!("{} ({})", count(self.channels.len()), self.channels.join(", "));

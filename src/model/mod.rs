@@ -27,7 +27,7 @@ use crate::labels::Label;
 use crate::network::Network;
 use crate::nifti::Reader;
 use crate::progress::{Cancel, Stage, Watch};
-use crate::recipe::{KeepLargest, Recipe, RestoreMode};
+use crate::recipe::{KeepLargest, PromptKind, Recipe, RestoreMode};
 use files::Files;
 pub use inspect::{Inspection, inspect};
 
@@ -142,6 +142,7 @@ impl Model {
     /// Opens a model's folder, or a zip archive with it; its files tell the kind:
     /// - nnU-Net v2: the folder `<trainer>__<plans>__<configuration>`, a folder of such folders, or an archive as
     ///   `nnUNetv2_export_model_to_zip` writes it. Where there are several, [`ModelOptions::configuration`] chooses.
+    /// - nnInteractive: such a folder with `inference_info.json` or `inference_session_class.json`, for a session.
     /// - A MONAI bundle: `configs/inference.json` (or `.yaml`) and a checkpoint.
     /// - Auto3DSeg, as 3D Slicer's extension distributes it: `model.pt` and `labels.csv`.
     ///
@@ -325,6 +326,11 @@ impl Model {
     /// What reads the headers of NIfTI files for this model.
     pub fn reader(&self) -> Reader {
         self.recipe.reader
+    }
+
+    /// The prompts that it takes, in a [`Session`](crate::session::Session); none for most models.
+    pub fn prompts(&self) -> Vec<PromptKind> {
+        self.recipe.prompting.as_ref().map_or_else(Vec::new, |prompting| prompting.kinds())
     }
 
     /// The networks whose scores are averaged.

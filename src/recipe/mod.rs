@@ -4,6 +4,7 @@
 mod decision;
 mod intensity;
 mod monai;
+mod prompting;
 mod resampling;
 mod tiling;
 
@@ -15,6 +16,7 @@ pub use decision::{
 };
 pub use intensity::{IntensityRange, MonaiIntensity, Normalization};
 pub use monai::{CropForeground, Frame, Padding, PaddingMode, Resize, ResizeMode, Size, Spacing, SpatialPad};
+pub use prompting::{PromptKind, Prompting};
 pub use resampling::{Orders, Resample, Resampler, Spline, resampled_shape, separate_axis};
 pub use tiling::{Fill, ImportanceMap, ScorePrecision, TilePlacement, Tiling};
 
@@ -36,6 +38,8 @@ pub struct Recipe {
     pub cleanup: Vec<Cleanup>,
     /// What is done to the labels afterwards, in order, when a plan's options ask for it.
     pub postprocess: Vec<KeepLargest>,
+    /// For a model that answers to prompts: how its network sees them.
+    pub prompting: Option<Prompting>,
 }
 
 /// One step from a volume to the network's image.
@@ -148,6 +152,7 @@ impl Recipe {
             decision: Decision::Highest,
             cleanup: Vec::new(),
             postprocess: Vec::new(),
+            prompting: None,
         }
     }
 

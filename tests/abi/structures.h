@@ -171,6 +171,23 @@
     F(vxs_run_report, non_finite_voxels) \
     F(vxs_run_report, first_non_finite) \
     F(vxs_run_report, warnings) \
+    S(vxs_session_options) \
+    F(vxs_session_options, struct_size) \
+    F(vxs_session_options, autozoom) \
+    F(vxs_session_options, non_finite) \
+    F(vxs_session_options, reserved) \
+    F(vxs_session_options, progress) \
+    F(vxs_session_options, user_data) \
+    F(vxs_session_options, cancel) \
+    S(vxs_session_report) \
+    F(vxs_session_report, struct_size) \
+    F(vxs_session_report, reserved) \
+    F(vxs_session_report, changed_start) \
+    F(vxs_session_report, changed_end) \
+    F(vxs_session_report, network_runs) \
+    F(vxs_session_report, near_ties) \
+    F(vxs_session_report, zoom) \
+    F(vxs_session_report, total_seconds) \
     S(vxs_measure_options) \
     F(vxs_measure_options, struct_size) \
     F(vxs_measure_options, threads) \

@@ -15,6 +15,8 @@ layout! {
     vxs_plan_report { struct_size, device, precision, threads, network_shape, tiles, network_runs, host_peak_bytes, device_peak_bytes, weight_bytes, device_index, tile_batch, shared_bytes, run_bytes }
     vxs_run_options { struct_size, non_finite, progress, user_data, cancel, maps, map_count, record }
     vxs_run_report { struct_size, memory_step, tiles, voxels, near_ties, preprocess_seconds, network_seconds, blend_seconds, restore_seconds, total_seconds, process_peak_bytes, tiles_in_single, tiles_on_device, tile_batch, non_finite_voxels, first_non_finite, warnings }
+    vxs_session_options { struct_size, autozoom, non_finite, reserved, progress, user_data, cancel }
+    vxs_session_report { struct_size, reserved, changed_start, changed_end, network_runs, near_ties, zoom, total_seconds }
     vxs_measure_options { struct_size, threads, progress, user_data, cancel }
     vxs_label_statistics { struct_size, label, voxels, milliliters, surface_area, first, last, centroid_index, centroid, margin, mean, std, median, min, max }
     vxs_label_dose { struct_size, label, voxels, outside, mean, min, max }

@@ -16,6 +16,7 @@ mod options;
 mod output;
 mod picture;
 mod progress;
+mod prompt;
 mod report;
 mod resample;
 mod run;
@@ -56,6 +57,9 @@ enum Command {
     /// Segment an image
     #[command(after_help = FILES)]
     Run(Box<run::Arguments>),
+    /// Segment an object by points and boxes, with a model that takes them
+    #[command(after_help = FILES)]
+    Prompt(Box<prompt::Arguments>),
     /// Write an image in another format: .nii, .nii.gz, .mhd
     #[command(after_help = FILES)]
     Convert {
@@ -81,6 +85,7 @@ fn dispatch(command: &Command) -> Outcome<()> {
     match command {
         Command::Info(arguments) => info::info(&mut out, arguments),
         Command::Run(arguments) => run::run(&mut out, arguments),
+        Command::Prompt(arguments) => prompt::prompt(&mut out, arguments),
         Command::Convert { from, to } => convert::convert(from, to),
         Command::Picture(arguments) => picture::picture(arguments),
         Command::Tasks(arguments) => tasks::tasks(&mut out, arguments),

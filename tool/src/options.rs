@@ -11,6 +11,22 @@ use voxseg::volume::NonFinite;
 
 use crate::image_file::file_name;
 
+/// A place, `x,y,z`.
+pub fn place(text: &str) -> Result<[f64; 3], String> {
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    let three = numbers.ok().and_then(|numbers| <[f64; 3]>::try_from(numbers).ok());
+    three.ok_or_else(|| "expected three numbers, as in 80,50,60".into())
+}
+
+/// A box, `x,y,z,x,y,z`.
+pub fn corners(text: &str) -> Result<[[i64; 3]; 2], String> {
+    let numbers: Result<Vec<i64>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    match numbers.as_deref() {
+        Ok(&[a, b, c, x, y, z]) => Ok([[a, b, c], [x, y, z]]),
+        _ => Err("expected six whole numbers, as in 60,35,55,105,75,56".into()),
+    }
+}
+
 /// "4GiB", "500MB" or plain bytes.
 pub fn bytes(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 10] = [

@@ -40,7 +40,7 @@ fn schema(name: &str) -> Value {
 /// What is wrong with a document by one of the schemas: nothing, where it fits.
 fn wrong(name: &str, document: &Value) -> Vec<String> {
     let mut registry = jsonschema::Registry::new();
-    for name in ["model", "task", "plan", "record", "report"] {
+    for name in ["model", "task", "plan", "record", "report", "session"] {
         registry = registry.add(format!("urn:voxseg:schema:{name}"), schema(name)).unwrap();
     }
     let registry = registry.prepare().unwrap();
@@ -154,4 +154,31 @@ fn reports_of_the_tool_fit() {
     check("report", &report, "voxseg run");
     check("model", &serde_json::from_slice(&tool(&["info", model, "--json"])).unwrap(), "voxseg info");
     fs::remove_dir_all(&folder).unwrap();
+}
+
+/// The record of a session with each kind of prompt.
+#[test]
+fn records_of_sessions_fit_their_schema() {
+    use voxseg::session::{Mask, Prompt, Session, SessionOptions};
+    let Some(folder) = voxseg_reference::path("coverage/nninteractive/model") else { return };
+    let model = Model::open(&folder, &ModelOptions::default()).unwrap();
+    check("model", &model.describe(), "nnInteractive");
+    let plan = voxseg::inference::Plan::new(&model, &PlanOptions::default()).unwrap();
+    let grid = Geometry::with_shape(SHAPE);
+    let bytes: Vec<u8> = (0..grid.voxels()).map(|voxel| (voxel * 7 % 251) as u8).collect();
+    let volume = Volume::new(grid, DType::U8, Layout::dense(SHAPE, DType::U8), vec![&bytes]).unwrap();
+    let options = SessionOptions { autozoom: false };
+    let mut session = Session::new(&plan, &volume, options, &mut Run::default()).unwrap();
+    let drawn = Mask::new([1, 2, 3], &volume.clone()).unwrap();
+    for prompt in [
+        Prompt::Mask(drawn.clone()),
+        Prompt::Point { at: [3.0, 4.5, 6.0], label: 1 },
+        Prompt::Box { start: [1, 1, 4], end: [5, 6, 5], label: 1 },
+        Prompt::Scribble { mask: drawn.clone(), label: 0 },
+        Prompt::Lasso { mask: drawn, label: 1 },
+    ] {
+        session.add(prompt).unwrap();
+    }
+    session.run(&mut Run::default()).unwrap();
+    check("session", &session.record(&model.describe()), "a session");
 }

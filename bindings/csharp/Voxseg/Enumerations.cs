@@ -251,6 +251,26 @@ namespace Voxseg
         Entropy = 3,
     }
 
+    /// <summary>What a user can give a model to go by.</summary>
+    [System.Flags]
+    public enum Prompts
+    {
+        /// <summary>None.</summary>
+        None = 0,
+        /// <summary><c>vxs_session_point</c>: a voxel of the object, or of what isn't the object.</summary>
+        Point = 1,
+        /// <summary><c>vxs_session_box</c> of boxes that are one voxel thick along an axis.</summary>
+        Box2d = 2,
+        /// <summary><c>vxs_session_box</c> of any boxes.</summary>
+        Box3d = 4,
+        /// <summary><c>vxs_session_mask</c>: a stroke within the object, or outside.</summary>
+        Scribble = 8,
+        /// <summary><c>vxs_session_mask</c>: what a closed line in a slice encloses.</summary>
+        Lasso = 16,
+        /// <summary><c>vxs_session_mask</c>: the object as it is known so far. All prompts before are forgotten.</summary>
+        Mask = 32,
+    }
+
     /// <summary>How labels of two models are matched.</summary>
     public enum LabelMatch
     {

@@ -237,6 +237,31 @@ namespace Voxseg
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_session_options
+    {
+        public uint struct_size;
+        public int autozoom;
+        public int non_finite;
+        public uint reserved;
+        public IntPtr progress;
+        public void* user_data;
+        public IntPtr cancel;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_session_report
+    {
+        public uint struct_size;
+        public uint reserved;
+        public fixed ulong changed_start[3];
+        public fixed ulong changed_end[3];
+        public ulong network_runs;
+        public ulong near_ties;
+        public double zoom;
+        public double total_seconds;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     internal unsafe struct vxs_measure_options
     {
         public uint struct_size;
@@ -328,7 +353,7 @@ namespace Voxseg
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate void vxs_parallel_for(void* user_data, ulong count, vxs_task_function task, void* task_data);
 
-    internal sealed partial class ErrorHandle : SafeHandle
+    internal sealed class ErrorHandle : SafeHandle
     {
         public ErrorHandle() : base(IntPtr.Zero, true) { }
 
@@ -345,14 +370,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_error_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class LogHandle : SafeHandle
+    internal sealed class LogHandle : SafeHandle
     {
         public LogHandle() : base(IntPtr.Zero, true) { }
 
@@ -369,14 +391,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_log_remove(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class CancelHandle : SafeHandle
+    internal sealed class CancelHandle : SafeHandle
     {
         public CancelHandle() : base(IntPtr.Zero, true) { }
 
@@ -393,14 +412,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_cancel_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class DeviceListHandle : SafeHandle
+    internal sealed class DeviceListHandle : SafeHandle
     {
         public DeviceListHandle() : base(IntPtr.Zero, true) { }
 
@@ -417,14 +433,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_device_list_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class NiftiHandle : SafeHandle
+    internal sealed class NiftiHandle : SafeHandle
     {
         public NiftiHandle() : base(IntPtr.Zero, true) { }
 
@@ -441,14 +454,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_nifti_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class ModelHandle : SafeHandle
+    internal sealed class ModelHandle : SafeHandle
     {
         public ModelHandle() : base(IntPtr.Zero, true) { }
 
@@ -465,14 +475,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_model_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class InspectionHandle : SafeHandle
+    internal sealed class InspectionHandle : SafeHandle
     {
         public InspectionHandle() : base(IntPtr.Zero, true) { }
 
@@ -489,14 +496,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_inspection_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class PlanHandle : SafeHandle
+    internal sealed class PlanHandle : SafeHandle
     {
         public PlanHandle() : base(IntPtr.Zero, true) { }
 
@@ -513,14 +517,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_plan_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class RecordHandle : SafeHandle
+    internal sealed class RecordHandle : SafeHandle
     {
         public RecordHandle() : base(IntPtr.Zero, true) { }
 
@@ -537,14 +538,32 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_record_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class StatisticsListHandle : SafeHandle
+    internal sealed class SessionHandle : SafeHandle
+    {
+        public SessionHandle() : base(IntPtr.Zero, true) { }
+
+        public SessionHandle(IntPtr owned) : base(IntPtr.Zero, true)
+        {
+            SetHandle(owned);
+        }
+
+        public override bool IsInvalid
+        {
+            get { return handle == IntPtr.Zero; }
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMethods.vxs_session_free(handle);
+            return true;
+        }
+    }
+
+    internal sealed class StatisticsListHandle : SafeHandle
     {
         public StatisticsListHandle() : base(IntPtr.Zero, true) { }
 
@@ -561,14 +580,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_statistics_list_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class DoseListHandle : SafeHandle
+    internal sealed class DoseListHandle : SafeHandle
     {
         public DoseListHandle() : base(IntPtr.Zero, true) { }
 
@@ -585,14 +601,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_dose_list_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
-    internal sealed partial class ComparisonListHandle : SafeHandle
+    internal sealed class ComparisonListHandle : SafeHandle
     {
         public ComparisonListHandle() : base(IntPtr.Zero, true) { }
 
@@ -609,11 +622,8 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_comparison_list_free(handle);
-            Released();
             return true;
         }
-
-        partial void Released();
     }
 
     internal static unsafe class NativeMethods
@@ -739,6 +749,12 @@ namespace Voxseg
         public const int VXS_NON_FINITE_LOWEST = 2;
         public const int VXS_WARNING_NON_FINITE_REPLACED = 1;
         public const int VXS_WARNING_UNUSUAL_INTENSITIES = 2;
+        public const int VXS_PROMPT_POINT = 1;
+        public const int VXS_PROMPT_BOX_2D = 2;
+        public const int VXS_PROMPT_BOX_3D = 4;
+        public const int VXS_PROMPT_SCRIBBLE = 8;
+        public const int VXS_PROMPT_LASSO = 16;
+        public const int VXS_PROMPT_MASK = 32;
         public const int VXS_MATCH_NAME = 0;
         public const int VXS_MATCH_TERMS = 1;
 
@@ -957,6 +973,51 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_segment(PlanHandle plan, vxs_volume* volume, vxs_run_options* options, vxs_labels* labels, vxs_run_report* report, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_options_init(vxs_session_options* options, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_report_init(vxs_session_report* report, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_estimate(PlanHandle plan, vxs_volume* volume, vxs_plan_report* report, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_create(PlanHandle plan, vxs_volume* volume, vxs_session_options* options, out SessionHandle session, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_run(SessionHandle session, vxs_run_options* options, vxs_session_report* report, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_undo(SessionHandle session, vxs_session_report* report, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_reset(SessionHandle session, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_labels(SessionHandle session, ulong* start, ulong* end, vxs_labels* labels, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_record(SessionHandle session, out RecordHandle record, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_replay(SessionHandle session, byte[] record, vxs_run_options* options, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern void vxs_session_free(IntPtr session);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern ulong vxs_model_prompts(ModelHandle model);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_point(SessionHandle session, double* at, uint label, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_box(SessionHandle session, long* start, long* end, uint label, out ErrorHandle error);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_session_mask(SessionHandle session, ulong kind, vxs_volume* mask, long* start, uint label, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_measure_options_init(vxs_measure_options* options, ulong size);

@@ -220,7 +220,7 @@ namespace Voxseg
         }
 #endif
 
-        private PlanHandle Handle
+        internal PlanHandle Handle
         {
             get
             {

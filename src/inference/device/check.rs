@@ -96,6 +96,7 @@ pub(super) fn recipe(
         decision,
         cleanup: Vec::new(),
         postprocess: Vec::new(),
+        prompting: None,
     })
 }
 

@@ -324,6 +324,7 @@ fn recipe(
         decision,
         cleanup: cleanup.into_iter().collect(),
         postprocess: Vec::new(),
+        prompting: None,
     })
 }
 

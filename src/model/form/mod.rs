@@ -39,6 +39,17 @@ fn kind(key: &'static str, name: &str) -> Form {
 }
 
 impl Form {
+    /// The same fields and one more.
+    fn with(self, name: &'static str, value: Form) -> Form {
+        match self {
+            Form::Fields(mut fields) => {
+                fields.insert(name, value);
+                Form::Fields(fields)
+            }
+            other => other,
+        }
+    }
+
     /// As people and programs read it: JSON. A number that JSON doesn't have becomes Python's word for it.
     pub(super) fn json(&self) -> Value {
         match self {

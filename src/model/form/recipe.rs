@@ -4,17 +4,25 @@ use super::{Form, fields, kind};
 use crate::nifti::Reader;
 use crate::recipe::{
     BoxSource, Cleanup, CropForeground, Decision, Fill, FillHoles, Frame, ImportanceMap, KeepLargest,
-    LabelRule, LargestComponents, MonaiIntensity, Normalization, Orders, Padding, PaddingMode, Recipe,
-    Region, Resample, Resampler, Resize, ResizeMode, RestoreMode, ScorePrecision, Size, SmallObjects,
-    Spacing, SpatialPad, Spline, Step, TilePlacement, Tiling,
+    LabelRule, LargestComponents, MonaiIntensity, Normalization, Orders, Padding, PaddingMode, PromptKind,
+    Prompting, Recipe, Region, Resample, Resampler, Resize, ResizeMode, RestoreMode, ScorePrecision, Size,
+    SmallObjects, Spacing, SpatialPad, Spline, Step, TilePlacement, Tiling,
 };
 use crate::volume::AxisMap;
 
 /// All that happens around a network.
 pub(in crate::model) fn recipe(recipe: &Recipe) -> Form {
-    let Recipe { reader, steps, tiling: cut, restore: from, decision: rule, cleanup: always, postprocess } =
-        recipe;
-    fields([
+    let Recipe {
+        reader,
+        steps,
+        tiling: cut,
+        restore: from,
+        decision: rule,
+        cleanup: always,
+        postprocess,
+        prompting: prompts,
+    } = recipe;
+    let form = fields([
         ("reader", self::reader(*reader)),
         ("steps", list(steps, step)),
         ("tiling", tiling(cut)),
@@ -22,6 +30,25 @@ pub(in crate::model) fn recipe(recipe: &Recipe) -> Form {
         ("decision", decision(rule)),
         ("cleanup", list(always, cleanup)),
         ("postprocessing", list(postprocess, keep_largest)),
+    ]);
+    match prompts {
+        None => form,
+        Some(prompts) => form.with("prompting", prompting(prompts)),
+    }
+}
+
+fn prompting(prompting: &Prompting) -> Form {
+    let Prompting { point_radius, decay, channels, previous, painted, initial } = prompting;
+    let channels_of = |(kind, channels): &(PromptKind, [usize; 2])| {
+        fields([("kind", kind.name().into()), ("channels", (*channels).into())])
+    };
+    fields([
+        ("point_radius", (*point_radius).into()),
+        ("decay", (*decay).into()),
+        ("channels", (*channels).into()),
+        ("previous_channel", (*previous).into()),
+        ("painted", list(painted, channels_of)),
+        ("initial_mask", (*initial).into()),
     ])
 }
 
@@ -501,6 +528,14 @@ mod tests {
             decision: Decision::regions([1, 2]),
             cleanup: rules.map(|rule| Cleanup { rule, on_network_grid: true }).into(),
             postprocess: vec![KeepLargest { labels: vec![1, 2], background: 0 }],
+            prompting: Some(Prompting {
+                point_radius: 4,
+                decay: 0.98,
+                channels: 7,
+                previous: 0,
+                painted: vec![(PromptKind::Point, [3, 4]), (PromptKind::Box2d, [1, 2])],
+                initial: true,
+            }),
         };
         let plain = Recipe::for_tests([8; 3]);
         let other = |back, reader, weights| Recipe {

@@ -224,6 +224,7 @@ impl Around<'_> {
             decision: end.decision,
             cleanup: end.cleanup,
             postprocess: Vec::new(),
+            prompting: None,
         };
         Ok((recipe, images))
     }

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod folds;
+mod interactive;
 mod labels;
 mod plans;
 mod postprocess;
@@ -18,7 +19,7 @@ use super::{About, Model, ModelOptions};
 use crate::checkpoint::{Checkpoint, Value};
 use crate::error::{Error, Result};
 use crate::network::{Network, StateDict};
-use crate::recipe::Recipe;
+use crate::recipe::{Prompting, Recipe};
 use architecture::Architecture;
 use folds::folds;
 use labels::Labels;
@@ -27,6 +28,8 @@ use trainer::Trainer;
 
 const PLANS: &str = "plans.json";
 const DATASET: &str = "dataset.json";
+/// What models that answer to prompts are called.
+const INTERACTIVE: &str = "nnInteractive";
 
 /// Whether the files are a model of nnU-Net v2, or folders with such models.
 pub(super) fn is_model(files: &Files) -> bool {
@@ -65,8 +68,14 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
         return Err(Error::NotAModel { reason });
     }
     let configuration = Configuration::resolve(&plans, &name)?;
-    let labels = Labels::read(&dataset)?;
     let channels = labels::channels(&dataset)?;
+    if let Some(prompting) = interactive::read(files)? {
+        if !further.is_empty() {
+            return Err(Error::unsupported("several folds of a model that answers to prompts"));
+        }
+        return open_interactive(&plans, &configuration, channels, &first, prompting);
+    }
+    let labels = Labels::read(&dataset)?;
     let previous = match configuration.previous_stage()? {
         Some(stage) => Some(previous_stage(files, &stage, options)?),
         None => None,
@@ -106,6 +115,34 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
         unusable_postprocessing: unusable,
     };
     Ok(Model::new(networks, recipe, about, previous))
+}
+
+/// The model of nnInteractive's folder: the image's channels and those of prompts in, object or not out.
+fn open_interactive(
+    plans: &Json,
+    configuration: &Configuration,
+    channels: Vec<String>,
+    checkpoint: &Checkpoint,
+    prompting: Prompting,
+) -> Result<Model> {
+    let inputs = channels.len() + prompting.channels;
+    let architecture = Architecture::read(configuration, interactive::CLASSES, inputs)?;
+    let trainer = Trainer::of(checkpoint);
+    let network = build(&architecture, &trainer, checkpoint)?;
+    let recipe = interactive::recipe(configuration, prompting)?;
+    network.sizes(recipe.tiling.network_tile())?;
+    let about = About {
+        name: plans.get("dataset_name")?.text()?.into(),
+        format: INTERACTIVE,
+        configuration: configuration.name.clone(),
+        trainer: trainer.name,
+        architecture: architecture.name().into(),
+        channels,
+        labels: interactive::labels(),
+        identity: String::new(),
+        unusable_postprocessing: None,
+    };
+    Ok(Model::new(vec![network], recipe, about, None))
 }
 
 /// Opens the model that MONAI's nnU-Net bundles wrap: plans.json, dataset.json and nnunet_checkpoint.pth in `folder`,
@@ -223,8 +260,27 @@ fn found(
     let configurations = plans.get("configurations")?;
     let mut only = configurations.members()?.into_iter().map(|(name, _)| name.to_owned());
     let name = configuration.or_else(|| only.next().filter(|_| only.next().is_none()));
-    let labels = Labels::read(&dataset)?;
     let channels = labels::channels(&dataset)?;
+    if let Some(prompting) = interactive::read(files)? {
+        let recipe_of = |name: &String| -> Result<Recipe> {
+            let configuration = Configuration::resolve(&plans, name)?;
+            Architecture::read(&configuration, interactive::CLASSES, channels.len() + prompting.channels)?;
+            interactive::recipe(&configuration, prompting.clone())
+        };
+        return Ok(Found {
+            format: INTERACTIVE,
+            name: plans.get("dataset_name")?.text()?.into(),
+            recipe: name.as_ref().map(recipe_of),
+            configuration: name.unwrap_or_default(),
+            channels,
+            labels: interactive::labels(),
+            licence,
+            folds,
+            weights,
+            network: None,
+        });
+    }
+    let labels = Labels::read(&dataset)?;
     let recipe_of = |name: &String| -> Result<Recipe> {
         let configuration = Configuration::resolve(&plans, name)?;
         let cascaded = configuration.previous_stage()?.is_some();

@@ -9,6 +9,7 @@ use crate::model::json::Json;
 /// One configuration of the plans with all that it inherits.
 pub(super) struct Configuration {
     value: Value,
+    pub name: String,
     /// 3, or 2 for networks that see slices.
     pub dimensions: usize,
 }
@@ -39,7 +40,7 @@ impl Configuration {
         if !(2..=3).contains(&dimensions) {
             return Err(patch.wrong("two or three sizes"));
         }
-        Ok(Configuration { value, dimensions })
+        Ok(Configuration { value, name: name.to_owned(), dimensions })
     }
 
     pub(super) fn json(&self) -> Json<'_> {

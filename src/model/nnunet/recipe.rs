@@ -78,6 +78,7 @@ pub(super) fn recipe(
         cleanup: Vec::new(),
         decision: labels.decision.clone(),
         postprocess: Vec::new(),
+        prompting: None,
     })
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::header::{Constant, Header};
 
 /// Prefix of the constants, name of the enumeration, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 24] = [
+const ENUMERATIONS: [(&str, &str, &str); 25] = [
     ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
     ("VXS_DEVICE_", "Device", "What runs the network."),
     ("VXS_READER_", "Reader", "The software whose reading of a NIfTI header counts."),
@@ -26,6 +26,7 @@ const ENUMERATIONS: [(&str, &str, &str); 24] = [
     ("VXS_AUTO3DSEG_", "Auto3DSegScript", "Which way of the published script Auto3DSeg models go."),
     ("VXS_STAGE_", "Stage", "What a call is at."),
     ("VXS_MAP_", "MapKind", "What a map tells of each voxel."),
+    ("VXS_PROMPT_", "Prompts", "What a user can give a model to go by."),
     ("VXS_MATCH_", "LabelMatch", "How labels of two models are matched."),
     ("VXS_TERM_", "TermRole", "What a coded term of a label says: DICOM's attributes."),
     ("VXS_LOG_", "LogLevel", "How much a message matters."),
@@ -37,7 +38,7 @@ const ENUMERATIONS: [(&str, &str, &str); 24] = [
 ];
 
 /// Those of them whose members are bits.
-const FLAGS: [&str; 1] = ["RunWarnings"];
+const FLAGS: [&str; 2] = ["RunWarnings", "Prompts"];
 
 /// Names that are written as their owners do.
 const OWN_CASE: [(&str, &str); 6] = [

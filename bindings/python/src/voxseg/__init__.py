@@ -44,6 +44,7 @@ from ._runtime import (
     version,
 )
 from ._segmentation import RunReport, Segmentation
+from ._session import Session, SessionReport, prompts
 
 __version__ = version()
 
@@ -72,6 +73,8 @@ __all__ = [
     "RunError",
     "RunReport",
     "Segmentation",
+    "Session",
+    "SessionReport",
     "Statistics",
     "Term",
     "add_runtime_plugin",
@@ -82,6 +85,7 @@ __all__ = [
     "match_labels",
     "on_grid",
     "open_runtime",
+    "prompts",
     "runtime_path",
     "runtime_version",
     "statistics",

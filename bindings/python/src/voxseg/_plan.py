@@ -192,21 +192,7 @@ class Plan(Handle):
         raw = _volume(image_of(image, ArrayLayout(grid, axes), self._reader))
         report = initialised("vxs_plan_report")
         call(lib.vxs_plan_estimate, self._here(), raw, report)
-        return PlanReport(
-            _constants.name("DEVICE", report.device),
-            report.device_index,
-            _constants.name("PRECISION", report.precision),
-            report.threads,
-            tuple(report.network_shape),
-            report.tiles,
-            report.network_runs,
-            report.host_peak_bytes,
-            report.device_peak_bytes,
-            report.weight_bytes,
-            report.tile_batch,
-            report.shared_bytes,
-            report.run_bytes,
-        )
+        return _plan_report(report)
 
     def segment(
         self,
@@ -318,6 +304,24 @@ class Plan(Handle):
             if asked in (label, label.value, label.name):
                 return label.value
         raise ValueError(f"probabilities asks for {asked!r}, expected values or names of the model's labels")
+
+
+def _plan_report(report: Any) -> PlanReport:
+    return PlanReport(
+        _constants.name("DEVICE", report.device),
+        report.device_index,
+        _constants.name("PRECISION", report.precision),
+        report.threads,
+        tuple(report.network_shape),
+        report.tiles,
+        report.network_runs,
+        report.host_peak_bytes,
+        report.device_peak_bytes,
+        report.weight_bytes,
+        report.tile_batch,
+        report.shared_bytes,
+        report.run_bytes,
+    )
 
 
 def _key(label: int | str | Label) -> int | str:
