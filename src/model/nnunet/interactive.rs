@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::PLANS;
 use super::plans::Configuration;
 use crate::error::{Error, Result};
+use crate::file::shorten;
 use crate::labels::{Label, Terms, colors};
 use crate::model::files::Files;
-use crate::model::json::{Json, parse, shorten};
+use crate::model::json::{Json, parse};
 use crate::nifti::Reader;
 use crate::recipe::{
     Decision, Fill, ImportanceMap, PromptKind, Prompting, Recipe, RestoreMode, ScorePrecision, Step,
