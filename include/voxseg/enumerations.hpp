@@ -199,6 +199,14 @@ enum class NonFinite : std::int32_t {
     Lowest = VXS_NON_FINITE_LOWEST,
 };
 
+/** What becomes of regions where labels depend on the whole image. */
+enum class WhenGlobal : std::int32_t {
+    /** All that the region's labels depend on is computed: they are those of the whole run in any case. */
+    Compute = VXS_WHEN_GLOBAL_COMPUTE,
+    /** The run fails with `Status::UnsupportedModel`, whose message names what depends on the whole image. */
+    Refuse = VXS_WHEN_GLOBAL_REFUSE,
+};
+
 /** What may make the labels of a run wrong. */
 enum class RunWarnings : std::uint64_t {
     None = 0, /**< None. */

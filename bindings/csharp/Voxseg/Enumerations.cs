@@ -178,6 +178,15 @@ namespace Voxseg
         Lowest = 2,
     }
 
+    /// <summary>What becomes of regions where labels depend on the whole image.</summary>
+    public enum WhenGlobal
+    {
+        /// <summary>All that the region's labels depend on is computed: they are those of the whole run in any case.</summary>
+        Compute = 0,
+        /// <summary>The run fails with <c>Status.UnsupportedModel</c>, whose message names what depends on the whole image.</summary>
+        Refuse = 1,
+    }
+
     /// <summary>What may make the labels of a run wrong.</summary>
     [System.Flags]
     public enum RunWarnings

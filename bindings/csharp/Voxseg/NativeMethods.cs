@@ -199,6 +199,24 @@ namespace Voxseg
         public uint tile_batch;
         public ulong shared_bytes;
         public ulong run_bytes;
+        public ulong tiles_in_all;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_box
+    {
+        public fixed ulong start[3];
+        public fixed ulong end[3];
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_labels_so_far
+    {
+        public uint struct_size;
+        public int is_final;
+        public vxs_box part;
+        public ushort* complete;
+        public ulong complete_count;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -212,6 +230,11 @@ namespace Voxseg
         public vxs_map** maps;
         public ulong map_count;
         public IntPtr* record;
+        public vxs_box* regions;
+        public ulong region_count;
+        public int when_global;
+        public int buffers_of_region;
+        public IntPtr on_labels;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -234,6 +257,9 @@ namespace Voxseg
         public ulong non_finite_voxels;
         public fixed ulong first_non_finite[4];
         public ulong warnings;
+        public ulong tiles_in_all;
+        public ulong final_voxels;
+        public vxs_box final_part;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -741,6 +767,8 @@ namespace Voxseg
         public const int VXS_INSTRUCTIONS_AVX2 = 2;
         public const int VXS_INSTRUCTIONS_NEON = 3;
         public const int VXS_INSTRUCTIONS_PORTABLE = 4;
+        public const int VXS_WHEN_GLOBAL_COMPUTE = 0;
+        public const int VXS_WHEN_GLOBAL_REFUSE = 1;
         public const int VXS_MEMORY_STEP_NONE = 0;
         public const int VXS_MEMORY_STEP_ONE_TILE = 1;
         public const int VXS_MEMORY_STEP_HOST_BLENDS = 2;
@@ -970,6 +998,9 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_run_report_init(vxs_run_report* report, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_plan_estimate_run(PlanHandle plan, vxs_volume* volume, vxs_run_options* options, vxs_plan_report* report, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_segment(PlanHandle plan, vxs_volume* volume, vxs_run_options* options, vxs_labels* labels, vxs_run_report* report, out ErrorHandle error);

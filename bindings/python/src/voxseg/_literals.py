@@ -100,6 +100,12 @@ NonFiniteName = Literal[
 ]
 """What happens to voxels that are NaN or infinite."""
 
+WhenGlobalName = Literal[
+    "compute",
+    "refuse",
+]
+"""What becomes of regions where labels depend on the whole image."""
+
 RunWarningsName = Literal[
     "non-finite-replaced",
     "unusual-intensities",
