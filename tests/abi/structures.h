@@ -186,6 +186,9 @@
     F(vxs_run_report, non_finite_voxels) \
     F(vxs_run_report, first_non_finite) \
     F(vxs_run_report, warnings) \
+    F(vxs_run_report, tiles_in_all) \
+    F(vxs_run_report, final_voxels) \
+    F(vxs_run_report, final_part) \
     S(vxs_session_options) \
     F(vxs_session_options, struct_size) \
     F(vxs_session_options, autozoom) \

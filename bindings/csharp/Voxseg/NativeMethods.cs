@@ -379,7 +379,10 @@ namespace Voxseg
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate void vxs_parallel_for(void* user_data, ulong count, vxs_task_function task, void* task_data);
 
-    internal sealed class ErrorHandle : SafeHandle
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate int vxs_labels_callback(void* user_data, vxs_labels_so_far* labels);
+
+    internal sealed partial class ErrorHandle : SafeHandle
     {
         public ErrorHandle() : base(IntPtr.Zero, true) { }
 
@@ -396,11 +399,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_error_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class LogHandle : SafeHandle
+    internal sealed partial class LogHandle : SafeHandle
     {
         public LogHandle() : base(IntPtr.Zero, true) { }
 
@@ -417,11 +423,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_log_remove(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class CancelHandle : SafeHandle
+    internal sealed partial class CancelHandle : SafeHandle
     {
         public CancelHandle() : base(IntPtr.Zero, true) { }
 
@@ -438,11 +447,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_cancel_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class DeviceListHandle : SafeHandle
+    internal sealed partial class DeviceListHandle : SafeHandle
     {
         public DeviceListHandle() : base(IntPtr.Zero, true) { }
 
@@ -459,11 +471,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_device_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class NiftiHandle : SafeHandle
+    internal sealed partial class NiftiHandle : SafeHandle
     {
         public NiftiHandle() : base(IntPtr.Zero, true) { }
 
@@ -480,11 +495,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_nifti_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class ModelHandle : SafeHandle
+    internal sealed partial class ModelHandle : SafeHandle
     {
         public ModelHandle() : base(IntPtr.Zero, true) { }
 
@@ -501,11 +519,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_model_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class InspectionHandle : SafeHandle
+    internal sealed partial class InspectionHandle : SafeHandle
     {
         public InspectionHandle() : base(IntPtr.Zero, true) { }
 
@@ -522,11 +543,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_inspection_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class PlanHandle : SafeHandle
+    internal sealed partial class PlanHandle : SafeHandle
     {
         public PlanHandle() : base(IntPtr.Zero, true) { }
 
@@ -543,11 +567,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_plan_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class RecordHandle : SafeHandle
+    internal sealed partial class RecordHandle : SafeHandle
     {
         public RecordHandle() : base(IntPtr.Zero, true) { }
 
@@ -564,11 +591,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_record_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class SessionHandle : SafeHandle
+    internal sealed partial class SessionHandle : SafeHandle
     {
         public SessionHandle() : base(IntPtr.Zero, true) { }
 
@@ -585,11 +615,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_session_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class StatisticsListHandle : SafeHandle
+    internal sealed partial class StatisticsListHandle : SafeHandle
     {
         public StatisticsListHandle() : base(IntPtr.Zero, true) { }
 
@@ -606,11 +639,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_statistics_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class DoseListHandle : SafeHandle
+    internal sealed partial class DoseListHandle : SafeHandle
     {
         public DoseListHandle() : base(IntPtr.Zero, true) { }
 
@@ -627,11 +663,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_dose_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class ComparisonListHandle : SafeHandle
+    internal sealed partial class ComparisonListHandle : SafeHandle
     {
         public ComparisonListHandle() : base(IntPtr.Zero, true) { }
 
@@ -648,8 +687,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_comparison_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
     internal static unsafe class NativeMethods

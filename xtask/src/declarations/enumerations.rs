@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::header::{Constant, Header};
 
 /// Prefix of the constants, name of the enumeration, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 25] = [
+const ENUMERATIONS: [(&str, &str, &str); 26] = [
     ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
     ("VXS_DEVICE_", "Device", "What runs the network."),
     ("VXS_READER_", "Reader", "The software whose reading of a NIfTI header counts."),
