@@ -75,6 +75,7 @@ fn time_restore(classes: usize, from: [usize; 3], to: [usize; 3], threads: usize
         decision: Decision::Highest,
         cleanup: Vec::new(),
         postprocess: Vec::new(),
+        prompting: None,
     };
     let mut way = Trace::new(AxisMap::identity(), &Geometry::with_shape(to));
     way.changes.push(GridChange::Resampled(to));
