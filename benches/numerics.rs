@@ -17,7 +17,7 @@ use voxseg::recipe::{
     Decision, Fill, ImportanceMap, Orders, Recipe, Resample, Resampler, RestoreMode, ScorePrecision, Spline,
     Step, TilePlacement, Tiling,
 };
-use voxseg::restore::Restorer;
+use voxseg::restore::{Part, Restorer};
 use voxseg::volume::{AxisMap, Geometry};
 
 fn main() {
@@ -75,6 +75,7 @@ fn time_restore(classes: usize, from: [usize; 3], to: [usize; 3], threads: usize
         decision: Decision::Highest,
         cleanup: Vec::new(),
         postprocess: Vec::new(),
+        prompting: None,
     };
     let mut way = Trace::new(AxisMap::identity(), &Geometry::with_shape(to));
     way.changes.push(GridChange::Resampled(to));
@@ -82,7 +83,9 @@ fn time_restore(classes: usize, from: [usize; 3], to: [usize; 3], threads: usize
     let slab = |first| scores(classes, first, [thick.min(from[0] - first), from[1], from[2]]);
     let slabs: Vec<Array4<f16>> = (0..from[0]).step_by(thick).map(slab).collect();
     let start = Instant::now();
-    let mut restorer = Restorer::new(&recipe, &way, classes, from, Vec::new(), threads).expect("one network");
+    let part = Part::whole(&recipe, &way, from);
+    let mut restorer =
+        Restorer::new(&recipe, &way, classes, from, &part, Vec::new(), threads).expect("one network");
     for slab in slabs {
         restorer.push(slab, &[], &mut |_, _, _| {}, &Run::default()).expect("planes that fit");
     }

@@ -543,7 +543,7 @@ typedef struct vxs_device_info {
 VXS_API vxs_status vxs_device_info_init(struct vxs_device_info *info, uint64_t size);
 
 /**
- * Looks which devices there are: the CPU's, Vulkan's, then each provider's, and for a kind without one an entry that
+ * Looks which devices there are: the CPU's, our own engine's GPUs, then each provider's, and for a kind without one an entry that
  * says why. Opens the system's Vulkan loader, and loads ONNX Runtime when it can be found; when it can't, the devices
  * that need it are listed as unusable. To know whether a provider that ONNX Runtime was built with can be used, its
  * libraries are loaded. Free the list with `vxs_device_list_free`.
@@ -705,7 +705,7 @@ VXS_API vxs_status vxs_volume_init(struct vxs_volume *volume, uint64_t size);
 /**
  * @defgroup labels Label buffers
  * Where `vxs_segment` writes labels: a buffer of the caller's, one label a voxel. It is written whole, or, on any
- * error or cancel, not at all.
+ * error or cancel, not at all; unless the run's options ask for labels as they come.
  * @{
  */
 
@@ -1740,6 +1740,8 @@ typedef struct vxs_plan_report {
     uint64_t shared_bytes;
     /** The part that each run under way needs for itself. */
     uint64_t run_bytes;
+    /** Tiles of a run over the whole volume; more than `tiles` where regions are asked for. */
+    uint64_t tiles_in_all;
 } vxs_plan_report;
 
 /**
@@ -1882,6 +1884,63 @@ VXS_API void vxs_record_free(struct vxs_record *record);
 
 /** @} */ /* Records */
 
+/* --------------------------------------------------------------------------------------------- Regions */
+
+/**
+ * @defgroup region Regions
+ * Which labels a run writes, and when: those of a region of the volume, and those that are final while it goes on.
+ * Both come as fields of the run's options.
+ * @{
+ */
+
+/**
+ * A box of voxels of the labels' grid, which is the volume's but for tasks that keep labels on the networks' grid; in
+ * the order of its axes.
+ */
+typedef struct vxs_box {
+    /** The first voxel inside. */
+    uint64_t start[3];
+    /** One beyond the last voxel inside. */
+    uint64_t end[3];
+} vxs_box;
+
+/**
+ * What becomes of a region where labels depend on more than the tiles around it, as they do where the largest
+ * component of a label is kept: one of `VXS_WHEN_GLOBAL_*`.
+ */
+typedef int32_t vxs_when_global;
+
+/** All that the region's labels depend on is computed: they are those of the whole run in any case. */
+#define VXS_WHEN_GLOBAL_COMPUTE 0
+/** The run fails with `VXS_UNSUPPORTED_MODEL`, whose message names what depends on the whole image. */
+#define VXS_WHEN_GLOBAL_REFUSE 1
+
+/** Labels that are in the caller's buffer while a run goes on. The library fills it; it may grow at its end. */
+typedef struct vxs_labels_so_far {
+    /** Size of this structure in the library. */
+    uint32_t struct_size;
+    /** Whether they are final. Else they are those that the models of a task found so far. */
+    vxs_bool is_final;
+    /** The voxels. */
+    struct vxs_box part;
+    /**
+     * The values of the labels that are complete, where not all are: later models of the task may still take voxels of
+     * them, but add none. NULL where labels are final.
+     */
+    const uint16_t *complete;
+    /** Number of entries in `complete`. */
+    uint64_t complete_count;
+} vxs_labels_so_far;
+
+/**
+ * Receives labels as they come, on the thread that called, in the caller's floating-point environment; they are in the
+ * caller's buffer. Returns 0 to go on, anything else to cancel. It must not use the plan that runs, and must not
+ * throw.
+ */
+typedef int32_t (*vxs_labels_callback)(void *user_data, const struct vxs_labels_so_far *labels);
+
+/** @} */ /* Regions */
+
 /* ------------------------------------------------------------------------------------------------ Runs */
 
 /**
@@ -1946,6 +2005,29 @@ typedef struct vxs_run_options {
      * Receives the record of a run that succeeds, to be freed with `vxs_record_free`; NULL (default): none is made.
      */
     struct vxs_record **record;
+    /**
+     * The voxels that get labels: boxes of the labels' grid. Their labels are byte for byte those of the run over the
+     * whole volume, others and values of maps there aren't written, and only tiles that touch the boxes are computed.
+     * What looks at the whole image (the crop to nonzero voxels, statistics of intensities, places of tiles) still
+     * does. NULL (default): the whole volume.
+     */
+    const struct vxs_box *regions;
+    /** Number of entries in `regions`. */
+    uint64_t region_count;
+    /** `VXS_WHEN_GLOBAL_COMPUTE` by default. */
+    vxs_when_global when_global;
+    /**
+     * Whether labels and maps have the voxels of the region only, which is one box then: sizes, strides and offsets
+     * are those of the box. 0 by default.
+     */
+    vxs_bool buffers_of_region;
+    /**
+     * Called when labels are final, with `user_data`; they are in the buffer by then, and stay there when the run
+     * fails. Models that look at all labels before any is final (largest components, labels that are brought back from
+     * the network's grid) give them all at the end. Not for buffers on a device. NULL (default): labels are written at
+     * the end, all or none.
+     */
+    vxs_labels_callback on_labels;
 } vxs_run_options;
 
 /** What a run did. Fill it by `vxs_run_report_init` first. */
@@ -1956,11 +2038,11 @@ typedef struct vxs_run_report {
     vxs_memory_step memory_step;
     /** Tiles that the network computed, folds included. */
     uint64_t tiles;
-    /** Voxels of the label map. */
+    /** Voxels of the label map, or of the regions. */
     uint64_t voxels;
     /**
      * Voxels whose two best classes differ in probability by at most 0.01: only there may another
-     * implementation of the same model decide otherwise.
+     * implementation of the same model decide otherwise. With regions: among all that were computed with them.
      */
     uint64_t near_ties;
     /** Seconds spent on reading, cropping, normalising and resampling the volume. */
@@ -1992,6 +2074,15 @@ typedef struct vxs_run_report {
      * record.
      */
     vxs_warnings warnings;
+    /** Tiles that a run over the whole volume computes; more than `tiles` where regions were asked for. */
+    uint64_t tiles_in_all;
+    /**
+     * Voxels whose labels are final and in the buffer: `voxels` after a run that succeeded. With `on_labels` a run
+     * that fails or is cancelled writes its report, too: then this and `final_part` tell what was written.
+     */
+    uint64_t final_voxels;
+    /** The voxels whose labels are final: the box that was completed last. */
+    struct vxs_box final_part;
 } vxs_run_report;
 
 /**
@@ -2015,10 +2106,27 @@ VXS_API vxs_status vxs_run_options_init(struct vxs_run_options *options, uint64_
 VXS_API vxs_status vxs_run_report_init(struct vxs_run_report *report, uint64_t size);
 
 /**
+ * Tells what a run with these options will need: with regions fewer tiles and less memory than `vxs_plan_estimate`
+ * tells. Of the options only `regions`, `region_count` and `when_global` are looked at.
+ *
+ * Returns as `vxs_plan_estimate`; `VXS_INVALID_ARGUMENT` for regions that aren't on the labels' grid,
+ * `VXS_UNSUPPORTED_MODEL` where `when_global` refuses them. Any thread.
+ *
+ * The caller guarantees:
+ * As `vxs_plan_estimate`; `options` is NULL (defaults) or a filled structure whose regions are readable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_plan_estimate_run(const struct vxs_plan *plan,
+                                 const struct vxs_volume *volume,
+                                 const struct vxs_run_options *options,
+                                 struct vxs_plan_report *report,
+                                 struct vxs_error **error);
+
+/**
  * Segments a volume: writes one label a voxel into `labels`, on the volume's own grid (or, for a task that keeps
  * labels on the networks' grid, that of `vxs_plan_label_grid`). Blocks until it is done, cancelled or failed; on
- * anything but `VXS_OK` the label buffer is untouched and the plan can be used again, except after
- * `VXS_INTERNAL_ERROR`. `report` may be NULL.
+ * anything but `VXS_OK` the label buffer is untouched (with `on_labels`: final labels stay) and the plan can be used
+ * again, except after `VXS_INTERNAL_ERROR`. `report` may be NULL.
  *
  * Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan has no place for it
  * and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`,
@@ -2272,17 +2380,17 @@ VXS_API void vxs_session_free(struct vxs_session *session);
 /** Prompts that a model takes: `VXS_PROMPT_*` together. */
 typedef uint64_t vxs_prompts;
 
-/** `vxs_session_point`: a voxel of the object, or of what isn't the object. */
+/** A voxel of the object, or of what isn't the object. */
 #define VXS_PROMPT_POINT 1
-/** `vxs_session_box` of boxes that are one voxel thick along an axis. */
+/** Boxes that are one voxel thick along an axis. */
 #define VXS_PROMPT_BOX_2D 2
-/** `vxs_session_box` of any boxes. */
+/** Any boxes. */
 #define VXS_PROMPT_BOX_3D 4
-/** `vxs_session_mask`: a stroke within the object, or outside. */
+/** A stroke within the object, or outside. */
 #define VXS_PROMPT_SCRIBBLE 8
-/** `vxs_session_mask`: what a closed line in a slice encloses. */
+/** What a closed line in a slice encloses. */
 #define VXS_PROMPT_LASSO 16
-/** `vxs_session_mask`: the object as it is known so far. All prompts before are forgotten. */
+/** The object as it is known so far. All prompts before are forgotten. */
 #define VXS_PROMPT_MASK 32
 
 /**

@@ -41,6 +41,7 @@
 #include "voxseg/model.hpp"
 #include "voxseg/nifti.hpp"
 #include "voxseg/plan.hpp"
+#include "voxseg/region.hpp"
 #include "voxseg/reports.hpp"
 #include "voxseg/runtime.hpp"
 #include "voxseg/session.hpp"

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::floating_point::as_host;
-use crate::volume::NonFinite;
+use crate::volume::{Box3, NonFinite, Region};
 
 pub use watch::Watch;
 
@@ -81,11 +81,29 @@ impl Progress {
 
 type Receiver<'a> = Box<dyn FnMut(&Progress) -> bool + 'a>;
 
+/// Labels that are in the caller's buffer while a run goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelsSoFar<'a> {
+    /// The voxels, a box of the labels' grid.
+    pub part: Box3,
+    /// Whether they are final. Else they are those that the models of a task found so far.
+    pub is_final: bool,
+    /// The values of the labels that are complete, where not all are: a task's later models may still take voxels of
+    /// them, but add none.
+    pub complete: &'a [u16],
+}
+
+type LabelsReceiver<'a> = Box<dyn FnMut(&LabelsSoFar) -> bool + 'a>;
+
 /// A run in the eyes of its caller: progress goes out, a wish to stop comes in.
 pub struct Run<'a> {
     cancel: Cancel,
     receiver: Option<Receiver<'a>>,
     non_finite: NonFinite,
+    region: Region,
+    on_labels: Option<LabelsReceiver<'a>>,
+    /// The boxes whose labels are final.
+    finals: Vec<Box3>,
     fraction: f64,
     /// The share of the whole that the present part of the run has: from, to.
     part: (f64, f64),
@@ -93,8 +111,16 @@ pub struct Run<'a> {
 
 impl Default for Run<'_> {
     fn default() -> Self {
-        let non_finite = NonFinite::default();
-        Run { cancel: Cancel::new(), receiver: None, non_finite, fraction: 0.0, part: (0.0, 1.0) }
+        Run {
+            cancel: Cancel::new(),
+            receiver: None,
+            non_finite: NonFinite::default(),
+            region: Region::whole(),
+            on_labels: None,
+            finals: Vec::new(),
+            fraction: 0.0,
+            part: (0.0, 1.0),
+        }
     }
 }
 
@@ -119,6 +145,69 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn with_non_finite(self, non_finite: NonFinite) -> Self {
         Run { non_finite, ..self }
+    }
+
+    /// Only these voxels get labels.
+    #[must_use]
+    pub fn with_region(self, region: Region) -> Self {
+        Run { region, ..self }
+    }
+
+    /// Labels are written as they become final, and `receiver` is called on the running thread for each box of voxels
+    /// that has them; it returns `false` to cancel. Without it labels are written at the end, all or none. A run that
+    /// fails leaves those that are final ([`Run::finals`]).
+    #[must_use]
+    pub fn with_labels(mut self, receiver: impl FnMut(&LabelsSoFar) -> bool + 'a) -> Self {
+        self.on_labels = Some(Box::new(receiver));
+        self
+    }
+
+    /// The boxes of voxels whose labels are final, in the order in which they came, those that lie next to each other
+    /// as one; for a run [`Run::with_labels`].
+    pub fn finals(&self) -> &[Box3] {
+        &self.finals
+    }
+
+    /// Whether labels are written as they become final.
+    pub(crate) fn wants_labels(&self) -> bool {
+        self.on_labels.is_some()
+    }
+
+    /// Reports that labels in these boxes are final, and in the caller's buffer.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] when the caller wants to stop.
+    pub(crate) fn labels_are_final(&mut self, boxes: &[Box3]) -> Result<()> {
+        boxes.iter().try_for_each(|&part| {
+            let joined = self.finals.last().and_then(|last| {
+                let both = last.around(&part);
+                let together = both.voxels() == last.voxels() + part.voxels();
+                (together && last.common(&part).is_none()).then_some(both)
+            });
+            match (joined, self.finals.last_mut()) {
+                (Some(joined), Some(last)) => *last = joined,
+                _ => self.finals.push(part),
+            }
+            self.labels_so_far(&LabelsSoFar { part, is_final: true, complete: &[] })
+        })
+    }
+
+    /// Reports labels that are in the caller's buffer.
+    ///
+    /// # Errors
+    /// As [`Run::labels_are_final`].
+    pub(crate) fn labels_so_far(&mut self, labels: &LabelsSoFar) -> Result<()> {
+        if let Some(receiver) = &mut self.on_labels
+            && !as_host(|| receiver(labels))
+        {
+            return Err(Error::Cancelled);
+        }
+        Ok(())
+    }
+
+    /// The voxels that get labels.
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
     }
 
     /// What voxels are that are NaN or infinite.

@@ -9,14 +9,14 @@ use crate::error::Result;
 use crate::inference::RunReport;
 use crate::labels::LabelBuffer;
 use crate::task::AnyPlan;
-use crate::volume::Volume;
+use crate::volume::{Region, Volume};
 
 /// Major and minor version of the C interface, as the record names it and `src/ffi/version.rs` publishes it.
 pub(crate) const INTERFACE: [u32; 2] = [0, 1];
 
 /// The record of a run that `plan` just did: versions, the model (what [`crate::task::AnyModel::describe`] says), the
 /// image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less significant
-/// first, axis 0 the fastest.
+/// first, axis 0 the fastest; where regions were asked for, those of one after the other.
 ///
 /// # Errors
 /// As [`AnyPlan::report`].
@@ -28,14 +28,18 @@ pub fn record(
     run: &RunReport,
 ) -> Result<Value> {
     let geometry = volume.geometry();
-    let planned = plan.report(geometry)?;
+    let region = Region { boxes: run.regions.clone(), ..Region::whole() };
+    let planned = plan.report_for(geometry, &region)?;
     let mut hash = Sha256::new();
-    labels.each_part(|labels| {
-        let mut bytes = [0; 2 * LabelBuffer::PART];
-        let parts = bytes.as_chunks_mut().0.iter_mut();
-        parts.zip(labels).for_each(|(bytes, &label)| *bytes = (label as u16).to_le_bytes());
-        hash.update(&bytes[..2 * labels.len()]);
-    });
+    let parts = if region.is_whole() { vec![labels.part()] } else { run.regions.clone() };
+    for part in &parts {
+        labels.each_part(part, |labels| {
+            let mut bytes = [0; 2 * LabelBuffer::PART];
+            let parts = bytes.as_chunks_mut().0.iter_mut();
+            parts.zip(labels).for_each(|(bytes, &label)| *bytes = (label as u16).to_le_bytes());
+            hash.update(&bytes[..2 * labels.len()]);
+        });
+    }
     let finished = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Ok(json!({
         "versions": {
@@ -70,11 +74,13 @@ pub fn record(
         },
         "run": {
             "tiles": run.tiles,
+            "tiles_in_all": run.tiles_in_all,
             "tiles_in_single": run.tiles_in_single,
             "tiles_on_device": run.tiles_on_device,
             "tile_batch": run.tile_batch,
             "memory_step": run.memory_step.name(),
             "voxels": run.voxels,
+            "regions": run.regions.iter().map(|part| json!({ "start": part.start, "end": part.end })).collect::<Vec<_>>(),
             "near_ties": run.near_ties,
             "preprocess_seconds": run.preprocess_seconds,
             "network_seconds": run.network_seconds,

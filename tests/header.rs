@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sections: title, and file of `src/ffi`. C wants a type before its use.
-const SECTIONS: [(&str, &str); 25] = [
+const SECTIONS: [(&str, &str); 26] = [
     ("The library", "version"),
     ("Errors", "error"),
     ("Messages", "log"),
@@ -28,6 +28,7 @@ const SECTIONS: [(&str, &str); 25] = [
     ("Executors", "executor"),
     ("Plans", "plan"),
     ("Records", "record"),
+    ("Regions", "region"),
     ("Runs", "segment"),
     ("Sessions", "session"),
     ("Prompts", "prompt"),

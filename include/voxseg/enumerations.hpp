@@ -199,6 +199,14 @@ enum class NonFinite : std::int32_t {
     Lowest = VXS_NON_FINITE_LOWEST,
 };
 
+/** What becomes of regions where labels depend on the whole image. */
+enum class WhenGlobal : std::int32_t {
+    /** All that the region's labels depend on is computed: they are those of the whole run in any case. */
+    Compute = VXS_WHEN_GLOBAL_COMPUTE,
+    /** The run fails with `Status::UnsupportedModel`, whose message names what depends on the whole image. */
+    Refuse = VXS_WHEN_GLOBAL_REFUSE,
+};
+
 /** What may make the labels of a run wrong. */
 enum class RunWarnings : std::uint64_t {
     None = 0, /**< None. */
@@ -297,6 +305,34 @@ enum class MapKind : std::int32_t {
      */
     Entropy = VXS_MAP_ENTROPY,
 };
+
+/** What a user can give a model to go by. */
+enum class Prompts : std::uint64_t {
+    None = 0, /**< None. */
+    /** A voxel of the object, or of what isn't the object. */
+    Point = VXS_PROMPT_POINT,
+    /** Boxes that are one voxel thick along an axis. */
+    Box2d = VXS_PROMPT_BOX_2D,
+    /** Any boxes. */
+    Box3d = VXS_PROMPT_BOX_3D,
+    /** A stroke within the object, or outside. */
+    Scribble = VXS_PROMPT_SCRIBBLE,
+    /** What a closed line in a slice encloses. */
+    Lasso = VXS_PROMPT_LASSO,
+    /** The object as it is known so far. All prompts before are forgotten. */
+    Mask = VXS_PROMPT_MASK,
+};
+
+/** Both together. */
+constexpr Prompts operator|(Prompts one, Prompts other) noexcept {
+    return static_cast<Prompts>(static_cast<std::uint64_t>(one) | static_cast<std::uint64_t>(other));
+}
+
+/** Whether all bits of `wanted` are set. */
+constexpr bool contains(Prompts bits, Prompts wanted) noexcept {
+    const auto mask = static_cast<std::uint64_t>(wanted);
+    return (static_cast<std::uint64_t>(bits) & mask) == mask;
+}
 
 /** How labels of two models are matched. */
 enum class LabelMatch : std::int32_t {

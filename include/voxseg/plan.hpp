@@ -14,6 +14,7 @@
 #include "map.hpp"
 #include "model.hpp"
 #include "progress.hpp"
+#include "region.hpp"
 #include "reports.hpp"
 #include "volume.hpp"
 
@@ -39,6 +40,16 @@ struct RunOptions {
     std::string *record = nullptr;
     /** What happens to voxels that are NaN or infinite. */
     NonFinite non_finite = NonFinite::Error;
+    /** The voxels that get labels; none for all. Labels are those of the run over the whole volume. */
+    std::vector<Box> regions{};
+    /** What becomes of regions where labels depend on the whole image. */
+    WhenGlobal when_global = WhenGlobal::Compute;
+    /** Whether labels and maps have the voxels of the region only, which is one box then. */
+    bool buffers_of_region = false;
+    /** Called when labels are final, which then stay in the buffer when the run fails; else labels are all or none. */
+    LabelsFunction on_labels{};
+    /** Receives the report of a run that has `on_labels` and fails; nullptr for none. */
+    RunReport *failed = nullptr;
 };
 
 /** How to make a plan. */
@@ -171,6 +182,16 @@ public:
             [&] { return detail::report(report); });
     }
 
+    /** What a run with these options will need: with regions fewer tiles and less memory. */
+    Result<PlanReport> estimate(const VolumeView &volume, const RunOptions &options) const {
+        auto raw = detail::filled(&vxs_run_options_init);
+        const std::vector<vxs_box> regions = place_regions(raw, options);
+        auto report = detail::filled(&vxs_plan_report_init);
+        return detail::call(
+            [&](vxs_error **error) { return vxs_plan_estimate_run(get(), volume.get(), &raw, &report, error); },
+            [&] { return detail::report(report); });
+    }
+
     /**
      * The grid of the labels of `volume`: its own, unless a task keeps labels on the networks' grid. Without voxels, in
      * the coordinates of `volume`.
@@ -193,9 +214,11 @@ public:
     /** Segments `volume` into `labels`, which stay untouched when this fails. */
     Result<RunReport> segment(const VolumeView &volume, const LabelView &labels,
                               const RunOptions &options = {}) {
-        detail::Callback callback{&options.progress, nullptr};
+        detail::RunCallback callback{{&options.progress, nullptr}, &options.on_labels};
         auto raw = detail::filled(&vxs_run_options_init);
         callback.watch(raw, options.cancel);
+        callback.watch_labels(raw);
+        const std::vector<vxs_box> regions = place_regions(raw, options);
         std::vector<const vxs_map *> maps;
         for (const MapView &map : options.maps) {
             maps.push_back(map.get());
@@ -210,6 +233,9 @@ public:
             [&](vxs_error **error) {
                 const vxs_status status = vxs_segment(get(), volume.get(), &raw, labels.get(), &report, error);
                 const detail::Owner<vxs_record> owner(record);
+                if (status != VXS_OK && options.failed) {
+                    *options.failed = detail::report(report);
+                }
                 callback.rethrow(*error);
                 if (record) {
                     *options.record = detail::text(vxs_record_json(record));
@@ -225,6 +251,19 @@ public:
 private:
     Plan(std::unique_ptr<Executor> executor, vxs_plan *handle)
         : executor_(std::move(executor)), handle_(handle) {}
+
+    /** Tells the options of a call which voxels get labels; the boxes live as long as what it returns. */
+    static std::vector<vxs_box> place_regions(vxs_run_options &raw, const RunOptions &options) {
+        std::vector<vxs_box> regions;
+        for (const Box &box : options.regions) {
+            regions.push_back(detail::c_box(box));
+        }
+        raw.regions = regions.data();
+        raw.region_count = regions.size();
+        raw.when_global = static_cast<vxs_when_global>(options.when_global);
+        raw.buffers_of_region = options.buffers_of_region ? 1 : 0;
+        return regions;
+    }
 
     // Outlives the plan, which calls it.
     std::unique_ptr<Executor> executor_;

@@ -7,6 +7,7 @@
 
 #include "enumerations.hpp"
 #include "geometry.hpp"
+#include "region.hpp"
 
 #include <array>
 #include <cstdint>
@@ -29,6 +30,7 @@ struct PlanReport {
     std::uint32_t tile_batch = 0;        /**< Tiles that the network computes at once. */
     std::uint64_t shared_bytes = 0;      /**< The part of host_peak_bytes that all runs of the plan share. */
     std::uint64_t run_bytes = 0;         /**< The part that each run under way needs for itself. */
+    std::uint64_t tiles_in_all = 0;      /**< Tiles of a run over the whole volume; more than `tiles` for regions. */
 };
 
 /** What a run did. */
@@ -49,7 +51,10 @@ struct RunReport {
     std::uint64_t non_finite_voxels = 0;  /**< Voxels that were read as RunOptions::non_finite says. */
     /** The first of them: channel, and index along each axis of the volume. */
     std::array<std::uint64_t, 4> first_non_finite{};
-    RunWarnings warnings{}; /**< What may make the labels wrong; the log has a sentence for each. */
+    RunWarnings warnings{};          /**< What may make the labels wrong; the log has a sentence for each. */
+    std::uint64_t tiles_in_all = 0;  /**< Tiles of a run over the whole volume; more than `tiles` for regions. */
+    std::uint64_t final_voxels = 0;  /**< Voxels whose labels are final and in the buffer. */
+    Box final_part{};                /**< Of those the box that was completed last. */
 };
 
 /** @cond internal */
@@ -60,7 +65,7 @@ inline PlanReport report(const vxs_plan_report &raw) {
             raw.threads,                     array(raw.network_shape), raw.tiles,
             raw.network_runs,                raw.host_peak_bytes,   raw.device_peak_bytes,
             raw.weight_bytes,                raw.tile_batch,        raw.shared_bytes,
-            raw.run_bytes};
+            raw.run_bytes,                   raw.tiles_in_all};
 }
 
 inline RunReport report(const vxs_run_report &raw) {
@@ -79,7 +84,10 @@ inline RunReport report(const vxs_run_report &raw) {
             raw.tile_batch,
             raw.non_finite_voxels,
             array(raw.first_non_finite),
-            static_cast<RunWarnings>(raw.warnings)};
+            static_cast<RunWarnings>(raw.warnings),
+            raw.tiles_in_all,
+            raw.final_voxels,
+            box(raw.final_part)};
 }
 
 } // namespace detail

@@ -1,5 +1,5 @@
 //! Where `vxs_segment` writes labels: a buffer of the caller's, one label a voxel. It is written whole, or, on any
-//! error or cancel, not at all.
+//! error or cancel, not at all; unless the run's options ask for labels as they come.
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -13,7 +13,7 @@ use super::volume::{self, dtype, layout, vxs_dtype};
 use crate::error::{Error, Result};
 use crate::inference::Machine;
 use crate::labels::LabelBuffer;
-use crate::volume::Geometry;
+use crate::volume::{Box3, Geometry};
 
 /// `VXS_LABELS_*` together.
 pub type vxs_labels_flags = u64;
@@ -97,16 +97,21 @@ impl Place {
         Ok(Place::Device(labels, target, bytes))
     }
 
-    /// Borrows it.
+    /// Whether it lies on a device.
+    pub(super) fn is_on_device(&self) -> bool {
+        matches!(self, Place::Device(..))
+    }
+
+    /// Borrows it, as the buffer of a part of the grid.
     ///
     /// # Safety
     /// A buffer of the host is valid for writes of `data_size` bytes for `'a`, with nothing else referring to it.
-    pub(super) unsafe fn borrow<'a>(&'a mut self, grid: &Geometry) -> Result<LabelBuffer<'a>> {
+    pub(super) unsafe fn borrow<'a>(&'a mut self, grid: &Geometry, part: Box3) -> Result<LabelBuffer<'a>> {
         let labels = match self {
             Place::Host(labels) | Place::Device(labels, ..) => *labels,
         };
         let dtype = dtype(labels.dtype, "labels.dtype")?;
-        let layout = layout(grid.shape, dtype, labels.strides, labels.offset)?;
+        let layout = layout(part.shape(), dtype, labels.strides, labels.offset)?;
         let bytes = match self {
             Place::Host(_) => {
                 // SAFETY: by the caller's guarantee.
@@ -114,7 +119,7 @@ impl Place {
             }
             Place::Device(_, _, bytes) => bytes,
         };
-        LabelBuffer::new(grid, dtype, layout, bytes)
+        LabelBuffer::of_part(grid, part, dtype, layout, bytes)
     }
 
     /// Brings a copy to where it belongs.

@@ -10,7 +10,7 @@ use super::error::vxs_status;
 use super::volume::{VXS_DTYPE_F32, dtype, layout, vxs_dtype};
 use crate::error::{Error, Result};
 use crate::restore::{Map, MapBuffer};
-use crate::volume::Geometry;
+use crate::volume::{Box3, Geometry};
 
 /// What a map tells of each voxel: one of `VXS_MAP_*`.
 pub type vxs_map_kind = i32;
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn vxs_map_init(map: *mut vxs_map, size: u64) -> vxs_statu
     unsafe { boundary(null_mut(), || init(map, size, "map")) }
 }
 
-/// Borrows the caller's maps.
+/// Borrows the caller's maps, as buffers of a part of the grid.
 ///
 /// # Safety
 /// `maps` is NULL or holds `count` pointers, each NULL or to a filled structure whose buffer is valid for writes
@@ -87,16 +87,17 @@ pub(super) unsafe fn borrow<'a>(
     maps: *const *const vxs_map,
     count: u64,
     grid: &Geometry,
+    part: Box3,
 ) -> Result<Vec<MapBuffer<'a>>> {
     // SAFETY: by the caller's guarantee.
     let maps = unsafe { array(maps, count, "options.maps") }?;
     // SAFETY: each is NULL or filled, by the caller's guarantee.
-    maps.iter().map(|&map| unsafe { borrow_one(map, grid) }).collect()
+    maps.iter().map(|&map| unsafe { borrow_one(map, grid, part) }).collect()
 }
 
 /// # Safety
 /// As for [`borrow`], for one of its maps.
-unsafe fn borrow_one<'a>(map: *const vxs_map, grid: &Geometry) -> Result<MapBuffer<'a>> {
+unsafe fn borrow_one<'a>(map: *const vxs_map, grid: &Geometry, part: Box3) -> Result<MapBuffer<'a>> {
     // SAFETY: by the caller's guarantee.
     let map = unsafe { read(map, "options.maps") }?;
     let kind = match map.kind {
@@ -111,8 +112,8 @@ unsafe fn borrow_one<'a>(map: *const vxs_map, grid: &Geometry) -> Result<MapBuff
         other => return Err(Error::argument("map.kind", other, "one of VXS_MAP_*")),
     };
     let dtype = dtype(map.dtype, "map.dtype")?;
-    let layout = layout(grid.shape, dtype, map.strides, map.offset)?;
+    let layout = layout(part.shape(), dtype, map.strides, map.offset)?;
     // SAFETY: valid and unaliased for `data_size` bytes by the caller's guarantee.
     let bytes = unsafe { buffer(map.data, map.data_size, ["map.data", "map.data_size"]) }?;
-    MapBuffer::new(kind, grid, dtype, layout, bytes)
+    MapBuffer::of_part(kind, grid, part, dtype, layout, bytes)
 }

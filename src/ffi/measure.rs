@@ -15,6 +15,7 @@ use super::volume::{self, vxs_volume};
 use crate::error::{Error, Result};
 use crate::metrics::write_labels_on_grid;
 use crate::progress::Run;
+use crate::volume::Box3;
 
 /// How to measure labels. Fill it by `vxs_measure_options_init` first.
 #[repr(C)]
@@ -112,7 +113,7 @@ pub unsafe extern "C" fn vxs_labels_on_grid(
                 Err(Error::argument(argument, "VXS_LABELS_ON_DEVICE", expected))
             };
             let mut place = Place::new(out, elsewhere)?;
-            let mut out = place.borrow(&grid)?;
+            let mut out = place.borrow(&grid, Box3::whole(grid.shape))?;
             let options = read_or_default(options, "options")?;
             write_labels_on_grid(&labels, &grid, &mut out, options.threads()?, &mut options.run())
         })

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::inference::{Blending, PlanOptions, PlanReport, WhenBusy};
 use crate::parallel::Executor;
 use crate::task::AnyPlan;
+use crate::volume::Region;
 
 /// The type that the network computes in: one of `VXS_PRECISION_*`.
 pub type vxs_precision = i32;
@@ -257,6 +258,8 @@ pub struct vxs_plan_report {
     pub shared_bytes: u64,
     /// The part that each run under way needs for itself.
     pub run_bytes: u64,
+    /// Tiles of a run over the whole volume; more than `tiles` where regions are asked for.
+    pub tiles_in_all: u64,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers accept any bits.
@@ -277,6 +280,7 @@ unsafe impl Growable for vxs_plan_report {
             tile_batch: 0,
             shared_bytes: 0,
             run_bytes: 0,
+            tiles_in_all: 0,
         }
     }
 }
@@ -497,6 +501,7 @@ pub(super) fn filled_report(found: &PlanReport) -> vxs_plan_report {
         tile_batch: found.tile_batch as u32,
         shared_bytes: found.shared_bytes,
         run_bytes: found.run_bytes,
+        tiles_in_all: found.tiles_in_all as u64,
         ..vxs_plan_report::defaults()
     }
 }
@@ -516,15 +521,25 @@ pub unsafe extern "C" fn vxs_plan_estimate(
     report: *mut vxs_plan_report,
     error: *mut *mut vxs_error,
 ) -> vxs_status {
-    // SAFETY: passed on; the readers rule NULL out.
+    // SAFETY: passed on.
+    unsafe { boundary(error, || estimate(plan, volume, &Region::whole(), report)) }
+}
+
+/// # Safety
+/// As [`vxs_plan_estimate`].
+pub(super) unsafe fn estimate(
+    plan: *const vxs_plan,
+    volume: *const vxs_volume,
+    region: &Region,
+    report: *mut vxs_plan_report,
+) -> Result<()> {
+    // SAFETY: by the caller's guarantee; the readers rule NULL out.
     unsafe {
-        boundary(error, || {
-            let plan = reference(plan, "plan")?;
-            let grid = super::args::read(volume, "volume")?;
-            let (geometry, ..) = volume::geometry(&grid)?;
-            let found = plan.plan()?.report(&geometry)?;
-            write(report, filled_report(&found), "report")
-        })
+        let plan = reference(plan, "plan")?;
+        let grid = super::args::read(volume, "volume")?;
+        let (geometry, ..) = volume::geometry(&grid)?;
+        let found = plan.plan()?.report_for(&geometry, region)?;
+        write(report, filled_report(&found), "report")
     }
 }
 

@@ -10,9 +10,11 @@ use super::cancel::vxs_cancel;
 use super::error::{c_string, vxs_error, vxs_status};
 use super::labels::{self, vxs_labels};
 use super::map::{self, vxs_map};
-use super::plan::vxs_plan;
+use super::plan::{self, vxs_plan, vxs_plan_report};
 use super::progress::{self, vxs_progress_callback};
 use super::record::vxs_record;
+use super::region::{self, VXS_WHEN_GLOBAL_COMPUTE, vxs_box, vxs_labels_callback, vxs_when_global};
+use super::version::vxs_bool;
 use super::volume::{self, vxs_volume};
 use crate::error::Error;
 use crate::inference::{MemoryStep, Warning};
@@ -69,6 +71,23 @@ pub struct vxs_run_options {
     pub map_count: u64,
     /// Receives the record of a run that succeeds, to be freed with `vxs_record_free`; NULL (default): none is made.
     pub record: *mut *mut vxs_record,
+    /// The voxels that get labels: boxes of the labels' grid. Their labels are byte for byte those of the run over the
+    /// whole volume, others and values of maps there aren't written, and only tiles that touch the boxes are computed.
+    /// What looks at the whole image (the crop to nonzero voxels, statistics of intensities, places of tiles) still
+    /// does. NULL (default): the whole volume.
+    pub regions: *const vxs_box,
+    /// Number of entries in `regions`.
+    pub region_count: u64,
+    /// `VXS_WHEN_GLOBAL_COMPUTE` by default.
+    pub when_global: vxs_when_global,
+    /// Whether labels and maps have the voxels of the region only, which is one box then: sizes, strides and offsets
+    /// are those of the box. 0 by default.
+    pub buffers_of_region: vxs_bool,
+    /// Called when labels are final, with `user_data`; they are in the buffer by then, and stay there when the run
+    /// fails. Models that look at all labels before any is final (largest components, labels that are brought back from
+    /// the network's grid) give them all at the end. Not for buffers on a device. NULL (default): labels are written at
+    /// the end, all or none.
+    pub on_labels: vxs_labels_callback,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero
@@ -84,6 +103,11 @@ unsafe impl Growable for vxs_run_options {
             maps: null(),
             map_count: 0,
             record: null_mut(),
+            regions: null(),
+            region_count: 0,
+            when_global: VXS_WHEN_GLOBAL_COMPUTE,
+            buffers_of_region: 0,
+            on_labels: None,
         }
     }
 }
@@ -98,10 +122,10 @@ pub struct vxs_run_report {
     pub memory_step: vxs_memory_step,
     /// Tiles that the network computed, folds included.
     pub tiles: u64,
-    /// Voxels of the label map.
+    /// Voxels of the label map, or of the regions.
     pub voxels: u64,
     /// Voxels whose two best classes differ in probability by at most 0.01: only there may another
-    /// implementation of the same model decide otherwise.
+    /// implementation of the same model decide otherwise. With regions: among all that were computed with them.
     pub near_ties: u64,
     /// Seconds spent on reading, cropping, normalising and resampling the volume.
     pub preprocess_seconds: f64,
@@ -128,6 +152,13 @@ pub struct vxs_run_report {
     /// What may make the labels wrong: `VXS_WARNING_*` together, or 0. The log has a sentence for each, and so has the
     /// record.
     pub warnings: vxs_warnings,
+    /// Tiles that a run over the whole volume computes; more than `tiles` where regions were asked for.
+    pub tiles_in_all: u64,
+    /// Voxels whose labels are final and in the buffer: `voxels` after a run that succeeded. With `on_labels` a run
+    /// that fails or is cancelled writes its report, too: then this and `final_part` tell what was written.
+    pub final_voxels: u64,
+    /// The voxels whose labels are final: the box that was completed last.
+    pub final_part: vxs_box,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and floats accept any bits.
@@ -151,6 +182,9 @@ unsafe impl Growable for vxs_run_report {
             non_finite_voxels: 0,
             first_non_finite: [0; 4],
             warnings: 0,
+            tiles_in_all: 0,
+            final_voxels: 0,
+            final_part: vxs_box::default(),
         }
     }
 }
@@ -196,10 +230,35 @@ fn bit(warning: &Warning) -> u64 {
     }
 }
 
+/// Tells what a run with these options will need: with regions fewer tiles and less memory than `vxs_plan_estimate`
+/// tells. Of the options only `regions`, `region_count` and `when_global` are looked at.
+///
+/// Returns as `vxs_plan_estimate`; `VXS_INVALID_ARGUMENT` for regions that aren't on the labels' grid,
+/// `VXS_UNSUPPORTED_MODEL` where `when_global` refuses them. Any thread.
+///
+/// # Safety
+/// As `vxs_plan_estimate`; `options` is NULL (defaults) or a filled structure whose regions are readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxs_plan_estimate_run(
+    plan: *const vxs_plan,
+    volume: *const vxs_volume,
+    options: *const vxs_run_options,
+    report: *mut vxs_plan_report,
+    error: *mut *mut vxs_error,
+) -> vxs_status {
+    // SAFETY: passed on.
+    unsafe {
+        boundary(error, || {
+            let options = read_or_default(options, "options")?;
+            plan::estimate(plan, volume, &region::region(&options)?, report)
+        })
+    }
+}
+
 /// Segments a volume: writes one label a voxel into `labels`, on the volume's own grid (or, for a task that keeps
 /// labels on the networks' grid, that of `vxs_plan_label_grid`). Blocks until it is done, cancelled or failed; on
-/// anything but `VXS_OK` the label buffer is untouched and the plan can be used again, except after
-/// `VXS_INTERNAL_ERROR`. `report` may be NULL.
+/// anything but `VXS_OK` the label buffer is untouched (with `on_labels`: final labels stay) and the plan can be used
+/// again, except after `VXS_INTERNAL_ERROR`. `report` may be NULL.
 ///
 /// Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan has no place for it
 /// and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`,
@@ -230,26 +289,47 @@ pub unsafe extern "C" fn vxs_segment(
         let options = unsafe { read_or_default(options, "options") }?;
         // SAFETY: by the caller's guarantee.
         let run = unsafe { progress::run(options.progress, options.user_data, options.cancel) };
+        // SAFETY: by the caller's guarantee.
+        let (region, run) = unsafe { (region::region(&options)?, region::with_labels(run, &options)) };
         let turn = plan.begin(&run)?;
         // A run that waited may have met a panic of another.
         handle.plan()?;
         // SAFETY: by the caller's guarantee.
         let mut place = unsafe { labels::Place::new(labels, |name| plan.machine(name)) }?;
+        let grid = plan.label_grid(volume.geometry())?;
+        let part = region::part_of_buffers(&options, &region, grid.shape)?;
+        if options.on_labels.is_some() && place.is_on_device() {
+            return Err(Error::argument("options.on_labels", "a function", "none, for labels on a device"));
+        }
         // SAFETY: by the caller's guarantee; the buffer overlaps neither the volume's nor that of a run under way.
-        let mut labels = unsafe { place.borrow(&plan.label_grid(volume.geometry())?) }?;
+        let mut labels = unsafe { place.borrow(&grid, part) }?;
         let non_finite = non_finite(options.non_finite)?;
         // SAFETY: by the caller's guarantee.
-        let mut maps = unsafe { map::borrow(options.maps, options.map_count, volume.geometry()) }?;
+        let mut maps = unsafe { map::borrow(options.maps, options.map_count, volume.geometry(), part) }?;
         if !report.is_null() {
             // SAFETY: by the caller's guarantee. A wrong structure is refused before the work and not after.
             unsafe { super::args::read(report.cast_const(), "report") }?;
         }
-        let mut run = run.with_non_finite(non_finite);
+        let mut run = run.with_non_finite(non_finite).with_region(region);
         let outcome = guard(|| plan.segment_in(turn, &volume, &mut labels, &mut maps, &mut run));
-        let found = outcome.unwrap_or_else(|payload| {
+        let outcome = outcome.unwrap_or_else(|payload| {
             let _ = handle.poisoned.set(());
             Err(Error::Panic { message: panic_text(payload.as_ref()) })
-        })?;
+        });
+        let finals = run.finals();
+        let (final_voxels, final_part) =
+            (finals.iter().map(|part| part.voxels() as u64).sum(), finals.last().copied());
+        let found = match outcome {
+            Ok(found) => found,
+            Err(error) if !report.is_null() && options.on_labels.is_some() => {
+                let final_part = final_part.map_or_else(vxs_box::default, vxs_box::from);
+                let written = vxs_run_report { final_voxels, final_part, ..vxs_run_report::defaults() };
+                // SAFETY: by the caller's guarantee; checked above.
+                unsafe { write(report, written, "report") }?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
         // SAFETY: NULL or writable, by the caller's guarantee.
         let made = unsafe { options.record.as_mut() };
         let about = |_: &_| crate::record::record(&handle.about, plan, &volume, &labels, &found);
@@ -286,6 +366,9 @@ pub unsafe extern "C" fn vxs_segment(
                     [channel, voxel[0], voxel[1], voxel[2]].map(|index| index as u64)
                 },
             ),
+            tiles_in_all: found.tiles_in_all as u64,
+            final_voxels: found.voxels as u64,
+            final_part: final_part.or_else(|| run.region().boxes.last().copied()).unwrap_or(part).into(),
             warnings: found.warnings.iter().map(bit).fold(0, |bits, bit| bits | bit),
             ..vxs_run_report::defaults()
         };

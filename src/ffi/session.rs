@@ -22,7 +22,7 @@ use crate::inference::Plan;
 use crate::progress::Run;
 use crate::session::{Session, SessionOptions, SessionReport};
 use crate::task::AnyPlan;
-use crate::volume::Geometry;
+use crate::volume::{Box3, Geometry};
 
 /// An image that a user segments.
 pub struct vxs_session {
@@ -391,8 +391,10 @@ pub unsafe extern "C" fn vxs_session_labels(
                 };
                 session.check_box(region)?;
                 let mut place = labels::Place::new(labels, on_host)?;
-                let shape = [0, 1, 2].map(|axis| (region[1][axis] - region[0][axis]) as usize);
-                session.labels(region, &mut place.borrow(&Geometry::with_shape(shape))?)
+                let [[x, y, z], [to_x, to_y, to_z]] = region;
+                let shape = [to_x - x, to_y - y, to_z - z].map(|length| length as usize);
+                let grid = Geometry::with_shape(shape);
+                session.labels(region, &mut place.borrow(&grid, Box3::whole(shape))?)
             })
         })
     }

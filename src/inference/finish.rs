@@ -3,14 +3,15 @@
 use ndarray::{Array3, s};
 
 use super::Plan;
+use super::region::Group;
 use crate::buffer;
 use crate::error::Result;
 use crate::preprocess::Trace;
-use crate::preprocess::crop::Box3;
 use crate::progress::Run;
 use crate::recipe::{Cleanup, Decision, Recipe, RestoreMode};
 use crate::restore::components::{self, keep_largest};
 use crate::restore::{NEAR_TIE_MARK, Restored, back};
+use crate::volume::Box3;
 
 /// What their memory is for, in errors.
 const LABELS: &str = "labels";
@@ -21,20 +22,30 @@ pub(super) struct Finished {
     pub start: [usize; 3],
 }
 
-/// Labels as the model's rules want them.
-pub(super) fn finish(plan: &Plan, mut restored: Restored, trace: &Trace, run: &Run) -> Result<Finished> {
+/// Labels as the model's rules want them. `part` are those that were restored, within what was kept of the volume or
+/// the network's image of that shape.
+pub(super) fn finish(
+    plan: &Plan,
+    mut restored: Restored,
+    trace: &Trace,
+    (part, network): (&Box3, [usize; 3]),
+    group: &Group,
+    run: &Run,
+) -> Result<Finished> {
     let recipe = &plan.recipe;
     let voxel_volume = trace.grid.spacing.iter().product::<f64>();
     for cleanup in recipe.cleanup.iter().filter(|cleanup| cleanup.on_network_grid) {
         run.check()?;
         clean(&mut restored.labels, cleanup, voxel_volume)?;
     }
-    let mut start = trace.kept().start;
+    let mut start = part.within(trace.kept().start).start;
     if matches!(recipe.restore, RestoreMode::Labels | RestoreMode::InterpolatedLabels) {
-        restored = bring_back(restored.labels, trace, recipe.restore, plan.threads)?;
+        let labels = placed(restored.labels, network, part, 0)?;
+        let counted = trace.map.to_array(trace.map.undo(trace.grid.shape), &group.around);
+        restored = bring_back(labels, trace, recipe.restore, &counted, plan.threads)?;
         start = [0; 3];
     } else if let Some(label) = outside(recipe) {
-        restored.labels = surrounded(restored.labels, trace, label)?;
+        restored.labels = placed(restored.labels, trace.grid.shape, &part.within(trace.kept().start), label)?;
         start = [0; 3];
     }
     for cleanup in recipe.cleanup.iter().filter(|cleanup| !cleanup.on_network_grid) {
@@ -66,11 +77,19 @@ pub(super) fn bytes(plan: &Plan, shape: [usize; 3], network: [usize; 3]) -> u64 
     back.max(cleanup).max(postprocess)
 }
 
-/// Labels that were decided on the network's grid, with their marks of near ties, on the volume's.
-fn bring_back(labels: Array3<u16>, trace: &Trace, how: RestoreMode, threads: usize) -> Result<Restored> {
+/// Labels that were decided on the network's grid, with their marks of near ties, on the volume's; near ties count in a
+/// box of it.
+fn bring_back(
+    labels: Array3<u16>,
+    trace: &Trace,
+    how: RestoreMode,
+    counted: &Box3,
+    threads: usize,
+) -> Result<Restored> {
     let marks = buffer::map(LABELS, &labels, |label| label & NEAR_TIE_MARK != 0)?;
     let near = back::nearest(marks, trace, false, threads)?;
-    let near_ties = near.iter().filter(|&&near| near).count();
+    let [z, y, x] = [0, 1, 2].map(|axis| counted.start[axis]..counted.end[axis]);
+    let near_ties = near.slice(s![z, y, x]).iter().filter(|&&near| near).count();
     drop(near);
     let labels = labels.mapv_into(|label| label & !NEAR_TIE_MARK);
     let labels = match how {
@@ -96,14 +115,13 @@ fn outside(recipe: &Recipe) -> Option<u16> {
     }
 }
 
-/// Labels of the part that was kept, in the whole volume.
-fn surrounded(labels: Array3<u16>, trace: &Trace, outside: u16) -> Result<Array3<u16>> {
-    let Box3 { start, end } = trace.kept();
-    if start == [0; 3] && end == trace.grid.shape {
+/// Labels of a part of a grid of that shape, with a label around them.
+fn placed(labels: Array3<u16>, shape: [usize; 3], part: &Box3, around: u16) -> Result<Array3<u16>> {
+    if part.is_whole(shape) {
         return Ok(labels);
     }
-    let mut whole = buffer::array(LABELS, trace.grid.shape, outside)?;
-    let [z, y, x] = [0, 1, 2].map(|axis| start[axis]..end[axis]);
+    let mut whole = buffer::array(LABELS, shape, around)?;
+    let [z, y, x] = [0, 1, 2].map(|axis| part.start[axis]..part.end[axis]);
     whole.slice_mut(s![z, y, x]).assign(&labels);
     Ok(whole)
 }

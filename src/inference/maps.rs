@@ -1,12 +1,14 @@
 //! Where maps go as their values come.
 
-use ndarray::Array3;
+use ndarray::{Array3, s};
 
+use super::region::Group;
 use crate::buffer;
 use crate::error::Result;
 use crate::preprocess::Trace;
 use crate::recipe::{Recipe, RestoreMode};
-use crate::restore::{MapBuffer, back};
+use crate::restore::{MapBuffer, Part, back};
+use crate::volume::Box3;
 
 /// What their memory is for, in errors.
 const MAP: &str = "a map on the network's grid";
@@ -18,6 +20,10 @@ pub(super) struct MapsHere<'a, 'b> {
     trace: &'a Trace,
     /// On the network's grid, one for each buffer; empty when values go straight to the buffers.
     arrays: Vec<Array3<f32>>,
+    /// What the values are of: the part of the volume's voxels along the network's axes, or of the network's grid.
+    part: Box3,
+    /// The voxels that are wanted.
+    boxes: &'a [Box3],
 }
 
 impl<'a, 'b> MapsHere<'a, 'b> {
@@ -25,28 +31,36 @@ impl<'a, 'b> MapsHere<'a, 'b> {
         recipe: &Recipe,
         trace: &'a Trace,
         shape: [usize; 3],
+        part: &Part,
+        group: &'a Group,
         buffers: &'a mut [MapBuffer<'b>],
     ) -> Result<Self> {
-        let arrays = match recipe.restore {
-            RestoreMode::Scores | RestoreMode::Probabilities => Vec::new(),
-            _ => buffers.iter().map(|_| buffer::zeros(MAP, shape)).collect::<Result<_>>()?,
+        let (arrays, part) = match recipe.restore {
+            RestoreMode::Scores | RestoreMode::Probabilities => {
+                (Vec::new(), part.labels.within(trace.kept().start))
+            }
+            _ => {
+                let array = |_| buffer::zeros(MAP, shape);
+                ((0..buffers.len()).map(array).collect::<Result<_>>()?, part.labels)
+            }
         };
-        Ok(MapsHere { buffers, trace, arrays })
+        Ok(MapsHere { buffers, trace, arrays, part, boxes: &group.boxes })
     }
 
     pub(super) fn receive(&mut self, map: usize, plane: usize, values: &[f32]) {
+        let [_, rows, columns] = self.part.shape();
+        let first = self.part.start[0] + plane;
+        let end = first + values.len() / (rows * columns).max(1);
+        let [_, y, x] = self.part.start;
+        let [_, to_y, to_x] = self.part.end;
         match self.arrays.get_mut(map) {
             Some(array) => {
-                let (_, rows, columns) = array.dim();
-                let at = plane * rows * columns;
-                array.as_slice_mut().unwrap_or_default()[at..at + values.len()].copy_from_slice(values);
+                let place = array.slice_mut(s![first..end, y..to_y, x..to_x]);
+                place.into_iter().zip(values).for_each(|(place, &value)| *place = value);
             }
             None => {
-                let (kept, map_of) = (self.trace.kept(), &self.trace.map);
-                let [_, rows, columns] = kept.shape();
-                let start = [kept.start[0] + plane, kept.start[1], kept.start[2]];
-                let shape = [values.len() / (rows * columns).max(1), rows, columns];
-                self.buffers[map].write(values, map_of, start, shape);
+                let there = Box3 { start: [first, y, x], end: [end, to_y, to_x] };
+                self.buffers[map].write(values, &self.trace.map, &there, self.boxes);
             }
         }
     }
@@ -56,8 +70,8 @@ impl<'a, 'b> MapsHere<'a, 'b> {
         for (array, buffer) in self.arrays.into_iter().zip(self.buffers) {
             let outside = buffer.map().outside();
             let array = back::nearest(array, self.trace, outside, threads)?;
-            let shape = array.dim().into();
-            buffer.write(array.as_slice().unwrap_or_default(), &self.trace.map, [0; 3], shape);
+            let there = Box3::whole(array.dim().into());
+            buffer.write(array.as_slice().unwrap_or_default(), &self.trace.map, &there, self.boxes);
         }
         Ok(())
     }

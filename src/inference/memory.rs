@@ -6,6 +6,7 @@ use half::f16;
 
 use super::device::Extent;
 use super::network::Fold;
+use super::region::Group;
 use super::{Plan, PlanOptions, PlanReport, finish, prepare, rows};
 use crate::engine::{EngineRequest, Precision};
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::network::Network;
 use crate::platform;
 use crate::recipe::ScorePrecision;
 use crate::restore::Restorer;
-use crate::volume::Geometry;
+use crate::volume::{Geometry, Region};
 
 /// More voxels than any machine's memory holds scores of; counting bytes stays exact below it.
 const MOST_VOXELS: f64 = (1_u64 << 40) as f64;
@@ -111,6 +112,15 @@ impl Plan {
     /// # Errors
     /// [`Error::Geometry`] or [`Error::VolumeMismatch`] for a grid that can't be segmented.
     pub fn report(&self, geometry: &Geometry) -> Result<PlanReport> {
+        self.report_for(geometry, &Region::whole())
+    }
+
+    /// What a segmentation of a region of a volume on this grid will need.
+    ///
+    /// # Errors
+    /// As [`Plan::report`]; [`Error::InvalidArgument`] for boxes that aren't on the grid, [`Error::Unsupported`] where
+    /// labels depend on the whole image and the region doesn't want that computed.
+    pub fn report_for(&self, geometry: &Geometry, region: &Region) -> Result<PlanReport> {
         geometry.check()?;
         let map = self.recipe.network_axes(geometry);
         let shape = map.apply(geometry.shape);
@@ -132,23 +142,34 @@ impl Plan {
             let reason = format!("spacing {:?} mm gives the network {voxels:.1e} voxels", geometry.spacing);
             return Err(Error::Geometry { reason });
         }
-        let needs = self.needs(geometry)?;
-        let (mut tiles, mut network_runs) = (0, 0);
+        let groups = self.groups(geometry, region)?;
+        let needs = self.needs(geometry, &groups)?;
+        let (mut tiles, mut tiles_in_all, mut network_runs) = (0, 0, 0);
         // What is around one stage's networks on the device goes before the next one's comes.
-        let mut around = self.bytes_around(shape, network);
+        let mut around = 0;
+        for group in &groups {
+            let labels = map.apply(group.around.shape());
+            around = around.max(self.bytes_around(labels, self.covered(geometry, &group.around)?));
+        }
+        let earlier_region = self.earlier_region(geometry, region, &groups)?;
         for earlier in self.earlier() {
-            let report = earlier.report(geometry)?;
+            let report = earlier.report_for(geometry, &earlier_region)?;
             around = around.max(report.device_peak_bytes - earlier.device_bytes());
             tiles += report.tiles;
+            tiles_in_all += report.tiles_in_all;
             network_runs += report.network_runs;
         }
-        let own = self.tiles(network)?.len() * self.folds.len();
+        let mut own = 0;
+        for group in &groups {
+            own += self.tiles_around(geometry, &group.around)? * self.folds.len();
+        }
         Ok(PlanReport {
             device: self.device,
             precision: self.precision,
             threads: self.threads,
             network_shape: map.undo(network),
             tiles: tiles + own,
+            tiles_in_all: tiles_in_all + self.tiles(network)?.len() * self.folds.len(),
             network_runs: network_runs + (own << self.mirror.len()),
             host_peak_bytes: needs.shared + needs.run,
             shared_bytes: needs.shared,
@@ -160,7 +181,7 @@ impl Plan {
     }
 
     /// The largest of the needs of the stages; what is shared stays all the time.
-    fn needs(&self, geometry: &Geometry) -> Result<Needs> {
+    fn needs(&self, geometry: &Geometry, groups: &[Group]) -> Result<Needs> {
         let shape = self.recipe.network_axes(geometry).apply(geometry.shape);
         let network = self.recipe.network_shape(geometry)?;
         // A previous stage and other members run first; of them labels and scores stay.
@@ -169,10 +190,14 @@ impl Plan {
             kept += if self.others.is_empty() {
                 2 * geometry.voxels() as u64
             } else {
-                let network = earlier.recipe.network_shape(geometry)?;
-                (2 * earlier.classes * network.iter().product::<usize>()) as u64
+                let of_group = |group: &Group| {
+                    let covered = earlier.covered(geometry, &group.around)?;
+                    Ok((2 * earlier.classes * covered.iter().product::<usize>()) as u64)
+                };
+                groups.iter().map(of_group).sum::<Result<u64>>()?
             };
-            peak = peak.max(earlier.needs(geometry)?.run + kept);
+            let own = if self.others.is_empty() { Some(self.seen_by(geometry, groups)?) } else { None };
+            peak = peak.max(earlier.needs(geometry, own.as_deref().unwrap_or(groups))?.run + kept);
             // ONNX Runtime's arenas stay too.
             kept += earlier.arena_bytes();
         }
@@ -180,9 +205,15 @@ impl Plan {
         let workspace = infos.iter().map(|info| info.workspace_bytes).max().unwrap_or(0);
         let arenas = infos.iter().map(|info| info.arena_bytes).sum::<u64>();
         let engines = ENGINE_BYTES * infos.len() as u64 + workspace + arenas;
-        let own = prepare::bytes(self, shape, network)
-            .max(rows::bytes(self, shape, network) + engines)
-            .max(finish::bytes(self, shape, network) + engines);
+        let image = network.iter().map(|&n| n as u64).product::<u64>() * self.inputs as u64 * 4;
+        let mut own = prepare::bytes(self, shape, network).max(finish::bytes(self, shape, network) + engines);
+        for group in groups {
+            let covered = self.covered(geometry, &group.around)?;
+            let labels = self.recipe.network_axes(geometry).apply(group.around.shape());
+            // The whole image stays until the last part is taken out of it.
+            let image = if group.around.is_whole(geometry.shape) { 0 } else { image };
+            own = own.max(rows::bytes(self, labels, covered) + image + engines);
+        }
         Ok(Needs { shared: self.weight_bytes + self.loaded_bytes(), run: peak.max(kept + own) })
     }
 

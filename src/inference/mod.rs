@@ -15,10 +15,12 @@ mod options;
 mod pipeline;
 mod plan;
 mod prepare;
+mod region;
 mod report;
 mod rows;
 mod run;
 mod runs;
+mod slabs;
 mod tile;
 mod warnings;
 

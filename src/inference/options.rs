@@ -89,6 +89,8 @@ pub struct PlanReport {
     pub network_shape: [usize; 3],
     /// Tiles, those of all folds, stages and members included.
     pub tiles: usize,
+    /// Tiles of the whole volume; more than `tiles` for a region.
+    pub tiles_in_all: usize,
     /// Times that the network runs: tiles times mirrorings.
     pub network_runs: usize,
     /// Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and

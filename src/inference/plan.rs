@@ -25,7 +25,7 @@ use crate::progress::{Run, Stage};
 use crate::recipe::{IntensityRange, Recipe, TilePlacement};
 use crate::restore::MapBuffer;
 use crate::tiling::TileGrid;
-use crate::volume::Volume;
+use crate::volume::{Region, Volume};
 
 /// A model on a device. It never changes: any number of threads may use one, and up to [`PlanOptions::concurrent_runs`]
 /// segment at the same time. A clone is the same plan.
@@ -227,12 +227,21 @@ impl Plan {
         let _threads = self.enter_threads();
         let started = Instant::now();
         let workspace = &mut turn.workspace;
-        self.check(volume, labels, maps, workspace)?;
+        let region = run.region().clone();
+        self.check(volume, &region, labels, maps, workspace)?;
         let inspected = inspect(volume, &self.channels, &self.expected_intensities(), self.threads, run)?;
         let looked = started.elapsed().as_secs_f64();
-        let mut report = self.segment_checked(&inspected.volume, labels, maps, workspace, run)?;
+        let mut report = self.segment_checked(
+            &inspected.volume,
+            (&region, run.wants_labels()),
+            labels,
+            maps,
+            workspace,
+            run,
+        )?;
         report.preprocess_seconds += looked;
         report.total_seconds += looked;
+        report.regions = region.boxes;
         Ok(inspected.told_in(report))
     }
 
@@ -250,6 +259,7 @@ impl Plan {
     fn check(
         &self,
         volume: &Volume,
+        region: &Region,
         labels: &LabelBuffer,
         maps: &[MapBuffer],
         workspace: &Workspace,
@@ -269,7 +279,7 @@ impl Plan {
             map.check(volume.geometry(), &self.recipe.decision, self.classes)?;
         }
         let slabs = self.map_bytes(volume.geometry(), maps.len());
-        let needed = self.report(volume.geometry())?.host_peak_bytes + slabs;
+        let needed = self.report_for(volume.geometry(), region)?.host_peak_bytes + slabs;
         memory::check_budget(self.memory_budget, needed, self.held_bytes() + workspace.bytes())
     }
 
@@ -277,24 +287,26 @@ impl Plan {
     pub(crate) fn segment_inspected(
         &self,
         volume: &Volume,
+        region: &Region,
         labels: &mut LabelBuffer,
         maps: &mut [MapBuffer],
         workspace: &mut Workspace,
         run: &mut Run,
     ) -> Result<RunReport> {
-        self.check(volume, labels, maps, workspace)?;
-        self.segment_checked(volume, labels, maps, workspace, run)
+        self.check(volume, region, labels, maps, workspace)?;
+        self.segment_checked(volume, (region, false), labels, maps, workspace, run)
     }
 
     fn segment_checked(
         &self,
         volume: &Volume,
+        asked: (&Region, bool),
         labels: &mut LabelBuffer,
         maps: &mut [MapBuffer],
         workspace: &mut Workspace,
         run: &mut Run,
     ) -> Result<RunReport> {
-        let result = segment(self, volume, labels, maps, workspace, run);
+        let result = segment(self, volume, asked, labels, maps, workspace, run);
         if result.is_err() {
             maps.iter_mut().for_each(MapBuffer::clear);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::region::Group;
 use super::{Plan, RunReport};
 use crate::buffer;
 use crate::engine::Workspace;
@@ -10,18 +11,19 @@ use crate::labels::LabelBuffer;
 use crate::preprocess::{Prepared, preprocess};
 use crate::progress::Run;
 use crate::recipe::{Normalization, Step};
-use crate::volume::{DType, Layout, Volume};
+use crate::volume::{DType, Layout, Region, Volume};
 
-/// The network's image.
+/// The network's image, for boxes of a region.
 pub(super) fn prepare(
     plan: &Plan,
     volume: &Volume,
+    asked: (&Region, &[Group]),
     workspace: &mut Workspace,
     run: &mut Run,
     report: &mut RunReport,
 ) -> Result<Prepared> {
     let previous = match &plan.previous {
-        Some(stage) => Some(previous_labels(stage, volume, workspace, run, report)?),
+        Some(stage) => Some(previous_labels(plan, stage, volume, asked, workspace, run, report)?),
         None => None,
     };
     let started = Instant::now();
@@ -30,10 +32,12 @@ pub(super) fn prepare(
     Ok(prepared)
 }
 
-/// The labels of a cascade's previous stage, dense on the volume's grid.
+/// The labels of a cascade's previous stage, dense on the volume's grid, as far as tiles of the plan's see them.
 fn previous_labels(
+    plan: &Plan,
     stage: &Plan,
     volume: &Volume,
+    (region, groups): (&Region, &[Group]),
     workspace: &mut Workspace,
     run: &mut Run,
     report: &mut RunReport,
@@ -42,8 +46,9 @@ fn previous_labels(
     let layout = Layout::dense(grid.shape, DType::U16);
     let mut bytes = buffer::zeroed("labels", grid.voxels() * DType::U16.size())?;
     let mut labels = LabelBuffer::new(grid, DType::U16, layout, &mut bytes)?;
-    let found =
-        run.part(0.0, 0.3, |run| stage.segment_inspected(volume, &mut labels, &mut [], workspace, run))?;
+    let seen = plan.earlier_region(grid, region, groups)?;
+    let found = run
+        .part(0.0, 0.3, |run| stage.segment_inspected(volume, &seen, &mut labels, &mut [], workspace, run))?;
     // Its labels aren't the run's.
     report.add(RunReport { near_ties: 0, ..found });
     Ok(bytes)

@@ -1,7 +1,7 @@
 //! What a run did.
 
 use super::Warning;
-use crate::volume::NonFiniteVoxels;
+use crate::volume::{Box3, NonFiniteVoxels};
 
 /// What was asked of the device's memory and couldn't be had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,8 @@ impl MemoryStep {
 pub struct RunReport {
     /// Tiles that the network computed, folds included.
     pub tiles: usize,
+    /// Tiles that a run over the whole volume computes; more than `tiles` where a region was asked for.
+    pub tiles_in_all: usize,
     /// Runs of the network that overflowed half precision and were repeated in single.
     pub tiles_in_single: usize,
     /// Tiles that were cut and blended in the device's memory, beside their computing.
@@ -39,10 +41,10 @@ pub struct RunReport {
     pub tile_batch: usize,
     /// What the device's memory wasn't enough for.
     pub memory_step: MemoryStep,
-    /// Voxels of the label map.
+    /// Voxels of the label map, or of the region's boxes.
     pub voxels: usize,
     /// Voxels whose two best classes differ in probability by at most 0.01: only there may another
-    /// implementation of the same model decide otherwise.
+    /// implementation of the same model decide otherwise. With a region: of the voxels that were computed with it.
     pub near_ties: usize,
     /// Seconds spent on reading, cropping, normalising and resampling the volume.
     pub preprocess_seconds: f64,
@@ -59,6 +61,8 @@ pub struct RunReport {
     /// Voxels of the volume that aren't finite, which were read as
     /// [`Run::with_non_finite`](crate::progress::Run::with_non_finite) asks for.
     pub non_finite: Option<NonFiniteVoxels>,
+    /// The boxes that were asked for; none for the whole volume.
+    pub regions: Vec<Box3>,
     /// What may make the labels wrong.
     pub warnings: Vec<Warning>,
 }
@@ -70,6 +74,7 @@ impl RunReport {
         // Without `..`, so that a new field can't be forgotten.
         let RunReport {
             tiles,
+            tiles_in_all,
             tiles_in_single,
             tiles_on_device,
             tile_batch,
@@ -83,9 +88,11 @@ impl RunReport {
             total_seconds: _,
             process_peak_bytes: _,
             non_finite: _,
+            regions: _,
             warnings: _,
         } = part;
         self.tiles += tiles;
+        self.tiles_in_all += tiles_in_all;
         self.tiles_in_single += tiles_in_single;
         self.tiles_on_device += tiles_on_device;
         self.tile_batch = self.tile_batch.max(tile_batch);

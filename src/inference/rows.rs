@@ -20,7 +20,7 @@ use crate::progress::{Run, Stage};
 use crate::recipe::{RestoreMode, ScorePrecision};
 use crate::restore::{Labelling, Restorer};
 use crate::tiling::grid::TileRow;
-use crate::tiling::{Blend, Mirrored, Score, average, cut};
+use crate::tiling::{Blend, Mirrored, Score, TileGrid, average, cut};
 
 /// Planes that leave the host's sums together: for that time they are there twice.
 const RELEASED_AT_ONCE: usize = 16;
@@ -33,24 +33,26 @@ pub(super) enum Planes<S> {
     Labels(Vec<u16>, usize),
 }
 
-/// Runs a plan's networks over an image. With a `labelling` a device that has room decides labels by itself.
+/// Runs a plan's networks over the tiles of an image. With a `labelling` a device that has room decides labels by
+/// itself.
+#[expect(clippy::too_many_arguments, reason = "what a run has at hand")]
 pub(super) fn infer<S: Score>(
     plan: &Plan,
     image: Array4<f32>,
+    tiles: &TileGrid,
     labelling: Option<&Labelling>,
     workspace: &mut Workspace,
     run: &mut Run,
     report: &mut RunReport,
-    mut receive: impl FnMut(Planes<S>, &Run) -> Result<()>,
+    mut receive: impl FnMut(Planes<S>, &mut Run) -> Result<()>,
 ) -> Result<()> {
     let shape = [image.dim().1, image.dim().2, image.dim().3];
-    let tiles = plan.tiles(shape)?;
     let engines = plan.folds.iter().map(Fold::engine).collect::<Result<Vec<_>>>()?;
     let total = tiles.len() * engines.len();
     let flips = Mirrored::flips(&plan.mirror);
     let job = Job {
         image: &image,
-        tiles: &tiles,
+        tiles,
         window: plan.window.view(),
         fill: plan.recipe.tiling.fill,
         mirror: &flips,
@@ -128,7 +130,7 @@ pub(super) fn infer<S: Score>(
     run.checkpoint(Stage::Network, done, total)
 }
 
-/// Bytes that it needs, for an image of the network's shape and labels of the volume's.
+/// Bytes that it needs, for the image that tiles cover and labels of the volume's shape, or of parts of both.
 pub(super) fn bytes(plan: &Plan, shape: [usize; 3], network: [usize; 3]) -> u64 {
     let patch = plan.recipe.tiling.patch;
     let sums = |planes: usize| {

@@ -1,6 +1,7 @@
 //! The whole way with an engine that thresholds intensities, so that the right labels are known.
 
 mod maps;
+mod regions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -45,6 +45,7 @@ impl Plan {
             threads: self.threads,
             network_shape: geometry.shape,
             tiles: 1,
+            tiles_in_all: 1,
             network_runs: 1,
             host_peak_bytes: shared.saturating_add(own),
             shared_bytes: shared,

@@ -3,12 +3,14 @@
 use ndarray::ArrayView3;
 
 use crate::error::{Error, Result};
-use crate::volume::{AxisMap, DType, Geometry, Layout};
+use crate::volume::{AxisMap, Box3, DType, Geometry, Layout, Walk};
 
-/// A label for each voxel of a grid, in the caller's own memory. It is written once, whole.
+/// A label for each voxel of a grid or of a part of it, in the caller's own memory.
 #[derive(Debug)]
 pub struct LabelBuffer<'a> {
-    shape: [usize; 3],
+    grid: [usize; 3],
+    /// The voxels that it has.
+    part: Box3,
     dtype: DType,
     layout: Layout,
     bytes: &'a mut [u8],
@@ -21,16 +23,39 @@ impl<'a> LabelBuffer<'a> {
     /// [`Error::InvalidArgument`] for a type that isn't an integer or voxels that share bytes,
     /// [`Error::BufferTooSmall`] when voxels lie outside.
     pub fn new(grid: &Geometry, dtype: DType, layout: Layout, bytes: &'a mut [u8]) -> Result<Self> {
+        LabelBuffer::of_part(grid, Box3::whole(grid.shape), dtype, layout, bytes)
+    }
+
+    /// A buffer that has a part of the voxels of `grid` only: `layout` says where those of the part lie.
+    ///
+    /// # Errors
+    /// As [`LabelBuffer::new`].
+    ///
+    /// # Panics
+    /// When the part leaves the grid.
+    pub fn of_part(
+        grid: &Geometry,
+        part: Box3,
+        dtype: DType,
+        layout: Layout,
+        bytes: &'a mut [u8],
+    ) -> Result<Self> {
+        assert!(part.common(&Box3::whole(grid.shape)) == Some(part), "a part of the grid");
         if dtype.largest_label().is_none() {
             return Err(Error::argument("labels.dtype", format!("{dtype:?}"), "an integer type"));
         }
-        layout.check(grid.shape, dtype.size(), bytes.len(), ["labels.data", "labels.strides"])?;
-        Ok(LabelBuffer { shape: grid.shape, dtype, layout, bytes })
+        layout.check(part.shape(), dtype.size(), bytes.len(), ["labels.data", "labels.strides"])?;
+        Ok(LabelBuffer { grid: grid.shape, part, dtype, layout, bytes })
     }
 
     /// Its shape, in voxels.
     pub fn shape(&self) -> [usize; 3] {
-        self.shape
+        self.part.shape()
+    }
+
+    /// The voxels of the grid that it has.
+    pub fn part(&self) -> Box3 {
+        self.part
     }
 
     /// The type of its voxels.
@@ -42,8 +67,8 @@ impl<'a> LabelBuffer<'a> {
     pub(crate) fn copy_from(&mut self, dense: &[u8]) {
         let size = self.dtype.size();
         let map = AxisMap::identity().transposed([2, 1, 0]);
-        let shape = map.apply(self.shape);
-        let walk = crate::volume::Walk::new(&self.layout, self.shape, &map, [0; 3], shape);
+        let shape = map.apply(self.shape());
+        let walk = Walk::new(&self.layout, self.shape(), &map, [0; 3], shape);
         for (n, row) in dense.chunks_exact(size * shape[2]).enumerate() {
             for (voxel, at) in row.chunks_exact(size).zip(walk.row(n / shape[1], n % shape[1])) {
                 self.bytes[at..at + size].copy_from_slice(voxel);
@@ -53,9 +78,9 @@ impl<'a> LabelBuffer<'a> {
 
     /// Refuses a buffer that isn't on `grid` or whose type can't hold `largest`.
     pub(crate) fn check(&self, grid: &Geometry, largest: u32) -> Result<()> {
-        if self.shape != grid.shape {
+        if self.grid != grid.shape {
             let expected = format!("{:?}, those of the labels' grid", grid.shape);
-            return Err(Error::argument("labels.shape", format!("{:?}", self.shape), expected));
+            return Err(Error::argument("labels.shape", format!("{:?}", self.grid), expected));
         }
         match self.dtype.largest_label() {
             Some(limit) if limit >= largest => Ok(()),
@@ -69,11 +94,13 @@ impl<'a> LabelBuffer<'a> {
     /// Labels that [`LabelBuffer::each_part`] gives at most at once.
     pub(crate) const PART: usize = 256;
 
-    /// Calls with all labels, some of a row along axis 0 at a time, in the order of rows and planes.
-    pub(crate) fn each_part(&self, mut part: impl FnMut(&[u32])) {
+    /// Calls with the labels of a box of the grid, which the buffer has, some of a row along axis 0 at a time, in the
+    /// order of rows and planes.
+    pub(crate) fn each_part(&self, of: &Box3, mut part: impl FnMut(&[u32])) {
         let map = AxisMap::identity().transposed([2, 1, 0]);
-        let shape = map.apply(self.shape);
-        let walk = crate::volume::Walk::new(&self.layout, self.shape, &map, [0; 3], shape);
+        let here = map.to_array(self.shape(), &of.from(self.part.start));
+        let shape = here.shape();
+        let walk = Walk::new(&self.layout, self.shape(), &map, here.start, shape);
         let label = |at: usize| match self.dtype.size() {
             1 => self.bytes[at].into(),
             2 => u16::from_ne_bytes([self.bytes[at], self.bytes[at + 1]]).into(),
@@ -91,40 +118,52 @@ impl<'a> LabelBuffer<'a> {
         }
     }
 
-    /// Writes the whole buffer: `labels` at `start` of the array that `map` makes of this grid, background
-    /// around it.
-    pub(crate) fn write(&mut self, labels: ArrayView3<u16>, map: &AxisMap, start: [usize; 3]) {
+    /// Writes the voxels of some boxes of the grid: `labels` where they lie at `start` of the array that `map` makes of
+    /// the grid, `outside` around them.
+    pub(crate) fn write(
+        &mut self,
+        labels: ArrayView3<u16>,
+        map: &AxisMap,
+        start: [usize; 3],
+        outside: u16,
+        boxes: &[Box3],
+    ) {
+        let put = (labels, map, start, outside, boxes);
         match self.dtype.size() {
-            1 => self.write_as(labels, map, start, |label| [label as u8]),
-            2 => self.write_as(labels, map, start, u16::to_ne_bytes),
-            _ => self.write_as(labels, map, start, |label| u32::from(label).to_ne_bytes()),
+            1 => self.write_as(put, |label| [label as u8]),
+            2 => self.write_as(put, u16::to_ne_bytes),
+            _ => self.write_as(put, |label| u32::from(label).to_ne_bytes()),
         }
     }
 
     fn write_as<const N: usize>(
         &mut self,
-        labels: ArrayView3<u16>,
-        map: &AxisMap,
-        start: [usize; 3],
+        (labels, map, start, outside, boxes): (ArrayView3<u16>, &AxisMap, [usize; 3], u16, &[Box3]),
         bytes: impl Fn(u16) -> [u8; N],
     ) {
-        let inside = labels.dim();
-        let whole = map.apply(self.shape);
-        if [inside.0, inside.1, inside.2] != whole {
-            let zero = bytes(0);
-            self.walk(map, [0; 3], whole, |_| zero);
+        let there = Box3 { start, end: [0, 1, 2].map(|axis| start[axis] + labels.shape()[axis]) };
+        let own = self.part;
+        for part in boxes.iter().filter_map(|part| part.common(&own)) {
+            let part = map.to_array(self.grid, &part);
+            let inside = part.common(&there);
+            if inside != Some(part) {
+                let outside = bytes(outside);
+                self.walk(map, &part, |_| outside);
+            }
+            if let Some(inside) = inside {
+                let first = inside.from(start).start;
+                self.walk(map, &inside, |at| {
+                    bytes(labels[[first[0] + at[0], first[1] + at[1], first[2] + at[2]]])
+                });
+            }
         }
-        self.walk(map, start, [inside.0, inside.1, inside.2], |index| bytes(labels[index]));
     }
 
-    fn walk<const N: usize>(
-        &mut self,
-        map: &AxisMap,
-        start: [usize; 3],
-        shape: [usize; 3],
-        value: impl Fn([usize; 3]) -> [u8; N],
-    ) {
-        let walk = crate::volume::Walk::new(&self.layout, self.shape, map, start, shape);
+    /// Writes a value for each voxel of a box of the array that `map` makes of the grid.
+    fn walk<const N: usize>(&mut self, map: &AxisMap, part: &Box3, value: impl Fn([usize; 3]) -> [u8; N]) {
+        let shape = part.shape();
+        let walk = Walk::new(&self.layout, self.grid, map, part.start, shape);
+        let walk = walk.from(&self.layout, self.part.start);
         for z in 0..shape[0] {
             for y in 0..shape[1] {
                 for (x, position) in walk.row(z, y).enumerate() {

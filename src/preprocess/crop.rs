@@ -3,33 +3,8 @@
 use ndarray::{Array3, ArrayView2, ArrayView4, Axis};
 
 use crate::error::Result;
+use crate::volume::Box3;
 use crate::{buffer, parallel};
-
-/// A half-open box of voxels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Box3 {
-    /// The first voxel inside.
-    pub start: [usize; 3],
-    /// One beyond the last voxel inside.
-    pub end: [usize; 3],
-}
-
-impl Box3 {
-    /// The box of all voxels of an image.
-    pub fn whole(shape: [usize; 3]) -> Box3 {
-        Box3 { start: [0; 3], end: shape }
-    }
-
-    /// Its extent in voxels.
-    pub fn shape(&self) -> [usize; 3] {
-        [0, 1, 2].map(|axis| self.end[axis] - self.start[axis])
-    }
-
-    /// Whether it includes every voxel of an image of that shape.
-    pub fn is_whole(&self, shape: [usize; 3]) -> bool {
-        *self == Box3::whole(shape)
-    }
-}
 
 /// What its memory is for, in errors.
 const SLICES: &str = "measuring an image";

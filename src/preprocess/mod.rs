@@ -7,15 +7,14 @@ pub mod resample;
 mod shape;
 mod trace;
 
-use ndarray::{Array3, Array4, Axis, s};
-
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::progress::{Run, Stage};
 use crate::recipe::{self, BoxSource, Normalization, Padding, Recipe, Spacing, Step};
-use crate::volume::{AxisMap, DType, Layout, Volume};
-use crop::{Box3, nonzero_box, nonzero_mask};
+use crate::volume::{AxisMap, Box3, DType, Layout, Volume};
+use crop::{nonzero_box, nonzero_mask};
 use monai::{Grid, Window};
+use ndarray::{Array3, Array4, Axis, s};
 pub use trace::{GridChange, Trace};
 
 /// An image for the network, [channels, axis 0, axis 1, axis 2], and the way back from it.

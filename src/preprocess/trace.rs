@@ -1,9 +1,8 @@
 //! What preprocessing did to a volume's grid, so that it can be undone.
 
-use super::crop::Box3;
 use super::monai::{Back, Window};
 use crate::recipe::ResizeMode;
-use crate::volume::{AxisMap, Geometry};
+use crate::volume::{AxisMap, Box3, Geometry};
 
 /// How an image came from a volume: all that undoing it needs.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use super::decide::RowScratch;
 use super::kernels::{self, Row};
 use crate::error::{Error, Result};
 use crate::recipe::Decision;
-use crate::volume::{AxisMap, DType, Geometry, Layout, Walk};
+use crate::volume::{AxisMap, Box3, DType, Geometry, Layout, Walk};
 
 /// What a map tells of each voxel. It is about the network's answer: postprocessing changes labels only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,15 +91,19 @@ fn class_of(decision: &Decision, label: u16) -> Option<usize> {
     }
 }
 
-/// A map in the caller's memory. It is written slab by slab; when the run fails, all of it is zero or as it was.
+/// A map in the caller's memory, of a grid or a part of it. It is written slab by slab; when the run fails, all of it
+/// that was asked for is zero or as it was.
 #[derive(Debug)]
 pub struct MapBuffer<'a> {
     map: Map,
-    shape: [usize; 3],
+    grid: [usize; 3],
+    /// The voxels that it has.
+    part: Box3,
     dtype: DType,
     layout: Layout,
     bytes: &'a mut [u8],
-    written: bool,
+    /// The boxes of the grid that a run has begun to write.
+    begun: Vec<Box3>,
 }
 
 impl<'a> MapBuffer<'a> {
@@ -109,6 +113,25 @@ impl<'a> MapBuffer<'a> {
     /// [`Error::InvalidArgument`] for a type that isn't the map's or voxels that share bytes,
     /// [`Error::BufferTooSmall`] when voxels lie outside.
     pub fn new(map: Map, grid: &Geometry, dtype: DType, layout: Layout, bytes: &'a mut [u8]) -> Result<Self> {
+        MapBuffer::of_part(map, grid, Box3::whole(grid.shape), dtype, layout, bytes)
+    }
+
+    /// A buffer that has a part of the voxels of `grid` only: `layout` says where those of the part lie.
+    ///
+    /// # Errors
+    /// As [`MapBuffer::new`].
+    ///
+    /// # Panics
+    /// When the part leaves the grid.
+    pub fn of_part(
+        map: Map,
+        grid: &Geometry,
+        part: Box3,
+        dtype: DType,
+        layout: Layout,
+        bytes: &'a mut [u8],
+    ) -> Result<Self> {
+        assert!(part.common(&Box3::whole(grid.shape)) == Some(part), "a part of the grid");
         let (fits, expected) = match map {
             Map::Margin => (dtype == DType::U8, "U8 for a margin"),
             _ => (matches!(dtype, DType::F32 | DType::F16), "F32 or F16 for a probability or entropy"),
@@ -116,8 +139,8 @@ impl<'a> MapBuffer<'a> {
         if !fits {
             return Err(Error::argument("map.dtype", format!("{dtype:?}"), expected));
         }
-        layout.check(grid.shape, dtype.size(), bytes.len(), ["map.data", "map.strides"])?;
-        Ok(MapBuffer { map, shape: grid.shape, dtype, layout, bytes, written: false })
+        layout.check(part.shape(), dtype.size(), bytes.len(), ["map.data", "map.strides"])?;
+        Ok(MapBuffer { map, grid: grid.shape, part, dtype, layout, bytes, begun: Vec::new() })
     }
 
     /// What it tells.
@@ -127,9 +150,9 @@ impl<'a> MapBuffer<'a> {
 
     /// Refuses a buffer that isn't on `grid`, and a label that a model with this decision doesn't have.
     pub(crate) fn check(&self, grid: &Geometry, decision: &Decision, classes: usize) -> Result<()> {
-        if self.shape != grid.shape {
+        if self.grid != grid.shape {
             let expected = format!("the volume's {:?}", grid.shape);
-            return Err(Error::argument("map.shape", format!("{:?}", self.shape), expected));
+            return Err(Error::argument("map.shape", format!("{:?}", self.grid), expected));
         }
         match self.map {
             Map::Probability(label) if label != 0 => match class_of(decision, label) {
@@ -140,41 +163,51 @@ impl<'a> MapBuffer<'a> {
         }
     }
 
-    /// Writes what holds where the network sees nothing, before anything else.
-    pub(crate) fn begin(&mut self) {
-        self.written = true;
+    /// Writes what holds where the network sees nothing, into these boxes of the grid, before anything else.
+    pub(crate) fn begin(&mut self, boxes: &[Box3]) {
+        self.begun = boxes.iter().filter_map(|part| part.common(&self.part)).collect();
         self.fill(self.map.outside());
     }
 
+    /// Fills what a run has begun to write.
     fn fill(&mut self, value: f32) {
-        let [planes, rows, _] = self.shape;
-        let map = AxisMap::identity();
-        let of_map = Walk::new(&self.layout, self.shape, &map, [0; 3], self.shape);
         let (bytes, size) = bytes(self.dtype, value);
-        for (z, y) in (0..planes).flat_map(|z| (0..rows).map(move |y| (z, y))) {
-            for position in of_map.row(z, y) {
-                self.bytes[position..position + size].copy_from_slice(&bytes[..size]);
+        for part in &self.begun {
+            let walk = Walk::new(&self.layout, self.grid, &AxisMap::identity(), part.start, part.shape());
+            let walk = walk.from(&self.layout, self.part.start);
+            let [planes, rows, _] = part.shape();
+            for (z, y) in (0..planes).flat_map(|z| (0..rows).map(move |y| (z, y))) {
+                for position in walk.row(z, y) {
+                    self.bytes[position..position + size].copy_from_slice(&bytes[..size]);
+                }
             }
         }
     }
 
-    /// Writes values, dense in the order of axes that `map` gives, at `start`.
-    pub(crate) fn write(&mut self, values: &[f32], map: &AxisMap, start: [usize; 3], shape: [usize; 3]) {
-        let walk = Walk::new(&self.layout, self.shape, map, start, shape);
-        for (index, row) in values.chunks_exact(shape[2].max(1)).enumerate() {
-            for (&value, position) in row.iter().zip(walk.row(index / shape[1], index % shape[1])) {
-                let (bytes, size) = bytes(self.dtype, value);
-                self.bytes[position..position + size].copy_from_slice(&bytes[..size]);
+    /// Writes values, dense in the order of axes that `map` gives, which fill the box `there` of that array: those of
+    /// the voxels of some boxes of the grid.
+    pub(crate) fn write(&mut self, values: &[f32], map: &AxisMap, there: &Box3, boxes: &[Box3]) {
+        let [_, rows, columns] = there.shape();
+        for part in boxes.iter().filter_map(|part| part.common(&self.part)) {
+            let Some(part) = map.to_array(self.grid, &part).common(there) else { continue };
+            let walk = Walk::new(&self.layout, self.grid, map, part.start, part.shape());
+            let walk = walk.from(&self.layout, self.part.start);
+            let first = part.from(there.start).start;
+            let [planes, height, width] = part.shape();
+            for (z, y) in (0..planes).flat_map(|z| (0..height).map(move |y| (z, y))) {
+                let at = ((first[0] + z) * rows + first[1] + y) * columns + first[2];
+                for (&value, position) in values[at..at + width].iter().zip(walk.row(z, y)) {
+                    let (bytes, size) = bytes(self.dtype, value);
+                    self.bytes[position..position + size].copy_from_slice(&bytes[..size]);
+                }
             }
         }
     }
 
     /// After a run that failed: nothing half-written stays.
     pub(crate) fn clear(&mut self) {
-        if self.written {
-            self.fill(0.0);
-            self.written = false;
-        }
+        self.fill(0.0);
+        self.begun.clear();
     }
 }
 

@@ -12,21 +12,21 @@ mod label_rule;
 mod labelling;
 mod largest_components;
 mod maps;
+mod reach;
 mod small_objects;
 mod source;
 mod taps;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array3, Array4};
-
 use crate::error::{Error, Result};
 use crate::preprocess::Trace;
-use crate::preprocess::crop::Box3;
+use ndarray::{Array3, Array4};
+
 use crate::progress::Run;
 use crate::recipe::{Recipe, RestoreMode};
 use crate::tiling::Score;
-use crate::volume::{AxisMap, Geometry};
+use crate::volume::{AxisMap, Box3, Geometry};
 use crate::{buffer, parallel};
 use band::{BAND, OutRow, Place, restore_band};
 use decide::Decider;
@@ -34,6 +34,8 @@ pub use decide::Domain;
 pub use decide::activate;
 pub use labelling::Labelling;
 pub use maps::{Map, MapBuffer};
+use reach::decided_there;
+pub use reach::{Part, interpolates_whole};
 use source::Source;
 
 /// Set in labels of voxels that nearly tie, while they are on the network's grid.
@@ -57,7 +59,12 @@ pub struct Restorer<'a, S> {
 /// Receives the values of a map: its number, the first plane, and dense values of some planes.
 pub type MapReceiver<'a> = &'a mut dyn FnMut(usize, usize, &[f32]);
 
-/// The complete scores of one network on its grid.
+/// What an ensemble can't be averaged for.
+pub fn different_crops() -> Error {
+    Error::unsupported("members of an ensemble that crop a volume differently")
+}
+
+/// The scores of one network on its grid, all that are needed.
 pub struct Field<S> {
     source: Source<S>,
     trace: Trace,
@@ -75,21 +82,28 @@ pub struct Restored {
 }
 
 impl<S: Score> Field<S> {
-    /// The scores [class, plane, row, column] of an image that came from a volume by `way`.
+    /// The scores [class, plane, row, column] of a part of an image of shape `from`, which came from a volume by
+    /// `trace`.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    pub fn new(recipe: &Recipe, trace: &Trace, scores: Array4<S>, threads: usize) -> Result<Self> {
-        let (classes, planes, rows, columns) = scores.dim();
-        let mut source = Source::new(recipe, trace, classes, [planes, rows, columns], threads)?;
+    pub fn new(
+        recipe: &Recipe,
+        trace: &Trace,
+        from: [usize; 3],
+        part: &Part,
+        scores: Array4<S>,
+        threads: usize,
+    ) -> Result<Self> {
+        let mut source = Source::new(recipe, trace, scores.dim().0, from, part, threads)?;
         source.push(scores)?;
         Ok(Field { source, trace: trace.clone() })
     }
 }
 
 impl<'a, S: Score> Restorer<'a, S> {
-    /// For scores of `classes` on a grid of shape `from`, which came from a volume by `way`. With fields of other
-    /// networks probabilities are averaged, in the order in which they come here.
+    /// For scores of `classes` of a part of a grid of shape `from`, which came from a volume by `trace`. With fields of
+    /// the same part from other networks probabilities are averaged, in the order in which they come here.
     ///
     /// # Errors
     /// [`Error::Unsupported`] when another field came from another part of the volume, [`Error::OutOfMemory`].
@@ -98,21 +112,23 @@ impl<'a, S: Score> Restorer<'a, S> {
         trace: &Trace,
         classes: usize,
         from: [usize; 3],
+        part: &Part,
         others: Vec<Field<S>>,
         threads: usize,
     ) -> Result<Self> {
-        let decided_there = matches!(recipe.restore, RestoreMode::Labels | RestoreMode::InterpolatedLabels);
+        let decided_there = decided_there(recipe);
         let here = Trace::new(AxisMap::identity(), &Geometry::with_shape(from));
-        let own = Source::new(recipe, if decided_there { &here } else { trace }, classes, from, threads)?;
-        let part = |trace: &Trace| {
+        let own =
+            Source::new(recipe, if decided_there { &here } else { trace }, classes, from, part, threads)?;
+        let kept = |trace: &Trace| {
             let Box3 { start, end } = trace.kept();
             trace.map.undo([0, 1, 2].map(|n| [start[n], end[n]]))
         };
         let labels = buffer::zeros("labels", own.to())?;
         let mut sources = Vec::with_capacity(others.len() + 1);
         for field in others {
-            if part(&field.trace) != part(trace) {
-                return Err(Error::unsupported("members of an ensemble that crop a volume differently"));
+            if kept(&field.trace) != kept(trace) {
+                return Err(different_crops());
             }
             sources.push(field.source.turned(&field.trace.map, &trace.map)?);
         }
@@ -125,6 +141,11 @@ impl<'a, S: Score> Restorer<'a, S> {
         let mark = if decided_there { NEAR_TIE_MARK } else { 0 };
         let decider = Decider::new(&recipe.decision, classes, domain, mark);
         Ok(Restorer { sources, decider, labels, done: 0, near_ties: 0, threads })
+    }
+
+    /// The planes of labels that are done.
+    pub fn done(&self) -> ndarray::ArrayView3<'_, u16> {
+        self.labels.slice(ndarray::s![..self.done, .., ..])
     }
 
     /// How planes of scores become labels, for a device that does so by itself; `activated`: they become

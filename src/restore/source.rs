@@ -2,6 +2,7 @@
 
 use ndarray::{Array4, ArrayView1, Axis, s};
 
+use super::reach::Part;
 use super::taps::Taps;
 use crate::buffer;
 use crate::error::{Error, Result};
@@ -30,7 +31,7 @@ pub(super) struct Source<S> {
 }
 
 /// How scores come onto the finer grid.
-enum Scheme {
+pub(super) enum Scheme {
     /// Each output lies between two inputs along every axis.
     Taps(Box<[Taps; 3]>),
     /// Splines reach further: each class is resampled whole, when all planes are there.
@@ -39,7 +40,7 @@ enum Scheme {
 
 impl Scheme {
     /// The way back from an image of shape `from`.
-    fn new(recipe: &Recipe, trace: &Trace, from: [usize; 3]) -> Result<Self> {
+    pub(super) fn new(recipe: &Recipe, trace: &Trace, from: [usize; 3]) -> Result<Self> {
         let kept = trace.kept();
         let [planes, rows, columns] = kept.shape().map(Taps::identity);
         let mut taps = [planes?, rows?, columns?];
@@ -94,18 +95,26 @@ impl Scheme {
 }
 
 impl<S: Score> Source<S> {
-    /// Scores of `classes` on a grid of shape `from`, which came from a volume by `way`; no planes yet.
+    /// Scores of `classes`, of a part of a grid of shape `from`, which came from a volume by `trace`; no planes yet.
     pub(super) fn new(
         recipe: &Recipe,
         trace: &Trace,
         classes: usize,
         from: [usize; 3],
+        part: &Part,
         threads: usize,
     ) -> Result<Source<S>> {
-        let to = trace.kept().shape();
-        let scheme = Scheme::new(recipe, trace, from)?;
-        let planes = Array4::default((classes, 0, from[1], from[2]));
-        Ok(Source { scheme, before: None, planes, first: 0, all: from[0], to, threads })
+        let mut scheme = Scheme::new(recipe, trace, from)?;
+        if let Scheme::Taps(taps) = &mut scheme {
+            for (axis, taps) in taps.iter_mut().enumerate() {
+                taps.keep(part.labels.start[axis]..part.labels.end[axis])?;
+                taps.cut(part.scores.start[axis] as i64, part.scores.shape()[axis])?;
+            }
+        }
+        let [all, rows, columns] = part.scores.shape();
+        let planes = Array4::default((classes, 0, rows, columns));
+        let to = part.labels.shape();
+        Ok(Source { scheme, before: None, planes, first: 0, all, to, threads })
     }
 
     /// Takes the next planes.

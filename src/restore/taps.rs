@@ -73,6 +73,20 @@ impl Taps {
         Ok(())
     }
 
+    /// Only some of the outputs.
+    pub(super) fn keep(&mut self, outputs: std::ops::Range<usize>) -> Result<()> {
+        let between = buffer::collect(TAPS, self.between[outputs.clone()].iter().copied())?;
+        let weights = buffer::collect(TAPS, self.weights[outputs].iter().copied())?;
+        *self = Self::with(between, weights, self.inputs, self.single)?;
+        Ok(())
+    }
+
+    /// The first input that some outputs lie between, and one beyond the last; `None` where all of them are zero.
+    pub(super) fn needed(&self, outputs: std::ops::Range<usize>) -> Option<(usize, usize)> {
+        let inputs = || self.between[outputs.clone()].iter().flatten().filter(|&&input| input < self.inputs);
+        Some((*inputs().min()?, inputs().max()? + 1))
+    }
+
     /// What becomes of outputs, which are inputs or zero, when those inputs lie between others as `taps` say.
     pub(super) fn through(&self, taps: &AxisTaps, inputs: usize) -> Result<Self> {
         let room = self.between.len();

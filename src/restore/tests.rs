@@ -2,7 +2,7 @@ use half::f16;
 use ndarray::{Array4, Axis, s};
 use proptest::prelude::*;
 
-use super::{Restored, Restorer};
+use super::{Part, Restored, Restorer};
 use crate::preprocess::resample::resample_with;
 use crate::preprocess::{GridChange, Trace};
 use crate::progress::Run;
@@ -18,8 +18,9 @@ fn recipe(spacing: [f64; 3], order: u8, separate: Option<bool>, decision: Decisi
 /// Restores scores that come in slabs of `slab` planes.
 fn restore(scores: &Array4<f16>, recipe: &Recipe, to: [usize; 3], threads: usize, slab: usize) -> Restored {
     let (classes, planes, rows, columns) = scores.dim();
-    let mut restorer =
-        Restorer::new(recipe, &trace(to), classes, [planes, rows, columns], Vec::new(), threads).unwrap();
+    let (trace, from) = (trace(to), [planes, rows, columns]);
+    let part = Part::whole(recipe, &trace, from);
+    let mut restorer = Restorer::new(recipe, &trace, classes, from, &part, Vec::new(), threads).unwrap();
     for slab in scores.axis_chunks_iter(Axis(1), slab) {
         restorer
             .push(slab.as_standard_layout().into_owned(), &[], &mut |_, _, _| {}, &Run::default())

@@ -338,7 +338,7 @@ impl Session {
         let [z, y, x] = region.shape();
         labels.check(&Geometry::with_shape([x, y, z]), 1)?;
         let part = buffer::map("a box of labels", &self.mask.view(&region), u16::from)?;
-        labels.write(part.view(), &AxisMap::identity().transposed([2, 1, 0]), [0; 3]);
+        labels.write(part.view(), &AxisMap::identity().transposed([2, 1, 0]), [0; 3], 0, &[labels.part()]);
         Ok(())
     }
 }

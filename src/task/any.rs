@@ -13,7 +13,7 @@ use crate::model::task::OpenedTask;
 use crate::nifti::Reader;
 use crate::progress::Run;
 use crate::restore::MapBuffer;
-use crate::volume::{Geometry, Volume};
+use crate::volume::{Geometry, Region, Volume};
 
 /// What gives labels to a volume.
 #[derive(Clone, Debug)]
@@ -125,6 +125,17 @@ impl AnyPlan {
         match self {
             AnyPlan::Model(plan) => plan.report(geometry),
             AnyPlan::Task(plan) => plan.report(geometry),
+        }
+    }
+
+    /// What a segmentation of a region of a volume on this grid needs.
+    ///
+    /// # Errors
+    /// As [`Plan::report_for`].
+    pub fn report_for(&self, geometry: &Geometry, region: &Region) -> Result<PlanReport> {
+        match self {
+            AnyPlan::Model(plan) => plan.report_for(geometry, region),
+            AnyPlan::Task(plan) => plan.report_for(geometry, region),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use ndarray::{Array3, ArrayView3, s};
 
 use super::image::{self, Image, reversed};
+use super::region::in_piece;
 use super::slots::Held;
 use super::{TaskPlan, part, rules};
 use crate::buffer;
@@ -14,9 +15,8 @@ use crate::error::{Error, Result};
 use crate::inference::{Plan, RunReport};
 use crate::labels::LabelBuffer;
 use crate::model::task::{Link, LinkCrop};
-use crate::preprocess::crop::Box3;
 use crate::progress::Run;
-use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
+use crate::volume::{AxisMap, Box3, DType, Geometry, Layout, Region, Volume};
 
 /// What their memory is for, in errors.
 const LABELS: &str = "the labels of a task";
@@ -27,16 +27,28 @@ const TALL: usize = 200;
 /// By how many planes those parts overlap.
 pub(super) const OVERLAP: usize = 20;
 
+/// Receives labels [z, y, x] that the models of the last link found so far, and the values of those that are complete.
+pub(super) type SoFar<'a> = &'a mut dyn FnMut(Array3<u16>, &[u16], &mut Run) -> Result<()>;
+
+/// As [`SoFar`], of the networks' grid.
+type OnNetwork<'a> = &'a mut dyn FnMut(&Array3<u16>, &[u16], &mut Run) -> Result<()>;
+
 impl TaskPlan {
-    /// Runs all links; the labels [z, y, x] of the last one along the patient's axes, on the volume's grid or, where
-    /// the caller wants it, the networks'.
+    /// Runs all links, the last one for some boxes of the labels' grid if not for all; the labels [z, y, x] of the last
+    /// one along the patient's axes, on the volume's grid or, where the caller wants it, the networks'.
     pub(super) fn links(
         &self,
         volume: &Volume,
+        boxes: Option<&[Box3]>,
+        mut so_far: Option<SoFar>,
         workspace: &mut Workspace,
         run: &mut Run,
         report: &mut RunReport,
     ) -> Result<Array3<u16>> {
+        if self.global(volume.geometry())?.is_some() {
+            // Rules may still change any of them.
+            so_far = None;
+        }
         let costs = self.costs(volume.geometry())?;
         let axes = AxisMap::closest_canonical(volume.geometry());
         let links = self.task.links.clone();
@@ -57,8 +69,11 @@ impl TaskPlan {
                 part => {
                     let part = part.flatten();
                     let memory = (&mut held, &mut *workspace);
+                    let last = index + 1 == links.len();
+                    let boxes = boxes.filter(|_| last);
+                    let so_far = so_far.take_if(|_| last);
                     let here = run.part(0.0, share, |run| {
-                        self.link(index, slots, part, &costs, volume, memory, run, report)
+                        self.link(index, slots, part, (boxes, so_far), &costs, volume, memory, run, report)
                     })?;
                     match part {
                         None => here,
@@ -97,6 +112,7 @@ impl TaskPlan {
         index: usize,
         slots: Range<usize>,
         part: Option<Box3>,
+        (boxes, mut so_far): (Option<&[Box3]>, Option<SoFar>),
         costs: &[f64],
         volume: &Volume,
         memory: (&mut Held, &mut Workspace),
@@ -107,7 +123,23 @@ impl TaskPlan {
         let (spacing, resampling) = self.resampling(index);
         let image = Image::new(volume, part, spacing, resampling, self.threads)?;
         report.preprocess_seconds += preparing.elapsed().as_secs_f64();
-        let labels = self.models(index, slots, &image, costs, memory, run, report)?;
+        let network = image.volume()?.geometry().shape;
+        let boxes = boxes.map(|boxes| self.in_image(boxes, volume.geometry(), part, network)).transpose()?;
+        let axes = AxisMap::closest_canonical(volume.geometry());
+        let mut on_volume = |merged: &Array3<u16>, complete: &[u16], run: &mut Run| {
+            let Some(so_far) = &mut so_far else { return Ok(()) };
+            let mut here = buffer::copy(LABELS, merged)?;
+            if !self.task.options.on_network_grid {
+                here = image.back(here, None)?;
+            }
+            let whole = match part {
+                None => here,
+                Some(part) => part::paste(&here, &axes, volume.geometry(), part)?,
+            };
+            so_far(whole, complete, run)
+        };
+        let asked = (boxes.as_deref(), &mut on_volume as OnNetwork);
+        let labels = self.models(index, slots, &image, asked, costs, memory, run, report)?;
         let options = &self.task.options;
         let main = index == self.main_link();
         if main && options.on_network_grid {
@@ -154,6 +186,7 @@ impl TaskPlan {
         link: usize,
         slots: Range<usize>,
         image: &Image,
+        (boxes, so_far): (Option<&[Box3]>, OnNetwork),
         costs: &[f64],
         (held, workspace): (&mut Held, &mut Workspace),
         run: &mut Run,
@@ -162,23 +195,49 @@ impl TaskPlan {
         let volume = image.volume()?;
         let grid = volume.geometry().clone();
         let pieces = self.pieces(link, grid.shape);
+        let regions: Vec<Option<Region>> = (0..pieces.len())
+            .map(|n| match boxes {
+                None => Some(Region::whole()),
+                Some(boxes) => {
+                    let boxes = in_piece(boxes, kept(&pieces, n), pieces[n].0);
+                    (!boxes.is_empty()).then(|| Region { boxes, ..Region::default() })
+                }
+            })
+            .collect();
         let mut merged = buffer::zeros::<u16, _>(LABELS, reversed(grid.shape))?;
+        let mut complete: Vec<u16> = Vec::new();
         for index in slots.clone() {
             let share = costs[index] / costs[index..slots.end].iter().sum::<f64>();
             let values = self.slots[index].part.values.clone();
+            for (region, &(start, end)) in regions.iter().zip(&pieces) {
+                if region.is_none() {
+                    let shape = [grid.shape[0], grid.shape[1], end - start];
+                    let left_out = self.slots[index].told.report(&Geometry { shape, ..grid.clone() })?;
+                    report.tiles_in_all += left_out.tiles;
+                }
+            }
+            if regions.iter().all(Option::is_none) {
+                continue;
+            }
             run.part(0.0, share, |run| {
                 held.run(&self.slots, index, |plan| {
                     for (n, &(start, end)) in pieces.iter().enumerate() {
                         let share = 1.0 / (pieces.len() - n) as f64;
+                        let Some(region) = &regions[n] else { continue };
                         let piece = volume.part([0, 0, start], [grid.shape[0], grid.shape[1], end]);
                         let kept = kept(&pieces, n);
-                        let found = run.part(0.0, share, |run| one(plan, &piece, workspace, run, report))?;
+                        let found =
+                            run.part(0.0, share, |run| one(plan, &piece, region, workspace, run, report))?;
                         let inside = found.slice(s![kept.start - start..kept.end - start, .., ..]);
                         merge(&mut merged.slice_mut(s![kept, .., ..]), inside, &values);
                     }
                     Ok(())
                 })
             })?;
+            complete.extend(values.iter().filter(|&&value| value > 0));
+            if index + 1 < slots.end {
+                so_far(&merged, &complete, run)?;
+            }
         }
         let task = &self.task.links[link].task;
         let labels: Vec<u32> =
@@ -200,6 +259,7 @@ impl TaskPlan {
 fn one(
     plan: &Plan,
     volume: &Volume,
+    region: &Region,
     workspace: &mut Workspace,
     run: &mut Run,
     report: &mut RunReport,
@@ -207,7 +267,7 @@ fn one(
     let grid = volume.geometry();
     let mut bytes = buffer::zeroed(LABELS, grid.voxels())?;
     let mut labels = LabelBuffer::new(grid, DType::U8, Layout::dense(grid.shape, DType::U8), &mut bytes)?;
-    report.add(plan.segment_inspected(volume, &mut labels, &mut [], workspace, run)?);
+    report.add(plan.segment_inspected(volume, region, &mut labels, &mut [], workspace, run)?);
     Ok(Array3::from_shape_vec(reversed(grid.shape), bytes)
         .unwrap_or_else(|_| unreachable!("the buffer was made for this shape")))
 }

@@ -4,14 +4,13 @@
 //! they have single precision. Where the spacing is the task's already, nothing is done at all; a part that is cut
 //! out is rounded towards zero in any case.
 
-use ndarray::{Array3, ArrayView3};
-
 use crate::buffer;
 use crate::error::{Error, Result};
 use crate::model::task::TaskResampling;
-use crate::preprocess::crop::Box3;
+use ndarray::{Array3, ArrayView3};
+
 use crate::preprocess::resample::{corners, smooth_labels};
-use crate::volume::{AxisMap, DType, Geometry, LOWEST, Layout, Volume};
+use crate::volume::{AxisMap, Box3, DType, Geometry, LOWEST, Layout, Volume};
 
 /// What its memory is for, in errors.
 const IMAGE: &str = "a task's image";

@@ -1,9 +1,10 @@
 //! What a run of a task needs, before it runs.
 
-use super::{TaskPlan, image, rules};
+use super::region::in_piece;
+use super::{TaskPlan, chain, image, rules};
 use crate::error::{Error, Result};
 use crate::inference::{ENGINE_BYTES, Plan, PlanReport};
-use crate::volume::Geometry;
+use crate::volume::{Geometry, Region};
 
 impl TaskPlan {
     /// What a segmentation of a volume on this grid needs at most: what a crop will leave is known only when it
@@ -12,6 +13,15 @@ impl TaskPlan {
     /// # Errors
     /// As [`Plan::report`](crate::inference::Plan::report).
     pub fn report(&self, geometry: &Geometry) -> Result<PlanReport> {
+        self.report_for(geometry, &Region::whole())
+    }
+
+    /// As [`TaskPlan::report`], for a region.
+    ///
+    /// # Errors
+    /// As [`Plan::report_for`](crate::inference::Plan::report_for).
+    pub fn report_for(&self, geometry: &Geometry, region: &Region) -> Result<PlanReport> {
+        let asked = self.boxes(geometry, region)?;
         let mut all: Option<PlanReport> = None;
         let (mut peak, mut shared) = (0, 0);
         image::network_grid(geometry, None)?;
@@ -24,11 +34,25 @@ impl TaskPlan {
             // The image and the merged labels.
             let here = image::bytes(geometry, spacing, resampling, link.crop.is_some())?
                 + LABEL * grid.voxels() as u64;
+            let pieces = self.pieces(index, grid.shape);
+            let asked_here = match asked.filter(|_| index + 1 == self.task.links.len()) {
+                Some(boxes) => Some(self.in_image(boxes, geometry, None, grid.shape)?),
+                None => None,
+            };
             for slot in slots {
-                for (start, end) in self.pieces(index, grid.shape) {
+                for (n, &(start, end)) in pieces.iter().enumerate() {
                     let shape = [grid.shape[0], grid.shape[1], end - start];
                     let piece = Geometry { shape, ..grid.clone() };
-                    let one = self.slots[slot].told.report(&piece)?;
+                    let inside =
+                        asked_here.as_ref().map(|boxes| in_piece(boxes, chain::kept(&pieces, n), start));
+                    let told = &self.slots[slot].told;
+                    let one = match inside {
+                        Some(boxes) if boxes.is_empty() => {
+                            PlanReport { tiles: 0, network_runs: 0, ..told.report(&piece)? }
+                        }
+                        Some(boxes) => told.report_for(&piece, &Region { boxes, ..Region::default() })?,
+                        None => told.report(&piece)?,
+                    };
                     // The labels of this model, one byte each.
                     let labels = piece.voxels() as u64;
                     // The model's weights as read are gone by then.
@@ -102,6 +126,7 @@ impl TaskPlan {
             None => one,
             Some(all) => PlanReport {
                 tiles: all.tiles + one.tiles,
+                tiles_in_all: all.tiles_in_all + one.tiles_in_all,
                 network_runs: all.network_runs + one.network_runs,
                 device_peak_bytes: all.device_peak_bytes.max(one.device_peak_bytes),
                 weight_bytes: all.weight_bytes.max(one.weight_bytes),

@@ -7,6 +7,7 @@ mod chain;
 mod image;
 mod memory;
 mod part;
+mod region;
 mod rules;
 mod slots;
 #[cfg(test)]
@@ -27,8 +28,9 @@ use crate::inference::{Inspected, PlanOptions, RunReport, Runs, Turn, check_budg
 use crate::labels::LabelBuffer;
 use crate::model::task::{OpenedTask, TaskResampling};
 use crate::parallel::{self, Entered, Executor};
-use crate::progress::Run;
-use crate::volume::{AxisMap, Geometry, Volume};
+use crate::progress::{LabelsSoFar, Run};
+use crate::volume::{AxisMap, Box3, Geometry, Volume};
+use chain::SoFar;
 use slots::Slot;
 
 pub use any::{AnyModel, AnyPlan};
@@ -137,22 +139,47 @@ impl TaskPlan {
         }
         let largest = self.task.labels().iter().map(|label| label.value).max().unwrap_or(0);
         labels.check(&self.label_grid(volume.geometry())?, largest)?;
-        let needed = self.report(volume.geometry())?.host_peak_bytes;
+        let region = run.region().clone();
+        let boxes = self.boxes(volume.geometry(), &region)?;
+        // Labels that are told while models run are copies.
+        let told = if run.wants_labels() { 8 * volume.geometry().voxels() as u64 } else { 0 };
+        let needed = self.report_for(volume.geometry(), &region)?.host_peak_bytes + told;
         let held = self.slots.iter().map(Slot::held_bytes).sum::<u64>();
         check_budget(self.memory_budget, needed, held + turn.workspace.bytes())?;
         let inspected = self.inspect(volume, run)?;
         let volume = &inspected.volume;
-        let mut report = RunReport { voxels: volume.geometry().voxels(), ..RunReport::default() };
+        let written = region.boxes(self.label_grid(volume.geometry())?.shape);
+        let mut report = RunReport { voxels: written.iter().map(Box3::voxels).sum(), ..RunReport::default() };
         report.preprocess_seconds = started.elapsed().as_secs_f64();
         let map = AxisMap::closest_canonical(volume.geometry()).transposed([2, 1, 0]);
-        let mut found =
-            run.part(0.0, 1.0 - REST, |run| self.links(volume, &mut turn.workspace, run, &mut report))?;
+        let values = self.values()?;
+        let put = |labels: &mut LabelBuffer, mut found: Array3<u16>| {
+            if let Some(values) = &values {
+                found.mapv_inplace(|label| values[usize::from(label)]);
+            }
+            labels.write(found.view(), &map, [0; 3], 0, &written);
+        };
+        let mut so_far = |found: Array3<u16>, complete: &[u16], run: &mut Run| {
+            put(labels, found);
+            let value = |&label: &u16| values.as_ref().map_or(label, |values| values[usize::from(label)]);
+            let complete: Vec<u16> = complete.iter().map(value).filter(|&label| label > 0).collect();
+            written.iter().try_for_each(|&part| {
+                run.labels_so_far(&LabelsSoFar { part, is_final: false, complete: &complete })
+            })
+        };
+        let so_far: Option<SoFar> = if run.wants_labels() { Some(&mut so_far) } else { None };
+        let found = run.part(0.0, 1.0 - REST, |run| {
+            self.links(volume, boxes, so_far, &mut turn.workspace, run, &mut report)
+        })?;
         let ending = Instant::now();
-        self.give_values(&mut found)?;
         run.finished(report.tiles)?;
-        labels.write(found.view(), &map, [0; 3]);
+        put(labels, found);
+        if run.wants_labels() {
+            run.labels_are_final(&written)?;
+        }
         report.restore_seconds += ending.elapsed().as_secs_f64();
         report.total_seconds = started.elapsed().as_secs_f64();
+        report.regions.clone_from(&region.boxes);
         report.process_peak_bytes = crate::platform::peak_memory();
         Ok(inspected.told_in(report))
     }
@@ -164,11 +191,11 @@ impl TaskPlan {
         inspect(volume, self.task.channels(), &expected, self.threads, run)
     }
 
-    /// Gives labels the values that the caller wants, and 0 to those that it doesn't want.
-    fn give_values(&self, found: &mut Array3<u16>) -> Result<()> {
+    /// The values that the caller wants for the task's own, 0 for those that it doesn't want; `None`: the task's own.
+    fn values(&self) -> Result<Option<Vec<u16>>> {
         let options = &self.task.options;
         if options.subset.is_empty() && !options.first_order {
-            return Ok(());
+            return Ok(None);
         }
         let wanted = self.task.labels().iter().rev().map(|label| (&*label.name, label.value as u16));
         let wanted: HashMap<&str, u16> = wanted.collect();
@@ -176,8 +203,7 @@ impl TaskPlan {
         for label in &self.task.task.labels {
             values[label.value as usize] = wanted.get(&*label.name).copied().unwrap_or(0);
         }
-        found.mapv_inplace(|label| values[usize::from(label)]);
-        Ok(())
+        Ok(Some(values))
     }
 
     /// The link whose models find the task's labels; those before help it, one after it only applies rules.

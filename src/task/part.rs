@@ -5,8 +5,7 @@ use ndarray::{Array3, ArrayView3, s};
 use super::image::reversed;
 use crate::buffer;
 use crate::error::Result;
-use crate::preprocess::crop::Box3;
-use crate::volume::{AxisMap, Geometry};
+use crate::volume::{AxisMap, Box3, Geometry};
 
 /// The box of a volume around some labels [z, y, x], with a margin in millimetres along the volume's axes, cut down to
 /// whole voxels; `None` where there are none.

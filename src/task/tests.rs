@@ -6,8 +6,7 @@ use super::image::Image;
 use super::part::{along, around};
 use crate::model::task::TaskResampling;
 use crate::nifti::Reader;
-use crate::preprocess::crop::Box3;
-use crate::volume::{AxisMap, DType, Geometry, Layout, Volume};
+use crate::volume::{AxisMap, Box3, DType, Geometry, Layout, Volume};
 
 /// An image of the reference data: its grid and its voxels as bytes of i16.
 fn reference(name: &str) -> Option<(Geometry, Vec<u8>)> {

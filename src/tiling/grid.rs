@@ -6,6 +6,7 @@ use ndarray::{ArrayView4, s};
 
 use super::sliding;
 use crate::recipe::Fill;
+use crate::volume::Box3;
 use crate::{Error, Result, buffer};
 
 /// No image needs as many: a step that gives more is a mistake.
@@ -122,6 +123,36 @@ impl TileGrid {
                 finished: next.map_or(self.image[0], |next| next.saturating_sub(self.pad_below()[0])),
             })
         })
+    }
+
+    /// The tiles that touch a box of the image, as the grid of the part of the image that they cover, and that part.
+    ///
+    /// Voxels of the box lie in the same tiles, in the same order, as in the whole grid; others may lie in fewer.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn touching(&self, part: &Box3) -> Result<(TileGrid, Box3)> {
+        let below = self.pad_below();
+        let touched = |axis: usize| {
+            let (first, end) = (part.start[axis] + below[axis], part.end[axis] + below[axis]);
+            let starts = &self.starts[axis];
+            let from = starts.partition_point(|start| start + self.patch[axis] <= first);
+            &starts[from..starts.partition_point(|&start| start < end).max(from)]
+        };
+        let axes = [0, 1, 2].map(touched);
+        // Where tiles reach beyond the image there is one along that axis, which covers all of it.
+        let start =
+            [0, 1, 2].map(|axis| axes[axis].first().map_or(0, |start| start.saturating_sub(below[axis])));
+        let end = [0, 1, 2].map(|axis| {
+            let end = axes[axis].last().map_or(0, |start| start + self.patch[axis]);
+            end.saturating_sub(below[axis]).min(self.image[axis])
+        });
+        let cover = Box3 { start, end };
+        let moved = |axis: usize| {
+            buffer::collect("the places of tiles", axes[axis].iter().map(|at| at - axes[axis][0]))
+        };
+        let starts = Arc::new([moved(0)?, moved(1)?, moved(2)?]);
+        Ok((TileGrid { image: cover.shape(), patch: self.patch, starts }, cover))
     }
 
     /// The part of the tile at `start` that lies in the image.
@@ -253,6 +284,32 @@ mod tests {
                 for pair in starts.windows(2) {
                     prop_assert!(pair[0] <= pair[1] && pair[1] <= pair[0] + length);
                 }
+            }
+        }
+
+        #[test]
+        fn tiles_that_touch_a_box_are_those_of_the_whole_grid(
+            image in [1..30usize, 1..30, 1..30], patch in [1..12usize, 1..12, 1..12], step in 0.2..=1.0f64,
+            place in [0.0..1.0f64, 0.0..1.0, 0.0..1.0], size in [1..8usize, 1..8, 1..8],
+        ) {
+            let grid = TileGrid::new(image, patch, step).unwrap();
+            let start = [0, 1, 2].map(|axis| (image[axis] as f64 * place[axis]) as usize);
+            let end = [0, 1, 2].map(|axis| (start[axis] + size[axis]).min(image[axis]));
+            let (part, cover) = grid.touching(&Box3 { start, end }).unwrap();
+            let below = grid.pad_below();
+            prop_assert_eq!(part.pad_below(), below);
+            let touches = |tile: &[usize; 3]| (0..3).all(|axis| {
+                tile[axis] < end[axis] + below[axis] && tile[axis] + patch[axis] > start[axis] + below[axis]
+            });
+            let expected: Vec<[usize; 3]> = grid.iter().filter(touches).collect();
+            let found: Vec<[usize; 3]> =
+                part.iter().map(|tile| [0, 1, 2].map(|axis| tile[axis] + cover.start[axis])).collect();
+            prop_assert_eq!(found, expected);
+            prop_assert_eq!(part.image(), cover.shape());
+            prop_assert!((0..3).all(|axis| cover.start[axis] <= start[axis] && end[axis] <= cover.end[axis]));
+            let [first, last] = [part.tile(0), part.tile(part.len() - 1)];
+            for axis in 0..3 {
+                prop_assert_eq!((first[axis], last[axis] + patch[axis]), (0, part.padded_shape()[axis]));
             }
         }
 

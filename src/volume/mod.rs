@@ -4,12 +4,14 @@ mod dtype;
 mod finite;
 mod geometry;
 mod orientation;
+mod region;
 mod view;
 
 pub use dtype::DType;
 pub use finite::{NonFinite, NonFiniteVoxels};
 pub use geometry::Geometry;
 pub use orientation::AxisMap;
+pub use region::{Box3, Region, WhenGlobal};
 pub use view::{Layout, Volume};
 
 pub(crate) use dtype::Element;

@@ -326,6 +326,12 @@ impl Walk {
         walk
     }
 
+    /// The same in a buffer that has only the voxels from `origin` on.
+    pub(crate) fn from(mut self, layout: &Layout, origin: [usize; 3]) -> Self {
+        self.start -= (0..3).map(|axis| origin[axis] as isize * layout.strides[axis]).sum::<isize>();
+        self
+    }
+
     /// Positions of the row (z, y), in order.
     #[inline]
     pub(crate) fn row(&self, z: usize, y: usize) -> impl Iterator<Item = usize> {

@@ -144,6 +144,16 @@
     F(vxs_plan_report, tile_batch) \
     F(vxs_plan_report, shared_bytes) \
     F(vxs_plan_report, run_bytes) \
+    F(vxs_plan_report, tiles_in_all) \
+    S(vxs_box) \
+    F(vxs_box, start) \
+    F(vxs_box, end) \
+    S(vxs_labels_so_far) \
+    F(vxs_labels_so_far, struct_size) \
+    F(vxs_labels_so_far, is_final) \
+    F(vxs_labels_so_far, part) \
+    F(vxs_labels_so_far, complete) \
+    F(vxs_labels_so_far, complete_count) \
     S(vxs_run_options) \
     F(vxs_run_options, struct_size) \
     F(vxs_run_options, non_finite) \
@@ -153,6 +163,11 @@
     F(vxs_run_options, maps) \
     F(vxs_run_options, map_count) \
     F(vxs_run_options, record) \
+    F(vxs_run_options, regions) \
+    F(vxs_run_options, region_count) \
+    F(vxs_run_options, when_global) \
+    F(vxs_run_options, buffers_of_region) \
+    F(vxs_run_options, on_labels) \
     S(vxs_run_report) \
     F(vxs_run_report, struct_size) \
     F(vxs_run_report, memory_step) \
@@ -171,6 +186,9 @@
     F(vxs_run_report, non_finite_voxels) \
     F(vxs_run_report, first_non_finite) \
     F(vxs_run_report, warnings) \
+    F(vxs_run_report, tiles_in_all) \
+    F(vxs_run_report, final_voxels) \
+    F(vxs_run_report, final_part) \
     S(vxs_session_options) \
     F(vxs_session_options, struct_size) \
     F(vxs_session_options, autozoom) \

@@ -380,6 +380,46 @@ void run(const arguments &given) {
     const auto wide_volume = voxseg::VolumeView(wide_voxels, {patch_x + 8, 16, 12}).with_spacing(spacing);
     std::vector<std::uint8_t> wide_labels(wide_voxels.size(), 0xA5);
     const std::vector<std::uint8_t> untouched = wide_labels;
+
+    // A region of the second tile, in buffers of the grid and of the box; labels as they come, until one throws.
+    std::vector<std::uint8_t> all(wide_labels.size()), few(wide_labels.size(), 0xA5), box_labels(2 * 5 * 4);
+    std::uint64_t final_voxels = 0;
+    voxseg::RunOptions comes;
+    comes.on_labels = [&](const voxseg::LabelsSoFar &now) {
+        CHECK(now.is_final && now.complete.empty());
+        final_voxels += (now.part.end[0] - now.part.start[0]) * (now.part.end[1] - now.part.start[1]) *
+                        (now.part.end[2] - now.part.start[2]);
+        return true;
+    };
+    const voxseg::RunReport of_all = plan.segment(wide_volume, all, comes);
+    CHECK(final_voxels == all.size() && of_all.final_voxels == all.size() && of_all.tiles == of_all.tiles_in_all);
+    const std::uint64_t width = patch_x + 8;
+    voxseg::RunOptions around;
+    around.regions = {voxseg::Box{{width - 2, 3, 4}, {width, 8, 8}}};
+    CHECK(plan.estimate(wide_volume, around).tiles < plan.estimate(wide_volume).tiles);
+    const voxseg::RunReport of_few = plan.segment(wide_volume, few, around);
+    CHECK(of_few.tiles < of_few.tiles_in_all && of_few.tiles_in_all == of_all.tiles && of_few.voxels == 40);
+    around.buffers_of_region = true;
+    plan.segment(wide_volume, box_labels, around);
+    for (std::size_t i = 0, n = 0; i < few.size(); i++) {
+        const std::size_t x = i % width, y = i / width % 16, z = i / width / 16;
+        const bool inside = x + 2 >= width && y >= 3 && y < 8 && z >= 4 && z < 8;
+        CHECK(few[i] == (inside ? all[i] : 0xA5) && (!inside || box_labels[n++] == all[i]));
+    }
+    around.regions.push_back(around.regions[0]);
+    throws(voxseg::Status::InvalidArgument, [&] { plan.segment(wide_volume, box_labels, around); });
+    const auto at_the_edge = voxseg::box_around({0, 3, 4}, {4, 4, 4}, {width, 16, 12});
+    CHECK(at_the_edge.start[0] == 0 && at_the_edge.end[0] == 4 && at_the_edge.start[1] == 1);
+    voxseg::RunReport failed;
+    comes.failed = &failed;
+    comes.on_labels = [](const voxseg::LabelsSoFar &) -> bool { throw Surprise{11}; };
+    try {
+        plan.segment(wide_volume, few, comes);
+        CHECK(!"it throws");
+    } catch (const Surprise &surprise) {
+        CHECK(surprise.number == 11 && failed.final_voxels > 0);
+    }
+
     int calls = 0;
     voxseg::RunOptions watch;
     watch.progress = [&calls](const voxseg::Progress &) -> bool {

@@ -7,7 +7,7 @@ use voxseg::devices::Device;
 use voxseg::devices::Isa;
 use voxseg::devices::Precision;
 use voxseg::model::{Auto3dsegScript, Fold};
-use voxseg::volume::NonFinite;
+use voxseg::volume::{Box3, NonFinite};
 
 use crate::image_file::file_name;
 
@@ -84,6 +84,18 @@ pub fn probability(text: OsString) -> Result<(u16, PathBuf), String> {
     if path.is_empty() { Err(wrong()) } else { Ok((label.ok_or_else(wrong)?, path.into())) }
 }
 
+/// "10:70,20:80,5:65": the voxels from 10 to before 70 along the image's first axis, and so on.
+pub fn region(text: &str) -> Result<Box3, String> {
+    let wrong = || format!("`{text}` is no region; write it as 10:70,20:80,5:65, along x, y and z");
+    let range = |text: &str| {
+        let (start, end) = text.split_once(':')?;
+        Some((start.trim().parse::<usize>().ok()?, end.trim().parse::<usize>().ok()?))
+    };
+    let ranges: Vec<(usize, usize)> = text.split(',').map(range).collect::<Option<_>>().ok_or_else(wrong)?;
+    let [x, y, z] = ranges[..] else { return Err(wrong()) };
+    Ok(Box3 { start: [x.0, y.0, z.0], end: [x.1, y.1, z.1] })
+}
+
 /// As many threads as the machine runs at once.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -153,6 +165,14 @@ mod tests {
         assert_eq!(probability("5=a=b.nii"), Ok((5, "a=b.nii".into())));
         for wrong in ["", "5", "=a.nii", "x=a.nii", "70000=a.nii", "5="] {
             assert!(probability(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn regions() {
+        assert_eq!(region("10:70,20:80,5:65"), Ok(Box3 { start: [10, 20, 5], end: [70, 80, 65] }));
+        for wrong in ["", "1:2", "1:2,3:4", "1:2,3:4,5:6,7:8", "1-2,3:4,5:6", "-1:2,3:4,5:6", "a:2,3:4,5:6"] {
+            assert!(region(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -17,7 +17,7 @@ use voxseg::nifti::Reader;
 use voxseg::progress::Run;
 use voxseg::record::record;
 use voxseg::task::AnyModel;
-use voxseg::volume::{DType, Layout, NonFinite};
+use voxseg::volume::{Box3, DType, Layout, NonFinite, Region, WhenGlobal};
 
 use crate::channels::{self, Channels, Wanted};
 use crate::counts::{self, Count, count, size, thousands};
@@ -116,6 +116,13 @@ pub struct Arguments {
     /// What voxels are that are NaN or infinite: error, zero or lowest [default: as the model's own reader]
     #[arg(long, value_name = "VALUE", value_parser = options::non_finite)]
     non_finite: Option<NonFinite>,
+    /// Label only the voxels of a box: from and to before along the image's axes, as 10:70,20:80,5:65. Once for each
+    /// box; labels are those of the whole run, only the tiles that touch a box are computed
+    #[arg(long, value_name = "BOX", value_parser = options::region)]
+    region: Vec<Box3>,
+    /// Refuse regions where labels depend on the whole image, in place of computing it
+    #[arg(long, requires = "region")]
+    refuse_global: bool,
     /// Print nothing but warnings and errors
     #[arg(long)]
     quiet: bool,
@@ -215,7 +222,9 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let labels_of = model.labels().to_vec();
     // The plan has weights of its own.
     drop(model);
-    let planned = plan.report(&image.geometry)?;
+    let when_global = if arguments.refuse_global { WhenGlobal::Refuse } else { WhenGlobal::Compute };
+    let region = Region { boxes: arguments.region.clone(), when_global };
+    let planned = plan.report_for(&image.geometry, &region)?;
     if planned.device == Device::Cpu {
         // Elsewhere it takes the time of a tile.
         plan.trim()?;
@@ -244,7 +253,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
         true
     };
     let stoppable = Cancellable::new();
-    let run = Run::new(stoppable.cancel()).with_non_finite(non_finite);
+    let run = Run::new(stoppable.cancel()).with_non_finite(non_finite).with_region(region);
     let mut run = run.with_progress(watch);
     warnings::ignore();
     let result = plan.segment(&volume, &mut buffer, &mut maps, &mut run);
@@ -311,10 +320,14 @@ fn summary(
 ) -> Outcome<()> {
     counts::table(out, counts)?;
     writeln!(out)?;
+    let tiles = match run.tiles == run.tiles_in_all {
+        true => format!("{} tiles", run.tiles),
+        false => format!("{} of {} tiles", run.tiles, run.tiles_in_all),
+    };
     let runs = if planned.network_runs == planned.tiles {
-        format!("{} tiles", run.tiles)
+        tiles
     } else {
-        format!("{} tiles, {} network runs", run.tiles, planned.network_runs)
+        format!("{tiles}, {} network runs", planned.network_runs)
     };
     let stages = [
         ("read image", times.read, String::new()),

@@ -178,6 +178,15 @@ namespace Voxseg
         Lowest = 2,
     }
 
+    /// <summary>What becomes of regions where labels depend on the whole image.</summary>
+    public enum WhenGlobal
+    {
+        /// <summary>All that the region's labels depend on is computed: they are those of the whole run in any case.</summary>
+        Compute = 0,
+        /// <summary>The run fails with <c>Status.UnsupportedModel</c>, whose message names what depends on the whole image.</summary>
+        Refuse = 1,
+    }
+
     /// <summary>What may make the labels of a run wrong.</summary>
     [System.Flags]
     public enum RunWarnings
@@ -257,17 +266,17 @@ namespace Voxseg
     {
         /// <summary>None.</summary>
         None = 0,
-        /// <summary><c>vxs_session_point</c>: a voxel of the object, or of what isn't the object.</summary>
+        /// <summary>A voxel of the object, or of what isn't the object.</summary>
         Point = 1,
-        /// <summary><c>vxs_session_box</c> of boxes that are one voxel thick along an axis.</summary>
+        /// <summary>Boxes that are one voxel thick along an axis.</summary>
         Box2d = 2,
-        /// <summary><c>vxs_session_box</c> of any boxes.</summary>
+        /// <summary>Any boxes.</summary>
         Box3d = 4,
-        /// <summary><c>vxs_session_mask</c>: a stroke within the object, or outside.</summary>
+        /// <summary>A stroke within the object, or outside.</summary>
         Scribble = 8,
-        /// <summary><c>vxs_session_mask</c>: what a closed line in a slice encloses.</summary>
+        /// <summary>What a closed line in a slice encloses.</summary>
         Lasso = 16,
-        /// <summary><c>vxs_session_mask</c>: the object as it is known so far. All prompts before are forgotten.</summary>
+        /// <summary>The object as it is known so far. All prompts before are forgotten.</summary>
         Mask = 32,
     }
 

@@ -199,6 +199,24 @@ namespace Voxseg
         public uint tile_batch;
         public ulong shared_bytes;
         public ulong run_bytes;
+        public ulong tiles_in_all;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_box
+    {
+        public fixed ulong start[3];
+        public fixed ulong end[3];
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct vxs_labels_so_far
+    {
+        public uint struct_size;
+        public int is_final;
+        public vxs_box part;
+        public ushort* complete;
+        public ulong complete_count;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -212,6 +230,11 @@ namespace Voxseg
         public vxs_map** maps;
         public ulong map_count;
         public IntPtr* record;
+        public vxs_box* regions;
+        public ulong region_count;
+        public int when_global;
+        public int buffers_of_region;
+        public IntPtr on_labels;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -234,6 +257,9 @@ namespace Voxseg
         public ulong non_finite_voxels;
         public fixed ulong first_non_finite[4];
         public ulong warnings;
+        public ulong tiles_in_all;
+        public ulong final_voxels;
+        public vxs_box final_part;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -353,7 +379,10 @@ namespace Voxseg
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate void vxs_parallel_for(void* user_data, ulong count, vxs_task_function task, void* task_data);
 
-    internal sealed class ErrorHandle : SafeHandle
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    internal unsafe delegate int vxs_labels_callback(void* user_data, vxs_labels_so_far* labels);
+
+    internal sealed partial class ErrorHandle : SafeHandle
     {
         public ErrorHandle() : base(IntPtr.Zero, true) { }
 
@@ -370,11 +399,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_error_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class LogHandle : SafeHandle
+    internal sealed partial class LogHandle : SafeHandle
     {
         public LogHandle() : base(IntPtr.Zero, true) { }
 
@@ -391,11 +423,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_log_remove(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class CancelHandle : SafeHandle
+    internal sealed partial class CancelHandle : SafeHandle
     {
         public CancelHandle() : base(IntPtr.Zero, true) { }
 
@@ -412,11 +447,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_cancel_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class DeviceListHandle : SafeHandle
+    internal sealed partial class DeviceListHandle : SafeHandle
     {
         public DeviceListHandle() : base(IntPtr.Zero, true) { }
 
@@ -433,11 +471,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_device_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class NiftiHandle : SafeHandle
+    internal sealed partial class NiftiHandle : SafeHandle
     {
         public NiftiHandle() : base(IntPtr.Zero, true) { }
 
@@ -454,11 +495,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_nifti_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class ModelHandle : SafeHandle
+    internal sealed partial class ModelHandle : SafeHandle
     {
         public ModelHandle() : base(IntPtr.Zero, true) { }
 
@@ -475,11 +519,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_model_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class InspectionHandle : SafeHandle
+    internal sealed partial class InspectionHandle : SafeHandle
     {
         public InspectionHandle() : base(IntPtr.Zero, true) { }
 
@@ -496,11 +543,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_inspection_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class PlanHandle : SafeHandle
+    internal sealed partial class PlanHandle : SafeHandle
     {
         public PlanHandle() : base(IntPtr.Zero, true) { }
 
@@ -517,11 +567,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_plan_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class RecordHandle : SafeHandle
+    internal sealed partial class RecordHandle : SafeHandle
     {
         public RecordHandle() : base(IntPtr.Zero, true) { }
 
@@ -538,11 +591,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_record_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class SessionHandle : SafeHandle
+    internal sealed partial class SessionHandle : SafeHandle
     {
         public SessionHandle() : base(IntPtr.Zero, true) { }
 
@@ -559,11 +615,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_session_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class StatisticsListHandle : SafeHandle
+    internal sealed partial class StatisticsListHandle : SafeHandle
     {
         public StatisticsListHandle() : base(IntPtr.Zero, true) { }
 
@@ -580,11 +639,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_statistics_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class DoseListHandle : SafeHandle
+    internal sealed partial class DoseListHandle : SafeHandle
     {
         public DoseListHandle() : base(IntPtr.Zero, true) { }
 
@@ -601,11 +663,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_dose_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class ComparisonListHandle : SafeHandle
+    internal sealed partial class ComparisonListHandle : SafeHandle
     {
         public ComparisonListHandle() : base(IntPtr.Zero, true) { }
 
@@ -622,8 +687,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_comparison_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
     internal static unsafe class NativeMethods
@@ -741,6 +809,8 @@ namespace Voxseg
         public const int VXS_INSTRUCTIONS_AVX2 = 2;
         public const int VXS_INSTRUCTIONS_NEON = 3;
         public const int VXS_INSTRUCTIONS_PORTABLE = 4;
+        public const int VXS_WHEN_GLOBAL_COMPUTE = 0;
+        public const int VXS_WHEN_GLOBAL_REFUSE = 1;
         public const int VXS_MEMORY_STEP_NONE = 0;
         public const int VXS_MEMORY_STEP_ONE_TILE = 1;
         public const int VXS_MEMORY_STEP_HOST_BLENDS = 2;
@@ -970,6 +1040,9 @@ namespace Voxseg
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_run_report_init(vxs_run_report* report, ulong size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        public static extern int vxs_plan_estimate_run(PlanHandle plan, vxs_volume* volume, vxs_run_options* options, vxs_plan_report* report, out ErrorHandle error);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int vxs_segment(PlanHandle plan, vxs_volume* volume, vxs_run_options* options, vxs_labels* labels, vxs_run_report* report, out ErrorHandle error);

@@ -114,6 +114,30 @@ namespace Voxseg
             }
         }
 
+        /// <summary>What a segmentation of the volume's regions will need, as options ask for them: fewer tiles, less
+        /// memory.</summary>
+        public PlanReport Estimate(Volume volume, SegmentOptions options)
+        {
+            if (volume == null || options == null)
+            {
+                throw new ArgumentNullException(volume == null ? "volume" : "options");
+            }
+            using (var call = new NativeCall())
+            {
+                vxs_volume grid;
+                volume.Fill(&grid, call);
+                vxs_run_options run;
+                VoxsegException.Check(NativeMethods.vxs_run_options_init(&run, (ulong)sizeof(vxs_run_options)));
+                VoxelBox.Fill(options.Regions, options.WhenGlobal, &run, call);
+                vxs_plan_report raw;
+                VoxsegException.Check(NativeMethods.vxs_plan_report_init(&raw, (ulong)sizeof(vxs_plan_report)));
+                ErrorHandle error;
+                VoxsegException.Check(
+                    NativeMethods.vxs_plan_estimate_run(Handle, &grid, &run, &raw, out error), error);
+                return new PlanReport(&raw);
+            }
+        }
+
         /// <summary> The grid of the labels of a volume: its own, unless a task keeps labels on the networks' grid.
         /// Without voxels. Only the volume's grid is looked at. </summary> <exception cref="PlanBusyException">The plan
         /// is running.</exception>
@@ -176,6 +200,9 @@ namespace Voxseg
                 var record = IntPtr.Zero;
                 run.record = options.Record ? &record : null;
                 run.non_finite = (int)options.NonFinite;
+                VoxelBox.Fill(options.Regions, options.WhenGlobal, &run, call);
+                watch.Labels = options.OnLabels;
+                run.on_labels = watch.LabelsReceiver;
                 vxs_labels rawLabels;
                 outputs.Fill(&rawLabels, &run, call);
                 vxs_run_report report;

@@ -18,6 +18,7 @@ namespace Voxseg
             TileBatch = (int)raw->tile_batch;
             SharedBytes = (long)raw->shared_bytes;
             RunBytes = (long)raw->run_bytes;
+            TilesInAll = (long)raw->tiles_in_all;
         }
 
         /// <summary>The device that runs the network.</summary>
@@ -60,5 +61,8 @@ namespace Voxseg
 
         /// <summary>Bytes that each run needs beside them.</summary>
         public long RunBytes { get; }
+
+        /// <summary>Tiles of a run over the whole volume; more than <see cref="Tiles"/> for regions.</summary>
+        public long TilesInAll { get; }
     }
 }

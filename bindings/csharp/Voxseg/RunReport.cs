@@ -9,6 +9,7 @@ namespace Voxseg
         internal RunReport(vxs_run_report* raw)
         {
             Tiles = (long)raw->tiles;
+            TilesInAll = (long)raw->tiles_in_all;
             Voxels = (long)raw->voxels;
             NearTies = (long)raw->near_ties;
             TilesInSingle = (long)raw->tiles_in_single;
@@ -34,7 +35,10 @@ namespace Voxseg
         /// <summary>Tiles that the network computed, folds included.</summary>
         public long Tiles { get; }
 
-        /// <summary>Voxels of the label map.</summary>
+        /// <summary>Tiles that a run over the whole volume computes; more where regions were asked for.</summary>
+        public long TilesInAll { get; }
+
+        /// <summary>Voxels of the label map, or of the regions.</summary>
         public long Voxels { get; }
 
         /// <summary> Voxels whose two best classes differ in probability by at most 0.01: only there may another

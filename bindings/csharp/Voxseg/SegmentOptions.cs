@@ -19,6 +19,19 @@ namespace Voxseg
         /// <summary>What happens to voxels that are NaN or infinite; an error by default.</summary>
         public NonFinite NonFinite { get; set; } = NonFinite.Error;
 
+        /// <summary>The voxels that get labels, which are those of the run over the whole volume; none for all. Only tiles
+        /// that touch them are computed; elsewhere buffers stay as they are.</summary>
+        public IList<VoxelBox> Regions { get; } = new List<VoxelBox>();
+
+        /// <summary>What becomes of regions where labels depend on the whole image.</summary>
+        public WhenGlobal WhenGlobal { get; set; } = WhenGlobal.Compute;
+
+        /// <summary>Called on the running thread when labels are final, and in the buffer of <see cref="Labels"/>; they
+        /// stay there when the run fails. What it throws cancels the run and comes out of it. Null (default): labels are
+        /// written at the end, all or none.</summary>
+        [AllowNull, MaybeNull]
+        public Action<LabelsSoFar> OnLabels { get; set; }
+
         /// <summary>Whether <see cref="LabelMap.Record"/> is wanted.</summary>
         public bool Record { get; set; }
     }

@@ -10,6 +10,7 @@ namespace Voxseg
     {
         // Static, so that the collector never takes what native code calls.
         private static readonly vxs_progress_callback Callback = OnProgress;
+        private static readonly vxs_labels_callback LabelsCallback = OnLabels;
 
         private readonly IProgress<SegmentProgress> progress;
         private readonly CancellationToken cancellation;
@@ -33,6 +34,15 @@ namespace Voxseg
         {
             get { return progress == null ? IntPtr.Zero : Marshal.GetFunctionPointerForDelegate(Callback); }
         }
+
+        /// <summary>What it calls with labels that are final; null where nobody wants to be told.</summary>
+        public IntPtr LabelsReceiver
+        {
+            get { return Labels == null ? IntPtr.Zero : Marshal.GetFunctionPointerForDelegate(LabelsCallback); }
+        }
+
+        /// <summary>Who wants to be told of labels.</summary>
+        public Action<LabelsSoFar> Labels { get; set; }
 
         /// <summary>What it passes to <see cref="Receiver"/>.</summary>
         public void* UserData
@@ -72,6 +82,21 @@ namespace Voxseg
             registration.Dispose();
             cancel.Dispose();
             self.Free();
+        }
+
+        private static int OnLabels(void* watch, vxs_labels_so_far* labels)
+        {
+            var self = (Watch)GCHandle.FromIntPtr((IntPtr)watch).Target;
+            try
+            {
+                self.Labels(new LabelsSoFar(labels));
+                return 0;
+            }
+            catch (Exception exception)
+            {
+                self.thrown = ExceptionDispatchInfo.Capture(exception);
+                return 1;
+            }
         }
 
         private static int OnProgress(void* watch, vxs_progress* now)

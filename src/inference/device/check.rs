@@ -19,7 +19,7 @@ use crate::recipe::{
     Decision, Fill, ImportanceMap, Recipe, Region, Resample, Resampler, RestoreMode, ScorePrecision, Spline,
     Step, TilePlacement, Tiling,
 };
-use crate::restore::{Restored, Restorer, activate};
+use crate::restore::{Part, Restored, Restorer, activate};
 use crate::tiling::{Blend, Mirrored, Score, TileGrid, average, cut};
 use crate::volume::{AxisMap, Geometry};
 
@@ -170,7 +170,8 @@ struct Expected<S> {
 fn restorer<'a, S: Score>(case: &Case<'a>, classes: usize) -> Result<Restorer<'a, S>> {
     let trace = Trace::new(AxisMap::identity(), &Geometry::with_shape(case.to));
     let trace = Trace { changes: vec![GridChange::Resampled(case.to)], ..trace };
-    Restorer::new(case.recipe, &trace, classes, case.tiles.image(), Vec::new(), 1)
+    let part = Part::whole(case.recipe, &trace, case.tiles.image());
+    Restorer::new(case.recipe, &trace, classes, case.tiles.image(), &part, Vec::new(), 1)
 }
 
 fn on_host<S: Score>(case: &Case) -> Result<Expected<S>> {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::header::{Constant, Header};
 
 /// Prefix of the constants, name of the enumeration, what it is.
-const ENUMERATIONS: [(&str, &str, &str); 25] = [
+const ENUMERATIONS: [(&str, &str, &str); 26] = [
     ("VXS_DTYPE_", "VoxelType", "The type of a voxel, in the machine's byte order."),
     ("VXS_DEVICE_", "Device", "What runs the network."),
     ("VXS_READER_", "Reader", "The software whose reading of a NIfTI header counts."),
@@ -20,6 +20,7 @@ const ENUMERATIONS: [(&str, &str, &str); 25] = [
     ("VXS_WHEN_BUSY_", "WhenBusy", "What becomes of a segmentation that a plan has no place for."),
     ("VXS_MEMORY_STEP_", "MemoryStep", "What the memory of a device wasn't enough for."),
     ("VXS_NON_FINITE_", "NonFinite", "What happens to voxels that are NaN or infinite."),
+    ("VXS_WHEN_GLOBAL_", "WhenGlobal", "What becomes of regions where labels depend on the whole image."),
     ("VXS_WARNING_", "RunWarnings", "What may make the labels of a run wrong."),
     ("VXS_RESAMPLING_", "Resampling", "How a task brings the volume to its networks' grid."),
     ("VXS_FOREGROUND_CROP_", "ForegroundCrop", "How Auto3DSeg models find the foreground."),

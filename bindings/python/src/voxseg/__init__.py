@@ -33,6 +33,7 @@ from ._model import Label, Model, Term, tasks
 from ._nifti import HeaderWarning
 from ._plan import Plan, PlanReport
 from ._progress import Cancel, Progress
+from ._region import LabelsSoFar
 from ._runtime import (
     Device,
     add_runtime_plugin,
@@ -62,6 +63,7 @@ __all__ = [
     "HeaderWarning",
     "InternalError",
     "Label",
+    "LabelsSoFar",
     "Log",
     "MemoryBudgetError",
     "Model",

@@ -100,6 +100,12 @@ NonFiniteName = Literal[
 ]
 """What happens to voxels that are NaN or infinite."""
 
+WhenGlobalName = Literal[
+    "compute",
+    "refuse",
+]
+"""What becomes of regions where labels depend on the whole image."""
+
 RunWarningsName = Literal[
     "non-finite-replaced",
     "unusual-intensities",
@@ -136,6 +142,16 @@ StageName = Literal[
     "compile",
 ]
 """What a call is at."""
+
+PromptsName = Literal[
+    "point",
+    "box-2d",
+    "box-3d",
+    "scribble",
+    "lasso",
+    "mask",
+]
+"""What a user can give a model to go by."""
 
 LabelMatchName = Literal[
     "name",

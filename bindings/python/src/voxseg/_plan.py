@@ -27,10 +27,12 @@ from ._literals import (
     OverflowName,
     PrecisionName,
     WhenBusyName,
+    WhenGlobalName,
 )
 from ._model import Label, Model
 from ._native import ffi, lib
-from ._progress import Cancel, Receiver, Watch, watched
+from ._progress import Cancel, Receiver, watched
+from ._region import Box, LabelsReceiver, RunWatch, place_regions
 from ._runtime import open_runtime, seek_runtime
 from ._segmentation import RunReport, Segmentation
 from ._structures import initialised, keep
@@ -73,6 +75,8 @@ class PlanReport:
     """Bytes of `host_peak_bytes` that exist once, however many runs there are at once."""
     run_bytes: int
     """Bytes that each run needs beside them."""
+    tiles_in_all: int
+    """Tiles of a run over the whole image; more than `tiles` where regions are asked for."""
 
 
 class Plan(Handle):
@@ -186,12 +190,19 @@ class Plan(Handle):
         grid: Grid | None = None,
         *,
         axes: str | None = None,
+        regions: Sequence[Box] = (),
+        when_global: WhenGlobalName = "compute",
     ) -> PlanReport:
         """What a segmentation of `image` will need. Only where its voxels lie is looked at: a `Grid` with a shape will do.
-        Arguments and errors are as for `segment`."""
+        Arguments and errors are as for `segment`; with `regions` it is less."""
         raw = _volume(image_of(image, ArrayLayout(grid, axes), self._reader))
         report = initialised("vxs_plan_report")
-        call(lib.vxs_plan_estimate, self._here(), raw, report)
+        if regions:
+            options = initialised("vxs_run_options")
+            place_regions(options, regions, when_global)
+            call(lib.vxs_plan_estimate_run, self._here(), raw, options, report)
+        else:
+            call(lib.vxs_plan_estimate, self._here(), raw, report)
         return _plan_report(report)
 
     def segment(
@@ -209,6 +220,9 @@ class Plan(Handle):
         entropy: bool = False,
         record: bool = False,
         non_finite: NonFiniteName = "error",
+        regions: Sequence[Box] = (),
+        when_global: WhenGlobalName = "compute",
+        on_labels: LabelsReceiver | None = None,
     ) -> Segmentation:
         """Segments an image on its own grid. Blocks; other Python threads run on.
 
@@ -233,6 +247,12 @@ class Plan(Handle):
         them), or "lowest" (the lowest integer: air, for a CT model). Intensities that can't be in the units that the model
         was trained with, as a CT scaled to 0…1, give a Python warning, and one in the report.
 
+        `regions` are boxes of voxels, each ((x, y, z), (x, y, z)) with the first voxel inside and one beyond the last;
+        only tiles that touch them are computed. Labels and maps are those of the whole run there, and elsewhere 0 or what
+        `labels_out` has. Where labels depend on the whole image (largest components), `when_global` "compute" computes it
+        and "refuse" raises. `on_labels` is a callable that gets `LabelsSoFar` when labels are final and in the array, and
+        returns False to cancel; labels that are final stay in `labels_out` when the run fails.
+
         Raises `ArgumentError` for images that the model can't segment, `Cancelled`, `Busy`, `MemoryBudgetError`,
         `OutOfMemoryError`, `DeviceError`, or another `RunError`. The image is only read, and free again on return; what
         comes back is the caller's own.
@@ -256,8 +276,11 @@ class Plan(Handle):
         place = ffi.new("vxs_record **")
         if record:
             options.record = keep(options, place)
-        watch = Watch(progress)
+        place_regions(options, regions, when_global)
+        watch = RunWatch(progress, on_labels, labels)
         options.progress = watch.callback
+        if on_labels is not None:
+            options.on_labels = watch.labels_callback
         try:
             call(lib.vxs_segment, self._here(), raw, options, into, report)
         except Error:
@@ -321,6 +344,7 @@ def _plan_report(report: Any) -> PlanReport:
         report.tile_batch,
         report.shared_bytes,
         report.run_bytes,
+        report.tiles_in_all,
     )
 
 

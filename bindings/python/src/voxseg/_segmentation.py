@@ -14,8 +14,10 @@ class RunReport:
 
     tiles: int
     """Tiles that the network computed, folds included."""
+    tiles_in_all: int
+    """Tiles that a run over the whole image computes; more than `tiles` where regions were asked for."""
     voxels: int
-    """Voxels of the label map."""
+    """Voxels of the label map, or of the regions."""
     near_ties: int
     """Voxels whose two best classes differ in probability by at most 0.01."""
     tiles_in_single: int
