@@ -433,7 +433,7 @@ vxs_status vxs_runtime_open(const char *path,
                             struct vxs_error **error);
 
 /**
- * Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, so that its devices can be
+ * Registers a library of ONNX Runtime's plug-in execution providers, so that its devices can be
  * listed and used. Opens ONNX Runtime as `vxs_runtime_open(NULL)` does, if it isn't open. `path` is the library's
  * file (UTF-8); a library that is registered already is left alone. It stays until the process ends. The
  * environment variable `VOXSEG_ORT_PLUGIN`, with files separated as in PATH, does the same whenever ONNX Runtime
@@ -487,8 +487,10 @@ typedef int32_t vxs_device;
 #define VXS_DEVICE_CUDA 3
 /** NVIDIA GPUs through TensorRT, which compiles a network for minutes. */
 #define VXS_DEVICE_TENSORRT 4
-/** Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (`vxs_runtime_add_plugin`). */
-#define VXS_DEVICE_WEBGPU 5
+/**
+ * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.
+ */
+#define VXS_DEVICE_GPU 5
 /** Any GPU on Windows, through Direct3D 12. */
 #define VXS_DEVICE_DIRECTML 6
 /** Intel processors (index 0) and GPUs (from index 1 on). */
@@ -498,12 +500,8 @@ typedef int32_t vxs_device;
 /** AMD GPUs through ROCm. */
 #define VXS_DEVICE_MIGRAPHX 9
 /**
- * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.
- */
-#define VXS_DEVICE_VULKAN 10
-/**
  * The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that
- * emulates a GPU; `VXS_DEVICE_VULKAN` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
+ * emulates a GPU; `VXS_DEVICE_GPU` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
  */
 #define VXS_DEVICE_BEST 100
 
@@ -545,10 +543,10 @@ typedef struct vxs_device_info {
 VXS_API vxs_status vxs_device_info_init(struct vxs_device_info *info, uint64_t size);
 
 /**
- * Looks which devices there are: the CPU's, Vulkan's, then each provider's, and for a kind without one an entry that
- * says why. Opens the system's Vulkan loader, and loads ONNX Runtime when it can be found; when it can't, the devices
- * that need it are listed as unusable. To know whether a provider that ONNX Runtime was built with can be used, its
- * libraries are loaded. Free the list with `vxs_device_list_free`.
+ * Looks which devices there are: the CPU's, our own engine's GPUs, then each provider's, and for a kind without one an
+ * entry that says why. Opens the system's Vulkan loader, and loads ONNX Runtime when it can be found; when it can't,
+ * the devices that need it are listed as unusable. To know whether a provider that ONNX Runtime was built with can be
+ * used, its libraries are loaded. Free the list with `vxs_device_list_free`.
  *
  * Returns `VXS_OK`: what can't be used is no error. Any thread.
  *

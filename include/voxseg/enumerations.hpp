@@ -47,8 +47,11 @@ enum class Device : std::int32_t {
     Cuda = VXS_DEVICE_CUDA,
     /** NVIDIA GPUs through TensorRT, which compiles a network for minutes. */
     TensorRT = VXS_DEVICE_TENSORRT,
-    /** Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (`add_runtime_plugin()`). */
-    WebGpu = VXS_DEVICE_WEBGPU,
+    /**
+     * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX
+     * files.
+     */
+    Gpu = VXS_DEVICE_GPU,
     /** Any GPU on Windows, through Direct3D 12. */
     DirectML = VXS_DEVICE_DIRECTML,
     /** Intel processors (index 0) and GPUs (from index 1 on). */
@@ -58,13 +61,8 @@ enum class Device : std::int32_t {
     /** AMD GPUs through ROCm. */
     MIGraphX = VXS_DEVICE_MIGRAPHX,
     /**
-     * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX
-     * files.
-     */
-    Vulkan = VXS_DEVICE_VULKAN,
-    /**
      * The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that
-     * emulates a GPU; `Device::Vulkan` only if it has all that the networks need. Else `Device::Cpu`.
+     * emulates a GPU; `Device::Gpu` only if it has all that the networks need. Else `Device::Cpu`.
      */
     Best = VXS_DEVICE_BEST,
 };

@@ -24,7 +24,7 @@ inline Result<void> open_runtime(const std::filesystem::path &path = {}) {
         [&](vxs_error **error) { return vxs_runtime_open(name.empty() ? nullptr : name.c_str(), error); });
 }
 
-/** Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's. */
+/** Registers a library of ONNX Runtime's plug-in execution providers. */
 inline Result<void> add_runtime_plugin(const std::filesystem::path &path) {
     const std::string name = detail::utf8(path);
     return detail::call([&](vxs_error **error) { return vxs_runtime_add_plugin(name.c_str(), error); });

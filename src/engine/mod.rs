@@ -128,9 +128,9 @@ pub enum Device {
     OrtCpu,
     /// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver: the device of that number in the
     /// order of Vulkan's loader. It lacks what [`Device::Cpu`] lacks.
-    Vulkan(u32),
+    Gpu(u32),
     /// ONNX Runtime with a provider, on the device of that number among the provider's.
-    Gpu(Provider, u32),
+    Provider(Provider, u32),
     /// The first GPU that can be used: our own engine's, if it has all that the networks need, then those of the
     /// providers in the order of [`Provider::ALL`] but TensorRT, whose compiling takes minutes, and without software
     /// that emulates a GPU; else the fastest CPU engine.
@@ -143,9 +143,9 @@ impl Device {
         match self {
             Device::Cpu => "cpu".into(),
             Device::OrtCpu => "ort-cpu".into(),
-            Device::Vulkan(index) => gpu::name(index),
-            Device::Gpu(provider, 0) => provider.name().into(),
-            Device::Gpu(provider, index) => format!("{}:{index}", provider.name()),
+            Device::Gpu(index) => gpu::name(index),
+            Device::Provider(provider, 0) => provider.name().into(),
+            Device::Provider(provider, index) => format!("{}:{index}", provider.name()),
             Device::Best => "best".into(),
         }
     }
@@ -157,17 +157,16 @@ impl Device {
     pub fn from_name(name: &str) -> Result<Self> {
         let (word, index) =
             name.split_once(':').map_or((name, Some(0)), |(word, index)| (word, index.parse().ok()));
-        let plain = [Device::Cpu, Device::OrtCpu, Device::Best, Device::Vulkan(0)];
-        let gpus = Provider::ALL.map(|provider| Device::Gpu(provider, 0));
+        let plain = [Device::Cpu, Device::OrtCpu, Device::Best, Device::Gpu(0)];
+        let gpus = Provider::ALL.map(|provider| Device::Provider(provider, 0));
         let all = || plain.into_iter().chain(gpus);
         match (all().find(|device| device.name() == word), index) {
-            (Some(Device::Gpu(provider, _)), Some(index)) => Ok(Device::Gpu(provider, index)),
-            (Some(Device::Vulkan(_)), Some(index)) => Ok(Device::Vulkan(index)),
+            (Some(Device::Provider(provider, _)), Some(index)) => Ok(Device::Provider(provider, index)),
+            (Some(Device::Gpu(_)), Some(index)) => Ok(Device::Gpu(index)),
             (Some(device), _) if word == name => Ok(device),
             _ => {
                 let names: Vec<String> = all().map(|device| device.name()).collect();
-                let expected =
-                    format!("{}, or one of a GPU with its number, as in vulkan:1", names.join(", "));
+                let expected = format!("{}, or one of a GPU with its number, as in gpu:1", names.join(", "));
                 Err(Error::argument("device", name, expected))
             }
         }
@@ -175,7 +174,8 @@ impl Device {
 
     /// Whether it has memory and processors of its own, beside the host's. OpenVINO's first device is the CPU.
     pub(crate) fn is_beside_the_host(self) -> bool {
-        matches!(self, Device::Gpu(..) | Device::Vulkan(_)) && self != Device::Gpu(Provider::OpenVino, 0)
+        matches!(self, Device::Provider(..) | Device::Gpu(_))
+            && self != Device::Provider(Provider::OpenVino, 0)
     }
 
     /// The precision that suits it and these networks.
@@ -193,8 +193,8 @@ impl Device {
     pub(crate) fn resolve_for(self, networks: &[Arc<Network>]) -> Self {
         let good = |info: &DeviceInfo| {
             let gpu = match info.device {
-                Device::Vulkan(_) => networks.iter().all(|network| GpuEngine::supports(network)),
-                Device::Gpu(provider, _) => provider != Provider::TensorRt,
+                Device::Gpu(_) => networks.iter().all(|network| GpuEngine::supports(network)),
+                Device::Provider(provider, _) => provider != Provider::TensorRt,
                 _ => false,
             };
             gpu && info.hardware && info.reason.is_none()
@@ -273,13 +273,13 @@ pub fn devices() -> Vec<DeviceInfo> {
         reason: reason.clone(),
     };
     let mut all = vec![own, through_runtime(Device::OrtCpu)];
-    all.extend(of_vulkan());
+    all.extend(gpus());
     for provider in Provider::ALL {
         match &runtime {
             Ok(runtime) => all.extend(ort::devices(runtime, provider)),
             Err(_) => all.push(DeviceInfo {
                 name: provider.title().into(),
-                ..through_runtime(Device::Gpu(provider, 0))
+                ..through_runtime(Device::Provider(provider, 0))
             }),
         }
     }
@@ -287,10 +287,10 @@ pub fn devices() -> Vec<DeviceInfo> {
 }
 
 /// The devices of our own engine; one with the reason where there are none.
-fn of_vulkan() -> Vec<DeviceInfo> {
+fn gpus() -> Vec<DeviceInfo> {
     let none = |reason: String| DeviceInfo {
-        device: Device::Vulkan(0),
-        name: "Vulkan".into(),
+        device: Device::Gpu(0),
+        name: "GPU".into(),
         hardware: false,
         driver: String::new(),
         memory: None,
@@ -302,8 +302,8 @@ fn of_vulkan() -> Vec<DeviceInfo> {
         Ok(found) => found
             .into_iter()
             .map(|device| DeviceInfo {
-                device: Device::Vulkan(device.index),
-                name: format!("Vulkan ({})", device.name),
+                device: Device::Gpu(device.index),
+                name: format!("GPU ({})", device.name),
                 hardware: device.hardware,
                 driver: device.driver,
                 memory: Some(device.memory),

@@ -7,8 +7,6 @@ pub enum Provider {
     Cuda,
     /// NVIDIA GPUs through TensorRT, which compiles a network for minutes.
     TensorRt,
-    /// Any GPU through Vulkan, Direct3D 12 or Metal.
-    WebGpu,
     /// Any GPU on Windows, through Direct3D 12.
     DirectMl,
     /// Intel processors (index 0) and GPUs (from index 1 on).
@@ -21,13 +19,12 @@ pub enum Provider {
 
 impl Provider {
     /// All of them, in the order in which the best device is looked for.
-    pub const ALL: [Provider; 7] = [
+    pub const ALL: [Provider; 6] = [
         Provider::Cuda,
         Provider::TensorRt,
         Provider::MiGraphX,
         Provider::CoreMl,
         Provider::DirectMl,
-        Provider::WebGpu,
         Provider::OpenVino,
     ];
 
@@ -36,7 +33,6 @@ impl Provider {
         match self {
             Provider::Cuda => "cuda",
             Provider::TensorRt => "tensorrt",
-            Provider::WebGpu => "webgpu",
             Provider::DirectMl => "directml",
             Provider::OpenVino => "openvino",
             Provider::CoreMl => "coreml",
@@ -49,7 +45,6 @@ impl Provider {
         match self {
             Provider::Cuda => "CUDA",
             Provider::TensorRt => "TensorRT",
-            Provider::WebGpu => "WebGPU",
             Provider::DirectMl => "DirectML",
             Provider::OpenVino => "OpenVINO",
             Provider::CoreMl => "Core ML",
@@ -62,7 +57,6 @@ impl Provider {
         match self {
             Provider::Cuda => "CUDAExecutionProvider",
             Provider::TensorRt => "TensorrtExecutionProvider",
-            Provider::WebGpu => "WebGpuExecutionProvider",
             Provider::DirectMl => "DmlExecutionProvider",
             Provider::OpenVino => "OpenVINOExecutionProvider",
             Provider::CoreMl => "CoreMLExecutionProvider",
@@ -74,9 +68,6 @@ impl Provider {
     pub(crate) fn source(self) -> &'static str {
         match self {
             Provider::Cuda | Provider::TensorRt => "the files of onnxruntime-gpu have it",
-            Provider::WebGpu => {
-                "it is a plug-in, the library in onnxruntime-ep-webgpu: register it, or name it in VOXSEG_ORT_PLUGIN"
-            }
             Provider::DirectMl => "the files of onnxruntime-directml have it, on Windows only",
             Provider::OpenVino => "the files of onnxruntime-openvino have it",
             Provider::CoreMl => "ONNX Runtime's files for macOS have it",

@@ -79,7 +79,7 @@ impl<'a> EngineRequest<'a> {
     /// Makes an engine. `taken`: bytes of the device's memory that the plan has already.
     pub(crate) fn engine(&self, network: &Arc<Network>, taken: u64) -> Result<Arc<dyn Engine>> {
         let &EngineRequest { device, tile, precision, threads, options, .. } = self;
-        if let Device::Vulkan(index) = device {
+        if let Device::Gpu(index) = device {
             let (half, strict, budget) =
                 (precision != Precision::F32, options.strict_half, options.memory_budget);
             let settings = gpu::Settings { half, strict, taken, budget, arena: &self.on_gpu };

@@ -23,8 +23,8 @@ pub const VXS_DEVICE_ORT_CPU: i32 = 2;
 pub const VXS_DEVICE_CUDA: i32 = 3;
 /// NVIDIA GPUs through TensorRT, which compiles a network for minutes.
 pub const VXS_DEVICE_TENSORRT: i32 = 4;
-/// Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (`vxs_runtime_add_plugin`).
-pub const VXS_DEVICE_WEBGPU: i32 = 5;
+/// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.
+pub const VXS_DEVICE_GPU: i32 = 5;
 /// Any GPU on Windows, through Direct3D 12.
 pub const VXS_DEVICE_DIRECTML: i32 = 6;
 /// Intel processors (index 0) and GPUs (from index 1 on).
@@ -33,10 +33,8 @@ pub const VXS_DEVICE_OPENVINO: i32 = 7;
 pub const VXS_DEVICE_COREML: i32 = 8;
 /// AMD GPUs through ROCm.
 pub const VXS_DEVICE_MIGRAPHX: i32 = 9;
-/// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.
-pub const VXS_DEVICE_VULKAN: i32 = 10;
 /// The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that
-/// emulates a GPU; `VXS_DEVICE_VULKAN` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
+/// emulates a GPU; `VXS_DEVICE_GPU` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
 pub const VXS_DEVICE_BEST: i32 = 100;
 
 /// The devices that were found. Immutable: any thread may read it.
@@ -87,10 +85,9 @@ unsafe impl Growable for vxs_device_info {
 }
 
 /// The code of each provider.
-const PROVIDERS: [(vxs_device, Provider); 7] = [
+const PROVIDERS: [(vxs_device, Provider); 6] = [
     (VXS_DEVICE_CUDA, Provider::Cuda),
     (VXS_DEVICE_TENSORRT, Provider::TensorRt),
-    (VXS_DEVICE_WEBGPU, Provider::WebGpu),
     (VXS_DEVICE_DIRECTML, Provider::DirectMl),
     (VXS_DEVICE_OPENVINO, Provider::OpenVino),
     (VXS_DEVICE_COREML, Provider::CoreMl),
@@ -102,11 +99,11 @@ pub(super) fn device(code: vxs_device, index: u32) -> Result<Device> {
         VXS_DEVICE_CPU => Some(Device::Cpu),
         VXS_DEVICE_ORT_CPU => Some(Device::OrtCpu),
         VXS_DEVICE_BEST => Some(Device::Best),
-        VXS_DEVICE_VULKAN => Some(Device::Vulkan(index)),
-        _ => PROVIDERS.iter().find(|entry| entry.0 == code).map(|entry| Device::Gpu(entry.1, index)),
+        VXS_DEVICE_GPU => Some(Device::Gpu(index)),
+        _ => PROVIDERS.iter().find(|entry| entry.0 == code).map(|entry| Device::Provider(entry.1, index)),
     };
     match found {
-        Some(Device::Gpu(..) | Device::Vulkan(_)) => {}
+        Some(Device::Provider(..) | Device::Gpu(_)) => {}
         Some(_) if index != 0 => {
             return Err(Error::argument(
                 "options.device_index",
@@ -125,8 +122,8 @@ pub(super) fn device_code(device: Device) -> (vxs_device, u32) {
         Device::Cpu => (VXS_DEVICE_CPU, 0),
         Device::OrtCpu => (VXS_DEVICE_ORT_CPU, 0),
         Device::Best => (VXS_DEVICE_BEST, 0),
-        Device::Vulkan(index) => (VXS_DEVICE_VULKAN, index),
-        Device::Gpu(provider, index) => {
+        Device::Gpu(index) => (VXS_DEVICE_GPU, index),
+        Device::Provider(provider, index) => {
             let found = PROVIDERS.iter().find(|entry| entry.1 == provider);
             (found.map_or(0, |entry| entry.0), index)
         }
@@ -145,10 +142,10 @@ pub unsafe extern "C" fn vxs_device_info_init(info: *mut vxs_device_info, size: 
     unsafe { boundary(null_mut(), || init(info, size, "info")) }
 }
 
-/// Looks which devices there are: the CPU's, Vulkan's, then each provider's, and for a kind without one an entry that
-/// says why. Opens the system's Vulkan loader, and loads ONNX Runtime when it can be found; when it can't, the devices
-/// that need it are listed as unusable. To know whether a provider that ONNX Runtime was built with can be used, its
-/// libraries are loaded. Free the list with `vxs_device_list_free`.
+/// Looks which devices there are: the CPU's, our own engine's GPUs, then each provider's, and for a kind without one an
+/// entry that says why. Opens the system's Vulkan loader, and loads ONNX Runtime when it can be found; when it can't,
+/// the devices that need it are listed as unusable. To know whether a provider that ONNX Runtime was built with can be
+/// used, its libraries are loaded. Free the list with `vxs_device_list_free`.
 ///
 /// Returns `VXS_OK`: what can't be used is no error. Any thread.
 ///

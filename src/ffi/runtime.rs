@@ -34,7 +34,7 @@ pub unsafe extern "C" fn vxs_runtime_open(path: *const c_char, error: *mut *mut 
     }
 }
 
-/// Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, so that its devices can be
+/// Registers a library of ONNX Runtime's plug-in execution providers, so that its devices can be
 /// listed and used. Opens ONNX Runtime as `vxs_runtime_open(NULL)` does, if it isn't open. `path` is the library's
 /// file (UTF-8); a library that is registered already is left alone. It stays until the process ends. The
 /// environment variable `VOXSEG_ORT_PLUGIN`, with files separated as in PATH, does the same whenever ONNX Runtime

@@ -20,7 +20,7 @@ fn plan(recipe: &Recipe, precision: Precision, budget: Option<u64>) -> Option<Pl
     model.networks = [1, 2].map(|seed| Arc::new(test_networks::small(CLASSES, seed))).to_vec();
     let device_options = DeviceOptions { memory_budget: budget, ..DeviceOptions::default() };
     let options = PlanOptions {
-        device: Device::Vulkan(0),
+        device: Device::Gpu(0),
         precision,
         device_options,
         threads: 2,

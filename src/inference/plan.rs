@@ -114,7 +114,7 @@ impl Plan {
             Precision::Auto => device.precision_for(&model.networks),
             chosen => chosen,
         };
-        let gpu = matches!(device, Device::Gpu(..) | Device::Vulkan(_));
+        let gpu = matches!(device, Device::Provider(..) | Device::Gpu(_));
         let resolved = PlanOptions { device, ..options.clone() };
         match engines_on(device, precision) {
             Err(error) if gpu && options.device_options.fallback && !matches!(error, Error::Cancelled) => {
@@ -301,7 +301,9 @@ impl Plan {
     /// # Errors
     /// [`Error::InvalidArgument`] about `argument` when the device isn't NVIDIA's.
     pub(crate) fn machine(&self, argument: &'static str) -> Result<Arc<dyn Machine>> {
-        self.machine.clone().ok_or_else(|| {
+        // Our own engine's memory has no addresses that a caller could have.
+        let theirs = self.machine.clone().filter(|_| !matches!(self.device, Device::Gpu(_)));
+        theirs.ok_or_else(|| {
             let found = format!("memory of a CUDA device, for a plan on {}", self.device);
             Error::argument(argument, found, "memory of the host, or a plan on cuda or tensorrt")
         })

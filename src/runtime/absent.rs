@@ -89,7 +89,7 @@ mod tests {
         assert!(all[0].reason.is_none() && all[0].device == Device::Cpu);
         let without = |reason: &Option<String>| reason.as_ref().is_some_and(|text| text.contains("has none"));
         // Our own engines need no runtime.
-        let own = |info: &DeviceInfo| matches!(info.device, Device::Cpu | Device::Vulkan(_));
+        let own = |info: &DeviceInfo| matches!(info.device, Device::Cpu | Device::Gpu(_));
         assert!(all.iter().filter(|info| !own(info)).all(|info| without(&info.reason)));
         assert_eq!(Device::Best.resolve(), Device::Cpu);
     }

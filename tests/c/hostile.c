@@ -823,7 +823,7 @@ static void wrong_plans(void) {
     BAD_PLAN(VXS_DEVICE_UNUSABLE, options.instructions = VXS_INSTRUCTIONS_NEON);
 #endif
     BAD_PLAN(VXS_DEVICE_UNUSABLE, options.device = VXS_DEVICE_CUDA);
-    BAD_PLAN(VXS_DEVICE_UNUSABLE, (options.device = VXS_DEVICE_WEBGPU, options.device_index = 99));
+    BAD_PLAN(VXS_DEVICE_UNUSABLE, (options.device = VXS_DEVICE_GPU, options.device_index = 99));
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.precision = -1);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.precision = 77);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.mirroring = 2);

@@ -1,6 +1,5 @@
-//! Whole runs on a GPU beside the CPU: of our own engine where there is a Vulkan device, of WebGPU's where
-//! `VOXSEG_ORT_PLUGIN` names its plug-in. `cargo xtask test gpu` has both on software Vulkan. `tests/gpu/run.py` is for
-//! machines with NVIDIA GPUs.
+//! Whole runs of our own engine for GPUs beside the CPU, where there is a Vulkan device: `cargo xtask test gpu` has one
+//! made of software. `tests/gpu/run.py` is for machines with NVIDIA GPUs.
 
 #![allow(clippy::print_stdout, reason = "the counts are what this test is for")]
 
@@ -66,8 +65,8 @@ fn options(device: Device, precision: Precision) -> PlanOptions {
 }
 
 /// Whether there is a device for our own engine.
-fn has_vulkan() -> bool {
-    let device = |info: &DeviceInfo| info.device == Device::Vulkan(0);
+fn has_gpu() -> bool {
+    let device = |info: &DeviceInfo| info.device == Device::Gpu(0);
     let reason = devices().into_iter().find(device).and_then(|info| info.reason);
     if let Some(reason) = &reason {
         println!("skipped: {reason}");
@@ -75,18 +74,20 @@ fn has_vulkan() -> bool {
     reason.is_none()
 }
 
+/// Software that emulates a GPU is nobody's best device.
 #[test]
-fn vulkan_labels_differ_from_the_cpu_only_at_near_ties() {
-    if has_vulkan() {
-        labels_differ_only_at_near_ties(Device::Vulkan(0));
+fn the_best_gpu_is_hardware() {
+    if has_gpu() {
+        let best = Device::Best.resolve();
+        let info = devices().into_iter().find(|info| info.device == best).unwrap();
+        assert!(info.hardware || best == Device::Cpu, "{info:?}");
     }
 }
 
 #[test]
 fn gpu_labels_differ_from_the_cpu_only_at_near_ties() {
-    match std::env::var_os("VOXSEG_ORT_PLUGIN") {
-        Some(_) => labels_differ_only_at_near_ties(Device::Gpu(Provider::WebGpu, 0)),
-        None => println!("skipped: VOXSEG_ORT_PLUGIN names no plug-in"),
+    if has_gpu() {
+        labels_differ_only_at_near_ties(Device::Gpu(0));
     }
 }
 
@@ -122,16 +123,15 @@ fn labels_differ_only_at_near_ties(device: Device) {
     }
 }
 
-/// Whole reference cases: two small ones, since software takes long, or the one that `VOXSEG_GPU_CASE` names
-/// ("nnunet/torso_ct"), on the device that `VOXSEG_GPU_DEVICE` names.
+/// Whole reference cases, which take minutes on software: two small ones, or the one that `VOXSEG_GPU_CASE` names
+/// ("nnunet/torso_ct"), on the device that `VOXSEG_GPU_DEVICE` names ("gpu").
 #[test]
 fn gpu_whole_cases_by_the_rule_of_the_reference() {
-    if std::env::var_os("VOXSEG_ORT_PLUGIN").is_none() && std::env::var_os("VOXSEG_GPU_DEVICE").is_none() {
-        println!("skipped: VOXSEG_ORT_PLUGIN names no plug-in");
+    let Ok(device) = std::env::var("VOXSEG_GPU_DEVICE") else {
+        println!("skipped: VOXSEG_GPU_DEVICE names no device");
         return;
-    }
+    };
     let Some(folder) = reference() else { return };
-    let device = std::env::var("VOXSEG_GPU_DEVICE").unwrap_or_else(|_| "webgpu".into());
     let device = Device::from_name(&device).unwrap();
     match std::env::var("VOXSEG_GPU_CASE") {
         Ok(name) => whole_case(&folder, &name, device),
@@ -201,7 +201,7 @@ fn whole_case(folder: &Path, name: &str, device: Device) {
 fn fallback_from_a_gpu_that_is_not_here_is_told() {
     let Some(folder) = reference() else { return };
     let model = model(&folder);
-    let cuda = options(Device::Gpu(Provider::Cuda, 99), Precision::Auto);
+    let cuda = options(Device::Provider(Provider::Cuda, 99), Precision::Auto);
     let error = Plan::new(&model, &cuda).err().unwrap();
     assert_eq!(error.status(), 304, "{error}");
     let fallback = DeviceOptions { fallback: true, ..DeviceOptions::default() };

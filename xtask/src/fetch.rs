@@ -94,25 +94,6 @@ const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
 )))]
 const ONNXRUNTIME: Option<Source> = None;
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-const WEBGPU: Option<Source> = Some(Source {
-    name: "ONNX Runtime's WebGPU plug-in 0.4.0 (7 MB)",
-    requirement: "onnxruntime-ep-webgpu==0.4.0",
-    sha256: "5d8c961eda91a88961cad1fb7621f389f006b18497d6ea9ecf96f729f066cbfb",
-    options: &["--only-binary=:all:"],
-    folder: "webgpu",
-    files: &[
-        (
-            "onnxruntime_ep_webgpu/libonnxruntime_providers_webgpu.so",
-            "libonnxruntime_providers_webgpu.so",
-            "9f76e3dc4459421958ad086a9da03bf7e5de9289e9a3a56e28bbb459773dec81",
-        ),
-        ("onnxruntime_ep_webgpu-0.4.0.dist-info/licenses/LICENSE", "LICENSE", ""),
-    ],
-});
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-const WEBGPU: Option<Source> = None;
-
 /// The last version that voxseg refuses: what the host of plug-ins in the examples has for itself.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 const OTHER_ONNXRUNTIME: Option<Source> = Some(Source {
@@ -236,12 +217,6 @@ pub fn cargo_deny() -> Result<PathBuf> {
     fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .map_err(at("make executable", &program))?;
     Ok(program)
-}
-
-/// ONNX Runtime's plug-in for WebGPU.
-pub fn webgpu() -> Result<PathBuf> {
-    let source = WEBGPU.ok_or("no wheel of WebGPU's plug-in is known for this platform")?;
-    Ok(take(&source)?.join("libonnxruntime_providers_webgpu.so"))
 }
 
 /// The library of another ONNX Runtime; `None` where the example that needs it hasn't been tried.

@@ -41,7 +41,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo              segment a real CT from C, with a table and a picture
   test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
   test WORD ...     only those lanes of the test that have such a word in their name, as in the table that it ends with:
-                    `test gpu` runs on a GPU made of software (fetches Mesa and ONNX Runtime's WebGPU plug-in),
+                    `test gpu` runs on a GPU made of software (fetches Mesa),
                     `test aarch64`, which runs only so, for another processor under emulation (fetches a cross
                     compiler and QEMU)
   soak SECONDS address|thread  eight plans in eight threads with everything instrumented (needs Rust's nightly toolchain)

@@ -105,7 +105,6 @@ const DEPENDENCIES: &str = "dependencies (licences, duplicates)";
 const FUZZ: &str = "fuzz (short)";
 const RUSTDOC: &str = "Rust documentation without warnings";
 const DOXYGEN: &str = "C and C++ documentation without warnings";
-const GPU: &str = "networks on a GPU (WebGPU, software Vulkan)";
 const OWN_GPU: &str = "our own GPU engine (software Vulkan)";
 const SPIRV: &str = "kernels of our own GPU engine are compiled from their source";
 const PTX: &str = "kernels for NVIDIA GPUs are compiled from their source";
@@ -204,18 +203,11 @@ fn on_gpu(report: &mut Report) {
     report.lane(SPIRV, shaders::check);
     report.lane_with(OWN_GPU, vulkan::driver, |environment| {
         let mut tests = cargo();
-        tests.args(["test", "--workspace", "--lib", "--test", "gpu"]);
-        execute(tests.args(["--", "--nocapture", "vulkan", "engine::gpu"]).envs(environment))
+        // The workspace, as in the lane of Rust tests: a package by itself would be compiled anew.
+        tests.args(["test", "--workspace", "--lib", "--test", "gpu", "--test", "hygiene"]);
+        execute(tests.args(["--", "--nocapture", "gpu"]).envs(environment))
     });
     report.lane_with(PTX, fetch::nvrtc, |_| ptx::check());
-    let environment = || fetch::onnxruntime().and_then(|_| vulkan::environment());
-    report.lane_with(GPU, environment, |environment| {
-        let mut tests = cargo();
-        // The workspace, as in the lane of Rust tests: a package by itself would be compiled anew.
-        tests.args(["test", "--workspace", "--lib"]);
-        tests.args(["--test", "gpu", "--test", "hygiene"]);
-        execute(tests.args(["--", "--nocapture", "gpu", "engine::ort"]).envs(environment))
-    });
 }
 
 /// The lanes that need the shared library. The first leaves the CT as `image`, for all others.

@@ -1,26 +1,16 @@
 //! A GPU made of software, for tests: Mesa 25's lavapipe, taken apart from Debian's backports into `target/xtask`.
 //!
-//! Debian 12's own Mesa lacks what WebGPU asks for.
+//! Debian 12's own Mesa lacks what our engine asks for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::debian::Apt;
-use crate::{Result, at, execute_quietly, fetch, say, work};
+use crate::{Result, at, execute_quietly, say, work};
 
 const SUITE: &str = "bookworm-backports";
 const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
-
-/// The environment in which a process finds WebGPU's plug-in and a Vulkan device.
-pub fn environment() -> Result<Vec<(&'static str, PathBuf)>> {
-    let mut all = driver()?;
-    all.extend([
-        ("VOXSEG_ORT_PLUGIN", fetch::webgpu()?),
-        ("ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER", "1".into()),
-    ]);
-    Ok(all)
-}
 
 /// The environment in which a process finds a Vulkan device.
 pub fn driver() -> Result<Vec<(&'static str, PathBuf)>> {

@@ -36,8 +36,8 @@ namespace Voxseg
         Cuda = 3,
         /// <summary>NVIDIA GPUs through TensorRT, which compiles a network for minutes.</summary>
         TensorRT = 4,
-        /// <summary>Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (<c>Library.AddRuntimePlugin</c>).</summary>
-        WebGpu = 5,
+        /// <summary>Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.</summary>
+        Gpu = 5,
         /// <summary>Any GPU on Windows, through Direct3D 12.</summary>
         DirectML = 6,
         /// <summary>Intel processors (index 0) and GPUs (from index 1 on).</summary>
@@ -46,9 +46,7 @@ namespace Voxseg
         CoreML = 8,
         /// <summary>AMD GPUs through ROCm.</summary>
         MIGraphX = 9,
-        /// <summary>Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.</summary>
-        Vulkan = 10,
-        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that emulates a GPU; <c>Device.Vulkan</c> only if it has all that the networks need. Else <c>Device.Cpu</c>.</summary>
+        /// <summary>The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that emulates a GPU; <c>Device.Gpu</c> only if it has all that the networks need. Else <c>Device.Cpu</c>.</summary>
         Best = 100,
     }
 

@@ -66,7 +66,7 @@ namespace Voxseg
             VoxsegException.Check(NativeMethods.vxs_runtime_open(Text.Utf8(path, "path"), out error), error);
         }
 
-        /// <summary> Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, so that its
+        /// <summary> Registers a library of ONNX Runtime's plug-in execution providers, so that its
         /// devices can be listed and used. Opens ONNX Runtime if it isn't open. It stays until the process ends.
         /// </summary> <param name="path">The library's file; one that is registered already is left alone.</param>
         /// <exception cref="DeviceException">It can't be used.</exception>

@@ -666,12 +666,11 @@ namespace Voxseg
         public const int VXS_DEVICE_ORT_CPU = 2;
         public const int VXS_DEVICE_CUDA = 3;
         public const int VXS_DEVICE_TENSORRT = 4;
-        public const int VXS_DEVICE_WEBGPU = 5;
+        public const int VXS_DEVICE_GPU = 5;
         public const int VXS_DEVICE_DIRECTML = 6;
         public const int VXS_DEVICE_OPENVINO = 7;
         public const int VXS_DEVICE_COREML = 8;
         public const int VXS_DEVICE_MIGRAPHX = 9;
-        public const int VXS_DEVICE_VULKAN = 10;
         public const int VXS_DEVICE_BEST = 100;
         public const int VXS_DTYPE_I8 = 1;
         public const int VXS_DTYPE_U8 = 2;

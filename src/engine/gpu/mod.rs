@@ -53,7 +53,7 @@ pub(super) struct Found {
 
 /// A device's name, as plans take it.
 pub(super) fn name(index: u32) -> String {
-    if index == 0 { "vulkan".into() } else { format!("vulkan:{index}") }
+    if index == 0 { "gpu".into() } else { format!("gpu:{index}") }
 }
 
 /// The devices of the system's Vulkan loader, which is opened for that.

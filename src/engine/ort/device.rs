@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ort::AsPointer;
 use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, ExecutionProviderDispatch};
@@ -14,7 +13,6 @@ use super::failed;
 use crate::engine::nvidia::{Driver, Held};
 use crate::engine::{Device, DeviceInfo, DeviceOptions, Precision, Provider, room};
 use crate::error::{Error, Result};
-use crate::platform::why_not_loaded;
 use crate::progress::Cancel;
 use crate::runtime::Runtime;
 
@@ -38,7 +36,7 @@ impl Target<'_> {
     /// The provider, unless it is the CPU.
     pub(super) fn provider(&self) -> Option<Provider> {
         match self.device {
-            Device::Gpu(provider, _) => Some(provider),
+            Device::Provider(provider, _) => Some(provider),
             _ => None,
         }
     }
@@ -52,7 +50,7 @@ impl Target<'_> {
     /// Bytes of the device's memory that nobody has, as far as its driver tells.
     pub(super) fn free_memory(&self) -> Option<u64> {
         match self.device {
-            Device::Gpu(Provider::Cuda | Provider::TensorRt, index) => {
+            Device::Provider(Provider::Cuda | Provider::TensorRt, index) => {
                 Driver::get().and_then(|driver| driver.free_memory(index)).ok()
             }
             _ => None,
@@ -62,7 +60,7 @@ impl Target<'_> {
     /// The device's context while its memory is measured, where there is one.
     pub(super) fn hold(&self) -> Option<Held> {
         match self.device {
-            Device::Gpu(Provider::Cuda | Provider::TensorRt, index) => {
+            Device::Provider(Provider::Cuda | Provider::TensorRt, index) => {
                 Driver::get().and_then(|driver| driver.hold(index)).ok()
             }
             _ => None,
@@ -76,7 +74,7 @@ impl Target<'_> {
     /// [`Error::MemoryBudget`] when not.
     pub(super) fn check_memory(&self, needed: u64) -> Result<()> {
         match self.device {
-            Device::Gpu(..) => room(needed, self.taken, self.options.memory_budget, self.free_memory()),
+            Device::Provider(..) => room(needed, self.taken, self.options.memory_budget, self.free_memory()),
             _ => Ok(()),
         }
     }
@@ -101,7 +99,7 @@ impl Target<'_> {
             .with_auto_device(AutoDevicePolicy::PreferCPU)
             .map_err(failed("choose the CPU"))?;
         let options = match self.device {
-            Device::Gpu(provider, index) => self.on_device(options, provider, index)?,
+            Device::Provider(provider, index) => self.on_device(options, provider, index)?,
             _ => options,
         };
         options
@@ -185,7 +183,7 @@ impl Target<'_> {
                 }
             }
             Provider::MiGraphX => ep::MIGraphX::default().with_device_id(id).build(),
-            Provider::OpenVino | Provider::WebGpu => {
+            Provider::OpenVino => {
                 let device = if index == 0 { "CPU".to_owned() } else { format!("GPU.{}", index - 1) };
                 // What the graph says is what is computed, not what the device prefers.
                 let openvino = ep::OpenVINO::default().with_device_type(device).with_precision("ACCURACY");
@@ -198,7 +196,7 @@ impl Target<'_> {
     }
 }
 
-/// Whether this ONNX Runtime was compiled with a provider; WebGPU's always counts as a plug-in.
+/// Whether this ONNX Runtime was compiled with a provider.
 fn is_built_in(provider: Provider) -> bool {
     let answer = match provider {
         Provider::Cuda => ep::CUDA::is_available(),
@@ -207,17 +205,12 @@ fn is_built_in(provider: Provider) -> bool {
         Provider::CoreMl => ep::CoreML::is_available(),
         Provider::MiGraphX => ep::MIGraphX::is_available(),
         Provider::OpenVino => ep::OpenVINO::is_available(),
-        Provider::WebGpu => Ok(false),
     };
     answer.unwrap_or(false)
 }
 
 /// Why a provider has no such device.
 fn lacking(runtime: &Runtime, provider: Provider, index: u32) -> String {
-    let library = match provider {
-        Provider::WebGpu if cfg!(all(unix, not(target_os = "macos"))) => Some("libvulkan.so.1"),
-        _ => None,
-    };
     let title = provider.title();
     let environment = runtime.environment();
     let count = environment
@@ -240,18 +233,13 @@ fn lacking(runtime: &Runtime, provider: Provider, index: u32) -> String {
         let why = plugin.reason.unwrap_or_default();
         reason.push_str(&format!("; {} could not be registered: {why}", plugin.path.display()));
     }
-    // SAFETY: the system's Vulkan loader, which the provider opens by the same name; nothing in it is called.
-    let opened = library.map(|name| unsafe { libloading::Library::new(name) });
-    if let Some(Err(error)) = opened {
-        reason.push_str(&format!("; {}", why_not_loaded(&error)));
-    }
     reason
 }
 
 /// The devices of a provider, or one entry that says why there is none.
 pub(in crate::engine) fn devices(runtime: &'static Runtime, provider: Provider) -> Vec<DeviceInfo> {
     let info = |index: usize| DeviceInfo {
-        device: Device::Gpu(provider, index as u32),
+        device: Device::Provider(provider, index as u32),
         name: provider.title().into(),
         hardware: true,
         driver: String::new(),
@@ -367,7 +355,10 @@ fn built_in_devices(
 }
 
 /// How often each operator was given to the CPU although a session has another provider.
-pub(super) fn left_to_cpu(session: &Session) -> Result<Vec<(String, usize)>> {
+pub(super) fn left_to_cpu(target: &Target, session: &Session) -> Result<Vec<(String, usize)>> {
+    if target.provider().is_none() {
+        return Ok(Vec::new());
+    }
     let api = ort::api();
     let mut found: BTreeMap<String, usize> = BTreeMap::new();
     let (mut parts, mut count) = (std::ptr::null(), 0);
@@ -397,11 +388,4 @@ pub(super) fn left_to_cpu(session: &Session) -> Result<Vec<(String, usize)>> {
     };
     result.map_err(failed("tell where operators run"))?;
     Ok(found.into_iter().collect())
-}
-
-/// What must be held while a session of this provider is made, runs or is dropped: WebGPU's plug-in 0.4.0 aborts
-/// the process when two threads use it at once.
-pub(super) fn turn(provider: Option<Provider>) -> Option<MutexGuard<'static, ()>> {
-    static TURN: Mutex<()> = Mutex::new(());
-    (provider == Some(Provider::WebGpu)).then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -19,7 +19,8 @@ pub(super) fn name(
     tile: [usize; 3],
     batch: usize,
 ) -> Option<String> {
-    let (Device::Gpu(Provider::TensorRt, index), Some(_)) = (target.device, &target.options.cache) else {
+    let (Device::Provider(Provider::TensorRt, index), Some(_)) = (target.device, &target.options.cache)
+    else {
         return None;
     };
     let gpus = Driver::get().and_then(|driver| Ok((driver.version(), driver.gpus()?)));

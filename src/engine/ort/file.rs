@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ort::session::Session;
 use ort::value::{TensorRef, ValueType};
 
-use super::session::Turned;
+use super::device::left_to_cpu;
 use super::{Target, failed};
 use crate::engine::{DeviceEngine, Engine, EngineInfo, Workspace};
 use crate::error::{Error, Result};
@@ -13,7 +14,7 @@ use crate::network::Network;
 /// An ONNX file compiled by ONNX Runtime.
 pub(in crate::engine) struct FileEngine {
     /// One run at a time: see [`super::OrtEngine`].
-    session: Mutex<Turned>,
+    session: Mutex<Session>,
     info: EngineInfo,
     input: [usize; 5],
 }
@@ -27,9 +28,8 @@ impl FileEngine {
         file: &[u8],
         tile: [usize; 3],
     ) -> Result<Self> {
-        let mut session = Turned::new(target.provider(), || {
-            target.session_options()?.commit_from_memory(file).map_err(failed("load the ONNX file"))
-        })?;
+        let session =
+            target.session_options()?.commit_from_memory(file).map_err(failed("load the ONNX file"))?;
         let [input, output] = [network.input_channels(), network.output_channels()]
             .map(|channels| [1, channels, tile[0], tile[1], tile[2]]);
         let one = |outlets: &[ort::value::Outlet], what: &str, expected: [usize; 5]| match outlets {
@@ -38,13 +38,11 @@ impl FileEngine {
                 Err(Error::unsupported(format!("an ONNX file with {} {what}s; one is expected", many.len())))
             }
         };
-        session.with(|session| {
-            one(session.inputs(), "input", input)?;
-            one(session.outputs(), "output", output)
-        })?;
+        one(session.inputs(), "input", input)?;
+        one(session.outputs(), "output", output)?;
         let info = EngineInfo {
             name: format!("{}, ONNX file", target.engine_name()),
-            left_to_cpu: session.left_to_cpu()?,
+            left_to_cpu: left_to_cpu(target, &session)?,
             runs_elsewhere: target.device.is_beside_the_host(),
             // What a file's network needs beside its weights isn't known; of the file only its size is.
             loaded_bytes: file.len() as u64,
@@ -74,16 +72,14 @@ impl Engine for FileEngine {
     fn run(&self, _: &mut Workspace, input: &[f32], output: &mut [f32]) -> Result<()> {
         let input = TensorRef::from_array_view((self.input, input)).map_err(failed("take a tile"))?;
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        session.with(|session| {
-            let outputs = session.run(ort::inputs![input]).map_err(failed("run the network"))?;
-            let (_, scores) = outputs[0].try_extract_tensor::<f32>().map_err(failed("read the scores"))?;
-            if scores.len() != output.len() {
-                let reason = format!("{} scores, expected {}", scores.len(), output.len());
-                return Err(Error::Runtime { action: "run the network".into(), reason });
-            }
-            output.copy_from_slice(scores);
-            Ok(())
-        })
+        let outputs = session.run(ort::inputs![input]).map_err(failed("run the network"))?;
+        let (_, scores) = outputs[0].try_extract_tensor::<f32>().map_err(failed("read the scores"))?;
+        if scores.len() != output.len() {
+            let reason = format!("{} scores, expected {}", scores.len(), output.len());
+            return Err(Error::Runtime { action: "run the network".into(), reason });
+        }
+        output.copy_from_slice(scores);
+        Ok(())
     }
 
     fn one_tile_at_a_time(&self) -> Result<bool> {

@@ -6,7 +6,7 @@ use ort::editor::Model;
 use ort::value::{Outlet, Shape, SymbolicDimensions, TensorElementType, ValueType};
 
 use super::graph::{Builder, Weights, attribute, list};
-use super::{INPUT, OUTPUT, Target, normalize, transpose, window_attention};
+use super::{INPUT, OUTPUT, Target, normalize, window_attention};
 use crate::engine::{Precision, Provider};
 use crate::error::{Error, Result};
 use crate::network::{Network, Node, Op, Weight};
@@ -16,13 +16,8 @@ use crate::network::{Network, Node, Op, Weight};
 pub(super) struct Dialect {
     /// Whether tensors are in half precision.
     pub half: bool,
-    /// Whether it has transposed convolutions of three axes.
-    pub transposed: bool,
     /// How statistics of a channel are summed.
     pub norm: InstanceNorm,
-    /// Whether its convolutions of half precision sum in half too, which costs two of three digits: between tensors
-    /// in half precision they then compute in single.
-    pub sums_in_half: bool,
 }
 
 /// How an instance normalisation is expressed.
@@ -39,16 +34,11 @@ pub(super) enum InstanceNorm {
 impl Dialect {
     pub(super) fn of(target: &Target) -> Self {
         let norm = match target.provider() {
-            None | Some(Provider::WebGpu | Provider::CoreMl) => InstanceNorm::Planes,
+            None | Some(Provider::CoreMl) => InstanceNorm::Planes,
             Some(Provider::Cuda) => InstanceNorm::OwnHalf,
             Some(_) => InstanceNorm::Own,
         };
-        Dialect {
-            half: target.precision == Precision::F16,
-            transposed: target.provider() != Some(Provider::WebGpu),
-            norm,
-            sums_in_half: target.provider() == Some(Provider::WebGpu),
-        }
+        Dialect { half: target.precision == Precision::F16, norm }
     }
 }
 
@@ -90,7 +80,6 @@ pub(super) fn lower(
             node,
             inputs: node.inputs.iter().map(|&input| name(input)).collect(),
             result: name(id),
-            is_scores: id == last && ends_in_single(network, dialect),
             in_single: single.computed[id],
             in_half: single.read_in_half[id],
             channels: node.inputs.first().map_or(node.channels, |&input| network.channels(input)),
@@ -105,16 +94,10 @@ pub(super) fn lower(
             _ => step.lower(&mut builder)?,
         }
     }
-    if builder.dialect.half && !ends_in_single(network, dialect) {
+    if builder.dialect.half {
         builder.cast(&names[last], output, TensorElementType::Float32)?;
     }
     builder.finish(network)
-}
-
-/// Whether scores come out of a convolution that computes in single precision: then half precision never rounds them.
-fn ends_in_single(network: &Network, dialect: Dialect) -> bool {
-    let last = network.nodes().last();
-    dialect.half && dialect.sums_in_half && last.is_some_and(|node| matches!(node.op, Op::Conv { .. }))
 }
 
 /// Where a graph in half precision computes in single.
@@ -133,20 +116,17 @@ impl Singles {
         for (id, node) in nodes.iter().enumerate() {
             computed[id] = dialect.half
                 && match &node.op {
-                    Op::Conv { .. } => dialect.sums_in_half,
                     Op::InstanceNorm { .. } => dialect.norm != InstanceNorm::OwnHalf,
                     Op::GroupNorm { .. } => true,
                     Op::BatchNorm { .. } => computed[node.inputs[0]],
                     op => op.is_activation() && computed[node.inputs[0]],
                 };
-            let as_convolution = matches!(node.op, Op::ConvTranspose { .. }) && !dialect.transposed;
-            let reads_single = computed[id] || (as_convolution && dialect.sums_in_half);
-            if !reads_single {
+            if !computed[id] {
                 node.inputs.iter().for_each(|&input| read_in_half[input] = true);
             }
         }
         if let Some(last) = read_in_half.last_mut() {
-            *last = !ends_in_single(network, dialect);
+            *last = true;
         }
         Singles { computed, read_in_half }
     }
@@ -187,8 +167,6 @@ pub(super) struct Step<'a> {
     pub inputs: Vec<String>,
     /// Name of its result.
     pub result: String,
-    /// Whether its result is the scores, in single precision whatever the others are.
-    is_scores: bool,
     /// Whether it computes in single precision within a graph in half.
     in_single: bool,
     /// Whether something reads its result in half precision.
@@ -275,10 +253,6 @@ impl Step<'_> {
                 let pads = [*padding, *padding].concat();
                 ("Conv", vec![list("kernel_shape", kernel)?, list("strides", stride)?, list("pads", &pads)?])
             }
-            Op::ConvTranspose { weight, bias, kernel, stride, padding } if !builder.dialect.transposed => {
-                let geometry = [*kernel, *stride, *padding];
-                return transpose::lower(builder, self, weight, bias.as_ref(), geometry);
-            }
             Op::ConvTranspose { kernel, stride, padding, .. } => {
                 let pads = [*padding, *padding].concat();
                 let lacking: [usize; 3] =
@@ -352,9 +326,6 @@ impl Step<'_> {
         }
         if !self.in_single {
             return builder.node(operator, &inputs, &self.result, attributes);
-        }
-        if self.is_scores {
-            return builder.node(operator, &inputs, OUTPUT.to_str().unwrap_or_default(), attributes);
         }
         builder.node(operator, &inputs, &builder.single_name(&self.result), attributes)?;
         builder.end_single(&self.result, self.in_half)

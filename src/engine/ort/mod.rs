@@ -3,7 +3,6 @@
 
 #![allow(unsafe_code, reason = "ONNX Runtime is a C library; its safe wrapper copies weights and results")]
 
-mod bound;
 mod compiling;
 mod device;
 mod engine_cache;
@@ -11,8 +10,6 @@ mod file;
 mod graph;
 mod lower;
 mod normalize;
-mod session;
-mod transpose;
 mod window_attention;
 
 use std::path::Path;
@@ -23,8 +20,8 @@ use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{RunOptions, Session};
 use ort::value::{Shape, TensorRef, TensorRefMut};
 
-use device::Target;
 pub(super) use device::devices;
+use device::{Target, left_to_cpu};
 use file::FileEngine;
 
 use super::{
@@ -38,7 +35,6 @@ use crate::network::Network;
 use crate::progress::Cancel;
 use crate::runtime::{self, Runtime};
 use lower::Dialect;
-use session::Turned;
 
 /// Names of the graph's input and output.
 const INPUT: &std::ffi::CStr = c"image";
@@ -90,11 +86,10 @@ struct State {
 /// A session with what it reads.
 struct Compiled {
     // The session reads the weights where they are, so it goes first.
-    session: Turned,
+    session: Session,
     _weights: graph::Weights,
     input: [usize; 5],
     output: [usize; 5],
-    runtime: &'static Runtime,
 }
 
 impl Compiled {
@@ -128,23 +123,15 @@ impl Compiled {
     ) -> Result<(Self, u64)> {
         let (graph, weights) = lower::lower(network, tile, batch, Dialect::of(target))?;
         let derived = weights.derived_bytes;
-        let mut session = Turned::new(target.provider(), || {
-            let builder = target.session_options()?;
-            let compile = || graph.into_session(&builder).map_err(failed("compile the network"));
-            compiling::watched(target, builder.canceler(), compile)
-        })?;
+        let builder = target.session_options()?;
+        let compile = || graph.into_session(&builder).map_err(failed("compile the network"));
+        let session = compiling::watched(target, builder.canceler(), compile)?;
         let shape = |channels: usize| [batch, channels, tile[0], tile[1], tile[2]];
         let (input, output) = (shape(network.input_channels()), shape(network.output_channels()));
-        if let Device::Gpu(_, index) = target.device {
-            session.bind(target.runtime.environment(), index, [input, output]);
-        }
-        Ok((Compiled { session, _weights: weights, input, output, runtime: target.runtime }, derived))
+        Ok((Compiled { session, _weights: weights, input, output }, derived))
     }
 
     fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
-        if let Some(outcome) = self.session.run_bound(self.runtime.environment(), input, output) {
-            return outcome;
-        }
         let input = TensorRef::from_array_view((self.input, input)).map_err(failed("take a tile"))?;
         let output =
             TensorRefMut::from_array_view_mut((self.output, output)).map_err(failed("take a buffer"))?;
@@ -192,24 +179,22 @@ impl Compiled {
     ) -> Result<()> {
         let (inputs, mut outputs) = ([input], [output]);
         // The safe `run` would allocate the output and have us copy it.
-        let run = |session: &mut Session| {
-            // SAFETY: one name and one live value each for the graph's only input and only output, whose types and
-            // shapes the graph was built with; `&mut` keeps other runs of this session away.
-            unsafe {
-                let status = (ort::api().Run)(
-                    session.ptr().cast_mut(),
-                    options.map_or(std::ptr::null(), AsPointer::ptr),
-                    [INPUT.as_ptr()].as_ptr(),
-                    inputs.as_ptr(),
-                    1,
-                    [OUTPUT.as_ptr()].as_ptr(),
-                    1,
-                    outputs.as_mut_ptr(),
-                );
-                ort::Error::result_from_status(status)
-            }
+        // SAFETY: one name and one live value each for the graph's only input and only output, whose types and shapes
+        // the graph was built with; `&mut self` keeps other runs of this session away.
+        let ran = unsafe {
+            let status = (ort::api().Run)(
+                self.session.ptr().cast_mut(),
+                options.map_or(std::ptr::null(), AsPointer::ptr),
+                [INPUT.as_ptr()].as_ptr(),
+                inputs.as_ptr(),
+                1,
+                [OUTPUT.as_ptr()].as_ptr(),
+                1,
+                outputs.as_mut_ptr(),
+            );
+            ort::Error::result_from_status(status)
         };
-        self.session.with(run).map_err(failed("run the network"))
+        ran.map_err(failed("run the network"))
     }
 }
 
@@ -239,7 +224,7 @@ impl OrtEngine {
             name: target.engine_name(),
             batch,
             runs_elsewhere: target.device.is_beside_the_host(),
-            left_to_cpu: compiled.session.left_to_cpu()?,
+            left_to_cpu: left_to_cpu(target, &compiled.session)?,
             ..EngineInfo::default()
         };
         let engine = OrtEngine {
@@ -289,7 +274,7 @@ impl OrtEngine {
     fn estimate(dialect: Dialect, network: &Network, tile: [usize; 3], batch: usize) -> Result<[u64; 2]> {
         // In half precision norms are computed in single, so some activations exist in both.
         let width = if dialect.half { 2 + 4 } else { 4 };
-        let weight = if dialect.half && !dialect.sums_in_half { 2 } else { 4 };
+        let weight = if dialect.half { 2 } else { 4 };
         // The arena grows in steps that leave some of it unused, about a quarter as measured. What it took for
         // attention is in pieces too small for the decoder, so that adds up.
         let activations = batch as u64
@@ -335,7 +320,7 @@ impl OrtEngine {
     /// The device's number among its provider's.
     fn index(&self) -> u32 {
         match self.device {
-            Device::Gpu(_, index) => index,
+            Device::Provider(_, index) => index,
             _ => 0,
         }
     }
@@ -386,7 +371,7 @@ fn explain(target: &Target, network: &Arc<Network>, tile: [usize; 3], batch: usi
     let relaxed = DeviceOptions { fallback: true, ..target.options.clone() };
     let relaxed = Target { options: &relaxed, ..*target };
     let left = Compiled::new(&relaxed, network, tile, batch)
-        .and_then(|(compiled, _)| compiled.session.left_to_cpu());
+        .and_then(|(compiled, _)| left_to_cpu(&relaxed, &compiled.session));
     let reason = match left {
         Ok(left) if !left.is_empty() && !target.options.fallback => {
             let list: Vec<String> = left.iter().map(|(name, count)| format!("{name} ({count})")).collect();
@@ -416,7 +401,7 @@ impl Engine for OrtEngine {
     fn one_tile_at_a_time(&self) -> Result<bool> {
         let mut state = self.state();
         // TensorRT would compile the network anew for minutes.
-        if state.batch == 1 || matches!(self.device, Device::Gpu(Provider::TensorRt, _)) {
+        if state.batch == 1 || matches!(self.device, Device::Provider(Provider::TensorRt, _)) {
             return Ok(state.batch == 1);
         }
         state.single = None;
@@ -440,16 +425,16 @@ impl Engine for OrtEngine {
         state.single = None;
         self.told().held_bytes = 0;
         let arena = match self.device {
-            Device::Gpu(Provider::Cuda, index) => format!("gpu:{index}"),
+            Device::Provider(Provider::Cuda, index) => format!("gpu:{index}"),
             // The others' arenas aren't ONNX Runtime's.
-            Device::Gpu(..) => return Ok(()),
+            Device::Provider(..) => return Ok(()),
             _ => "cpu:0".to_owned(),
         };
         state.compiled.shrink(&arena)
     }
 
     fn device(&self) -> Option<&dyn DeviceEngine> {
-        matches!(self.device, Device::Gpu(Provider::Cuda | Provider::TensorRt, _)).then_some(self)
+        matches!(self.device, Device::Provider(Provider::Cuda | Provider::TensorRt, _)).then_some(self)
     }
 }
 

@@ -1,5 +1,4 @@
-//! Engines on a GPU against the CPU, on a network with every operator that is lowered in a way of its own. WebGPU's
-//! run where `VOXSEG_ORT_PLUGIN` names its plug-in (`cargo xtask test gpu`).
+//! ONNX Runtime's engines, on a network with every operator that is lowered in a way of its own.
 
 use std::sync::Arc;
 
@@ -9,7 +8,6 @@ use crate::network::{Network, NodeId, Op, Weight};
 use crate::progress::Cancel;
 
 const TILE: [usize; 3] = [12, 16, 8];
-const WEBGPU: Device = Device::Gpu(Provider::WebGpu, 0);
 
 /// Numbers between −1 and 1 that are the same each time.
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
@@ -103,134 +101,10 @@ fn engine(device: Device, network: &Arc<Network>, precision: Precision) -> Resul
         .engine(network, 0)
 }
 
-fn image(network: &Network) -> Vec<f32> {
-    numbers(network.input_channels() * TILE.iter().product::<usize>(), 7)
-}
-
-fn scores(engine: &dyn Engine, network: &Network) -> Vec<f32> {
-    let mut scores = vec![f32::NAN; network.output_channels() * TILE.iter().product::<usize>()];
-    engine.run(&mut Workspace::default(), &image(network), &mut scores).unwrap();
-    scores
-}
-
 /// The largest difference, in terms of the largest score.
 fn deviation(found: &[f32], expected: &[f32]) -> f32 {
     let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     found.iter().zip(expected).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs())) / largest
-}
-
-fn webgpu_is_here() -> bool {
-    let here = std::env::var_os("VOXSEG_ORT_PLUGIN").is_some();
-    if !here {
-        eprintln!("skipped: VOXSEG_ORT_PLUGIN names no plug-in");
-    }
-    here
-}
-
-#[test]
-fn webgpu_computes_what_the_cpu_does() {
-    if !webgpu_is_here() {
-        return;
-    }
-    let network = network();
-    let expected = scores(&*engine(Device::OrtCpu, &network, Precision::F32).unwrap(), &network);
-    for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::F16, 4e-3)] {
-        let engine = engine(WEBGPU, &network, precision).unwrap();
-        let found = scores(&*engine, &network);
-        let off = deviation(&found, &expected);
-        eprintln!("WebGPU, {precision:?}: {off:.1e}");
-        assert!(off < tolerance, "{precision:?}: {off}");
-        assert!(precision == Precision::F32 || off > 1e-5, "half precision that isn't: {off}");
-        assert!(found == scores(&*engine, &network), "a second run gives other bytes");
-        let info = engine.info();
-        assert!(info.left_to_cpu.is_empty() && info.device_bytes > 0);
-        assert_eq!((info.workspace_bytes, info.arena_bytes), (0, 0));
-    }
-}
-
-#[test]
-fn webgpu_keeps_its_tensors_on_the_device() {
-    if !webgpu_is_here() {
-        return;
-    }
-    let (options, cancel, runtime) =
-        (DeviceOptions::default(), Cancel::new(), crate::runtime::open(None).unwrap());
-    let target = super::Target {
-        runtime,
-        device: WEBGPU,
-        precision: Precision::F16,
-        threads: 2,
-        options: &options,
-        taken: 0,
-        cancel: &cancel,
-        cache_name: "",
-    };
-    let engine = super::OrtEngine::new(&target, &network(), TILE).unwrap();
-    assert!(engine.state().compiled.session.is_bound());
-}
-
-#[test]
-fn two_threads_use_webgpu_at_once() {
-    if !webgpu_is_here() {
-        return;
-    }
-    let network = network();
-    let of_one = scores(&*engine(WEBGPU, &network, Precision::F16).unwrap(), &network);
-    std::thread::scope(|scope| {
-        let run = || {
-            let engine = engine(WEBGPU, &network, Precision::F16).unwrap();
-            (0..2).for_each(|_| assert!(scores(&*engine, &network) == of_one, "other bytes in two threads"));
-        };
-        let threads = [scope.spawn(run), scope.spawn(run)];
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-    });
-}
-
-/// A network whose tensors leave half precision's range where they are joined, which is done in half.
-fn loud() -> Arc<Network> {
-    let mut net = Maker(Network::new(2));
-    let first = net.conv(0, 4, [3, 3, 3], [1, 1, 1], 600.0);
-    let second = net.conv(first, 4, [1, 1, 1], [1, 1, 1], 600.0);
-    let joined = net.0.add(Op::Concat, &[first, second]);
-    net.conv(joined, 3, [1, 1, 1], [1, 1, 1], 1.0);
-    Arc::new(net.0)
-}
-
-/// On a GPU only: the CPU computes in single precision and drops the casts.
-#[test]
-fn a_tile_that_overflows_half_precision_runs_in_single() {
-    if !webgpu_is_here() {
-        return;
-    }
-    let network = loud();
-    let expected = scores(&*engine(WEBGPU, &network, Precision::F32).unwrap(), &network);
-    let half = engine(WEBGPU, &network, Precision::F16).unwrap();
-    let mut workspace = Workspace::default();
-    let mut found = vec![f32::NAN; expected.len()];
-    half.run(&mut workspace, &image(&network), &mut found).unwrap();
-    assert!(found == expected, "other scores than in single precision");
-    assert_eq!((workspace.take_tiles_in_single(), workspace.take_tiles_in_single()), (1, 0));
-    let strict = DeviceOptions { strict_half: true, ..DeviceOptions::default() };
-    let strict = EngineRequest::new(WEBGPU, TILE, Precision::F16, 2, &strict, &Cancel::new())
-        .engine(&network, 0)
-        .unwrap();
-    let error = strict.run(&mut workspace, &image(&network), &mut found).unwrap_err();
-    assert!(error.to_string().contains("overflow"), "{error}");
-}
-
-#[test]
-fn a_tiny_budget_of_device_memory_is_refused_and_named() {
-    if !webgpu_is_here() {
-        return;
-    }
-    let options = DeviceOptions { memory_budget: Some(1 << 10), ..DeviceOptions::default() };
-    match EngineRequest::new(WEBGPU, TILE, Precision::F16, 2, &options, &Cancel::new())
-        .engine(&network(), 0)
-        .err()
-    {
-        Some(Error::MemoryBudget { budget: 1024, needed }) => assert!(needed > 1 << 16),
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Several tiles at once give the scores of each by itself, whatever is around it.
@@ -266,30 +140,6 @@ fn several_at_once(device: Device, precision: Precision, tolerance: f32) {
 fn several_tiles_at_once() {
     several_at_once(Device::OrtCpu, Precision::F32, 1e-6);
     several_at_once(Device::OrtCpu, Precision::F16, 4e-3);
-    if webgpu_is_here() {
-        several_at_once(WEBGPU, Precision::F32, 1e-6);
-        several_at_once(WEBGPU, Precision::F16, 4e-3);
-    }
-}
-
-/// A budget for one tile and not for four is one for one; what the plan has already counts.
-#[test]
-fn a_budget_narrows_how_many_tiles_run_at_once() {
-    if !webgpu_is_here() {
-        return;
-    }
-    let network = network();
-    let with = |memory_budget: Option<u64>, tile_batch: usize, taken: u64| {
-        let options = DeviceOptions { memory_budget, tile_batch, ..DeviceOptions::default() };
-        EngineRequest::new(WEBGPU, TILE, Precision::F16, 2, &options, &Cancel::new()).engine(&network, taken)
-    };
-    let one = with(None, 1, 0).unwrap().info().device_bytes;
-    let narrowed = with(Some(2 * one), 4, 0).unwrap().info();
-    assert_eq!((narrowed.batch, narrowed.narrowed), (1, true));
-    match with(Some(2 * one), 1, 2 * one - 1).err() {
-        Some(Error::MemoryBudget { budget, needed }) => assert!(budget == 2 * one && needed > budget),
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]
@@ -310,12 +160,12 @@ fn what_is_not_here_says_what_is_missing() {
     for (provider, source) in
         [(Provider::Cuda, "onnxruntime-gpu"), (Provider::OpenVino, "onnxruntime-openvino")]
     {
-        let error = engine(Device::Gpu(provider, 0), &network(), Precision::F16).err().unwrap();
+        let error = engine(Device::Provider(provider, 0), &network(), Precision::F16).err().unwrap();
         assert!(matches!(error, Error::Device { .. }) && error.to_string().contains(source), "{error}");
     }
     let listed = crate::engine::devices();
-    let cuda = listed.iter().find(|info| info.device == Device::Gpu(Provider::Cuda, 0)).unwrap();
+    let cuda = listed.iter().find(|info| info.device == Device::Provider(Provider::Cuda, 0)).unwrap();
     assert!(cuda.reason.as_ref().is_some_and(|reason| reason.contains("onnxruntime-gpu")), "{cuda:?}");
-    assert_eq!(Device::from_name("webgpu:3").unwrap(), Device::Gpu(Provider::WebGpu, 3));
+    assert_eq!(Device::from_name("gpu:3").unwrap(), Device::Gpu(3));
     assert!(Device::from_name("cpu:1").is_err() && Device::from_name("cuda:x").is_err());
 }

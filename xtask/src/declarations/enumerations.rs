@@ -40,10 +40,9 @@ const ENUMERATIONS: [(&str, &str, &str); 24] = [
 const FLAGS: [&str; 1] = ["RunWarnings"];
 
 /// Names that are written as their owners do.
-const OWN_CASE: [(&str, &str); 7] = [
+const OWN_CASE: [(&str, &str); 6] = [
     ("AUTO3DSEG", "Auto3DSeg"),
     ("TENSORRT", "TensorRT"),
-    ("WEBGPU", "WebGpu"),
     ("DIRECTML", "DirectML"),
     ("OPENVINO", "OpenVino"),
     ("COREML", "CoreML"),

@@ -9,12 +9,11 @@ DeviceName = Literal[
     "ort-cpu",
     "cuda",
     "tensorrt",
-    "webgpu",
+    "gpu",
     "directml",
     "openvino",
     "coreml",
     "migraphx",
-    "vulkan",
     "best",
 ]
 """What runs the network."""

@@ -46,7 +46,7 @@ def open_runtime(path: str | os.PathLike[str] | None = None) -> None:
 
 
 def add_runtime_plugin(path: str | os.PathLike[str]) -> None:
-    """Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, until the process ends.
+    """Registers a library of ONNX Runtime's plug-in execution providers, until the process ends.
 
     Its devices can then be listed and used. Loads ONNX Runtime if it isn't loaded.
     """
