@@ -543,10 +543,10 @@ typedef struct vxs_device_info {
 VXS_API vxs_status vxs_device_info_init(struct vxs_device_info *info, uint64_t size);
 
 /**
- * Looks which devices there are: the CPU's, our own engine's GPUs, then each provider's, and for a kind without one an entry that
- * says why. Opens the system's Vulkan loader, and loads ONNX Runtime when it can be found; when it can't, the devices
- * that need it are listed as unusable. To know whether a provider that ONNX Runtime was built with can be used, its
- * libraries are loaded. Free the list with `vxs_device_list_free`.
+ * Looks which devices there are: the CPU's, our own engine's GPUs, then each provider's, and for a kind without one an
+ * entry that says why. Opens the system's Vulkan loader, and loads ONNX Runtime when it can be found; when it can't,
+ * the devices that need it are listed as unusable. To know whether a provider that ONNX Runtime was built with can be
+ * used, its libraries are loaded. Free the list with `vxs_device_list_free`.
  *
  * Returns `VXS_OK`: what can't be used is no error. Any thread.
  *

@@ -1,8 +1,8 @@
 //! `cargo xtask shaders`: compiles the kernels of our own GPU engine, and those around its networks, to SPIR-V, so that
 //! building the library needs no compiler.
 //!
-//! What comes out is committed, with the checksum of a folder's sources in its `checksum.txt`, which the library's tests
-//! compare; `cargo xtask test GPU` compiles anew and compares all of it.
+//! What comes out is committed, with the checksum of a folder's sources in its `checksum.txt`, which the library's
+//! tests compare; `cargo xtask test GPU` compiles anew and compares all of it.
 
 use std::ffi::OsStr;
 use std::fs;
