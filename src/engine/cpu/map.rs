@@ -79,7 +79,7 @@ fn erf(x: f64) -> f64 {
         // 1 − e^(−x²) / (x √π) · 1 / (1 + 1/(2x²) / (1 + 2/(2x²) / …)).
         let half = 0.5 / (size * size);
         let fraction = (1..60).rev().fold(1.0, |below, n| 1.0 + f64::from(n) * half / below);
-        1.0 - (-size * size).exp() * std::f64::consts::FRAC_2_SQRT_PI / (2.0 * size * fraction)
+        1.0 - libm::exp(-size * size) * std::f64::consts::FRAC_2_SQRT_PI / (2.0 * size * fraction)
     };
     value.copysign(x)
 }
@@ -123,10 +123,10 @@ impl Kernel for Task<'_> {
                             let x = *value;
                             *value = match function {
                                 Function::Slopes(slopes) if x < 0.0 => x * slopes[self.block * LANES + lane],
-                                Function::Elu(alpha) if x < 0.0 => alpha * x.exp_m1(),
+                                Function::Elu(alpha) if x < 0.0 => alpha * libm::expm1f(x),
                                 Function::Gelu => gelu(x),
-                                Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-                                Function::Tanh => x.tanh(),
+                                Function::Sigmoid => 1.0 / (1.0 + libm::expf(-x)),
+                                Function::Tanh => libm::tanhf(x),
                                 _ => x,
                             };
                         }
