@@ -241,9 +241,9 @@ fn lacking(runtime: &Runtime, provider: Provider, index: u32) -> String {
         reason.push_str(&format!("; {} could not be registered: {why}", plugin.path.display()));
     }
     // SAFETY: the system's Vulkan loader, which the provider opens by the same name; nothing in it is called.
-    let opened = library.map(|name| unsafe { libloading::Library::new(name) });
-    if let Some(Err(error)) = opened {
-        reason.push_str(&format!("; {}", why_not_loaded(&error)));
+    let opened = library.map(|name| (name, unsafe { libloading::Library::new(name) }));
+    if let Some((name, Err(error))) = opened {
+        reason.push_str(&format!("; {}", why_not_loaded(name, &error)));
     }
     reason
 }
