@@ -1,7 +1,7 @@
 //! Attention among the voxels of windows: softmax(Q Kᵀ / √d + bias) V for each head.
 //!
-//! A task has one head of one window. Its keys and values become panels for the matrix kernel; queries come a few rows at
-//! a time, so that scores of all pairs of voxels never exist at once, however large the window.
+//! A task has one head of one window. Its keys and values become panels for the matrix kernel; queries come a few rows
+//! at a time, so that scores of all pairs of voxels never exist at once, however large the window.
 
 use super::exponential::exp;
 use super::memory::Memory;

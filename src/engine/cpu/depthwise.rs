@@ -1,7 +1,7 @@
 //! Convolutions of each channel by itself, forward and transposed.
 //!
-//! Along each axis a result has a short list of weights and of the voxels that these meet; what lies in the padding isn't
-//! on it. So both kinds are one loop over three lists.
+//! Along each axis a result has a short list of weights and of the voxels that these meet, those in the padding
+//! left out. So both kinds are one loop over three lists.
 
 use super::memory::Memory;
 use super::program::{Activated, Context, Load, Plain, Step};

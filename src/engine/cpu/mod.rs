@@ -1,10 +1,11 @@
 //! Our own engine for CPUs: it needs no library beside this one.
 //!
 //! A network is lowered once (`lower`) to steps over one arena (`program`). Convolutions of three along an axis run by
-//! Winograd's algorithm (`winograd`), others as sums over kernel positions (`direct`), both through one matrix kernel
-//! (`product`), which serves attention too (`attention`); normalisations are gathered while values are written (`statistics`) and applied when they are read.
-//! Everything is written over sixteen lanes (`simd`) and compiled for each instruction set. Results don't depend on the
-//! number of threads: tasks are cut the same way for any (`team`).
+//! Winograd's algorithm (`winograd`), others as sums over kernel positions (`direct`), attention among the voxels of
+//! windows (`attention`), all through one matrix kernel (`product`); normalisations are gathered while values are
+//! written (`statistics`) and applied when they are read. Everything is written over sixteen lanes (`simd`) and
+//! compiled for each instruction set. Results don't depend on the number of threads: tasks are cut the same way for any
+//! (`team`).
 
 #![allow(
     clippy::needless_range_loop,
@@ -93,7 +94,8 @@ impl CpuEngine {
     /// Lowers a network.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for an ONNX file; [`Error::Device`] for instructions that the machine lacks; as [`Network::sizes`].
+    /// [`Error::Unsupported`] for an ONNX file; [`Error::Device`] for instructions that the machine lacks; as
+    /// [`Network::sizes`].
     pub fn new(
         network: &Arc<Network>,
         tile: [usize; 3],
