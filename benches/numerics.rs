@@ -3,6 +3,7 @@
 //!
 //! Usage: `numerics restore CLASSES Z Y X Z Y X THREADS` or `numerics resample Z Y X Z Y X THREADS`.
 
+#![allow(clippy::disallowed_methods, reason = "an image to measure with")]
 #![allow(clippy::print_stdout, reason = "the line is what this program is for")]
 
 use std::time::Instant;

@@ -30,6 +30,10 @@
 //! ```
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests may compare with the system's own functions")
+)]
 #![warn(missing_docs)]
 
 pub mod error;

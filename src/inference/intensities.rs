@@ -131,7 +131,7 @@ fn short(value: f32) -> String {
     if value == value.trunc() {
         return value.to_string();
     }
-    let places = (3.0 - value.abs().log10().floor()).clamp(0.0, 9.0) as usize;
+    let places = (3.0 - libm::log10f(value.abs()).floor()).clamp(0.0, 9.0) as usize;
     format!("{value:.places$}")
 }
 

@@ -24,7 +24,7 @@ pub fn colors(count: usize) -> Vec<[u8; 3]> {
 /// Chosen in Oklab (Ottosson 2020), where equal steps look equal.
 fn color(index: usize) -> [u8; 3] {
     let (lightness, chroma) = [(0.70, 0.17), (0.58, 0.19), (0.86, 0.13)][index % 3];
-    let (b, a) = (0.45 + index as f64 * 2.399_963_229_728_653).sin_cos();
+    let (b, a) = libm::sincos(0.45 + index as f64 * 2.399_963_229_728_653);
     let (a, b) = (a * chroma, b * chroma);
     let [l, m, s] = [
         lightness + 0.396_337_777_4 * a + 0.215_803_757_3 * b,
@@ -40,7 +40,7 @@ fn color(index: usize) -> [u8; 3] {
     .map(|linear: f64| {
         let linear = linear.clamp(0.0, 1.0);
         let encoded =
-            if linear <= 0.003_130_8 { 12.92 * linear } else { 1.055 * linear.powf(1.0 / 2.4) - 0.055 };
+            if linear <= 0.003_130_8 { 12.92 * linear } else { 1.055 * libm::pow(linear, 1.0 / 2.4) - 0.055 };
         (encoded * 255.0).round() as u8
     })
 }

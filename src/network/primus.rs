@@ -105,12 +105,12 @@ impl Builder<'_> {
             let (axis, band) = (within / (2 * bands), within % (2 * bands) / 2);
             let place = [token / (rows * columns), token / columns % rows, token % columns];
             match place.get(axis) {
-                Some(&at) => at as f64 * BASE.powf(-(band as f64) / bands as f64),
+                Some(&at) => at as f64 * libm::pow(BASE, -(band as f64) / bands as f64),
                 None => 0.0,
             }
         };
-        let cosine = |channel, token| angle(channel, token).cos() as f32;
-        let sine = |channel, token| angle(channel, token).sin() as f32;
+        let cosine = |channel, token| libm::cos(angle(channel, token)) as f32;
+        let sine = |channel, token| libm::sin(angle(channel, token)) as f32;
         let [cosines, sines] = [
             field("rotary cosines", self.width, self.grid, cosine),
             field("rotary sines", self.width, self.grid, sine),

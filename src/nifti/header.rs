@@ -301,7 +301,7 @@ impl Header {
         let mut angle: f64 = 0.0;
         for (axis, length) in lengths.into_iter().enumerate() {
             let cosine: f64 = (0..3).map(|row| qform[row][axis] * self.srow[row][axis] / length).sum();
-            angle = angle.max(cosine.clamp(-1.0, 1.0).acos().to_degrees());
+            angle = angle.max(libm::acos(cosine.clamp(-1.0, 1.0)).to_degrees());
         }
         // Quaternions of single precision are good for some hundredths of a degree.
         if angle > 0.2 {

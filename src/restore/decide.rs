@@ -59,7 +59,7 @@ impl<'a> Decider<'a> {
         // With a gap g the margin is at least (1 − e⁻ᵍ) / (1 + (n − 1)·e⁻ᵍ); solved for the margin of a tie.
         let ratio = (1.0 - NEAR_TIE) / (1.0 + NEAR_TIE * classes.saturating_sub(1) as f32);
         let clear_gap = match domain {
-            Domain::Scores => -ratio.ln() + 1e-3,
+            Domain::Scores => 1e-3 - libm::logf(ratio),
             Domain::Probabilities => NEAR_TIE,
         };
         Decider { decision, domain, mark, clear_gap }
@@ -161,7 +161,7 @@ impl<'a> Decider<'a> {
 
 /// The score whose sigmoid is this probability.
 fn logit(probability: f32) -> f32 {
-    (probability / (1.0 - probability)).ln()
+    libm::logf(probability / (1.0 - probability))
 }
 
 /// Scores [class, plane, row, column] become probabilities, in place.

@@ -78,7 +78,7 @@ impl Map {
 
 /// −p ln p; most classes of most voxels have a probability of nearly 0, whose share is 0.
 fn surprise(probability: f32) -> f32 {
-    if probability > 1e-9 { -probability * probability.ln() } else { 0.0 }
+    if probability > 1e-9 { -probability * libm::logf(probability) } else { 0.0 }
 }
 
 /// The class that stands for a label.

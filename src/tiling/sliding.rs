@@ -83,7 +83,7 @@ fn line(length: usize, scale: f64) -> Result<Vec<f32>> {
     let middle = (length as f64 - 1.0) / 2.0;
     let weight = |index: usize| {
         let distance = (index as f64 - middle) as f32;
-        f64::from(distance * distance / divisor).exp() as f32
+        libm::exp(f64::from(distance * distance / divisor)) as f32
     };
     buffer::collect(WINDOW, (0..length).map(weight))
 }

@@ -41,7 +41,7 @@ fn line(length: usize) -> Result<Vec<f64>> {
     let sigma = length as f64 * 0.125;
     let radius = (4.0 * sigma + 0.5) as usize;
     let factor = -0.5 / (sigma * sigma);
-    let weight = |index: usize| (factor * (index as f64 - radius as f64).powi(2)).exp();
+    let weight = |index: usize| libm::exp(factor * (index as f64 - radius as f64).powi(2));
     let kernel = buffer::collect(WINDOW, (0..=2 * radius).map(weight))?;
     let sum = pairwise_sum(&kernel);
     buffer::collect(WINDOW, (0..length).map(|index| kernel[radius - (length / 2).abs_diff(index)] / sum))

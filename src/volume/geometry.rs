@@ -78,7 +78,7 @@ impl Geometry {
             let product = |a: usize, b: usize| self.direction.iter().map(|row| row[a] * row[b]).sum::<f64>();
             let sine = product(a, b) / (product(a, a) * product(b, b)).sqrt();
             // Not `max`, which would pass over what is no number.
-            let angle = sine.clamp(-1.0, 1.0).asin().to_degrees().abs();
+            let angle = libm::asin(sine.clamp(-1.0, 1.0)).to_degrees().abs();
             shear = if angle <= shear { shear } else { angle };
         }
         shear

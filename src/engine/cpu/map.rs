@@ -101,9 +101,9 @@ impl Kernel for Task<'_> {
                             let x = *value;
                             *value = match function {
                                 Function::Slopes(slopes) if x < 0.0 => x * slopes[self.block * LANES + lane],
-                                Function::Elu(alpha) if x < 0.0 => alpha * x.exp_m1(),
-                                Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-                                Function::Tanh => x.tanh(),
+                                Function::Elu(alpha) if x < 0.0 => alpha * libm::expm1f(x),
+                                Function::Sigmoid => 1.0 / (1.0 + libm::expf(-x)),
+                                Function::Tanh => libm::tanhf(x),
                                 _ => x,
                             };
                         }

@@ -82,7 +82,7 @@ pub(super) fn lower(
         builder.values(&step.part("bias"), &[heads, tokens, tokens], make)
     };
     let bias = table.map(biased).transpose()?;
-    let scale = builder.values(&format!("scale {width}"), &[1], || vec![(width as f32).powf(-0.5)])?;
+    let scale = builder.values(&format!("scale {width}"), &[1], || vec![libm::powf(width as f32, -0.5)])?;
     let slabs: Vec<String> = (0..windows.count[0]).map(|slab| step.part(&format!("slab{slab}"))).collect();
     for (slab, name) in slabs.iter().enumerate() {
         let part = |part: &str| format!("{name}.{part}");

@@ -86,7 +86,7 @@ impl SegResNetDS {
     fn scales(&self) -> Vec<[usize; 3]> {
         let waits = self.resolution.as_ref().map_or(vec![0; self.spatial_dims], |sizes| {
             let largest = sizes.iter().copied().fold(0.0, f64::max);
-            sizes.iter().map(|size| (largest / size).log2().floor() as usize).collect()
+            sizes.iter().map(|size| libm::log2(largest / size).floor() as usize).collect()
         });
         let longest = waits.iter().copied().max().unwrap_or(0);
         let scale = |level: usize| {

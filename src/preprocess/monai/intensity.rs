@@ -141,7 +141,7 @@ fn clipped(value: f32, least: f32, most: f32) -> f32 {
 
 /// A share of a range to a power, rounded once.
 fn power(share: f32, exponent: f64) -> f32 {
-    f64::from(share).powf(exponent) as f32
+    libm::pow(f64::from(share), exponent) as f32
 }
 
 fn scale(part: ArrayViewMut4<f32>, to: [Option<f64>; 2], threads: usize) -> Result<()> {

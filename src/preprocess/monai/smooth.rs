@@ -60,7 +60,7 @@ fn erf(x: f64) -> f64 {
         term *= 2.0 * x * x / divisor;
         sum += term;
     }
-    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
+    std::f64::consts::FRAC_2_SQRT_PI * libm::exp(-x * x) * sum
 }
 
 #[cfg(test)]
