@@ -13,7 +13,7 @@ use once_cell::sync::OnceCell;
 
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
-use crate::platform::why_not_loaded;
+use crate::platform::{load_library, stay_loaded};
 
 /// The oldest ONNX Runtime that has all that is used: its minor version.
 pub const OLDEST: u32 = 24;
@@ -83,15 +83,16 @@ impl Runtime {
             Err(Error::Runtime { action, reason })
         };
         let path = match std::path::absolute(path) {
-            Ok(path) => canonical(&path),
+            Ok(path) => path,
             Err(error) => return failed(error.to_string()),
         };
+        let same = |plugin: &Plugin| canonical(&plugin.path) == canonical(&path);
         // Held while it is registered: two threads must not register one library twice.
         let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
-        if plugins.iter().any(|plugin| plugin.path == path && plugin.reason.is_none()) {
+        if plugins.iter().any(|plugin| same(plugin) && plugin.reason.is_none()) {
             return Ok(());
         }
-        plugins.retain(|plugin| plugin.path != path);
+        plugins.retain(|plugin| !same(plugin));
         // The name is only a key of the environment's registry.
         let outcome = self.environment.register_ep_library(path.display().to_string(), &path);
         let reason = outcome.err().map(|error| error.to_string());
@@ -136,11 +137,13 @@ pub fn open(path: Option<&Path>) -> Result<&'static Runtime> {
     Ok(runtime)
 }
 
+/// For comparisons only: on Windows such a path begins with `\\\\?\\`, which nobody gave and not everybody understands.
 fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.into())
 }
 
 fn start(path: Option<&Path>) -> Result<Runtime> {
+    stay_loaded();
     let (path, version) = find(path)?;
     let minor = minor(&version);
     if minor < OLDEST {
@@ -258,7 +261,7 @@ fn candidates(place: &Path) -> Vec<PathBuf> {
 /// Asks a library for its version without starting anything in it.
 fn probe(file: &Path) -> std::result::Result<String, String> {
     // SAFETY: running its initialisers is what loading means; the path names the library that the host chose.
-    let library = unsafe { libloading::Library::new(file) }.map_err(|error| why_not_loaded(&error))?;
+    let library = unsafe { load_library(file) }?;
     type GetApiBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
     // SAFETY: ONNX Runtime has exported this function with this signature since its first version.
     let base = unsafe { library.get::<GetApiBase>(b"OrtGetApiBase\0") };
@@ -285,7 +288,8 @@ mod tests {
     #[test]
     fn a_missing_library_names_every_place() {
         let error = find(Some(Path::new("no/such/place"))).unwrap_err().to_string();
-        assert!(error.contains("no/such/place"), "{error}");
+        let place: PathBuf = ["no", "such", "place"].iter().collect();
+        assert!(error.contains(&place.display().to_string()), "{error}");
     }
 
     #[test]

@@ -100,8 +100,9 @@ impl Driver {
 
     fn open() -> Result<Driver> {
         // SAFETY: running the driver's initialisers is what loading means; the name is that of NVIDIA's driver.
-        let library = unsafe { Library::new(LIBRARY) }
-            .map_err(|error| format!("NVIDIA's driver can't be loaded: {}", why_not_loaded(&error)))?;
+        let library = unsafe { Library::new(LIBRARY) }.map_err(|error| {
+            format!("NVIDIA's driver can't be loaded: {}", why_not_loaded(LIBRARY, &error))
+        })?;
         let driver = Driver { functions: Functions::load(&library)?, _library: library };
         // SAFETY: the flags must be 0.
         driver.check("cuInit", unsafe { (driver.functions.init)(0) })?;

@@ -62,7 +62,7 @@ impl vxs_measure_options {
 /// Of options of this file's and others'.
 pub(super) fn threads(wanted: u32) -> Result<usize> {
     match wanted {
-        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        0 => Ok(crate::platform::processors()),
         1..=1024 => Ok(wanted as usize),
         other => Err(Error::argument("options.threads", other, "0 to 1024")),
     }

@@ -78,7 +78,7 @@ impl Plan {
     pub fn new(model: &Model, options: &PlanOptions) -> Result<Self> {
         let _ours = Ours::enter();
         let threads = match options.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => crate::platform::processors(),
             1..=1024 => options.threads,
             other => return Err(Error::argument("options.threads", other, "0 to 1024")),
         };

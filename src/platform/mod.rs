@@ -36,6 +36,8 @@ use windows as system;
 #[cfg(windows)]
 pub(crate) use windows::library_folder;
 
+use std::path::Path;
+
 pub(crate) use crew::Crew;
 pub(crate) use reserve::is_exhausted;
 pub(crate) use system::{peak_memory, prefer_huge_pages};
@@ -83,9 +85,40 @@ mod system {
     pub(crate) fn prefer_huge_pages(_start: *mut u8, _bytes: usize) {}
 }
 
-/// Why a library can't be loaded, in the system's words.
-pub(crate) fn why_not_loaded(error: &libloading::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+/// Why a library can't be loaded, in the system's words, and with its name: Windows' words don't have it.
+pub(crate) fn why_not_loaded(library: &str, error: &libloading::Error) -> String {
+    let words = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    if words.contains(library) { words } else { format!("{library}: {words}") }
+}
+
+/// How many threads this process can have run at once.
+pub(crate) fn processors() -> usize {
+    #[cfg(windows)]
+    if let Some(count) = windows::processors() {
+        return count;
+    }
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Opens a library with those that it needs and that lie beside it. Nowhere but on Windows has that to be asked for.
+///
+/// # Safety
+/// Its initialisers run, and do what they like.
+pub(crate) unsafe fn load_library(file: &Path) -> Result<libloading::Library, String> {
+    // SAFETY: passed on.
+    #[cfg(windows)]
+    let opened = unsafe { windows::load_library(file) };
+    // SAFETY: passed on.
+    #[cfg(not(windows))]
+    let opened = unsafe { libloading::Library::new(file) };
+    opened.map_err(|error| why_not_loaded(&file.display().to_string(), &error))
+}
+
+/// Keeps this library loaded until the process ends, since ONNX Runtime's threads run code of it. Elsewhere the linker
+/// was told to (build.rs).
+pub(crate) fn stay_loaded() {
+    #[cfg(windows)]
+    windows::stay_loaded();
 }
 
 #[cfg(not(any(unix, windows)))]
@@ -95,6 +128,20 @@ pub(crate) fn library_folder() -> Option<std::path::PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_library_that_is_not_there_is_named() {
+        let name = if cfg!(windows) { "no_such_library.dll" } else { "libno_such_library.so" };
+        let file = std::env::temp_dir().join(name);
+        // SAFETY: there is no such file.
+        let reason = unsafe { super::load_library(&file) }.unwrap_err();
+        assert!(reason.contains(&file.display().to_string()), "{reason}");
+    }
+
+    #[test]
+    fn processors_are_at_least_those_of_std() {
+        assert!(super::processors() >= std::thread::available_parallelism().map_or(1, usize::from));
+    }
+
     #[test]
     #[cfg(any(target_os = "linux", target_vendor = "apple", windows))]
     fn memory_left_is_known() {

@@ -2,9 +2,12 @@
 
 use std::ffi::OsString;
 use std::os::windows::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 
+use libloading::Library;
+use libloading::os::windows::{LOAD_WITH_ALTERED_SEARCH_PATH, Library as WindowsLibrary};
+use windows_sys::Win32::Foundation::HMODULE;
 use windows_sys::Win32::System::JobObjects::{
     IsProcessInJob, JOB_OBJECT_LIMIT_JOB_MEMORY, JOB_OBJECT_LIMIT_PROCESS_MEMORY,
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation, QueryInformationJobObject,
@@ -15,25 +18,53 @@ use windows_sys::Win32::System::LibraryLoader::{
 };
 use windows_sys::Win32::System::ProcessStatus::{GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX};
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
+use windows_sys::Win32::System::Threading::{
+    GetActiveProcessorCount, GetCurrentProcess, GetProcessGroupAffinity,
+};
 
 use super::Limit;
 
-/// The folder of the shared library (or program) that this code was linked into.
-pub(crate) fn library_folder() -> Option<PathBuf> {
-    // Pinned: unloading this library would pull code from under ONNX Runtime's threads.
+/// The shared library (or program) that this code was linked into, pinned: it isn't unloaded any more.
+fn pinned() -> Option<HMODULE> {
     const FLAGS: u32 = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN;
     let mut module = null_mut();
+    // SAFETY: the address lies in this code; the handle is writable.
+    let done = unsafe { GetModuleHandleExW(FLAGS, pinned as *const u16, &raw mut module) };
+    (done != 0).then_some(module)
+}
+
+/// As [`super::stay_loaded`].
+pub(super) fn stay_loaded() {
+    pinned();
+}
+
+/// The folder of the shared library (or program) that this code was linked into.
+pub(crate) fn library_folder() -> Option<PathBuf> {
+    let module = pinned()?;
     let mut name = vec![0_u16; 32_768];
-    // SAFETY: the address lies in this code; the buffer's length is passed.
-    let length = unsafe {
-        if GetModuleHandleExW(FLAGS, library_folder as *const u16, &raw mut module) == 0 {
-            return None;
-        }
-        GetModuleFileNameW(module, name.as_mut_ptr(), name.len() as u32)
-    };
+    // SAFETY: a module that stays; the buffer's length is passed.
+    let length = unsafe { GetModuleFileNameW(module, name.as_mut_ptr(), name.len() as u32) };
     let file = PathBuf::from(OsString::from_wide(name.get(..length as usize)?));
     file.parent().map(Into::into)
+}
+
+/// As [`super::load_library`]. Without the flag, libraries beside the file are looked for in the program's folder only.
+pub(super) unsafe fn load_library(file: &Path) -> Result<Library, libloading::Error> {
+    // SAFETY: passed on.
+    unsafe { WindowsLibrary::load_with_flags(file, LOAD_WITH_ALTERED_SEARCH_PATH) }.map(Library::from)
+}
+
+/// The processors of all groups that this process's threads are spread over: all of them since Windows 11 and Server
+/// 2022, before that one group, which has at most 64.
+pub(super) fn processors() -> Option<usize> {
+    let mut groups = [0_u16; 64];
+    let mut count = groups.len() as u16;
+    // SAFETY: the array is writable for so many numbers.
+    let done = unsafe { GetProcessGroupAffinity(GetCurrentProcess(), &raw mut count, groups.as_mut_ptr()) };
+    // With one group, std knows.
+    let groups = groups.get(..count.into()).filter(|groups| done != 0 && groups.len() > 1)?;
+    // SAFETY: takes a number.
+    Some(groups.iter().map(|&group| unsafe { GetActiveProcessorCount(group) } as usize).sum())
 }
 
 /// What this process has: resident now, at most so far, and committed.

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ash::vk;
 
+use crate::platform::why_not_loaded;
+
 #[cfg(windows)]
 const NAMES: [&str; 1] = ["vulkan-1.dll"];
 #[cfg(target_os = "macos")]
@@ -68,7 +70,9 @@ impl Library {
     }
 
     fn load() -> Result<Self, String> {
-        let none = |error: libloading::Error| format!("there is no Vulkan driver: {error}");
+        let none = |error: libloading::Error| {
+            format!("there is no Vulkan driver: {}", why_not_loaded(NAMES[0], &error))
+        };
         // SAFETY: the system's Vulkan loader, whose initialisation is meant to run in any process; the function has the
         // type that its specification gives.
         let (library, get) = unsafe {
