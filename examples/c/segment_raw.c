@@ -25,6 +25,8 @@
 
 #include <voxseg.h>
 
+#include "arguments.h"
+
 static vxs_cancel *cancel; /* created before the signal handler is set, freed never */
 
 static void on_interrupt(int number) {
@@ -65,7 +67,7 @@ static double seconds(void) {
 
 /* `name` in the folder of the file `beside`. */
 static void sibling(const char *beside, const char *name, char path[4096]) {
-    const char *slash = strrchr(beside, '/');
+    const char *slash = last_slash(beside);
     const size_t folder = slash && name[0] != '/' ? (size_t)(slash - beside) + 1 : 0;
     if (folder + strlen(name) >= 4096) {
         fail("path too long", beside);
@@ -118,7 +120,7 @@ static void read_mhd(const char *path, vxs_volume *volume) {
 
 static void write_mhd(const char *path, const vxs_volume *grid, const uint8_t *labels, size_t count) {
     char name[1024], raw[4096];
-    const char *slash = strrchr(path, '/');
+    const char *slash = last_slash(path);
     if (snprintf(name, sizeof name, "%s", slash ? slash + 1 : path) >= (int)sizeof name - 4) {
         fail("name too long", path);
     }
@@ -202,6 +204,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: segment_raw MODEL_FOLDER CT.mhd OUT.mhd\n");
         return 1;
     }
+    argv = utf8_arguments(argc, argv);
     vxs_error *error = NULL;
     if (vxs_abi_version() >> 16 != VXS_ABI_MAJOR) {
         fail("this library has another interface than the program was compiled for", vxs_version());

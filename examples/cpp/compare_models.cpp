@@ -40,6 +40,7 @@ int main(int argc, char **argv) try {
         std::cerr << "usage: compare_models MODEL_A MODEL_B CT.mhd [TOLERANCE_MM]\n";
         return 1;
     }
+    argv = utf8_arguments(argc, argv);
     voxseg::CompareOptions options;
     options.tolerance = argc == 5 ? std::atof(argv[4]) : 3.0;
     const Image image = read_mhd(argv[3]);

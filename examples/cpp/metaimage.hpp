@@ -11,6 +11,8 @@
 
 #include <voxseg.hpp>
 
+#include "../c/arguments.h"
+
 struct Image {
     std::map<std::string, std::string> header; // a MetaImage's, line by line
     voxseg::Shape shape{};
@@ -40,8 +42,13 @@ struct Image {
     }
 };
 
+inline std::string file_name(const std::string &path) {
+    const char *slash = last_slash(path.c_str());
+    return slash ? slash + 1 : path;
+}
+
 inline std::string sibling(const std::string &path, const std::string &name) {
-    return path.substr(0, path.find_last_of('/') + 1) + name; // npos + 1 is 0
+    return path.substr(0, path.size() - file_name(path).size()) + name;
 }
 
 inline Image read_mhd(const std::string &path) {
@@ -67,7 +74,7 @@ inline Image read_mhd(const std::string &path) {
 }
 
 inline void write_mhd(const std::string &path, Image image, const std::vector<std::uint8_t> &labels) {
-    const std::string stem = path.substr(path.find_last_of('/') + 1);
+    const std::string stem = file_name(path);
     image.header["ElementType"] = "MET_UCHAR";
     image.header["ElementDataFile"] = stem.substr(0, stem.find_last_of('.')) + ".raw";
     std::ofstream header(path);

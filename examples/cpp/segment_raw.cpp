@@ -16,6 +16,7 @@ int main(int argc, char **argv) try {
         std::cerr << "usage: segment_raw MODEL_FOLDER CT.mhd OUT.mhd\n";
         return 1;
     }
+    argv = utf8_arguments(argc, argv);
     const Image image = read_mhd(argv[2]);
     const voxseg::VolumeView volume = image.view();
 

@@ -5,7 +5,14 @@
  *     checkpoints MODEL CT.mhd [--quick]
  */
 #define _DEFAULT_SOURCE
+#ifdef _WIN32
+#define PSAPI_VERSION 2 /* kernel32's own functions */
+#include <windows.h>
+
+#include <psapi.h>
+#else
 #include <sys/resource.h>
+#endif
 
 #include "fixture.h"
 
@@ -417,9 +424,15 @@ static unsigned char *find_bytes(unsigned char *in, size_t size, const char *tex
 }
 
 static long peak_kibibytes(void) {
+#ifdef _WIN32
+    PROCESS_MEMORY_COUNTERS counters;
+    CHECK(GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters));
+    return (long)(counters.PeakWorkingSetSize / 1024);
+#else
     struct rusage usage;
     CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
     return usage.ru_maxrss;
+#endif
 }
 
 static void hostile_archives(void) {

@@ -4,6 +4,7 @@
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
+#include "../../examples/c/arguments.h"
 #include "check.h"
 
 typedef struct {
@@ -80,7 +81,7 @@ static inline bytes read_file(const char *folder, const char *name) {
 static inline image read_ct(const char *path) {
     char folder[4096], data[256] = "";
     image ct = {NULL, {0, 0, 0}, 0, {1, 1, 1}};
-    const char *slash = strrchr(path, '/');
+    const char *slash = last_slash(path);
     CHECK(snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".") > 0);
     bytes header = read_file(folder, slash ? slash + 1 : path);
     for (char *line = strtok((char *)header.data, "\r\n"); line; line = strtok(NULL, "\r\n")) {
