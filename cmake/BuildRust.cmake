@@ -4,10 +4,17 @@
 function(voxseg_build_rust)
     find_program(CARGO_EXECUTABLE cargo HINTS "$ENV{CARGO_HOME}/bin" "$ENV{HOME}/.cargo/bin" REQUIRED)
     set(output "${VOXSEG_CARGO_TARGET_DIR}/release")
-    if(WIN32)
+    if(MSVC)
         set(shared "${output}/voxseg.dll")
         set(import "${output}/voxseg.dll.lib")
         set(static "${output}/voxseg.lib")
+    elseif(WIN32)
+        # What Rust's -gnu targets, which mingw needs, call them.
+        set(target --target x86_64-pc-windows-gnu)
+        set(output "${VOXSEG_CARGO_TARGET_DIR}/x86_64-pc-windows-gnu/release")
+        set(shared "${output}/voxseg.dll")
+        set(import "${output}/libvoxseg.dll.a")
+        set(static "${output}/libvoxseg.a")
     elseif(APPLE)
         set(shared "${output}/libvoxseg.dylib")
         set(static "${output}/libvoxseg.a")
@@ -19,7 +26,7 @@ function(voxseg_build_rust)
     # Without the rlib, which link-time optimisation would silently be left out for.
     add_custom_target(voxseg_rust ALL
         COMMAND "${CMAKE_COMMAND}" -E env "CARGO_TARGET_DIR=${VOXSEG_CARGO_TARGET_DIR}"
-                "${CARGO_EXECUTABLE}" rustc --release --lib --crate-type "cdylib,staticlib" --package voxseg
+                "${CARGO_EXECUTABLE}" rustc ${target} --release --lib --crate-type "cdylib,staticlib" --package voxseg
         BYPRODUCTS ${shared} ${static} ${import}
         WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
         COMMENT "building libvoxseg with cargo"
