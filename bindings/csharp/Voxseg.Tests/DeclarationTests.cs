@@ -25,7 +25,7 @@ namespace Voxseg.Tests
                 {
                     Run("cc", "\"-I" + root + "/include\" -o \"" + program + "\" \"" + root + "/tests/abi/layout.c\"");
                 }
-                foreach (var line in Run(made ?? program, "").Split(new[] { '\n' }, StringSplitOptions.RemoveEmptyEntries))
+                foreach (var line in Run(made ?? program, "").Split(new[] { '\r', '\n' }, StringSplitOptions.RemoveEmptyEntries))
                 {
                     // "structure field offset size", or "structure - alignment size".
                     var words = line.Split(' ');

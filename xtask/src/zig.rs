@@ -1,0 +1,69 @@
+//! Zig from PyPI, for its C compiler: clang with headers and C libraries of Windows and of old Linux systems.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::{Result, at, command, create_folder, execute_quietly, say, setup, work};
+
+const PACKAGE: &str = "ziglang==0.17.1";
+
+/// The Python that has it; an error says why it can't be had. Looked for once.
+fn python() -> Result<PathBuf> {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(python) = PYTHON.get() {
+        return Ok(python.clone());
+    }
+    let python = setup::python()?;
+    let installed =
+        execute_quietly(command(&python).args(["-m", "pip", "freeze", "--disable-pip-version-check"]))?;
+    if !installed.lines().any(|line| line == PACKAGE) {
+        say(&format!("fetching {PACKAGE} into target/xtask/venv (90 MB, 440 MB unpacked)"));
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
+        execute_quietly(command(&python).args(install))?;
+    }
+    Ok(PYTHON.get_or_init(|| python).clone())
+}
+
+/// Where the C libraries are kept that it builds when first asked.
+fn cache() -> PathBuf {
+    work().join("zig")
+}
+
+/// One of its programs: `cc`, `c++`, `clang`, `dlltool`.
+pub fn tool(name: &str) -> Result<Command> {
+    let mut zig = command(python()?);
+    zig.env("ZIG_GLOBAL_CACHE_DIR", cache()).args(["-m", "ziglang", name]);
+    Ok(zig)
+}
+
+/// The headers that belong to its compiler and not to a C library.
+pub fn clang_headers() -> Result<PathBuf> {
+    let print = "import os, ziglang; print(os.path.dirname(ziglang.__file__))";
+    let package = execute_quietly(command(python()?).args(["-c", print]))?;
+    Ok(Path::new(package.trim()).join("lib/include"))
+}
+
+/// Its dlltool under the name by which rustc starts one for Windows: the folder for PATH.
+pub fn dlltool() -> Result<PathBuf> {
+    let folder = work().join("dlltool");
+    create_folder(&folder)?;
+    let script = folder.join("x86_64-w64-mingw32-dlltool");
+    let text = format!("#!/bin/sh\nexec '{}' -m ziglang dlltool \"$@\"\n", python()?.display());
+    write_program(&script, &text)?;
+    Ok(folder)
+}
+
+/// A script that can be started.
+fn write_program(path: &Path, text: &str) -> Result<()> {
+    // Anew only where it differs: cargo may be starting it.
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    fs::write(path, text).map_err(at("write", path))?;
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .map_err(at("make executable", path))?;
+    Ok(())
+}
