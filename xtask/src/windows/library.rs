@@ -1,5 +1,5 @@
-//! voxseg.dll, built here: Rust compiles a static library, Zig links it with the Universal C Runtime, and rust-lld writes
-//! the import library for MSVC.
+//! voxseg.dll, built here: Rust compiles a static library, Zig links it with the Universal C Runtime, and rust-lld
+//! writes the import library for MSVC.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -70,8 +70,8 @@ impl Wine {
         fs::write(&complete, "").map_err(at("write", &complete))
     }
 
-    /// A Windows folder tree, by hand: Wine's own wineboot wants a screen, and without one starts explorer.exe again and
-    /// again.
+    /// A Windows folder tree, by hand: Wine's own wineboot wants a screen, and without one starts explorer.exe again
+    /// and again.
     fn lay_out(&self) -> Result<()> {
         let prefix = self.folder.join("prefix");
         let drive = prefix.join("drive_c");
