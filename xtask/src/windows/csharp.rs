@@ -1,12 +1,12 @@
 //! C# on .NET 8 for Windows: the assemblies that Mono's compiler makes here, with voxseg.dll.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Bench;
 use super::programs::{on_z, same};
 use crate::csharp::test::{binding, copy_tree, source};
-use crate::csharp::toolchain::compile;
+use crate::csharp::toolchain::{Framework, compile};
 use crate::demo::model;
 use crate::{Result, copy, create_folder, fetch, root, say, setup};
 
@@ -18,21 +18,21 @@ pub fn runtime() -> Result<PathBuf> {
 }
 
 /// The tests of the binding and the example.
-pub fn run(bench: &Bench, dotnet: &PathBuf) -> Result<()> {
+pub fn run(bench: &Bench, dotnet: &Path) -> Result<()> {
     say("compiling the C# binding, its tests and the example with mcs");
     let bin = bench.bin.join("csharp");
-    binding(&bin)?;
+    binding(&Framework::Standard, &bin)?;
     copy(&bench.bin.join("voxseg.dll"), &bin.join("voxseg.dll"))?;
     let runtime = bin.join("onnxruntime");
     copy_tree(&fetch::windows_onnxruntime()?, &runtime)?;
     let tests = source("Voxseg.Tests");
     let program = bin.join("Voxseg.Tests.exe");
-    compile(&[tests.clone(), tests.join("Standin")], &["Voxseg.Net.dll"], &program)?;
+    compile(&Framework::Standard, &[tests.clone(), tests.join("Standin")], &["Voxseg.Net.dll"], &program)?;
     let examples = bin.join("examples");
     create_folder(&examples)?;
     let raw = root().join("examples/csharp");
     let example = bin.join("SegmentRaw.exe");
-    compile(&[raw.join("SegmentRaw"), raw], &["Voxseg.Net.dll"], &example)?;
+    compile(&Framework::Standard, &[raw.join("SegmentRaw"), raw], &["Voxseg.Net.dll"], &example)?;
 
     say("testing on .NET 8 for Windows");
     let mut run = bench.wine.program(dotnet);
