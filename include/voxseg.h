@@ -2274,17 +2274,17 @@ VXS_API void vxs_session_free(struct vxs_session *session);
 /** Prompts that a model takes: `VXS_PROMPT_*` together. */
 typedef uint64_t vxs_prompts;
 
-/** `vxs_session_point`: a voxel of the object, or of what isn't the object. */
+/** A voxel of the object, or of what isn't the object. */
 #define VXS_PROMPT_POINT 1
-/** `vxs_session_box` of boxes that are one voxel thick along an axis. */
+/** Boxes that are one voxel thick along an axis. */
 #define VXS_PROMPT_BOX_2D 2
-/** `vxs_session_box` of any boxes. */
+/** Any boxes. */
 #define VXS_PROMPT_BOX_3D 4
-/** `vxs_session_mask`: a stroke within the object, or outside. */
+/** A stroke within the object, or outside. */
 #define VXS_PROMPT_SCRIBBLE 8
-/** `vxs_session_mask`: what a closed line in a slice encloses. */
+/** What a closed line in a slice encloses. */
 #define VXS_PROMPT_LASSO 16
-/** `vxs_session_mask`: the object as it is known so far. All prompts before are forgotten. */
+/** The object as it is known so far. All prompts before are forgotten. */
 #define VXS_PROMPT_MASK 32
 
 /**

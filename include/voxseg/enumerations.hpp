@@ -300,6 +300,34 @@ enum class MapKind : std::int32_t {
     Entropy = VXS_MAP_ENTROPY,
 };
 
+/** What a user can give a model to go by. */
+enum class Prompts : std::uint64_t {
+    None = 0, /**< None. */
+    /** A voxel of the object, or of what isn't the object. */
+    Point = VXS_PROMPT_POINT,
+    /** Boxes that are one voxel thick along an axis. */
+    Box2d = VXS_PROMPT_BOX_2D,
+    /** Any boxes. */
+    Box3d = VXS_PROMPT_BOX_3D,
+    /** A stroke within the object, or outside. */
+    Scribble = VXS_PROMPT_SCRIBBLE,
+    /** What a closed line in a slice encloses. */
+    Lasso = VXS_PROMPT_LASSO,
+    /** The object as it is known so far. All prompts before are forgotten. */
+    Mask = VXS_PROMPT_MASK,
+};
+
+/** Both together. */
+constexpr Prompts operator|(Prompts one, Prompts other) noexcept {
+    return static_cast<Prompts>(static_cast<std::uint64_t>(one) | static_cast<std::uint64_t>(other));
+}
+
+/** Whether all bits of `wanted` are set. */
+constexpr bool contains(Prompts bits, Prompts wanted) noexcept {
+    const auto mask = static_cast<std::uint64_t>(wanted);
+    return (static_cast<std::uint64_t>(bits) & mask) == mask;
+}
+
 /** How labels of two models are matched. */
 enum class LabelMatch : std::int32_t {
     /** By name; case doesn't matter, and spaces, hyphens and underscores are the same. */

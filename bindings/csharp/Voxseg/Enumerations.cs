@@ -259,17 +259,17 @@ namespace Voxseg
     {
         /// <summary>None.</summary>
         None = 0,
-        /// <summary><c>vxs_session_point</c>: a voxel of the object, or of what isn't the object.</summary>
+        /// <summary>A voxel of the object, or of what isn't the object.</summary>
         Point = 1,
-        /// <summary><c>vxs_session_box</c> of boxes that are one voxel thick along an axis.</summary>
+        /// <summary>Boxes that are one voxel thick along an axis.</summary>
         Box2d = 2,
-        /// <summary><c>vxs_session_box</c> of any boxes.</summary>
+        /// <summary>Any boxes.</summary>
         Box3d = 4,
-        /// <summary><c>vxs_session_mask</c>: a stroke within the object, or outside.</summary>
+        /// <summary>A stroke within the object, or outside.</summary>
         Scribble = 8,
-        /// <summary><c>vxs_session_mask</c>: what a closed line in a slice encloses.</summary>
+        /// <summary>What a closed line in a slice encloses.</summary>
         Lasso = 16,
-        /// <summary><c>vxs_session_mask</c>: the object as it is known so far. All prompts before are forgotten.</summary>
+        /// <summary>The object as it is known so far. All prompts before are forgotten.</summary>
         Mask = 32,
     }
 

@@ -353,7 +353,7 @@ namespace Voxseg
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     internal unsafe delegate void vxs_parallel_for(void* user_data, ulong count, vxs_task_function task, void* task_data);
 
-    internal sealed class ErrorHandle : SafeHandle
+    internal sealed partial class ErrorHandle : SafeHandle
     {
         public ErrorHandle() : base(IntPtr.Zero, true) { }
 
@@ -370,11 +370,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_error_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class LogHandle : SafeHandle
+    internal sealed partial class LogHandle : SafeHandle
     {
         public LogHandle() : base(IntPtr.Zero, true) { }
 
@@ -391,11 +394,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_log_remove(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class CancelHandle : SafeHandle
+    internal sealed partial class CancelHandle : SafeHandle
     {
         public CancelHandle() : base(IntPtr.Zero, true) { }
 
@@ -412,11 +418,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_cancel_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class DeviceListHandle : SafeHandle
+    internal sealed partial class DeviceListHandle : SafeHandle
     {
         public DeviceListHandle() : base(IntPtr.Zero, true) { }
 
@@ -433,11 +442,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_device_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class NiftiHandle : SafeHandle
+    internal sealed partial class NiftiHandle : SafeHandle
     {
         public NiftiHandle() : base(IntPtr.Zero, true) { }
 
@@ -454,11 +466,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_nifti_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class ModelHandle : SafeHandle
+    internal sealed partial class ModelHandle : SafeHandle
     {
         public ModelHandle() : base(IntPtr.Zero, true) { }
 
@@ -475,11 +490,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_model_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class InspectionHandle : SafeHandle
+    internal sealed partial class InspectionHandle : SafeHandle
     {
         public InspectionHandle() : base(IntPtr.Zero, true) { }
 
@@ -496,11 +514,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_inspection_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class PlanHandle : SafeHandle
+    internal sealed partial class PlanHandle : SafeHandle
     {
         public PlanHandle() : base(IntPtr.Zero, true) { }
 
@@ -517,11 +538,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_plan_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class RecordHandle : SafeHandle
+    internal sealed partial class RecordHandle : SafeHandle
     {
         public RecordHandle() : base(IntPtr.Zero, true) { }
 
@@ -538,11 +562,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_record_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class SessionHandle : SafeHandle
+    internal sealed partial class SessionHandle : SafeHandle
     {
         public SessionHandle() : base(IntPtr.Zero, true) { }
 
@@ -559,11 +586,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_session_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class StatisticsListHandle : SafeHandle
+    internal sealed partial class StatisticsListHandle : SafeHandle
     {
         public StatisticsListHandle() : base(IntPtr.Zero, true) { }
 
@@ -580,11 +610,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_statistics_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class DoseListHandle : SafeHandle
+    internal sealed partial class DoseListHandle : SafeHandle
     {
         public DoseListHandle() : base(IntPtr.Zero, true) { }
 
@@ -601,11 +634,14 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_dose_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
-    internal sealed class ComparisonListHandle : SafeHandle
+    internal sealed partial class ComparisonListHandle : SafeHandle
     {
         public ComparisonListHandle() : base(IntPtr.Zero, true) { }
 
@@ -622,8 +658,11 @@ namespace Voxseg
         protected override bool ReleaseHandle()
         {
             NativeMethods.vxs_comparison_list_free(handle);
+            Released();
             return true;
         }
+
+        partial void Released();
     }
 
     internal static unsafe class NativeMethods

@@ -138,6 +138,16 @@ StageName = Literal[
 ]
 """What a call is at."""
 
+PromptsName = Literal[
+    "point",
+    "box-2d",
+    "box-3d",
+    "scribble",
+    "lasso",
+    "mask",
+]
+"""What a user can give a model to go by."""
+
 LabelMatchName = Literal[
     "name",
     "terms",
