@@ -9,7 +9,7 @@ import unittest
 import numpy as np
 
 import voxseg
-from fixture import REPOSITORY, SPACING, ct, model, plan
+from fixture import REPOSITORY, GRID, ct, model, plan
 
 FOLDER = REPOSITORY / os.environ.get("VOXSEG_REFERENCE", "../shared/reference") / "coverage/nninteractive/model"
 
@@ -24,9 +24,9 @@ class SessionTests(unittest.TestCase):
         self.assertEqual(voxseg.prompts(opened), ("point", "box-2d", "scribble", "lasso", "mask"))
         prepared = voxseg.Plan(opened, threads=2)
         image = ct()
-        self.assertGreater(voxseg.Session.estimate(prepared, image, SPACING).host_peak_bytes, image.nbytes)
+        self.assertGreater(voxseg.Session.estimate(prepared, image, GRID).host_peak_bytes, image.nbytes)
         told = []
-        session = voxseg.Session(prepared, image, SPACING, autozoom=False)
+        session = voxseg.Session(prepared, image, GRID, autozoom=False)
         session.point((8, 6, 5))
         report = session.run(progress=lambda now: told.append(now.fraction))
         self.assertEqual((report.network_runs, told[-1]), (1, 1.0))
@@ -54,7 +54,7 @@ class SessionTests(unittest.TestCase):
         """The example model segments volumes by itself."""
         self.assertEqual(voxseg.prompts(model()), ())
         with self.assertRaisesRegex(voxseg.ModelError, "takes no prompts"):
-            voxseg.Session(plan(), ct(), SPACING)
+            voxseg.Session(plan(), ct(), GRID)
 
 
 if __name__ == "__main__":
