@@ -10,7 +10,7 @@ const NOT_USED: [(&str, &str, &str); 8] = [
     ("C#", "vxs_error_status", "the status comes with the call"),
     ("C#", "vxs_cancel_requested", "a CancellationToken says it"),
     ("C#", "vxs_cancel_reset", "a CancellationToken is never reset"),
-    ("Python", "vxs_executor_init", "its pools' threads would only enter the library again, whose own do the same"),
+    ("Python", "vxs_executor_init", "its pools' threads would only enter the library again"),
     ("Python", "vxs_error_status", "the status comes with the call"),
     ("Python", "vxs_nifti_data_offset", "nibabel reads the voxels"),
     ("Python", "vxs_nifti_datatype", "nibabel reads the voxels"),

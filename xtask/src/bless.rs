@@ -1,4 +1,5 @@
-//! `cargo xtask bless`: the header, the list of symbols and the declarations of the bindings become what the Rust source says.
+//! `cargo xtask bless`: the header, the list of symbols and the declarations of the bindings become what the Rust
+//! source says.
 
 use crate::{Result, cargo, declarations, execute, say};
 

@@ -1,5 +1,5 @@
-//! What our own engines share when they lower a network: tensors in blocks of channels, which voxels a convolution reads,
-//! and which operators are left to ONNX Runtime.
+//! What our own engines share when they lower a network: tensors in blocks of channels, which voxels a convolution
+//! reads, and which operators are left to ONNX Runtime.
 
 mod blocks;
 mod reach;

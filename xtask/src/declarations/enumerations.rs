@@ -112,8 +112,8 @@ pub fn in_pascal_case(name: &str) -> String {
     text
 }
 
-/// A comment of the header in which constants have the names of a binding, `VXS_DEVICE_CPU` is `Device.Cpu`, and so have
-/// those functions.
+/// A comment of the header in which constants have the names of a binding, `VXS_DEVICE_CPU` is `Device.Cpu`, and so
+/// have those functions.
 pub fn with_own_names(about: &str, separator: &str, functions: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (index, part) in about.split('`').enumerate() {
