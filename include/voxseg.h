@@ -476,10 +476,7 @@ const char *vxs_runtime_path(void);
 /** What runs the network: one of `VXS_DEVICE_*`. */
 typedef int32_t vxs_device;
 
-/**
- * Our own CPU engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files) and
- * half precision are left to ONNX Runtime.
- */
+/** Our own CPU engine, which needs no other library. ONNX files and half precision are left to ONNX Runtime. */
 #define VXS_DEVICE_CPU 1
 /** ONNX Runtime on the CPU. */
 #define VXS_DEVICE_ORT_CPU 2
@@ -488,7 +485,8 @@ typedef int32_t vxs_device;
 /** NVIDIA GPUs through TensorRT, which compiles a network for minutes. */
 #define VXS_DEVICE_TENSORRT 4
 /**
- * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.
+ * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention,
+ * depthwise convolutions and ONNX files.
  */
 #define VXS_DEVICE_GPU 5
 /** Any GPU on Windows, through Direct3D 12. */
@@ -2266,8 +2264,8 @@ vxs_status vxs_session_create(const struct vxs_plan *plan,
 /**
  * Answers the prompts since the last run; of several the last decides where the network looks. Without any nothing
  * happens. On anything but `VXS_OK` mask and prompts are as before and it can run again, except after
- * `VXS_INTERNAL_ERROR`. Of `options`, `progress`, `user_data` and `cancel` are used; maps and a record must not be
- * asked for. `report` may be NULL.
+ * `VXS_INTERNAL_ERROR`. Of `options`, `progress`, `user_data` and `cancel` are used; maps, regions, a function for
+ * labels and a record must not be asked for. `report` may be NULL.
  *
  * Returns `VXS_CANCELLED`, `VXS_BUSY` where the session is in use, or its plan has no place for a run and its options
  * don't let it wait, `VXS_INFERENCE_FAILED`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.

@@ -36,10 +36,7 @@ enum class VoxelType : std::int32_t {
 
 /** What runs the network. */
 enum class Device : std::int32_t {
-    /**
-     * Our own CPU engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files)
-     * and half precision are left to ONNX Runtime.
-     */
+    /** Our own CPU engine, which needs no other library. ONNX files and half precision are left to ONNX Runtime. */
     Cpu = VXS_DEVICE_CPU,
     /** ONNX Runtime on the CPU. */
     OrtCpu = VXS_DEVICE_ORT_CPU,
@@ -48,8 +45,8 @@ enum class Device : std::int32_t {
     /** NVIDIA GPUs through TensorRT, which compiles a network for minutes. */
     TensorRT = VXS_DEVICE_TENSORRT,
     /**
-     * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX
-     * files.
+     * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention, depthwise
+     * convolutions and ONNX files.
      */
     Gpu = VXS_DEVICE_GPU,
     /** Any GPU on Windows, through Direct3D 12. */

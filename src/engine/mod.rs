@@ -120,14 +120,13 @@ pub trait DeviceEngine {
 /// What a plan can run on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
-    /// Our own engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files) and
-    /// half precision are left to ONNX Runtime.
+    /// Our own engine, which needs no other library. ONNX files and half precision are left to ONNX Runtime.
     #[default]
     Cpu,
     /// ONNX Runtime on the CPU.
     OrtCpu,
     /// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver: the device of that number in the
-    /// order of Vulkan's loader. It lacks what [`Device::Cpu`] lacks.
+    /// order of Vulkan's loader. It lacks attention, depthwise convolutions and ONNX files.
     Gpu(u32),
     /// ONNX Runtime with a provider, on the device of that number among the provider's.
     Provider(Provider, u32),

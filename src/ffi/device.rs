@@ -14,8 +14,7 @@ use crate::error::{Error, Result};
 /// What runs the network: one of `VXS_DEVICE_*`.
 pub type vxs_device = i32;
 
-/// Our own CPU engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files) and
-/// half precision are left to ONNX Runtime.
+/// Our own CPU engine, which needs no other library. ONNX files and half precision are left to ONNX Runtime.
 pub const VXS_DEVICE_CPU: i32 = 1;
 /// ONNX Runtime on the CPU.
 pub const VXS_DEVICE_ORT_CPU: i32 = 2;
@@ -23,7 +22,8 @@ pub const VXS_DEVICE_ORT_CPU: i32 = 2;
 pub const VXS_DEVICE_CUDA: i32 = 3;
 /// NVIDIA GPUs through TensorRT, which compiles a network for minutes.
 pub const VXS_DEVICE_TENSORRT: i32 = 4;
-/// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.
+/// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention,
+/// depthwise convolutions and ONNX files.
 pub const VXS_DEVICE_GPU: i32 = 5;
 /// Any GPU on Windows, through Direct3D 12.
 pub const VXS_DEVICE_DIRECTML: i32 = 6;

@@ -243,6 +243,10 @@ unsafe fn run_of(options: *const vxs_run_options) -> Result<Run<'static>> {
     if options.map_count != 0 {
         return Err(Error::argument("options.map_count", options.map_count, "0, for a session"));
     }
+    if options.region_count != 0 || options.on_labels.is_some() {
+        let found = "regions, or a function for labels";
+        return Err(Error::argument("options", found, "neither, for a session"));
+    }
     if !options.record.is_null() {
         return Err(Error::argument("options.record", "a place", "NULL: vxs_session_record makes it"));
     }
@@ -252,8 +256,8 @@ unsafe fn run_of(options: *const vxs_run_options) -> Result<Run<'static>> {
 
 /// Answers the prompts since the last run; of several the last decides where the network looks. Without any nothing
 /// happens. On anything but `VXS_OK` mask and prompts are as before and it can run again, except after
-/// `VXS_INTERNAL_ERROR`. Of `options`, `progress`, `user_data` and `cancel` are used; maps and a record must not be
-/// asked for. `report` may be NULL.
+/// `VXS_INTERNAL_ERROR`. Of `options`, `progress`, `user_data` and `cancel` are used; maps, regions, a function for
+/// labels and a record must not be asked for. `report` may be NULL.
 ///
 /// Returns `VXS_CANCELLED`, `VXS_BUSY` where the session is in use, or its plan has no place for a run and its options
 /// don't let it wait, `VXS_INFERENCE_FAILED`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.

@@ -198,9 +198,12 @@ pub fn run(wanted: &[&str]) -> ExitCode {
             }
         }
     }
-    report.lane_with(MSVC, windows::msvc::headers_ready, |()| windows::msvc::headers());
-    if report.wants_any(&OF_WINDOWS) {
-        on_windows(&image, &mut report);
+    // Only when asked for: Rust's standard library and ours are compiled for Windows first.
+    if !report.wanted.is_empty() {
+        report.lane_with(MSVC, windows::msvc::headers_ready, |()| windows::msvc::headers());
+        if report.wants_any(&OF_WINDOWS) {
+            on_windows(&image, &mut report);
+        }
     }
     report.close()
 }

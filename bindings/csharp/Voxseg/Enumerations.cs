@@ -28,7 +28,7 @@ namespace Voxseg
     /// <summary>What runs the network.</summary>
     public enum Device
     {
-        /// <summary>Our own CPU engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files) and half precision are left to ONNX Runtime.</summary>
+        /// <summary>Our own CPU engine, which needs no other library. ONNX files and half precision are left to ONNX Runtime.</summary>
         Cpu = 1,
         /// <summary>ONNX Runtime on the CPU.</summary>
         OrtCpu = 2,
@@ -36,7 +36,7 @@ namespace Voxseg
         Cuda = 3,
         /// <summary>NVIDIA GPUs through TensorRT, which compiles a network for minutes.</summary>
         TensorRT = 4,
-        /// <summary>Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention and ONNX files.</summary>
+        /// <summary>Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention, depthwise convolutions and ONNX files.</summary>
         Gpu = 5,
         /// <summary>Any GPU on Windows, through Direct3D 12.</summary>
         DirectML = 6,
