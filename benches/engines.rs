@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use voxseg::checkpoint::SafeTensors;
-use voxseg::engine::cpu::{CpuEngine, CpuOptions, Isa, Layer, Mode, multiply_add_peak};
+use voxseg::engine::cpu::{Algorithm, CpuEngine, CpuOptions, Isa, Layer, multiply_add_peak};
 use voxseg::engine::{Engine, Workspace};
 use voxseg::network::monai::{Context, from_config};
 use voxseg::network::{
@@ -22,7 +22,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [mode, folder, threads] = arguments.as_slice() else {
         println!(
-            "usage: engines fast|exact|profile|profile-exact FOLDER THREADS (see `cargo xtask bench cpu`)"
+            "usage: engines winograd|direct|profile|profile-direct FOLDER THREADS (see `cargo xtask bench cpu`)"
         );
         return;
     };
@@ -35,7 +35,10 @@ fn main() {
     let image = floats(&folder.join("image.f32"));
     let isa = std::env::var("VOXSEG_BENCH_ISA").ok();
     let isa = Isa::ALL.into_iter().find(|each| isa.as_deref() == Some(each.name())).unwrap_or_default();
-    let options = CpuOptions { mode: if mode.ends_with("exact") { Mode::Exact } else { Mode::Fast }, isa };
+    let options = CpuOptions {
+        convolution: if mode.ends_with("direct") { Algorithm::Direct } else { Algorithm::Winograd },
+        isa,
+    };
     let threads = threads.parse().expect("a number of threads");
     let engine = CpuEngine::new(&network, tile, threads, options).expect("an engine");
     let mut workspace = Workspace::default();

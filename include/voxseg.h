@@ -1468,8 +1468,8 @@ vxs_status vxs_model_open_task(const char *task,
 
 /**
  * @defgroup executor Executors
- * The host's threads for the library's work, for plans that shall start none of their own. With an executor the
- * threads of a run are those that the host lends; ONNX Runtime's stay its own.
+ * The host's threads for the library's work, for plans and measurements that shall start none of their own. With an
+ * executor the threads of a call are those that the host lends; ONNX Runtime's stay its own.
  * @{
  */
 
@@ -1488,15 +1488,15 @@ typedef void (*vxs_task_function)(void *task_data, uint64_t index);
 typedef void (*vxs_parallel_for)(void *user_data, uint64_t count, vxs_task_function task, void *task_data);
 
 /**
- * Threads of the host, for `vxs_plan_options.executor`. With one the library starts no thread; those of ONNX Runtime
- * stay its own. Fill it by `vxs_executor_init` first.
+ * Threads of the host, for the `executor` of a plan's options, a comparison's and a measurement's. With one the library
+ * starts no thread; those of ONNX Runtime stay its own. Fill it by `vxs_executor_init` first.
  */
 typedef struct vxs_executor {
     /** Set by `vxs_executor_init`. */
     uint32_t struct_size;
     /**
-     * The most tasks that `parallel_for` runs at the same time, up to 1024: as many as a run is split into, or
-     * `vxs_plan_options.threads` if that is less. 0 (default): as many as the process has processors.
+     * The most tasks that `parallel_for` runs at the same time, up to 1024: as many as the work is split into, or
+     * `threads` of the options if that is less. 0 (default): as many as the process has processors.
      */
     uint32_t max_concurrency;
     /** Passed to `parallel_for`. */
@@ -1589,16 +1589,16 @@ typedef int32_t vxs_overflow;
 /** Scores that overflow half precision are an error. */
 #define VXS_OVERFLOW_ERROR 1
 
-/** How our own CPU engine computes convolutions: one of `VXS_ACCURACY_*`. */
-typedef int32_t vxs_accuracy;
+/** How our own CPU engine computes convolutions: one of `VXS_CONVOLUTION_*`. */
+typedef int32_t vxs_convolution;
 
 /** Our own CPU engine computes convolutions by Winograd's algorithm where that is faster. */
-#define VXS_ACCURACY_FAST 0
+#define VXS_CONVOLUTION_WINOGRAD 0
 /**
  * Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times
  * as long.
  */
-#define VXS_ACCURACY_EXACT 1
+#define VXS_CONVOLUTION_DIRECT 1
 
 /** Which instructions our own CPU engine uses: one of `VXS_INSTRUCTIONS_*`. */
 typedef int32_t vxs_instructions;
@@ -1665,8 +1665,8 @@ typedef struct vxs_plan_options {
      * plan. NULL (default): one of their own.
      */
     void *device_stream;
-    /** `VXS_ACCURACY_FAST` by default. For `VXS_DEVICE_CPU`. */
-    vxs_accuracy accuracy;
+    /** `VXS_CONVOLUTION_WINOGRAD` by default. For `VXS_DEVICE_CPU`. */
+    vxs_convolution convolution;
     /** `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error. */
     vxs_instructions instructions;
     /**
@@ -2478,6 +2478,8 @@ typedef struct vxs_measure_options {
     void *user_data;
     /** A flag that stops the work; NULL (default) for none. */
     const struct vxs_cancel *cancel;
+    /** The host's threads to work on. NULL (default): the library starts threads, which end with the call. */
+    const struct vxs_executor *executor;
 } vxs_measure_options;
 
 /**
@@ -2794,6 +2796,8 @@ typedef struct vxs_compare_options {
     void *user_data;
     /** A flag that stops the work; NULL (default) for none. */
     const struct vxs_cancel *cancel;
+    /** The host's threads to work on. NULL (default): the library starts threads, which end with the call. */
+    const struct vxs_executor *executor;
 } vxs_compare_options;
 
 /**

@@ -45,8 +45,8 @@ impl Drop for Ours {
 
 /// Calls code of the host, in the host's environment, which it may change.
 pub(crate) fn as_host<T>(call: impl FnOnce() -> T) -> T {
-    struct Back;
-    impl Drop for Back {
+    struct Restore;
+    impl Drop for Restore {
         fn drop(&mut self) {
             HOST.set(Some(Environment::read()));
             Environment::OURS.write();
@@ -54,7 +54,7 @@ pub(crate) fn as_host<T>(call: impl FnOnce() -> T) -> T {
     }
     let Some(host) = HOST.take() else { return call() };
     host.write();
-    let _back = Back;
+    let _restore = Restore;
     call()
 }
 

@@ -51,7 +51,7 @@ pub mod volume;
 
 /// What a plan can run on, and how.
 pub mod devices {
-    pub use crate::engine::cpu::{CpuOptions, Isa, Mode};
+    pub use crate::engine::cpu::{Algorithm, CpuOptions, Isa};
     pub use crate::engine::{Device, DeviceInfo, DeviceOptions, Precision, Provider, devices};
 }
 

@@ -34,7 +34,7 @@ impl fmt::Debug for dyn Executor {
 
 /// Where a thread's work is shared out.
 #[derive(Clone, Default)]
-enum Place {
+enum Context {
     /// To threads that come for that work alone.
     #[default]
     Nowhere,
@@ -49,39 +49,39 @@ enum Place {
 thread_local! {
     /// Nowhere again when a thread ends, so that nothing is dropped then: where the C library can't note down that
     /// something is to be, it ends the process.
-    static PLACE: RefCell<ManuallyDrop<Place>> = const { RefCell::new(ManuallyDrop::new(Place::Nowhere)) };
+    static CONTEXT: RefCell<ManuallyDrop<Context>> = const { RefCell::new(ManuallyDrop::new(Context::Nowhere)) };
 }
 
-/// The calling thread's place from now on; returns what was so before.
-fn replace(place: Place) -> Place {
-    ManuallyDrop::into_inner(PLACE.replace(ManuallyDrop::new(place)))
+/// The calling thread's context from now on; returns what was so before.
+fn replace(context: Context) -> Context {
+    ManuallyDrop::into_inner(CONTEXT.replace(ManuallyDrop::new(context)))
 }
 
-fn place() -> Place {
-    PLACE.with_borrow(|place| Place::clone(place))
+fn context() -> Context {
+    CONTEXT.with_borrow(|context| Context::clone(context))
 }
 
-/// As long as it lives, the calling thread's work is shared out in a certain place.
+/// As long as it lives, the calling thread's work is shared out in a given context.
 pub(crate) struct Entered {
-    before: Place,
+    before: Context,
     might_start: bool,
     /// It belongs to one thread.
     _thread: PhantomData<*const ()>,
 }
 
 impl Entered {
-    fn new(place: Place) -> Self {
+    fn new(context: Context) -> Self {
         // Whoever computes on the host's threads starts none.
         let might_start = threads::may_start(false);
-        threads::may_start(might_start && !matches!(place, Place::Host(_)));
-        Entered { before: replace(place), might_start, _thread: PhantomData }
+        threads::may_start(might_start && !matches!(context, Context::Host(_)));
+        Entered { before: replace(context), might_start, _thread: PhantomData }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
         threads::may_start(self.might_start);
-        // Threads of a crew end here, so they must not find the place borrowed.
+        // Threads of a crew end here, so they must not find the context borrowed.
         drop(replace(std::mem::take(&mut self.before)));
     }
 }
@@ -89,10 +89,10 @@ impl Drop for Entered {
 /// Begins what is computed on the host's threads, or on up to `threads` of the library's own. Within another such part
 /// that one's threads are used.
 pub(crate) fn enter(host: Option<&Arc<dyn Executor>>, threads: usize) -> Entered {
-    Entered::new(match (place(), host) {
-        (Place::Nowhere, Some(host)) => Place::Host(host.clone()),
-        (Place::Nowhere, None) => Place::Crew(Arc::new(Crew::new(threads))),
-        (place, _) => place,
+    Entered::new(match (context(), host) {
+        (Context::Nowhere, Some(host)) => Context::Host(host.clone()),
+        (Context::Nowhere, None) => Context::Crew(Arc::new(Crew::new(threads))),
+        (context, _) => context,
     })
 }
 
@@ -101,8 +101,8 @@ pub(crate) fn enter(host: Option<&Arc<dyn Executor>>, threads: usize) -> Entered
 ///
 /// A panic of a member is passed on to the caller.
 pub(crate) fn share(count: usize, member: impl Fn(usize) + Sync) {
-    let place = place();
-    if count <= 1 || matches!(place, Place::Within) {
+    let context = context();
+    if count <= 1 || matches!(context, Context::Within) {
         return member(0);
     }
     let next = AtomicUsize::new(0);
@@ -113,16 +113,16 @@ pub(crate) fn share(count: usize, member: impl Fn(usize) + Sync) {
         if number >= count {
             return;
         }
-        let _within = Entered::new(Place::Within);
+        let _within = Entered::new(Context::Within);
         let _ours = Ours::enter();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| member(number))) {
             panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
         }
     };
-    match place {
-        Place::Crew(crew) => crew.parallel_for(count, &join),
-        Place::Host(host) => host.parallel_for(count, &join),
-        Place::Nowhere | Place::Within => Crew::new(count).parallel_for(count, &join),
+    match context {
+        Context::Crew(crew) => crew.parallel_for(count, &join),
+        Context::Host(host) => host.parallel_for(count, &join),
+        Context::Nowhere | Context::Within => Crew::new(count).parallel_for(count, &join),
     }
     // An executor that calls no task leaves all to this thread.
     join(count);

@@ -36,7 +36,7 @@ SegmentedPropertyTypeModifierCodeSequence.CodeMeaning
 #[test]
 fn codes_match_across_versions_and_modalities() {
     let total = Task::named("total").unwrap();
-    let (second, first) = (total.labels(), total.labels_in_first_order().unwrap());
+    let (second, first) = (total.labels(), total.labels_in_v1_order().unwrap());
     let mr = Task::named("total_mr").unwrap();
     let renumbered = pairs_by_terms(first, second);
     // All that both versions have, whatever its number.
@@ -92,7 +92,7 @@ fn a_bundle_of_monai_matches() {
 #[test]
 fn maps_with_other_values_are_compared() {
     let total = Task::named("total").unwrap();
-    let (second, first) = (total.labels(), total.labels_in_first_order().unwrap());
+    let (second, first) = (total.labels(), total.labels_in_v1_order().unwrap());
     let names = ["spleen", "kidney_left", "urinary_bladder", "rib_left_3"];
     let map = |labels: &[Label]| -> Vec<u8> {
         (0..400).map(|n| if n % 7 < 4 { named(labels, names[n / 100]) as u8 } else { 0 }).collect()

@@ -286,7 +286,7 @@ SegmentedPropertyTypeCodeSequence.CodeValue,SegmentedPropertyTypeCodeSequence.Co
 /// A task file with each of the rules.
 pub fn task() -> Value {
     json!({"name": "t", "modality": "CT", "licence": "x", "spacing": 2, "step": 0.8, "labels": ["a", "b"],
-        "first_order": ["b", "a"], "crop": {"task": "body_fast", "labels": ["body_trunc"], "margin": 10},
+        "legacy_v1_labels": ["b", "a"], "crop": {"task": "body_fast", "labels": ["body_trunc"], "margin": 10},
         "rough": {"task": "total_fastest", "robust": "total_fast"},
         "models": [{"path": "tiny/nnUNetTrainer__nnUNetPlans__3d_fullres", "labels": ["a", "b"], "folds": [0]},
             {"path": "other", "folds": "all"}],

@@ -140,7 +140,7 @@ const TASK: &[&str] = &[
     "\"margin\"",
     "\"folds\"",
     "\"all\"",
-    "\"first_order\"",
+    "\"legacy_v1_labels\"",
     "\"../x\"",
 ];
 

@@ -6,6 +6,7 @@
 #define VOXSEG_COMPARE_HPP
 
 #include "error.hpp"
+#include "executor.hpp"
 #include "geometry.hpp"
 #include "handle.hpp"
 #include "measure.hpp"

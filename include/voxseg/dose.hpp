@@ -36,7 +36,8 @@ public:
     static Result<Doses> measure(const VolumeView &labels, const VolumeView &dose,
                                  const MeasureOptions &options = {}) {
         detail::Callback callback{&options.progress, nullptr};
-        const auto raw = detail::c_options(options, callback);
+        vxs_executor threads{};
+        const auto raw = detail::c_options(options, callback, threads);
         vxs_dose_list *list = nullptr;
         return detail::call(
             [&](vxs_error **error) {

@@ -114,14 +114,14 @@ enum class Overflow : std::int32_t {
 };
 
 /** How the own CPU engine computes convolutions. */
-enum class Accuracy : std::int32_t {
+enum class ConvolutionAlgorithm : std::int32_t {
     /** Our own CPU engine computes convolutions by Winograd's algorithm where that is faster. */
-    Fast = VXS_ACCURACY_FAST,
+    Winograd = VXS_CONVOLUTION_WINOGRAD,
     /**
      * Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several
      * times as long.
      */
-    Exact = VXS_ACCURACY_EXACT,
+    Direct = VXS_CONVOLUTION_DIRECT,
 };
 
 /** Which instructions the own CPU engine uses. */

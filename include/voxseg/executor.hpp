@@ -5,7 +5,7 @@
 #ifndef VOXSEG_EXECUTOR_HPP
 #define VOXSEG_EXECUTOR_HPP
 
-#include "version.hpp"
+#include "handle.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -27,7 +27,7 @@ private:
     void *data_;
 };
 
-/** The host's threads for a plan, which then starts none of its own. */
+/** The host's threads for a plan, a comparison or a measurement, which then starts none of its own. */
 struct Executor {
     /**
      * Calls the task once for each number below `count`, on any threads, in any order, one after another or at the same
@@ -39,6 +39,15 @@ struct Executor {
     std::uint32_t max_concurrency = 0;
 
     /** @cond internal */
+    /** Tells `raw` of it, which lives as long as the call or the plan; NULL without a function. */
+    const vxs_executor *fill(vxs_executor &raw) const {
+        raw = detail::filled(&vxs_executor_init);
+        raw.max_concurrency = max_concurrency;
+        raw.user_data = const_cast<Executor *>(this);
+        raw.parallel_for = &Executor::call;
+        return parallel_for ? &raw : nullptr;
+    }
+
     static void call(void *user_data, std::uint64_t count, vxs_task_function function, void *data) noexcept {
         static_cast<const Executor *>(user_data)->parallel_for(count, ParallelTask(function, data));
     }

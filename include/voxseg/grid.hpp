@@ -21,7 +21,8 @@ inline namespace VOXSEG_NAMESPACE {
 inline Result<void> labels_on_grid(const VolumeView &labels, const VolumeView &grid, const LabelView &out,
                                    const MeasureOptions &options = {}) {
     detail::Callback callback{&options.progress, nullptr};
-    const auto raw = detail::c_options(options, callback);
+    vxs_executor threads{};
+    const auto raw = detail::c_options(options, callback, threads);
     return detail::call([&](vxs_error **error) {
         const vxs_status status = vxs_labels_on_grid(labels.get(), grid.get(), &raw, out.get(), error);
         callback.rethrow(*error);

@@ -6,6 +6,7 @@
 #define VOXSEG_MEASURE_HPP
 
 #include "cancel.hpp"
+#include "executor.hpp"
 #include "handle.hpp"
 #include "progress.hpp"
 
@@ -23,14 +24,18 @@ struct MeasureOptions {
     ProgressFunction progress{};
     /** Stops the work; nullptr for none. */
     const Cancel *cancel = nullptr;
+    /** The host's threads to work on; without a function the library starts threads, which end with the call. */
+    Executor executor{};
 };
 
 /** @cond internal */
 namespace detail {
 
-inline vxs_measure_options c_options(const MeasureOptions &options, Callback &callback) {
+inline vxs_measure_options c_options(const MeasureOptions &options, Callback &callback,
+                                     vxs_executor &threads) {
     auto raw = filled(&vxs_measure_options_init);
     raw.threads = options.threads;
+    raw.executor = options.executor.fill(threads);
     callback.watch(raw, options.cancel);
     return raw;
 }

@@ -119,7 +119,7 @@ inline vxs_plan_options c_options(const PlanOptions &options) {
     raw.memory_budget = options.memory_budget;
     raw.device_memory_budget = options.device_memory_budget;
     raw.device_stream = options.device_stream;
-    raw.accuracy = static_cast<vxs_accuracy>(options.accuracy);
+    raw.accuracy = static_cast<vxs_convolution>(options.accuracy);
     raw.instructions = static_cast<vxs_instructions>(options.instructions);
     raw.tile_batch = options.tile_batch;
     raw.concurrent_runs = options.concurrent_runs;
@@ -142,13 +142,10 @@ public:
         raw.device_cache = cache.empty() ? nullptr : cache.c_str();
         // The library copies the structure and keeps the address of what it calls.
         std::unique_ptr<Executor> executor;
-        auto threads = detail::filled(&vxs_executor_init);
+        vxs_executor threads{};
         if (options.executor.parallel_for) {
             executor = std::make_unique<Executor>(options.executor);
-            threads.max_concurrency = options.executor.max_concurrency;
-            threads.user_data = executor.get();
-            threads.parallel_for = &Executor::call;
-            raw.executor = &threads;
+            raw.executor = executor->fill(threads);
         }
         vxs_plan *handle = nullptr;
         return detail::call(

@@ -45,7 +45,8 @@ inline Result<std::vector<LabelStatistics>> statistics(const VolumeView &labels,
                                                        std::uint64_t channel = 0,
                                                        const MeasureOptions &options = {}) {
     detail::Callback callback{&options.progress, nullptr};
-    const auto raw = detail::c_options(options, callback);
+    vxs_executor threads{};
+    const auto raw = detail::c_options(options, callback, threads);
     std::vector<LabelStatistics> found;
     return detail::call(
         [&](vxs_error **error) {

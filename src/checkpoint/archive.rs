@@ -66,13 +66,13 @@ impl Archive {
 
     /// Opens any zip file, whose entries have their whole names and inflate to at most `inflated` bytes each.
     pub(crate) fn open_any(path: &Path, inflated: u64, budget: &Budget) -> Result<Self> {
-        let file = Place::File(budget.open(path)?);
+        let file = Medium::File(budget.open(path)?);
         Self::new(title(path), path.to_path_buf(), file, inflated, budget)
     }
 
     /// Opens an archive of `torch.save` that is in memory.
     pub(super) fn from_bytes(name: &str, bytes: Bytes, budget: &Budget) -> Result<Self> {
-        let (bytes, most) = (Place::Memory(Cursor::new(bytes)), limits::INFLATED_STORAGE_BYTES);
+        let (bytes, most) = (Medium::Memory(Cursor::new(bytes)), limits::INFLATED_STORAGE_BYTES);
         Self::new(name.to_owned(), PathBuf::from(name), bytes, most, budget)?.below_root()
     }
 
@@ -82,10 +82,10 @@ impl Archive {
         Ok(self)
     }
 
-    fn new(name: String, path: PathBuf, place: Place, inflated: u64, budget: &Budget) -> Result<Self> {
+    fn new(name: String, path: PathBuf, medium: Medium, inflated: u64, budget: &Budget) -> Result<Self> {
         let meter =
             Arc::new(Meter { read: AtomicU64::new(0), limit: AtomicU64::new(limits::DIRECTORY_BYTES) });
-        let mut source = Source { place, meter: meter.clone() };
+        let mut source = Source { medium, meter: meter.clone() };
         let fail = |error: io::Error| {
             budget.unless_cancelled(match error.kind() {
                 ErrorKind::UnexpectedEof | ErrorKind::InvalidData => {
@@ -412,13 +412,13 @@ struct Meter {
     limit: AtomicU64,
 }
 
-enum Place {
+enum Medium {
     File(Counted),
     Memory(Cursor<Bytes>),
 }
 
 struct Source {
-    place: Place,
+    medium: Medium,
     meter: Arc<Meter>,
 }
 
@@ -427,9 +427,9 @@ impl Read for Source {
         let left = self.meter.limit.load(Relaxed).saturating_sub(self.meter.read.load(Relaxed));
         let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let (buffer, _) = buffer.split_at_mut(most);
-        let count = match &mut self.place {
-            Place::File(file) => file.read(buffer),
-            Place::Memory(cursor) => cursor.read(buffer),
+        let count = match &mut self.medium {
+            Medium::File(file) => file.read(buffer),
+            Medium::Memory(cursor) => cursor.read(buffer),
         }?;
         self.meter.read.fetch_add(count as u64, Relaxed);
         Ok(count)
@@ -438,9 +438,9 @@ impl Read for Source {
 
 impl Seek for Source {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        match &mut self.place {
-            Place::File(file) => file.seek(position),
-            Place::Memory(cursor) => cursor.seek(position),
+        match &mut self.medium {
+            Medium::File(file) => file.seek(position),
+            Medium::Memory(cursor) => cursor.seek(position),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use half::f16;
 
 use super::limits;
-use super::pickle::{Fault, Machine};
+use super::pickle::{Fault, Unpickler};
 use super::tensor::DType;
 use super::value::{Dict, Id, Node, TensorNode};
 
@@ -82,7 +82,7 @@ impl Known {
     }
 }
 
-impl Machine<'_> {
+impl Unpickler<'_> {
     /// The value of a name.
     pub(super) fn global(&mut self, module: &str, name: &str) -> Result<Node, Fault> {
         let length = module.len().saturating_add(name.len());

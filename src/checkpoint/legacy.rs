@@ -22,7 +22,7 @@ const FIRST: u64 = 1 << 20;
 pub(super) struct Legacy {
     name: String,
     path: PathBuf,
-    place: Mutex<Box<dyn Place>>,
+    source: Mutex<Box<dyn Source>>,
     length: u64,
     /// Where each storage's bytes are, and how many.
     storages: BTreeMap<String, (u64, u64)>,
@@ -31,8 +31,8 @@ pub(super) struct Legacy {
     held: Held,
 }
 
-trait Place: Read + Seek + Send {}
-impl<T: Read + Seek + Send> Place for T {}
+trait Source: Read + Seek + Send {}
+impl<T: Read + Seek + Send> Source for T {}
 
 /// A file and the object in it.
 pub(super) type Opened = (Legacy, Arena, Id);
@@ -64,12 +64,12 @@ impl Legacy {
     fn new(
         name: String,
         path: PathBuf,
-        place: Box<dyn Place>,
+        source: Box<dyn Source>,
         length: u64,
         budget: &Budget,
     ) -> Result<Opened> {
-        let (place, held, budget) = (Mutex::new(place), budget.take(&name, 0)?, budget.clone());
-        let mut file = Legacy { name, path, place, length, storages: BTreeMap::new(), budget, held };
+        let (source, held, budget) = (Mutex::new(source), budget.take(&name, 0)?, budget.clone());
+        let mut file = Legacy { name, path, source, length, storages: BTreeMap::new(), budget, held };
         let most = length.min(limits::PICKLE_BYTES);
         let mut size = FIRST.min(most);
         // How long the pickles are shows only where they end.
@@ -139,14 +139,14 @@ impl Legacy {
 
     /// Reads `count` bytes of a storage from `start`.
     pub(super) fn read_range(&self, key: &str, start: u64, count: u64) -> Result<Bytes> {
-        let place = self.storages.get(key).and_then(|(first, bytes)| {
+        let source = self.storages.get(key).and_then(|(first, bytes)| {
             let end = start.checked_add(count)?;
             (end <= *bytes).then(|| first + start)
         });
-        let place = place.ok_or_else(|| {
+        let source = source.ok_or_else(|| {
             Error::malformed(self.label(key), format!("{count} bytes from {start} are not in it"))
         })?;
-        self.read_at(place, count)
+        self.read_at(source, count)
     }
 
     fn read_at(&self, start: u64, count: u64) -> Result<Bytes> {
@@ -155,7 +155,7 @@ impl Legacy {
         // Sizes are within the file, as it was when its length was asked for.
         held.reserve(&self.name, &mut bytes, count as usize)?;
         // A reader that panicked leaves no state behind: each read seeks first.
-        let mut file = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         let read =
             file.seek(SeekFrom::Start(start)).and_then(|_| (&mut *file).take(count).read_to_end(&mut bytes));
         match read {

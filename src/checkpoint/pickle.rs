@@ -14,7 +14,7 @@ pub(super) fn load(label: &str, bytes: &[u8], budget: &Budget) -> Result<(Arena,
 
 /// Unpickles what `bytes` start with, and says how many of them that took.
 pub(super) fn load_first(label: &str, bytes: &[u8], budget: &Budget) -> Result<(Arena, Id, usize)> {
-    let mut machine = Machine {
+    let mut machine = Unpickler {
         label,
         bytes,
         at: 0,
@@ -70,7 +70,7 @@ impl Fault {
 type Outcome<T = ()> = std::result::Result<T, Fault>;
 
 /// The state between two opcodes.
-pub(super) struct Machine<'a> {
+pub(super) struct Unpickler<'a> {
     label: &'a str,
     bytes: &'a [u8],
     at: usize,
@@ -84,7 +84,7 @@ pub(super) struct Machine<'a> {
     copies_left: usize,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Unpickler<'a> {
     /// Runs one opcode; the root at STOP.
     fn step(&mut self) -> Outcome<Option<Id>> {
         match self.byte()? {

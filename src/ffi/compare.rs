@@ -8,6 +8,7 @@ use super::args::{Growable, array, at, flag, init, output, read_or_default, refe
 use super::boundary::{boundary, free, getter};
 use super::cancel::vxs_cancel;
 use super::error::{vxs_error, vxs_status};
+use super::executor::vxs_executor;
 use super::measure;
 use super::model::vxs_model;
 use super::progress::{self, vxs_progress_callback};
@@ -59,6 +60,8 @@ pub struct vxs_compare_options {
     pub user_data: *mut c_void,
     /// A flag that stops the work; NULL (default) for none.
     pub cancel: *const vxs_cancel,
+    /// The host's threads to work on. NULL (default): the library starts threads, which end with the call.
+    pub executor: *const vxs_executor,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers, floats and raw pointers accept any bits, and an all-zero
@@ -76,6 +79,7 @@ unsafe impl Growable for vxs_compare_options {
             progress: None,
             user_data: null_mut(),
             cancel: null(),
+            executor: null(),
         }
     }
 }
@@ -234,7 +238,7 @@ pub unsafe extern "C" fn vxs_compare(
             } else {
                 Some(array(options.pairs, options.pair_count, "options.pairs")?.iter().map(pair).collect())
             };
-            let threads = measure::threads(options.threads)?;
+            let (_entered, threads) = measure::enter(options.threads, options.executor)?;
             let tolerance = flag(options.surfaces, "options.surfaces")?.then_some(options.tolerance);
             let wanted = CompareOptions { pairs, tolerance, threads };
             let mut run = progress::run(options.progress, options.user_data, options.cancel);

@@ -76,7 +76,8 @@ pub unsafe extern "C" fn vxs_dose(
             let [labels, field] = [volume::borrow(labels)?, volume::borrow(dose)?];
             let options = read_or_default(options, "options")?;
             let list = output(list, "list")?;
-            let found = crate::metrics::dose(&labels, &field, options.threads()?, &mut options.run())?;
+            let (_entered, threads) = options.enter()?;
+            let found = crate::metrics::dose(&labels, &field, threads, &mut options.run())?;
             *list = Box::into_raw(Box::new(vxs_dose_list(found)));
             Ok(())
         })

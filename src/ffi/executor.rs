@@ -1,5 +1,5 @@
-//! The host's threads for the library's work, for plans that shall start none of their own. With an executor the
-//! threads of a run are those that the host lends; ONNX Runtime's stay its own.
+//! The host's threads for the library's work, for plans and measurements that shall start none of their own. With an
+//! executor the threads of a call are those that the host lends; ONNX Runtime's stay its own.
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -23,15 +23,15 @@ pub type vxs_parallel_for = Option<
     unsafe extern "C" fn(user_data: *mut c_void, count: u64, task: vxs_task_function, task_data: *mut c_void),
 >;
 
-/// Threads of the host, for `vxs_plan_options.executor`. With one the library starts no thread; those of ONNX Runtime
-/// stay its own. Fill it by `vxs_executor_init` first.
+/// Threads of the host, for the `executor` of a plan's options, a comparison's and a measurement's. With one the library
+/// starts no thread; those of ONNX Runtime stay its own. Fill it by `vxs_executor_init` first.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vxs_executor {
     /// Set by `vxs_executor_init`.
     pub struct_size: u32,
-    /// The most tasks that `parallel_for` runs at the same time, up to 1024: as many as a run is split into, or
-    /// `vxs_plan_options.threads` if that is less. 0 (default): as many as the process has processors.
+    /// The most tasks that `parallel_for` runs at the same time, up to 1024: as many as the work is split into, or
+    /// `threads` of the options if that is less. 0 (default): as many as the process has processors.
     pub max_concurrency: u32,
     /// Passed to `parallel_for`.
     pub user_data: *mut c_void,
@@ -95,9 +95,14 @@ impl HostExecutor {
         Ok(Some(HostExecutor { parallel_for, user_data: executor.user_data, most }))
     }
 
-    /// The most tasks at once; 0: unknown.
-    pub(super) fn most(&self) -> usize {
-        self.most
+    /// How many parts work is split into where the options say `threads`: no more than the host runs at once; 0: as
+    /// many as there are processors.
+    pub(super) fn parts(&self, threads: usize) -> usize {
+        match (threads, self.most) {
+            (0, most) => most,
+            (threads, 0) => threads,
+            (threads, most) => threads.min(most),
+        }
     }
 }
 

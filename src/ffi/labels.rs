@@ -11,7 +11,7 @@ use super::error::vxs_status;
 use super::on_device;
 use super::volume::{self, dtype, layout, vxs_dtype};
 use crate::error::{Error, Result};
-use crate::inference::Machine;
+use crate::inference::Backend;
 use crate::labels::LabelBuffer;
 use crate::volume::{Box3, Geometry};
 
@@ -70,19 +70,19 @@ pub unsafe extern "C" fn vxs_labels_init(labels: *mut vxs_labels, size: u64) -> 
 }
 
 /// The caller's label buffer, or a copy of it where it lies on a device.
-pub(super) enum Place {
+pub(super) enum Destination {
     /// Memory of the host.
     Host(vxs_labels),
     /// Memory of a device.
     Device(vxs_labels, on_device::Target, Vec<u8>),
 }
 
-impl Place {
+impl Destination {
     /// # Safety
     /// `labels` is NULL or a filled structure; a buffer of a device is memory there.
     pub(super) unsafe fn new(
         labels: *const vxs_labels,
-        machine: impl FnOnce(&'static str) -> Result<Arc<dyn Machine>>,
+        machine: impl FnOnce(&'static str) -> Result<Arc<dyn Backend>>,
     ) -> Result<Self> {
         // SAFETY: by the caller's guarantee.
         let labels = unsafe { read(labels, "labels") }?;
@@ -90,16 +90,16 @@ impl Place {
             return Err(Error::argument("labels.flags", labels.flags, "flags of VXS_LABELS_*"));
         }
         if labels.flags == 0 {
-            return Ok(Place::Host(labels));
+            return Ok(Destination::Host(labels));
         }
         let machine = machine("labels.flags")?;
         let (target, bytes) = on_device::Target::new(machine, labels.data, labels.data_size, "labels.data")?;
-        Ok(Place::Device(labels, target, bytes))
+        Ok(Destination::Device(labels, target, bytes))
     }
 
     /// Whether it lies on a device.
     pub(super) fn is_on_device(&self) -> bool {
-        matches!(self, Place::Device(..))
+        matches!(self, Destination::Device(..))
     }
 
     /// Borrows it, as the buffer of a part of the grid.
@@ -108,16 +108,16 @@ impl Place {
     /// A buffer of the host is valid for writes of `data_size` bytes for `'a`, with nothing else referring to it.
     pub(super) unsafe fn borrow<'a>(&'a mut self, grid: &Geometry, part: Box3) -> Result<LabelBuffer<'a>> {
         let labels = match self {
-            Place::Host(labels) | Place::Device(labels, ..) => *labels,
+            Destination::Host(labels) | Destination::Device(labels, ..) => *labels,
         };
         let dtype = dtype(labels.dtype, "labels.dtype")?;
         let layout = layout(part.shape(), dtype, labels.strides, labels.offset)?;
         let bytes = match self {
-            Place::Host(_) => {
+            Destination::Host(_) => {
                 // SAFETY: by the caller's guarantee.
                 unsafe { buffer(labels.data, labels.data_size, ["labels.data", "labels.data_size"]) }?
             }
-            Place::Device(_, _, bytes) => bytes,
+            Destination::Device(_, _, bytes) => bytes,
         };
         LabelBuffer::of_part(grid, part, dtype, layout, bytes)
     }
@@ -125,8 +125,8 @@ impl Place {
     /// Brings a copy to where it belongs.
     pub(super) fn finish(&self) -> Result<()> {
         match self {
-            Place::Host(_) => Ok(()),
-            Place::Device(_, target, bytes) => target.put(bytes),
+            Destination::Host(_) => Ok(()),
+            Destination::Device(_, target, bytes) => target.put(bytes),
         }
     }
 }

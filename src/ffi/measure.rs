@@ -4,16 +4,19 @@
 
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
+use std::sync::Arc;
 
 use super::args::{Growable, init, read, read_or_default};
 use super::boundary::boundary;
 use super::cancel::vxs_cancel;
 use super::error::{vxs_error, vxs_status};
-use super::labels::{Place, vxs_labels};
+use super::executor::{HostExecutor, vxs_executor};
+use super::labels::{Destination, vxs_labels};
 use super::progress::{self, vxs_progress_callback};
 use super::volume::{self, vxs_volume};
 use crate::error::{Error, Result};
 use crate::metrics::write_labels_on_grid;
+use crate::parallel::{self, Entered, Executor};
 use crate::progress::Run;
 use crate::volume::Box3;
 
@@ -31,6 +34,8 @@ pub struct vxs_measure_options {
     pub user_data: *mut c_void,
     /// A flag that stops the work; NULL (default) for none.
     pub cancel: *const vxs_cancel,
+    /// The host's threads to work on. NULL (default): the library starts threads, which end with the call.
+    pub executor: *const vxs_executor,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero
@@ -43,13 +48,17 @@ unsafe impl Growable for vxs_measure_options {
             progress: None,
             user_data: null_mut(),
             cancel: null(),
+            executor: null(),
         }
     }
 }
 
 impl vxs_measure_options {
-    pub(super) fn threads(&self) -> Result<usize> {
-        threads(self.threads)
+    /// # Safety
+    /// As [`enter`].
+    pub(super) unsafe fn enter(&self) -> Result<(Entered, usize)> {
+        // SAFETY: passed on.
+        unsafe { enter(self.threads, self.executor) }
     }
 
     /// # Safety
@@ -60,13 +69,20 @@ impl vxs_measure_options {
     }
 }
 
-/// Of options of this file's and others'.
-pub(super) fn threads(wanted: u32) -> Result<usize> {
-    match wanted {
-        0 => Ok(crate::platform::processors()),
-        1..=1024 => Ok(wanted as usize),
-        other => Err(Error::argument("options.threads", other, "0 to 1024")),
+/// Begins work on the threads of `executor`, or on the library's own, and tells how many parts it is split into.
+///
+/// # Safety
+/// `executor` is NULL or a filled structure, whose function keeps the contract of `vxs_parallel_for`.
+pub(super) unsafe fn enter(threads: u32, executor: *const vxs_executor) -> Result<(Entered, usize)> {
+    if threads > 1024 {
+        return Err(Error::argument("options.threads", threads, "0 to 1024"));
     }
+    // SAFETY: passed on.
+    let executor = unsafe { HostExecutor::read(executor, "options.executor") }?;
+    let parts = executor.as_ref().map_or(threads as usize, |executor| executor.parts(threads as usize));
+    let parts = if parts == 0 { crate::platform::processors() } else { parts };
+    let host = executor.map(|executor| -> Arc<dyn Executor> { Arc::new(executor) });
+    Ok((parallel::enter(host.as_ref(), parts), parts))
 }
 
 /// Writes the defaults. `size` is `sizeof(vxs_measure_options)` as the caller's header has it.
@@ -112,10 +128,11 @@ pub unsafe extern "C" fn vxs_labels_on_grid(
                 let expected = "memory of the host, for this function";
                 Err(Error::argument(argument, "VXS_LABELS_ON_DEVICE", expected))
             };
-            let mut place = Place::new(out, elsewhere)?;
-            let mut out = place.borrow(&grid, Box3::whole(grid.shape))?;
+            let mut destination = Destination::new(out, elsewhere)?;
+            let mut out = destination.borrow(&grid, Box3::whole(grid.shape))?;
             let options = read_or_default(options, "options")?;
-            write_labels_on_grid(&labels, &grid, &mut out, options.threads()?, &mut options.run())
+            let (_entered, threads) = options.enter()?;
+            write_labels_on_grid(&labels, &grid, &mut out, threads, &mut options.run())
         })
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::inference::{Machine, during};
+use crate::inference::{Backend, during};
 
 /// A copy of a buffer in a device's memory.
 pub(super) fn fetch(
-    machine: &dyn Machine,
+    machine: &dyn Backend,
     pointer: *const c_void,
     size: u64,
     argument: &'static str,
@@ -29,14 +29,14 @@ pub(super) fn fetch(
 
 /// A buffer of the caller's that is written on a device.
 pub(super) struct Target {
-    machine: Arc<dyn Machine>,
+    machine: Arc<dyn Backend>,
     address: u64,
 }
 
 impl Target {
     /// The buffer, and a copy of it: what lies between voxels stays as it is.
     pub(super) fn new(
-        machine: Arc<dyn Machine>,
+        machine: Arc<dyn Backend>,
         pointer: *mut c_void,
         size: u64,
         argument: &'static str,
@@ -55,12 +55,12 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::device::host_machine;
+    use crate::inference::device::host_backend;
 
     /// On the host as a device: a copy comes and goes, and what isn't the device's memory is refused by name.
     #[test]
     fn buffers_come_and_go() {
-        let machine = host_machine();
+        let machine = host_backend();
         let mut there: Vec<u8> = (0..100).collect();
         let pointer = there.as_mut_ptr().cast::<c_void>();
         let copy = fetch(&**machine, pointer, 100, "volume.data").unwrap();

@@ -15,7 +15,7 @@ use super::executor::{HostExecutor, vxs_executor};
 use super::model::vxs_model;
 use super::progress::{self, Watching, vxs_progress_callback};
 use super::volume::{self, vxs_volume};
-use crate::engine::cpu::{CpuOptions, Isa, Mode};
+use crate::engine::cpu::{Algorithm, CpuOptions, Isa};
 use crate::engine::{DeviceOptions, Precision};
 use crate::error::{Error, Result};
 use crate::inference::{Blending, PlanOptions, PlanReport, WhenBusy};
@@ -84,14 +84,14 @@ pub const VXS_OVERFLOW_SINGLE: i32 = 0;
 /// Scores that overflow half precision are an error.
 pub const VXS_OVERFLOW_ERROR: i32 = 1;
 
-/// How our own CPU engine computes convolutions: one of `VXS_ACCURACY_*`.
-pub type vxs_accuracy = i32;
+/// How our own CPU engine computes convolutions: one of `VXS_CONVOLUTION_*`.
+pub type vxs_convolution = i32;
 
 /// Our own CPU engine computes convolutions by Winograd's algorithm where that is faster.
-pub const VXS_ACCURACY_FAST: i32 = 0;
+pub const VXS_CONVOLUTION_WINOGRAD: i32 = 0;
 /// Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times
 /// as long.
-pub const VXS_ACCURACY_EXACT: i32 = 1;
+pub const VXS_CONVOLUTION_DIRECT: i32 = 1;
 
 /// Which instructions our own CPU engine uses: one of `VXS_INSTRUCTIONS_*`.
 pub type vxs_instructions = i32;
@@ -163,8 +163,8 @@ pub struct vxs_plan_options {
     /// A `cudaStream_t` of the device's primary context that CUDA and TensorRT shall compute on, alive as long as the
     /// plan. NULL (default): one of their own.
     pub device_stream: *mut c_void,
-    /// `VXS_ACCURACY_FAST` by default. For `VXS_DEVICE_CPU`.
-    pub accuracy: vxs_accuracy,
+    /// `VXS_CONVOLUTION_WINOGRAD` by default. For `VXS_DEVICE_CPU`.
+    pub convolution: vxs_convolution,
     /// `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error.
     pub instructions: vxs_instructions,
     /// Tiles that a GPU computes at once, up to 64, as far as its memory is enough; `vxs_plan_report` tells. 0
@@ -209,7 +209,7 @@ unsafe impl Growable for vxs_plan_options {
             device_memory_budget: 0,
             device_cache: null(),
             device_stream: null_mut(),
-            accuracy: VXS_ACCURACY_FAST,
+            convolution: VXS_CONVOLUTION_WINOGRAD,
             instructions: VXS_INSTRUCTIONS_AUTO,
             tile_batch: 0,
             concurrent_runs: 0,
@@ -321,10 +321,12 @@ unsafe fn device_options(options: &vxs_plan_options) -> Result<DeviceOptions> {
         },
         stream: options.device_stream as usize,
         cpu: CpuOptions {
-            mode: match options.accuracy {
-                VXS_ACCURACY_FAST => Mode::Fast,
-                VXS_ACCURACY_EXACT => Mode::Exact,
-                other => return Err(Error::argument("options.accuracy", other, "one of VXS_ACCURACY_*")),
+            convolution: match options.convolution {
+                VXS_CONVOLUTION_WINOGRAD => Algorithm::Winograd,
+                VXS_CONVOLUTION_DIRECT => Algorithm::Direct,
+                other => {
+                    return Err(Error::argument("options.convolution", other, "one of VXS_CONVOLUTION_*"));
+                }
             },
             isa: match options.instructions {
                 VXS_INSTRUCTIONS_AUTO => Isa::Auto,
@@ -345,13 +347,8 @@ unsafe fn device_options(options: &vxs_plan_options) -> Result<DeviceOptions> {
 unsafe fn plan_options(options: vxs_plan_options, watching: &Watching) -> Result<PlanOptions> {
     // SAFETY: passed on.
     let executor = unsafe { HostExecutor::read(options.executor, "options.executor") }?;
-    // A run is split into no more parts than the host runs at once.
-    let most = executor.as_ref().map_or(0, HostExecutor::most);
-    let threads = match (options.threads as usize, most) {
-        (0, most) => most,
-        (threads, 0) => threads,
-        (threads, most) => threads.min(most),
-    };
+    let threads = options.threads as usize;
+    let threads = executor.as_ref().map_or(threads, |executor| executor.parts(threads));
     Ok(PlanOptions {
         device: device(options.device, options.device_index)?,
         // SAFETY: passed on.

@@ -284,7 +284,7 @@ pub unsafe extern "C" fn vxs_segment(
         let plan = handle.plan()?;
         let mut copies = Vec::new();
         // SAFETY: by the caller's guarantee.
-        let volume = unsafe { volume::borrow_or_fetch(volume, |name| plan.machine(name), &mut copies) }?;
+        let volume = unsafe { volume::borrow_or_fetch(volume, |name| plan.backend(name), &mut copies) }?;
         // SAFETY: by the caller's guarantee.
         let options = unsafe { read_or_default(options, "options") }?;
         // SAFETY: by the caller's guarantee.
@@ -295,14 +295,14 @@ pub unsafe extern "C" fn vxs_segment(
         // A run that waited may have met a panic of another.
         handle.plan()?;
         // SAFETY: by the caller's guarantee.
-        let mut place = unsafe { labels::Place::new(labels, |name| plan.machine(name)) }?;
+        let mut destination = unsafe { labels::Destination::new(labels, |name| plan.backend(name)) }?;
         let grid = plan.label_grid(volume.geometry())?;
         let part = region::part_of_buffers(&options, &region, grid.shape)?;
-        if options.on_labels.is_some() && place.is_on_device() {
+        if options.on_labels.is_some() && destination.is_on_device() {
             return Err(Error::argument("options.on_labels", "a function", "none, for labels on a device"));
         }
         // SAFETY: by the caller's guarantee; the buffer overlaps neither the volume's nor that of a run under way.
-        let mut labels = unsafe { place.borrow(&grid, part) }?;
+        let mut labels = unsafe { destination.borrow(&grid, part) }?;
         let non_finite = non_finite(options.non_finite)?;
         // SAFETY: by the caller's guarantee.
         let mut maps = unsafe { map::borrow(options.maps, options.map_count, volume.geometry(), part) }?;
@@ -334,7 +334,7 @@ pub unsafe extern "C" fn vxs_segment(
         let made = unsafe { options.record.as_mut() };
         let about = |_: &_| crate::record::record(&handle.about, plan, &volume, &labels, &found);
         let record = made.as_ref().map(about).transpose()?;
-        place.finish()?;
+        destination.finish()?;
         if let (Some(made), Some(record)) = (made, record) {
             *made = Box::into_raw(Box::new(vxs_record(c_string(&record.to_string()))));
         }

@@ -218,7 +218,7 @@ pub unsafe extern "C" fn vxs_session_create(
             let plan = of_model(handle)?;
             let volume = volume::borrow(volume)?;
             let options = read_or_default(options, "options")?;
-            let place = output(session, "session")?;
+            let destination = output(session, "session")?;
             if options.reserved != 0 {
                 return Err(Error::argument("options.reserved", options.reserved, "0"));
             }
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn vxs_session_create(
             let mut run = run.with_non_finite(non_finite(options.non_finite)?);
             let session = Mutex::new(Session::new(plan, &volume, settings, &mut run)?);
             let about = handle.about.clone();
-            *place = Box::into_raw(Box::new(vxs_session { session, about, poisoned: OnceLock::new() }));
+            *destination = Box::into_raw(Box::new(vxs_session { session, about, poisoned: OnceLock::new() }));
             Ok(())
         })
     }
@@ -394,11 +394,11 @@ pub unsafe extern "C" fn vxs_session_labels(
                     Err(Error::argument(argument, "memory of a device", "memory of the host, for a session"))
                 };
                 session.check_box(region)?;
-                let mut place = labels::Place::new(labels, on_host)?;
+                let mut destination = labels::Destination::new(labels, on_host)?;
                 let [[x, y, z], [to_x, to_y, to_z]] = region;
                 let shape = [to_x - x, to_y - y, to_z - z].map(|length| length as usize);
                 let grid = Geometry::with_shape(shape);
-                session.labels(region, &mut place.borrow(&grid, Box3::whole(shape))?)
+                session.labels(region, &mut destination.borrow(&grid, Box3::whole(shape))?)
             })
         })
     }
@@ -422,9 +422,9 @@ pub unsafe extern "C" fn vxs_session_record(
     unsafe {
         boundary(error, || {
             let handle = reference(session.cast_const(), "session")?;
-            let place = output(record, "record")?;
+            let destination = output(record, "record")?;
             let made = handle.call(|session| Ok(session.record(&handle.about)))?;
-            *place = Box::into_raw(Box::new(vxs_record(c_string(&made.to_string()))));
+            *destination = Box::into_raw(Box::new(vxs_record(c_string(&made.to_string()))));
             Ok(())
         })
     }

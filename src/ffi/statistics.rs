@@ -114,7 +114,8 @@ pub unsafe extern "C" fn vxs_statistics(
             let list = output(list, "list")?;
             let channel = usize::try_from(channel).unwrap_or(usize::MAX);
             let image = image.as_ref().map(|image| (image, channel));
-            let found = statistics(&labels, image, options.threads()?, &mut options.run())?;
+            let (_entered, threads) = options.enter()?;
+            let found = statistics(&labels, image, threads, &mut options.run())?;
             *list = Box::into_raw(Box::new(vxs_statistics_list(found)));
             Ok(())
         })

@@ -126,7 +126,7 @@ unsafe fn task_options(options: *const vxs_task_options) -> Result<TaskOptions> 
             crop_to_body: flag(options.crop_to_body, "options.crop_to_body")?,
             on_network_grid: flag(options.on_network_grid, "options.on_network_grid")?,
             smooth: flag(options.smooth, "options.smooth")?,
-            first_order: flag(options.legacy_v1_labels, "options.legacy_v1_labels")?,
+            legacy_v1_labels: flag(options.legacy_v1_labels, "options.legacy_v1_labels")?,
         })
     }
 }

@@ -11,7 +11,7 @@ use super::boundary::boundary;
 use super::error::vxs_status;
 use super::on_device;
 use crate::error::{Error, Result};
-use crate::inference::Machine;
+use crate::inference::Backend;
 use crate::volume::{DType, Geometry, Layout, Volume};
 
 /// The type of a voxel: one of `VXS_DTYPE_*`, in the machine's byte order unless `VXS_VOLUME_SWAPPED` is set.
@@ -198,7 +198,7 @@ pub(super) unsafe fn borrow<'a>(volume: *const vxs_volume) -> Result<Volume<'a>>
 /// As [`borrow`]; buffers of a device are memory there.
 pub(super) unsafe fn borrow_or_fetch<'a>(
     volume: *const vxs_volume,
-    machine: impl FnOnce(&'static str) -> Result<Arc<dyn Machine>>,
+    machine: impl FnOnce(&'static str) -> Result<Arc<dyn Backend>>,
     copies: &'a mut Vec<Vec<u8>>,
 ) -> Result<Volume<'a>> {
     // SAFETY: by the caller's guarantee.

@@ -32,7 +32,7 @@ fn plan(recipe: &Recipe, precision: Precision, budget: Option<u64>) -> Option<Pl
 /// The same plan, with the host around its networks.
 fn with_the_host(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
-    (plan.machine, plan.on_device) = (None, false);
+    (plan.backend, plan.on_device) = (None, false);
     plan
 }
 

@@ -15,7 +15,7 @@ const MAP: &str = "a map on the network's grid";
 
 /// Where maps go as their values come: into the caller's buffers, or, while the network's grid is another, first
 /// into an array on it.
-pub(super) struct MapsHere<'a, 'b> {
+pub(super) struct RunMaps<'a, 'b> {
     buffers: &'a mut [MapBuffer<'b>],
     trace: &'a Trace,
     /// On the network's grid, one for each buffer; empty when values go straight to the buffers.
@@ -26,7 +26,7 @@ pub(super) struct MapsHere<'a, 'b> {
     boxes: &'a [Box3],
 }
 
-impl<'a, 'b> MapsHere<'a, 'b> {
+impl<'a, 'b> RunMaps<'a, 'b> {
     pub(super) fn new(
         recipe: &Recipe,
         trace: &'a Trace,
@@ -44,7 +44,7 @@ impl<'a, 'b> MapsHere<'a, 'b> {
                 ((0..buffers.len()).map(array).collect::<Result<_>>()?, part.labels)
             }
         };
-        Ok(MapsHere { buffers, trace, arrays, part, boxes: &group.boxes })
+        Ok(RunMaps { buffers, trace, arrays, part, boxes: &group.boxes })
     }
 
     pub(super) fn receive(&mut self, map: usize, plane: usize, values: &[f32]) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use half::f16;
 
-use super::device::Extent;
+use super::device::Sizes;
 use super::network::Fold;
 use super::region::Group;
 use super::{Plan, PlanOptions, PlanReport, finish, prepare, rows};
@@ -87,7 +87,7 @@ impl Least {
                 .saturating_add(patch.saturating_mul(4)),
             tile: patch.saturating_mul(4 * channels * mirrored),
         };
-        let earlier = model.previous.iter().map(|stage| &**stage).chain(model.others());
+        let earlier = model.previous.iter().map(|stage| &**stage).chain(model.members());
         earlier.map(|model| Least::of(model, options, threads)).try_fold(own, |all, one| {
             let one = one?;
             Ok(Least {
@@ -187,7 +187,7 @@ impl Plan {
         // A previous stage and other members run first; of them labels and scores stay.
         let (mut peak, mut kept) = (0, 0);
         for earlier in self.earlier() {
-            kept += if self.others.is_empty() {
+            kept += if self.members.is_empty() {
                 2 * geometry.voxels() as u64
             } else {
                 let of_group = |group: &Group| {
@@ -196,7 +196,7 @@ impl Plan {
                 };
                 groups.iter().map(of_group).sum::<Result<u64>>()?
             };
-            let own = if self.others.is_empty() { Some(self.seen_by(geometry, groups)?) } else { None };
+            let own = if self.members.is_empty() { Some(self.seen_by(geometry, groups)?) } else { None };
             peak = peak.max(earlier.needs(geometry, own.as_deref().unwrap_or(groups))?.run + kept);
             // ONNX Runtime's arenas stay too.
             kept += earlier.arena_bytes();
@@ -270,7 +270,7 @@ impl Plan {
         if !self.on_device {
             return 0;
         }
-        let extent = |labels: [usize; 3]| Extent {
+        let sizes = |labels: [usize; 3]| Sizes {
             channels: self.inputs,
             classes: self.classes,
             image: network,
@@ -281,7 +281,7 @@ impl Plan {
             half: self.recipe.tiling.score_precision == ScorePrecision::Half,
             labels: Some(labels),
         };
-        let needed = extent(shape).bytes().max(extent(network).bytes());
+        let needed = sizes(shape).bytes().max(sizes(network).bytes());
         let fits = self.device_budget.is_none_or(|budget| self.device_bytes() + needed <= budget);
         if fits { needed } else { 0 }
     }

@@ -36,7 +36,7 @@ mod lack_tests;
 mod tests;
 
 pub use blending::Blending;
-pub(crate) use device::{Machine, during};
+pub(crate) use device::{Backend, during};
 pub(crate) use inspect::{Inspected, inspect};
 pub use intensities::{Unusual, UnusualKind};
 pub(crate) use memory::{ENGINE_BYTES, check_budget};

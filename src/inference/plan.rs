@@ -9,7 +9,7 @@ use ndarray::Array3;
 use serde_json::json;
 
 use super::blending::weights;
-use super::device::{Machine, machine_of};
+use super::device::{Backend, backend_of};
 use super::network::Fold;
 use super::run::segment;
 use super::{MemoryStep, PlanOptions, RunReport, Runs, Turn, inspect, memory};
@@ -35,7 +35,7 @@ pub struct Plan {
     pub(super) folds: Vec<Fold>,
     pub(crate) previous: Option<Box<Plan>>,
     /// The other members of an ensemble.
-    pub(crate) others: Vec<Plan>,
+    pub(crate) members: Vec<Plan>,
     pub(crate) window: Arc<Array3<f32>>,
     pub(crate) threads: usize,
     pub(crate) placement: TilePlacement,
@@ -48,7 +48,7 @@ pub struct Plan {
     pub(crate) postprocess: bool,
     pub(super) device: Device,
     /// What works in the device's memory around the networks; `None` where the host does, and while the networks sleep.
-    pub(super) machine: Option<Arc<dyn Machine>>,
+    pub(super) backend: Option<Arc<dyn Backend>>,
     /// Whether there is such a machine.
     pub(super) on_device: bool,
     /// Why the device that was asked for doesn't run the network.
@@ -64,7 +64,7 @@ pub struct Plan {
 
 /// The networks of a model, its previous stage and its fellow members.
 fn networks(model: &Model) -> u64 {
-    let others = model.previous.as_deref().into_iter().chain(model.others());
+    let others = model.previous.as_deref().into_iter().chain(model.members());
     model.networks.len() as u64 + others.map(networks).sum::<u64>()
 }
 
@@ -165,17 +165,17 @@ impl Plan {
             Ok(plan)
         };
         let previous = model.previous.as_ref().map(|model| stage(model).map(Box::new)).transpose()?;
-        let others: Vec<Plan> = model.others().iter().map(stage).collect::<Result<_>>()?;
+        let members: Vec<Plan> = model.members().iter().map(stage).collect::<Result<_>>()?;
         let shared_bytes =
-            previous.as_deref().into_iter().chain(&others).map(|plan| plan.weight_bytes).sum::<u64>();
-        let machine = engines.first().and_then(|engine| machine_of(&**engine));
+            previous.as_deref().into_iter().chain(&members).map(|plan| plan.weight_bytes).sum::<u64>();
+        let backend = engines.first().and_then(|engine| backend_of(&**engine));
         let plan = Plan {
             recipe: model.recipe.clone(),
-            on_device: machine.is_some(),
-            machine,
+            on_device: backend.is_some(),
+            backend,
             folds: engines.into_iter().map(Fold::Awake).collect(),
             previous,
-            others,
+            members,
             window: Arc::new(weights(tiling, options.blending)?),
             threads,
             placement,
@@ -317,9 +317,9 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] about `argument` when the device isn't NVIDIA's.
-    pub(crate) fn machine(&self, argument: &'static str) -> Result<Arc<dyn Machine>> {
+    pub(crate) fn backend(&self, argument: &'static str) -> Result<Arc<dyn Backend>> {
         // Our own engine's memory has no addresses that a caller could have.
-        let theirs = self.machine.clone().filter(|_| !matches!(self.device, Device::Gpu(_)));
+        let theirs = self.backend.clone().filter(|_| !matches!(self.device, Device::Gpu(_)));
         theirs.ok_or_else(|| {
             let found = format!("memory of a CUDA device, for a plan on {}", self.device);
             Error::argument(argument, found, "memory of the host, or a plan on cuda or tensorrt")
@@ -328,16 +328,16 @@ impl Plan {
 
     /// Stages and members that run before it.
     pub(super) fn earlier(&self) -> impl Iterator<Item = &Plan> {
-        self.previous.as_deref().into_iter().chain(&self.others)
+        self.previous.as_deref().into_iter().chain(&self.members)
     }
 
     /// The same plan without networks and their weights: it tells what this one does, and can't run.
     pub(crate) fn asleep(&self) -> Plan {
         let mut plan = self.clone();
-        plan.machine = None;
+        plan.backend = None;
         plan.folds.iter_mut().for_each(Fold::sleep);
         plan.previous = self.previous.as_deref().map(|stage| Box::new(stage.asleep()));
-        plan.others = self.others.iter().map(Plan::asleep).collect();
+        plan.members = self.members.iter().map(Plan::asleep).collect();
         plan
     }
 
@@ -403,7 +403,7 @@ impl Plan {
             "fallback": self.fallback,
             "engine": infos.first().map(|info| &info.name),
             "operators_on_cpu": left,
-            "networks": self.folds.len() + self.others.iter().map(|plan| plan.folds.len()).sum::<usize>(),
+            "networks": self.folds.len() + self.members.iter().map(|plan| plan.folds.len()).sum::<usize>(),
             "precision": self.precision.name(),
             "threads": self.threads,
             "step": self.placement.step(),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use half::f16;
 use ndarray::Array4;
 
-use super::device::{self, Job, Memory, Resident};
+use super::device::{self, DeviceTiles, Memory, TiledRun};
 use super::network::Fold;
 use super::pipeline::{Pipeline, lap};
 use super::runs::OnDevice;
@@ -26,7 +26,7 @@ use crate::tiling::{Blend, Mirrored, Score, TileGrid, average, cut};
 const RELEASED_AT_ONCE: usize = 16;
 
 /// Planes that no later tile touches.
-pub(super) enum Planes<S> {
+pub(super) enum RowOutput<S> {
     /// [class, plane, row, column].
     Scores(Array4<S>),
     /// Labels, planes after planes, and the near ties among them.
@@ -44,13 +44,13 @@ pub(super) fn infer<S: Score>(
     workspace: &mut Workspace,
     run: &mut Run,
     report: &mut RunReport,
-    mut receive: impl FnMut(Planes<S>, &mut Run) -> Result<()>,
+    mut receive: impl FnMut(RowOutput<S>, &mut Run) -> Result<()>,
 ) -> Result<()> {
     let shape = [image.dim().1, image.dim().2, image.dim().3];
     let engines = plan.folds.iter().map(Fold::engine).collect::<Result<Vec<_>>>()?;
     let total = tiles.len() * engines.len();
     let flips = Mirrored::flips(&plan.mirror);
-    let job = Job {
+    let tiled = TiledRun {
         image: &image,
         tiles,
         window: plan.window.view(),
@@ -62,26 +62,26 @@ pub(super) fn infer<S: Score>(
         half: S::HALF,
         labelling,
     };
-    let (room, job) = descend(plan, job, report)?;
-    report.tile_batch = job.batch;
+    let (room, tiled) = descend(plan, tiled, report)?;
+    report.tile_batch = tiled.batch;
     workspace.take_tiles_in_single();
     workspace.stop_by(run.cancel());
-    let mut place: Place<S> = match room {
+    let mut runner: RowRunner<S> = match room {
         Some(Room { memory, engines, counted }) => {
-            Place::Device(Box::new(Resident::new(memory, engines, &mut *workspace, job)), counted)
+            RowRunner::Device(Box::new(DeviceTiles::new(memory, engines, &mut *workspace, tiled)), counted)
         }
-        None => Place::Host(Box::new(OnHost::new(plan, &engines, &mut *workspace, job)?)),
+        None => RowRunner::Host(Box::new(HostTiles::new(plan, &engines, &mut *workspace, tiled)?)),
     };
     let (mut done, mut released) = (0, 0);
     for row in tiles.rows() {
         let row = row?;
         let mut checkpoint = |tile: usize| run.checkpoint(Stage::Network, done + tile, total);
         let mut blended = 0;
-        let outcome = match &mut place {
-            Place::Host(host) => host.run(&row, &mut checkpoint, &mut blended),
-            Place::Device(resident, _) => {
+        let outcome = match &mut runner {
+            RowRunner::Host(host) => host.run(&row, &mut checkpoint, &mut blended),
+            RowRunner::Device(tiles_on_device, _) => {
                 let started = Instant::now();
-                let outcome = run_there(resident, &row, &job, &mut checkpoint, &mut blended);
+                let outcome = run_on_device(tiles_on_device, &row, &tiled, &mut checkpoint, &mut blended);
                 report.network_seconds += started.elapsed().as_secs_f64();
                 report.tiles_on_device += blended;
                 outcome
@@ -95,37 +95,39 @@ pub(super) fn infer<S: Score>(
         done += blended;
         while released < row.finished {
             let mut last = Instant::now();
-            let planes = match &mut place {
-                Place::Host(host) => {
+            let planes = match &mut runner {
+                RowRunner::Host(host) => {
                     released = row.finished.min(released + RELEASED_AT_ONCE);
-                    Planes::Scores(average(&mut host.sums, released)?)
+                    RowOutput::Scores(average(&mut host.sums, released)?)
                 }
-                Place::Device(resident, _) => {
+                RowRunner::Device(tiles_on_device, _) => {
                     released = row.finished;
                     match labelling {
                         Some(labelling) => {
                             let check = || run.check();
-                            let (labels, near_ties) = resident.labels(released, labelling, &check)?;
-                            Planes::Labels(labels, near_ties)
+                            let (labels, near_ties) = tiles_on_device.labels(released, labelling, &check)?;
+                            RowOutput::Labels(labels, near_ties)
                         }
-                        None => Planes::Scores(shaped(resident.take(released)?, job.classes, shape)?),
+                        None => {
+                            RowOutput::Scores(shaped(tiles_on_device.take(released)?, tiled.classes, shape)?)
+                        }
                     }
                 }
             };
             let taken = match planes {
-                Planes::Scores(_) => &mut report.blend_seconds,
-                Planes::Labels(..) => &mut report.restore_seconds,
+                RowOutput::Scores(_) => &mut report.blend_seconds,
+                RowOutput::Labels(..) => &mut report.restore_seconds,
             };
             *taken += lap(&mut last);
             receive(planes, run)?;
             report.restore_seconds += lap(&mut last);
         }
     }
-    if let Place::Host(host) = &place {
+    if let RowRunner::Host(host) = &runner {
         report.network_seconds += host.pipeline.network_seconds;
         report.blend_seconds += host.pipeline.around_seconds;
     }
-    drop(place);
+    drop(runner);
     report.tiles_in_single += workspace.take_tiles_in_single();
     run.checkpoint(Stage::Network, done, total)
 }
@@ -156,71 +158,71 @@ pub(super) fn bytes(plan: &Plan, shape: [usize; 3], network: [usize; 3]) -> u64 
     image + field + Restorer::<f16>::bytes(plan.classes, decided, 0, plan.threads) + tiles
 }
 
-/// What a job has on a device.
+/// What a tiled run has on a device.
 struct Room<'a> {
     memory: Memory,
     engines: Vec<&'a dyn DeviceEngine>,
     counted: OnDevice,
 }
 
-/// Room for a job on the device, or none where the host cuts and blends. When the device has too little, first tiles
+/// Room for a tiled run on the device, or none where the host cuts and blends. When the device has too little, first tiles
 /// run one at a time, then the sums stay on the host.
 fn descend<'a, 'p>(
     plan: &'p Plan,
-    mut job: Job<'a>,
+    mut tiled: TiledRun<'a>,
     report: &mut RunReport,
-) -> Result<(Option<Room<'p>>, Job<'a>)> {
+) -> Result<(Option<Room<'p>>, TiledRun<'a>)> {
     report.memory_step = report.memory_step.max(plan.memory_step());
     loop {
-        let reason = match room(plan, &job) {
-            Ok(room) => return Ok((room, job)),
+        let reason = match room(plan, &tiled) {
+            Ok(room) => return Ok((room, tiled)),
             Err(lost @ Error::DeviceLost { .. }) => return Err(lost),
             Err(reason) => reason,
         };
-        if job.batch == 1 || !plan.one_tile_at_a_time()? {
+        if tiled.batch == 1 || !plan.one_tile_at_a_time()? {
             log::write(Level::Warning, || format!("the host cuts and blends tiles: {reason}"));
             report.memory_step = MemoryStep::HostBlends;
-            return Ok((None, job));
+            return Ok((None, tiled));
         }
         log::write(Level::Warning, || format!("tiles run one at a time: {reason}"));
         report.memory_step = report.memory_step.max(MemoryStep::OneTile);
-        job.batch = 1;
+        tiled.batch = 1;
     }
 }
 
-/// Memory of the device for a job, `None` where that is the host's work, or why there is none.
-fn room<'p>(plan: &'p Plan, job: &Job) -> Result<Option<Room<'p>>> {
-    let Some(machine) = &plan.machine else { return Ok(None) };
+/// Memory of the device for a tiled run, `None` where that is the host's work, or why there is none.
+fn room<'p>(plan: &'p Plan, tiled: &TiledRun) -> Result<Option<Room<'p>>> {
+    let Some(backend) = &plan.backend else { return Ok(None) };
     let engines = plan.folds.iter().map(|fold| fold.engine().ok().and_then(|engine| engine.device()));
     let Some(engines) = engines.collect::<Option<Vec<_>>>() else { return Ok(None) };
     let Some(first) = engines.first() else { return Ok(None) };
-    let bytes = job.extent().bytes();
+    let bytes = tiled.sizes().bytes();
     let taken = plan.device_bytes() + plan.runs.device_bytes();
     first.room(bytes, taken)?;
     let counted = plan.runs.on_device(bytes);
-    let memory = Memory::new(machine, job, first.may_overflow())?;
+    let memory = Memory::new(backend, tiled, first.may_overflow())?;
     Ok(Some(Room { memory, engines, counted }))
 }
 
 /// Where tiles are cut and blended.
-enum Place<'a, S> {
-    Host(Box<OnHost<'a, S>>),
-    Device(Box<Resident<'a>>, #[expect(dead_code, reason = "counts as long as it lives")] OnDevice),
+enum RowRunner<'a, S> {
+    Host(Box<HostTiles<'a, S>>),
+    Device(Box<DeviceTiles<'a>>, #[expect(dead_code, reason = "counts as long as it lives")] OnDevice),
 }
 
 /// A row of tiles through all folds, in the device's memory.
-fn run_there(
-    resident: &mut Resident,
+fn run_on_device(
+    tiles_on_device: &mut DeviceTiles,
     row: &TileRow,
-    job: &Job,
+    tiled: &TiledRun,
     checkpoint: &mut dyn FnMut(usize) -> Result<()>,
     blended: &mut usize,
 ) -> Result<()> {
-    resident.enter(row)?;
-    for fold in 0..job.folds {
-        for starts in row.tiles.chunks(job.batch) {
+    tiles_on_device.enter(row)?;
+    for fold in 0..tiled.folds {
+        for starts in row.tiles.chunks(tiled.batch) {
             checkpoint(*blended)?;
-            resident.tiles(fold, starts)?;
+            tiles_on_device.tiles(fold, starts)?;
             *blended += starts.len();
         }
     }
@@ -228,33 +230,33 @@ fn run_there(
 }
 
 /// Tiles that the host cuts and blends.
-struct OnHost<'a, S> {
+struct HostTiles<'a, S> {
     engines: Vec<&'a dyn Engine>,
     workspace: &'a mut Workspace,
-    job: Job<'a>,
+    tiled: TiledRun<'a>,
     pipeline: Pipeline,
     /// Of each fold.
     sums: Vec<Blend<S>>,
 }
 
-impl<'a, S: Score> OnHost<'a, S> {
+impl<'a, S: Score> HostTiles<'a, S> {
     fn new(
         plan: &Plan,
         engines: &[&'a Arc<dyn Engine>],
         workspace: &'a mut Workspace,
-        job: Job<'a>,
+        tiled: TiledRun<'a>,
     ) -> Result<Self> {
-        let tile = job.tiles.patch().iter().product::<usize>() * job.batch;
-        let (input, scores) = (job.image.dim().0 * tile, job.classes * tile);
-        let mirrored = Mirrored::new(job.tiles.patch(), &plan.mirror, scores)?;
+        let tile = tiled.tiles.patch().iter().product::<usize>() * tiled.batch;
+        let (input, scores) = (tiled.image.dim().0 * tile, tiled.classes * tile);
+        let mirrored = Mirrored::new(tiled.tiles.patch(), &plan.mirror, scores)?;
         let overlapped = engines.iter().any(|engine| engine.info().runs_elsewhere);
-        let blend = |_| Blend::new(job.classes, job.tiles, &plan.window, plan.threads);
-        Ok(OnHost {
+        let blend = |_| Blend::new(tiled.classes, tiled.tiles, &plan.window, plan.threads);
+        Ok(HostTiles {
             pipeline: Pipeline::new(mirrored, input, scores, overlapped)?,
-            sums: (0..job.folds).map(blend).collect::<Result<_>>()?,
+            sums: (0..tiled.folds).map(blend).collect::<Result<_>>()?,
             engines: engines.iter().map(|engine| &***engine).collect(),
             workspace,
-            job,
+            tiled,
         })
     }
 
@@ -265,7 +267,7 @@ impl<'a, S: Score> OnHost<'a, S> {
         checkpoint: &mut dyn FnMut(usize) -> Result<()>,
         blended: &mut usize,
     ) -> Result<()> {
-        let Job { image, tiles, fill, batch, .. } = self.job;
+        let TiledRun { image, tiles, fill, batch, .. } = self.tiled;
         let patch = tiles.patch().iter().product::<usize>();
         let group = |group: usize| row.tiles.chunks(batch).nth(group).unwrap_or_default();
         let groups = row.tiles.len().div_ceil(batch);
@@ -282,7 +284,7 @@ impl<'a, S: Score> OnHost<'a, S> {
             let mut network = |input: &[f32], output: &mut [f32]| engine.run(self.workspace, input, output);
             self.pipeline.run(&mut network, groups, cut_group, |index, scores| {
                 let tiles = group(index);
-                for (&start, scores) in tiles.iter().zip(scores.chunks_exact(self.job.classes * patch)) {
+                for (&start, scores) in tiles.iter().zip(scores.chunks_exact(self.tiled.classes * patch)) {
                     sums.add(start, scores)?;
                 }
                 *blended += tiles.len();

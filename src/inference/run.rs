@@ -6,10 +6,10 @@ use half::f16;
 use ndarray::{Array3, Array4, Axis, s};
 
 use super::finish::{Finished, finish};
-use super::maps::MapsHere;
+use super::maps::RunMaps;
 use super::prepare::prepare;
 use super::region::Group;
-use super::rows::{Planes, infer};
+use super::rows::{RowOutput, infer};
 use super::slabs::Slabs;
 use super::{Plan, RunReport};
 use crate::buffer;
@@ -52,7 +52,7 @@ fn segment_in<S: Score>(
     let boxes = region.boxes(volume.geometry().shape);
     let mut report = RunReport { voxels: boxes.iter().map(Box3::voxels).sum(), ..RunReport::default() };
     let groups = plan.groups(volume.geometry(), region)?;
-    let fields = others::<S>(plan, volume, (region, &groups), workspace, run, &mut report)?;
+    let fields = member_scores::<S>(plan, volume, (region, &groups), workspace, run, &mut report)?;
     let Prepared { image, trace } = prepare(plan, volume, (region, &groups), workspace, run, &mut report)?;
     let mut image = Parts::new(plan, image, groups.len(), &mut report)?;
     maps.iter_mut().for_each(|map| map.begin(&boxes));
@@ -106,18 +106,19 @@ fn one<S: Score>(
     let fields = fields.into_iter().map(|field| field.ok_or_else(different_crops)).collect::<Result<_>>()?;
     let mut restorer = Restorer::new(recipe, trace, plan.classes, shape, &part, fields, threads)?;
     let wanted: Vec<Map> = maps.iter().map(|map| map.map()).collect();
-    let mut here = MapsHere::new(recipe, trace, shape, &part, group, maps)?;
+    let mut run_maps = RunMaps::new(recipe, trace, shape, &part, group, maps)?;
     let activated = recipe.restore == RestoreMode::Probabilities;
     let labelling = if wanted.is_empty() { restorer.labelling(activated)? } else { None };
     let mut slabs = labels.and_then(|labels| Some((Slabs::new(plan, trace, group, &part)?, labels)));
-    let receive = |planes: Planes<S>, run: &mut Run| {
+    let receive = |planes: RowOutput<S>, run: &mut Run| {
         match planes {
-            Planes::Labels(labels, near_ties) => restorer.push_labels(&labels, near_ties),
-            Planes::Scores(mut planes) => {
+            RowOutput::Labels(labels, near_ties) => restorer.push_labels(&labels, near_ties),
+            RowOutput::Scores(mut planes) => {
                 if activated {
                     activate(&mut planes, &recipe.decision, threads)?;
                 }
-                let mut receive = |map: usize, plane: usize, values: &[f32]| here.receive(map, plane, values);
+                let mut receive =
+                    |map: usize, plane: usize, values: &[f32]| run_maps.receive(map, plane, values);
                 restorer.push(planes, &wanted, &mut receive, run)?;
             }
         }
@@ -129,7 +130,7 @@ fn one<S: Score>(
     infer::<S>(plan, image, &tiles, labelling.as_ref(), workspace, run, report, receive)?;
     let written = slabs.is_some();
     let ending = Instant::now();
-    here.finish(threads)?;
+    run_maps.finish(threads)?;
     let finished = finish(plan, restorer.finish()?, trace, (&part.labels, shape), group, run)?;
     report.restore_seconds += ending.elapsed().as_secs_f64();
     Ok((finished, written))
@@ -190,7 +191,7 @@ impl Parts {
 type Fields<S> = Vec<Option<Field<S>>>;
 
 /// The scores of the other members of an ensemble, for each group of boxes.
-fn others<S: Score>(
+fn member_scores<S: Score>(
     plan: &Plan,
     volume: &Volume,
     asked: (&Region, &[Group]),
@@ -198,9 +199,9 @@ fn others<S: Score>(
     run: &mut Run,
     report: &mut RunReport,
 ) -> Result<Vec<Fields<S>>> {
-    let members = plan.others.len() as f64 + 1.0;
+    let members = plan.members.len() as f64 + 1.0;
     let mut fields: Vec<Fields<S>> = asked.1.iter().map(|_| Vec::new()).collect();
-    for (done, member) in plan.others.iter().enumerate() {
+    for (done, member) in plan.members.iter().enumerate() {
         let share = 1.0 / (members - done as f64);
         let found =
             run.part(0.0, share, |run| member_fields::<S>(member, volume, asked, workspace, run, report))?;
@@ -233,7 +234,7 @@ fn member_fields<S: Score>(
         let mut done = 0;
         run.part(0.0, share, |run| {
             infer::<S>(plan, image, &tiles, None, workspace, run, report, |planes, _| {
-                let Planes::Scores(planes) = planes else { return Ok(()) };
+                let RowOutput::Scores(planes) = planes else { return Ok(()) };
                 let count = planes.dim().1;
                 scores.slice_axis_mut(Axis(1), (done..done + count).into()).assign(&planes);
                 done += count;

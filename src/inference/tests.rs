@@ -223,7 +223,7 @@ fn same_anatomy_in_all_48_orientations_by_monais_rules() {
         RestoreMode::Probabilities,
         RestoreMode::Scores,
     ] {
-        let spacing = Spacing { straight: true, ..Spacing::new([0.7, 1.3, 0.8]) };
+        let spacing = Spacing { orthogonal: true, ..Spacing::new([0.7, 1.3, 0.8]) };
         let crop = CropForeground { margin: [1; 3], allow_smaller: false, k_divisible: [1; 3] };
         let recipe = Recipe {
             reader: Reader::Itk,

@@ -98,9 +98,9 @@ impl<'a> LabelBuffer<'a> {
     /// order of rows and planes.
     pub(crate) fn each_part(&self, of: &Box3, mut part: impl FnMut(&[u32])) {
         let map = AxisMap::identity().transposed([2, 1, 0]);
-        let here = map.to_array(self.shape(), &of.from(self.part.start));
-        let shape = here.shape();
-        let walk = Walk::new(&self.layout, self.shape(), &map, here.start, shape);
+        let array_box = map.to_array(self.shape(), &of.from(self.part.start));
+        let shape = array_box.shape();
+        let walk = Walk::new(&self.layout, self.shape(), &map, array_box.start, shape);
         let label = |at: usize| match self.dtype.size() {
             1 => self.bytes[at].into(),
             2 => u16::from_ne_bytes([self.bytes[at], self.bytes[at + 1]]).into(),

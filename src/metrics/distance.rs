@@ -58,14 +58,14 @@ impl Nearest {
         let bands = steps.axis_chunks_iter_mut(Axis(1), share).zip(voxels.axis_chunks_iter(Axis(1), share));
         parallel::for_each(threads, bands, |(mut steps, voxels)| {
             for z in 0..planes {
-                let (before, mut here) = steps.view_mut().split_at(Axis(0), z);
-                let mut here = here.index_axis_mut(Axis(0), 0);
+                let (before, mut current) = steps.view_mut().split_at(Axis(0), z);
+                let mut current = current.index_axis_mut(Axis(0), 0);
                 let voxels = voxels.index_axis(Axis(0), z);
                 match z.checked_sub(1) {
-                    None => Zip::from(&mut here).and(voxels).for_each(|steps, voxel| {
+                    None => Zip::from(&mut current).and(voxels).for_each(|steps, voxel| {
                         *steps = if is_feature(voxel) { 0 } else { NONE };
                     }),
-                    Some(last) => Zip::from(&mut here)
+                    Some(last) => Zip::from(&mut current)
                         .and(before.index_axis(Axis(0), last))
                         .and(voxels)
                         .for_each(|steps, before, voxel| {
@@ -74,8 +74,8 @@ impl Nearest {
                 }
             }
             for z in (1..planes).rev() {
-                let (mut here, after) = steps.view_mut().split_at(Axis(0), z);
-                Zip::from(here.index_axis_mut(Axis(0), z - 1))
+                let (mut current, after) = steps.view_mut().split_at(Axis(0), z);
+                Zip::from(current.index_axis_mut(Axis(0), z - 1))
                     .and(after.index_axis(Axis(0), 0))
                     .for_each(|steps, after| *steps = (*steps).min(after.saturating_add(1)));
             }

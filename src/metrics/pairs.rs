@@ -27,9 +27,10 @@ fn pairs_by<K: Ord>(first: &[Label], second: &[Label], key: impl Fn(&Label) -> O
         foreground.filter_map(|label| Some((label.value, key(label)?))).collect()
     };
     let (first, second) = (keys(first), keys(second));
-    let (here, there) = (single(&first), single(&second));
+    let (in_first, in_second) = (single(&first), single(&second));
     let only = |labels: &BTreeMap<&K, Option<u32>>, key: &K| labels.get(key).copied().flatten();
-    let pair = |(_, key): &(u32, K)| Some(Pair { first: only(&here, key)?, second: only(&there, key)? });
+    let pair =
+        |(_, key): &(u32, K)| Some(Pair { first: only(&in_first, key)?, second: only(&in_second, key)? });
     first.iter().filter_map(pair).collect()
 }
 

@@ -212,10 +212,10 @@ fn piece(
     let mut found = ByLabel::<Found>::new();
     let mut labels = map.plane()?;
     let mut intensities: Vec<f32> = zeros(&[if image.is_some() { rows } else { 0 }, columns], "image")?;
-    let (mut before, mut here) = (Padded::new(rows, columns)?, Padded::new(rows, columns)?);
+    let (mut previous, mut current) = (Padded::new(rows, columns)?, Padded::new(rows, columns)?);
     if let Some(z) = start.checked_sub(1) {
         map.read([z, 0, 0], [1, rows, columns], &mut labels);
-        before.fill(&labels);
+        previous.fill(&labels);
     }
     for z in start..end {
         map.read([z, 0, 0], [1, rows, columns], &mut labels);
@@ -234,17 +234,17 @@ fn piece(
                 Ok(())
             })?;
         }
-        here.fill(&labels);
-        before.cells(&here, |label, code| {
+        current.fill(&labels);
+        previous.cells(&current, |label, code| {
             found.of(label)?.area += areas[usize::from(code)];
             Ok(())
         })?;
-        std::mem::swap(&mut before, &mut here);
+        std::mem::swap(&mut previous, &mut current);
     }
     if end == planes {
         labels.fill(0);
-        here.fill(&labels);
-        before.cells(&here, |label, code| {
+        current.fill(&labels);
+        previous.cells(&current, |label, code| {
             found.of(label)?.area += areas[usize::from(code)];
             Ok(())
         })?;

@@ -67,7 +67,7 @@ pub struct ModelOptions {
 /// How Auto3DSeg models crop to the foreground.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForegroundCrop {
-    /// As SlicerMONAIAuto3DSeg's script does it: the box is found before the image's axes are turned, and used
+    /// As SlicerMONAIAuto3DSeg's script does it: the box is found before the image is reoriented, and used
     /// after. Images along the patient's axes get the right box; others may lose foreground.
     #[default]
     AsPublished,
@@ -119,7 +119,7 @@ pub struct Model {
     pub(crate) networks: Vec<Arc<Network>>,
     pub(crate) recipe: Arc<Recipe>,
     pub(crate) previous: Option<Arc<Model>>,
-    others: Vec<Model>,
+    members: Vec<Model>,
     about: Arc<About>,
 }
 
@@ -196,7 +196,7 @@ impl Model {
         if others.is_empty() {
             return Ok(last.clone());
         }
-        if let Some(nested) = members.iter().find(|member| !member.others.is_empty()) {
+        if let Some(nested) = members.iter().find(|member| !member.members.is_empty()) {
             let found = format!("{}, which is an ensemble", nested.name());
             return Err(Error::argument("members", found, "single models"));
         }
@@ -237,7 +237,7 @@ impl Model {
         Ok(Model {
             recipe: Arc::new(recipe),
             about: Arc::new(about),
-            others: others.to_vec(),
+            members: others.to_vec(),
             ..last.clone()
         })
     }
@@ -250,7 +250,7 @@ impl Model {
             recipe: Arc::new(recipe),
             about: Arc::new(about),
             previous: previous.map(Arc::new),
-            others: Vec::new(),
+            members: Vec::new(),
         }
     }
 
@@ -345,8 +345,8 @@ impl Model {
     }
 
     /// The members of an ensemble before the last, which this model stands for in all else.
-    pub(crate) fn others(&self) -> &[Model] {
-        &self.others
+    pub(crate) fn members(&self) -> &[Model] {
+        &self.members
     }
 
     /// The postprocessing that comes with the model: nothing where there is none.
@@ -401,7 +401,7 @@ impl Model {
             "recipe": form::recipe(&self.recipe).json(),
             "unusable_postprocessing": about.unusable_postprocessing.as_ref().map(Error::to_string),
             "previous_stage": self.previous_stage().map(Model::describe),
-            "ensembled_with": self.others.iter().map(Model::describe).collect::<Vec<_>>(),
+            "ensembled_with": self.members.iter().map(Model::describe).collect::<Vec<_>>(),
             "labels": labels,
             "identity": about.identity,
         })

@@ -95,7 +95,7 @@ impl Builder<'_> {
         Ok(self.network.add(Op::Add, &[embedded, places]))
     }
 
-    /// Cosines and sines by which queries and keys are turned, the same for all heads.
+    /// Cosines and sines by which queries and keys are rotated, the same for all heads.
     fn rotary_code(&mut self) -> [NodeId; 2] {
         let size = self.width / self.heads;
         let bands = ((size as f64 / 1.5).round_ties_even() as usize) / 4;
@@ -122,8 +122,8 @@ impl Builder<'_> {
         let width = self.width;
         let attention = format!("{name}.attn");
         let normed = self.layer_norm(&format!("{name}.norm1"), input, EPSILON[0])?;
-        let queries = self.turned(&format!("{attention}.q_proj"), normed, true, turn)?;
-        let keys = self.turned(&format!("{attention}.k_proj"), normed, false, turn)?;
+        let queries = self.rotated(&format!("{attention}.q_proj"), normed, true, turn)?;
+        let keys = self.rotated(&format!("{attention}.k_proj"), normed, false, turn)?;
         let values = self.linear(&format!("{attention}.v_proj"), normed, width, true, None)?;
         let all = self.network.add(Op::Concat, &[queries, keys, values]);
         let attended = self.network.add(Op::Attention { heads: self.heads, window: self.grid }, &[all]);
@@ -146,7 +146,7 @@ impl Builder<'_> {
     }
 
     /// x · cos + r(x) · sin of a matrix's result, where r turns each pair (a, b) into (−b, a): a matrix too.
-    fn turned(&mut self, name: &str, input: NodeId, bias: bool, turn: [NodeId; 2]) -> Result<NodeId> {
+    fn rotated(&mut self, name: &str, input: NodeId, bias: bool, turn: [NodeId; 2]) -> Result<NodeId> {
         let plain = self.linear(name, input, self.width, bias, None)?;
         let Op::Conv { weight, bias, kernel, stride, padding } = self.network.nodes()[plain].op.clone()
         else {
@@ -159,7 +159,7 @@ impl Builder<'_> {
                 weight.data[from * length..(from + 1) * length].iter().map(move |value| sign * value)
             };
             let data = (0..self.width).flat_map(row).collect();
-            Arc::new(Weight { name: format!("{} turned", weight.name), shape: weight.shape.clone(), data })
+            Arc::new(Weight { name: format!("{} rotated", weight.name), shape: weight.shape.clone(), data })
         };
         let (weight, bias) = (rows(&weight), bias.as_deref().map(rows));
         let quarter = self.network.add(Op::Conv { weight, bias, kernel, stride, padding }, &[input]);

@@ -8,8 +8,10 @@ use crate::volume::Geometry;
 impl Recipe {
     /// A volume's grid along the network's axes, as MONAI's steps begin with it.
     pub fn grid(&self, geometry: &Geometry) -> Grid {
-        let straight = self.steps.iter().any(|step| matches!(step, Step::Space(spacing) if spacing.straight));
-        let grid = if straight { Grid::new(&geometry.clone().straightened()) } else { Grid::new(geometry) };
+        let orthogonal =
+            self.steps.iter().any(|step| matches!(step, Step::Space(spacing) if spacing.orthogonal));
+        let grid =
+            if orthogonal { Grid::new(&geometry.clone().orthogonalized()) } else { Grid::new(geometry) };
         grid.turned(&self.axes(geometry))
     }
 

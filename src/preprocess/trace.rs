@@ -1,6 +1,6 @@
 //! What preprocessing did to a volume's grid, so that it can be undone.
 
-use super::monai::{Back, Window};
+use super::monai::{InverseSpacing, Window};
 use crate::recipe::ResizeMode;
 use crate::volume::{AxisMap, Box3, Geometry};
 
@@ -28,7 +28,7 @@ pub enum GridChange {
     /// nnU-Net's resampling, from this shape.
     Resampled([usize; 3]),
     /// MONAI's, with the way back; `None` where nothing changed.
-    Spaced(Option<Box<Back>>),
+    Spaced(Option<Box<InverseSpacing>>),
     /// MONAI's change of the shape alone.
     Resized {
         /// The image's shape before.

@@ -111,7 +111,7 @@ pub struct Spacing {
     pub single: bool,
     /// Whether the image's axes are taken to be at right angles, as ITK leaves them when it reads a file; else
     /// rounding in a file counts as MONAI counts it.
-    pub straight: bool,
+    pub orthogonal: bool,
 }
 
 /// What lies beyond the image.

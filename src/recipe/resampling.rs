@@ -28,7 +28,7 @@ pub enum Resampler {
         /// As for splines; the separate axis is resampled to the nearest.
         separate: Option<bool>,
         /// For labels: its memory-saving variant, which decides by one half and not by the best.
-        frugal: bool,
+        memory_efficient: bool,
     },
     /// `no_resampling_hack`: the grid stays.
     None,

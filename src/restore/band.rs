@@ -22,7 +22,7 @@ pub(super) struct OutRow<'a> {
 
 /// Where a band lies.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct BandPosition {
     pub first_row: usize,
     pub first_plane: usize,
     pub planes: usize,
@@ -35,7 +35,7 @@ pub(super) struct Place {
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 pub(super) fn restore_band<S: Score>(
     sources: &[Source<S>],
-    place: Place,
+    place: BandPosition,
     rows: Vec<OutRow>,
     decider: &Decider,
     maps: &[Map],

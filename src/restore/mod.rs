@@ -28,7 +28,7 @@ use crate::recipe::{Recipe, RestoreMode};
 use crate::tiling::Score;
 use crate::volume::{AxisMap, Box3, Geometry};
 use crate::{buffer, parallel};
-use band::{BAND, OutRow, Place, restore_band};
+use band::{BAND, BandPosition, OutRow, restore_band};
 use decide::Decider;
 pub use decide::Domain;
 pub use decide::activate;
@@ -117,9 +117,9 @@ impl<'a, S: Score> Restorer<'a, S> {
         threads: usize,
     ) -> Result<Self> {
         let decided_there = decided_there(recipe);
-        let here = Trace::new(AxisMap::identity(), &Geometry::with_shape(from));
+        let identity = Trace::new(AxisMap::identity(), &Geometry::with_shape(from));
         let own =
-            Source::new(recipe, if decided_there { &here } else { trace }, classes, from, part, threads)?;
+            Source::new(recipe, if decided_there { &identity } else { trace }, classes, from, part, threads)?;
         let kept = |trace: &Trace| {
             let Box3 { start, end } = trace.kept();
             trace.map.undo([0, 1, 2].map(|n| [start[n], end[n]]))
@@ -223,7 +223,7 @@ impl<'a, S: Score> Restorer<'a, S> {
         while bands.peek().is_some() {
             run.check()?;
             parallel::try_for_each(self.threads, bands.by_ref().take(8 * self.threads), |(band, rows)| {
-                let place = Place { first_row: band * BAND, first_plane: self.done, planes };
+                let place = BandPosition { first_row: band * BAND, first_plane: self.done, planes };
                 let count = restore_band(&self.sources, place, rows, &self.decider, maps)?;
                 near_ties.fetch_add(count, Ordering::Relaxed);
                 Ok(())

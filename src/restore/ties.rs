@@ -169,7 +169,7 @@ fn nearest_voxels_of_nnunets_labels() {
         let order = case["order"].as_u64().unwrap() as u8;
         let resampler = match case["way"].as_str().unwrap() {
             "spline" => Resampler::Spline(Spline::new(order, 0, None).unwrap()),
-            way => Resampler::Torch { separate: None, frugal: way == "frugal" },
+            way => Resampler::Torch { separate: None, memory_efficient: way == "memory_efficient" },
         };
         let separate = case["axis"].as_u64().map(|axis| axis as usize);
         digest(resample::resample_labels(&resampler, labels, shape(&case["to"]), separate, 2).unwrap())

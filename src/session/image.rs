@@ -9,7 +9,7 @@ use crate::{buffer, parallel};
 
 /// Sums of a plane, and of its rows and columns.
 #[derive(Default)]
-struct Sums {
+struct PlaneSums {
     rows: Vec<f64>,
     columns: Vec<f64>,
 }
@@ -53,7 +53,7 @@ pub(super) fn image(volume: &Volume, threads: usize) -> Result<Array4<f32>> {
 
 /// The box of planes along each axis whose sum isn't zero: first, and behind the last.
 fn extent(image: &Array4<f32>, shape: [usize; 3], threads: usize) -> Result<[[usize; 2]; 3]> {
-    let mut sums = buffer::collect("sums of planes", (0..shape[0]).map(|_| Sums::default()))?;
+    let mut sums = buffer::collect("sums of planes", (0..shape[0]).map(|_| PlaneSums::default()))?;
     parallel::try_for_each(threads, sums.iter_mut().enumerate(), |(z, sums)| {
         sums.rows = buffer::zeroed("sums of rows", shape[1])?;
         sums.columns = buffer::zeroed("sums of columns", shape[2])?;

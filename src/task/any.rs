@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::TaskPlan;
 use crate::error::{Error, Result};
-use crate::inference::{Machine, Plan, PlanOptions, PlanReport, RunReport, Turn};
+use crate::inference::{Backend, Plan, PlanOptions, PlanReport, RunReport, Turn};
 use crate::labels::{Label, LabelBuffer};
 use crate::model::Model;
 use crate::model::task::OpenedTask;
@@ -209,9 +209,9 @@ impl AnyPlan {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] about `argument` when the device isn't NVIDIA's, or for a task.
-    pub(crate) fn machine(&self, argument: &'static str) -> Result<Arc<dyn Machine>> {
+    pub(crate) fn backend(&self, argument: &'static str) -> Result<Arc<dyn Backend>> {
         match self {
-            AnyPlan::Model(plan) => plan.machine(argument),
+            AnyPlan::Model(plan) => plan.backend(argument),
             AnyPlan::Task(_) => {
                 Err(Error::argument(argument, "memory of a CUDA device", "memory of the host, for a task"))
             }

@@ -60,7 +60,7 @@ impl TaskPlan {
             let part = link.crop.as_ref().map(|LinkCrop { link, labels, margin }| {
                 part::around(found[*link].view(), labels, *margin, &axes, volume.geometry())
             });
-            let mut here = match part {
+            let mut labels_of_part = match part {
                 _ if slots.is_empty() => {
                     buffer::zeros(LABELS, reversed(axes.apply(volume.geometry().shape)))?
                 }
@@ -72,26 +72,26 @@ impl TaskPlan {
                     let last = index + 1 == links.len();
                     let boxes = boxes.filter(|_| last);
                     let so_far = so_far.take_if(|_| last);
-                    let here = run.part(0.0, share, |run| {
+                    let labels_of_part = run.part(0.0, share, |run| {
                         self.link(index, slots, part, (boxes, so_far), &costs, volume, memory, run, report)
                     })?;
                     match part {
-                        None => here,
-                        Some(part) => part::paste(&here, &axes, volume.geometry(), part)?,
+                        None => labels_of_part,
+                        Some(part) => part::paste(&labels_of_part, &axes, volume.geometry(), part)?,
                     }
                 }
             };
             for rule in &link.task.rules {
                 if let Some(beside) = link.beside.filter(|_| rule.is_on_volume()) {
                     run.check()?;
-                    rules::apply_on_volume(rule, &mut here, &found[beside], volume)?;
+                    rules::apply_on_volume(rule, &mut labels_of_part, &found[beside], volume)?;
                 }
             }
             // What only finds the part to look at doesn't decide about labels.
             if index + 1 < links.len() && links.iter().all(|later| later.beside != Some(index)) {
                 report.near_ties = ties;
             }
-            found.push(here);
+            found.push(labels_of_part);
             for (earlier, labels) in found.iter_mut().enumerate() {
                 let needs = |later: &Link| {
                     later.beside == Some(earlier)
@@ -128,13 +128,13 @@ impl TaskPlan {
         let axes = AxisMap::closest_canonical(volume.geometry());
         let mut on_volume = |merged: &Array3<u16>, complete: &[u16], run: &mut Run| {
             let Some(so_far) = &mut so_far else { return Ok(()) };
-            let mut here = buffer::copy(LABELS, merged)?;
+            let mut labels_of_part = buffer::copy(LABELS, merged)?;
             if !self.task.options.on_network_grid {
-                here = image.back(here, None)?;
+                labels_of_part = image.back(labels_of_part, None)?;
             }
             let whole = match part {
-                None => here,
-                Some(part) => part::paste(&here, &axes, volume.geometry(), part)?,
+                None => labels_of_part,
+                Some(part) => part::paste(&labels_of_part, &axes, volume.geometry(), part)?,
             };
             so_far(whole, complete, run)
         };

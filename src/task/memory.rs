@@ -32,7 +32,7 @@ impl TaskPlan {
             let grid = image::network_grid(geometry, spacing)?;
             let kept = self.found_before(index) * LABEL * voxels;
             // The image and the merged labels.
-            let here = image::bytes(geometry, spacing, resampling, link.crop.is_some())?
+            let image_bytes = image::bytes(geometry, spacing, resampling, link.crop.is_some())?
                 + LABEL * grid.voxels() as u64;
             let pieces = self.pieces(index, grid.shape);
             let asked_here = match asked.filter(|_| index + 1 == self.task.links.len()) {
@@ -58,7 +58,7 @@ impl TaskPlan {
                     // The model's weights as read are gone by then.
                     let running = one.host_peak_bytes - one.weight_bytes + self.beside(slot);
                     shared = shared.max(self.shared(slot, &one));
-                    peak = peak.max(kept + here + labels + running);
+                    peak = peak.max(kept + image_bytes + labels + running);
                     all = Some(self.with(all, slot, one));
                 }
             }
@@ -75,8 +75,8 @@ impl TaskPlan {
             // A part of the volume, and the whole with it.
             let back = if link.crop.is_some() { 2 * LABEL * voxels } else { LABEL * voxels };
             peak = peak
-                .max(kept + left + here + rules)
-                .max(kept + left + here + back)
+                .max(kept + left + image_bytes + rules)
+                .max(kept + left + image_bytes + back)
                 .max(kept + left + LABEL * voxels + rules);
         }
         let (shared_bytes, run_bytes) = (shared, peak.saturating_sub(shared));

@@ -194,7 +194,7 @@ impl TaskPlan {
     /// The values that the caller wants for the task's own, 0 for those that it doesn't want; `None`: the task's own.
     fn values(&self) -> Result<Option<Vec<u16>>> {
         let options = &self.task.options;
-        if options.subset.is_empty() && !options.first_order {
+        if options.subset.is_empty() && !options.legacy_v1_labels {
             return Ok(None);
         }
         let wanted = self.task.labels().iter().rev().map(|label| (&*label.name, label.value as u16));

@@ -71,15 +71,15 @@ impl TaskPlan {
         let mut found = Vec::new();
         for asked in boxes.iter().filter_map(|asked| asked.common(&part)) {
             let shape = axes.apply(part.shape());
-            let mut here = axes.to_array(part.shape(), &asked.from(part.start));
+            let mut array_box = axes.to_array(part.shape(), &asked.from(part.start));
             for axis in (0..3).filter(|&axis| network[axis] != shape[axis]) {
                 let nearest = corners::nearest_indices(network[axis], shape[axis])?;
-                let of_box = &nearest[here.start[axis]..here.end[axis]];
+                let of_box = &nearest[array_box.start[axis]..array_box.end[axis]];
                 let first = of_box.iter().min().copied().unwrap_or(0);
                 let last = of_box.iter().max().copied().unwrap_or(0);
-                (here.start[axis], here.end[axis]) = (first, last + 1);
+                (array_box.start[axis], array_box.end[axis]) = (first, last + 1);
             }
-            found.push(here);
+            found.push(array_box);
         }
         Ok(found)
     }

@@ -71,8 +71,8 @@ impl Volume<'_> {
         });
         let count = planes.iter().map(|(count, _)| count).sum();
         let channel = planes.iter().position(|(count, _)| *count > 0)? / shape[0];
-        let here = &planes[channel * shape[0]..][..shape[0]];
-        let [z, y, x] = here.iter().map(|(_, first)| *first).min()?;
+        let of_channel = &planes[channel * shape[0]..][..shape[0]];
+        let [z, y, x] = of_channel.iter().map(|(_, first)| *first).min()?;
         Some(NonFiniteVoxels { count, channel, voxel: [x, y, z] })
     }
 }
@@ -89,7 +89,7 @@ fn look<T: Element>(
     let wrong = |stored: &[u8]| !decode.intensity::<T>(stored).is_finite();
     let (mut count, mut first) = (0, [usize::MAX; 3]);
     for row in 0..shape[1] {
-        let here: u64 = match walk.row(plane, row).next() {
+        let in_row: u64 = match walk.row(plane, row).next() {
             // Without gaps, so that the compiler sees it.
             Some(start) if walk.strides[2] == T::SIZE as isize => {
                 let stored = bytes[start..start + T::SIZE * shape[2]].chunks_exact(T::SIZE);
@@ -97,10 +97,10 @@ fn look<T: Element>(
             }
             _ => walk.row(plane, row).map(|at| u64::from(wrong(&bytes[at..at + T::SIZE]))).sum(),
         };
-        if here == 0 {
+        if in_row == 0 {
             continue;
         }
-        count += here;
+        count += in_row;
         for (column, at) in walk.row(plane, row).enumerate() {
             if wrong(&bytes[at..at + T::SIZE]) {
                 let [x, y, z] = map.undo([plane, row, column]);

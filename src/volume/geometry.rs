@@ -44,7 +44,7 @@ impl Geometry {
     /// The same grid with axes at exactly right angles: the nearest orthogonal matrix to its direction, by Newton's
     /// iteration for the polar decomposition (Higham 1986).
     #[must_use]
-    pub fn straightened(mut self) -> Self {
+    pub fn orthogonalized(mut self) -> Self {
         for _ in 0..8 {
             let d = self.direction;
             let minor = |row: usize, axis: usize| {
@@ -128,8 +128,8 @@ mod tests {
         let mut grid = Geometry { direction: exact, ..Geometry::with_shape([2, 3, 4]) };
         grid.direction[0][1] += 3e-6;
         grid.direction[2][0] -= 2e-6;
-        let straight = grid.straightened();
-        let d = straight.direction;
+        let orthogonal = grid.orthogonalized();
+        let d = orthogonal.direction;
         for (a, b) in [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)] {
             let product: f64 = (0..3).map(|row| d[row][a] * d[row][b]).sum();
             assert!((product - f64::from(u8::from(a == b))).abs() < 1e-15, "{a} {b}: {product}");
@@ -137,6 +137,6 @@ mod tests {
         let near = (0..9).all(|at| (d[at / 3][at % 3] - exact[at / 3][at % 3]).abs() < 4e-6);
         assert!(near, "{d:?}");
         let plain = Geometry::with_shape([1; 3]);
-        assert_eq!(plain.clone().straightened(), plain);
+        assert_eq!(plain.clone().orthogonalized(), plain);
     }
 }

@@ -119,7 +119,7 @@
     F(vxs_plan_options, device_memory_budget) \
     F(vxs_plan_options, device_cache) \
     F(vxs_plan_options, device_stream) \
-    F(vxs_plan_options, accuracy) \
+    F(vxs_plan_options, convolution) \
     F(vxs_plan_options, instructions) \
     F(vxs_plan_options, tile_batch) \
     F(vxs_plan_options, concurrent_runs) \
@@ -212,6 +212,7 @@
     F(vxs_measure_options, progress) \
     F(vxs_measure_options, user_data) \
     F(vxs_measure_options, cancel) \
+    F(vxs_measure_options, executor) \
     S(vxs_label_statistics) \
     F(vxs_label_statistics, struct_size) \
     F(vxs_label_statistics, label) \
@@ -250,6 +251,7 @@
     F(vxs_compare_options, progress) \
     F(vxs_compare_options, user_data) \
     F(vxs_compare_options, cancel) \
+    F(vxs_compare_options, executor) \
     S(vxs_comparison) \
     F(vxs_comparison, struct_size) \
     F(vxs_comparison, surfaces) \

@@ -1,5 +1,5 @@
 /*
- * Runs on the host's threads: one task after another, fewer at once than asked for, and on threads of the host's own.
+ * Runs and comparisons on the host's threads: one task after another, fewer at once than asked for, and on threads of the host's own.
  * The labels are those of the library's threads, and the library starts none.
  *
  *     executor MODEL CT.mhd [--quick]
@@ -105,6 +105,36 @@ static void segment(uint8_t *labels, unsigned threads, const vxs_executor *execu
     vxs_plan_free(plan);
 }
 
+/* A sum over the comparisons of what was found with what was expected, on an executor or on NULL. */
+static double compared(const vxs_executor *executor) {
+    vxs_error *error = NULL;
+    vxs_comparison_list *list = NULL;
+    vxs_compare_options options;
+    vxs_volume first, second = volume_of(&small);
+    double sum = 0;
+    second.dtype = VXS_DTYPE_U8;
+    second.data_size = small.count;
+    second.data = expected;
+    first = second;
+    first.data = found;
+    CHECK(vxs_compare_options_init(&options, sizeof options) == VXS_OK);
+    options.executor = executor;
+    options.surfaces = 1;
+    if (executor) {
+        options.progress = counts_threads;
+    }
+    OK(vxs_compare(&first, &second, &options, &list, &error));
+    CHECK(vxs_comparison_list_count(list) > 0);
+    for (uint64_t i = 0; i < vxs_comparison_list_count(list); i++) {
+        vxs_comparison one;
+        CHECK(vxs_comparison_init(&one, sizeof one) == VXS_OK);
+        OK(vxs_comparison_list_get(list, i, &one, &error));
+        sum += one.dice + (one.mean_distance < 1e9 ? one.mean_distance : 0);
+    }
+    vxs_comparison_list_free(list);
+    return sum;
+}
+
 static void runs_on(const char *name, vxs_parallel_for parallel_for, int most, unsigned asked) {
     vxs_executor executor;
     CHECK(vxs_executor_init(&executor, sizeof executor) == VXS_OK);
@@ -119,6 +149,11 @@ static void runs_on(const char *name, vxs_parallel_for parallel_for, int most, u
     CHECK(memcmp(found, expected, small.count) == 0);
     CHECK(threads_now() == before);
     CHECK(atomic_load(&calls) > 0 && atomic_load(&tasks) > atomic_load(&calls));
+    memset(found, 1, small.count / 3);
+    const unsigned long ran = atomic_load(&calls);
+    CHECK(compared(&executor) == compared(NULL));
+    CHECK(atomic_load(&calls) > ran);
+    CHECK(threads_now() == before);
     printf("executor: %s: %lu calls, %lu tasks\n", name, atomic_load(&calls), atomic_load(&tasks));
 }
 

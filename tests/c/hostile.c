@@ -817,7 +817,7 @@ static void wrong_plans(void) {
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.fallback = 2);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.overflow = -1);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.device_cache = "\xff");
-    BAD_PLAN(VXS_INVALID_ARGUMENT, options.accuracy = 2);
+    BAD_PLAN(VXS_INVALID_ARGUMENT, options.convolution = 2);
     BAD_PLAN(VXS_INVALID_ARGUMENT, options.instructions = -1);
     #if defined(__x86_64__)
     BAD_PLAN(VXS_DEVICE_UNUSABLE, options.instructions = VXS_INSTRUCTIONS_NEON);

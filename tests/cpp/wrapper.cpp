@@ -344,7 +344,19 @@ void run(const arguments &given) {
         share = now.fraction;
         return true;
     };
+    std::atomic<int> shared_out{0};
+    measure.executor.parallel_for = [&shared_out](std::uint64_t count, const voxseg::ParallelTask &task) {
+        shared_out++;
+        for (std::uint64_t index = 0; index < count; index++) {
+            task(index);
+        }
+    };
     const auto measured = voxseg::statistics(rods, &image_of_ramp, 0, measure);
+    voxseg::CompareOptions comparing;
+    comparing.executor = measure.executor;
+    const int before_comparing = shared_out;
+    CHECK(before_comparing > 0 && voxseg::compare(rods, rods, comparing)[0].dice == 1);
+    CHECK(shared_out > before_comparing);
     CHECK(share == 1 && measured.size() == 1 && measured[0].label == 9 && measured[0].voxels == 24);
     CHECK(measured[0].milliliters == 0.048 && measured[0].mean == 25 && measured[0].max == 30);
     CHECK(measured[0].first[2] == 1 && measured[0].last[1] == 4 && measured[0].margin == 1);

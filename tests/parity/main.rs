@@ -16,7 +16,7 @@ mod transforms;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use voxseg::devices::{CpuOptions, Mode};
+use voxseg::devices::{Algorithm, CpuOptions};
 use voxseg::devices::{Device, DeviceOptions};
 use voxseg::inference::RunReport;
 use voxseg::inference::{Map, MapBuffer};
@@ -50,11 +50,11 @@ struct Found {
     report: RunReport,
 }
 
-/// How our CPU engine computes: `VOXSEG_ACCURACY=exact` makes all cases run as plain sums.
-fn accuracy() -> Mode {
-    match std::env::var("VOXSEG_ACCURACY").as_deref() {
-        Ok("exact") => Mode::Exact,
-        _ => Mode::Fast,
+/// How our CPU engine computes: `VOXSEG_CONVOLUTION=direct` makes all cases run as plain sums.
+fn convolution() -> Algorithm {
+    match std::env::var("VOXSEG_CONVOLUTION").as_deref() {
+        Ok("direct") => Algorithm::Direct,
+        _ => Algorithm::Winograd,
     }
 }
 
@@ -64,12 +64,12 @@ fn device() -> Device {
 }
 
 /// How it does so.
-fn device_options(mode: Mode) -> DeviceOptions {
-    DeviceOptions { cpu: CpuOptions { mode, ..CpuOptions::default() }, ..DeviceOptions::default() }
+fn device_options(convolution: Algorithm) -> DeviceOptions {
+    DeviceOptions { cpu: CpuOptions { convolution, ..CpuOptions::default() }, ..DeviceOptions::default() }
 }
 
 /// Runs one case of `cases.json` with a number of threads.
-fn segment(folder: &Path, case: &Value, threads: usize, mode: Mode) -> Found {
+fn segment(folder: &Path, case: &Value, threads: usize, convolution: Algorithm) -> Found {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let arguments: Vec<String> = case["args"].as_array().into_iter().flatten().map(text).collect();
     let argument = |name: &str| arguments.iter().position(|argument| argument == name);
@@ -80,7 +80,7 @@ fn segment(folder: &Path, case: &Value, threads: usize, mode: Mode) -> Found {
         mirroring: argument("--no-mirror").is_none(),
         threads,
         device: device(),
-        device_options: device_options(mode),
+        device_options: device_options(convolution),
         ..PlanOptions::default()
     };
     let foreground_crop = match argument("--corrected-crop") {
@@ -119,10 +119,10 @@ fn cases(folder: &Path) -> Vec<Value> {
     serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap()
 }
 
-fn check(family: &str, name: &str, mode: Mode) {
+fn check(family: &str, name: &str, convolution: Algorithm) {
     let Some(folder) = reference().map(|folder| folder.join(family)) else { return };
     let case = cases(&folder).into_iter().find(|case| case["name"] == name).unwrap();
-    let wrong = compare(&folder, &case, mode);
+    let wrong = compare(&folder, &case, convolution);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -134,14 +134,14 @@ fn further() {
         return;
     };
     let wrong: Vec<String> =
-        cases(&folder).iter().flat_map(|case| compare(&folder, case, accuracy())).collect();
+        cases(&folder).iter().flat_map(|case| compare(&folder, case, convolution())).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// What is wrong with a case.
-fn compare(folder: &Path, case: &Value, mode: Mode) -> Vec<String> {
+fn compare(folder: &Path, case: &Value, convolution: Algorithm) -> Vec<String> {
     let name = case["name"].as_str().unwrap();
-    let Found { labels, margins: own_margins, report } = segment(folder, case, 2, mode);
+    let Found { labels, margins: own_margins, report } = segment(folder, case, 2, convolution);
     let expected = Image::read(&folder.join(case["expected"].as_str().unwrap()));
     let margins = Image::read(&folder.join(case["margin"].as_str().unwrap()));
     assert_eq!(labels.len(), expected.values.len(), "{name}: shapes differ");
@@ -183,7 +183,7 @@ fn compare(folder: &Path, case: &Value, mode: Mode) -> Vec<String> {
         }
     };
     if let Some(stage) = (name == "cascade_fullres").then_some("cascade_lowres") {
-        let reached = reached(folder, stage, mode);
+        let reached = reached(folder, stage, convolution);
         unexplained.retain(|&index| !reached[index]);
         println!(
             "{name}: {} of them far from where the first stage's near ties were decided otherwise",
@@ -200,18 +200,24 @@ fn compare(folder: &Path, case: &Value, mode: Mode) -> Vec<String> {
     expect(off * 1000 <= labels.len(), format!("{off} margins differ"));
     // Same bytes whatever the thread count; the smallest case serves to show it.
     if name == "torso_ct_step08" {
-        assert!(segment(folder, case, 1, mode).labels == labels, "one thread gives other labels than two");
-        assert!(segment(folder, case, 3, mode).labels == labels, "three threads give other labels than two");
+        assert!(
+            segment(folder, case, 1, convolution).labels == labels,
+            "one thread gives other labels than two"
+        );
+        assert!(
+            segment(folder, case, 3, convolution).labels == labels,
+            "three threads give other labels than two"
+        );
     }
     wrong
 }
 
 /// Voxels that the second network of a cascade may see otherwise: those near one that our first stage labels otherwise
 /// than the reference's. That these are near ties is checked by the first stage's own case.
-fn reached(folder: &Path, stage: &str, mode: Mode) -> Vec<bool> {
+fn reached(folder: &Path, stage: &str, convolution: Algorithm) -> Vec<bool> {
     const REACH: usize = 16;
     let case = cases(folder).into_iter().find(|case| case["name"] == stage).unwrap();
-    let labels = segment(folder, &case, 2, mode).labels;
+    let labels = segment(folder, &case, 2, convolution).labels;
     let expected = Image::read(&folder.join(case["expected"].as_str().unwrap()));
     // In file order, the first axis runs fastest.
     let shape = expected.geometry.shape;
@@ -224,18 +230,18 @@ fn reached(folder: &Path, stage: &str, mode: Mode) -> Vec<bool> {
     (0..labels.len()).map(|index| flips.iter().any(|flip| near(place(index), flip))).collect()
 }
 
-/// The plain sums too: always for two quick cases, for all of them by `VOXSEG_ACCURACY=exact`.
+/// The plain sums too: always for two quick cases, for all of them by `VOXSEG_CONVOLUTION=direct`.
 #[test]
 fn plain_sums() {
-    check("nnunet", "regions_mr", Mode::Exact);
-    check("monai", "auto3dseg_mr_aniso", Mode::Exact);
+    check("nnunet", "regions_mr", Algorithm::Direct);
+    check("monai", "auto3dseg_mr_aniso", Algorithm::Direct);
 }
 
 macro_rules! cases {
     ($($family:ident: $($name:ident)*;)*) => {$($(
         #[test]
         fn $name() {
-            check(stringify!($family), stringify!($name), accuracy());
+            check(stringify!($family), stringify!($name), convolution());
         }
     )*)*};
 }

@@ -20,7 +20,7 @@ fn options(threads: usize) -> PlanOptions {
     PlanOptions {
         threads,
         device: crate::device(),
-        device_options: crate::device_options(crate::accuracy()),
+        device_options: crate::device_options(crate::convolution()),
         ..PlanOptions::default()
     }
 }

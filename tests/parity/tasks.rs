@@ -21,7 +21,7 @@ fn segment(folder: &Path, name: &str, image: &Image, options: &TaskOptions) -> (
     let options = PlanOptions {
         threads: 2,
         device: crate::device(),
-        device_options: crate::device_options(crate::accuracy()),
+        device_options: crate::device_options(crate::convolution()),
         ..PlanOptions::default()
     };
     let plan = TaskPlan::new(&task, &options).unwrap();
@@ -69,7 +69,7 @@ fn options(given: &Value) -> TaskOptions {
         crop_to_body: flag("body_seg"),
         on_network_grid: flag("save_lowres"),
         smooth: flag("higher_order_resampling_LEGACY"),
-        first_order: flag("v1_order"),
+        legacy_v1_labels: flag("v1_order"),
     }
 }
 

@@ -9,7 +9,7 @@ use voxseg::progress::Run;
 use voxseg::volume::{DType, Layout, Volume};
 
 use super::image::Image;
-use super::{NEAR_TIE, accuracy, device, device_options, reference};
+use super::{NEAR_TIE, convolution, device, device_options, reference};
 
 #[test]
 fn monai_inverse_ties() {
@@ -24,7 +24,7 @@ fn monai_inverse_ties() {
     let options = PlanOptions {
         threads: 2,
         device: device(),
-        device_options: device_options(accuracy()),
+        device_options: device_options(convolution()),
         ..PlanOptions::default()
     };
     let plan = Plan::new(&model, &options).unwrap();

@@ -101,7 +101,7 @@ fn transforms_spacing() {
             align_corners: flag(&case["corners"]),
             outside: if flag(&case["border"]) { PaddingMode::Border } else { PaddingMode::Zeros },
             single: flag(&case["single"]),
-            straight: false,
+            orthogonal: false,
             ..Spacing::new(pixdim)
         };
         let grid = Grid::new(&geometry(case, image.dim().into()));

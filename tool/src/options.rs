@@ -3,9 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use voxseg::devices::Device;
-use voxseg::devices::Isa;
-use voxseg::devices::Precision;
+use voxseg::devices::{Algorithm, Device, Isa, Precision};
 use voxseg::model::{Auto3dsegScript, Fold};
 use voxseg::volume::{Box3, NonFinite};
 
@@ -115,6 +113,15 @@ pub fn instructions(text: &str) -> Result<Isa, String> {
     })
 }
 
+/// The name of a convolution algorithm.
+pub fn convolution(text: &str) -> Result<Algorithm, String> {
+    match text {
+        "winograd" => Ok(Algorithm::Winograd),
+        "direct" => Ok(Algorithm::Direct),
+        _ => Err(format!("`{text}` is no convolution algorithm; write winograd or direct")),
+    }
+}
+
 /// The name of a precision.
 pub fn precision(text: &str) -> Result<Precision, String> {
     match text {
@@ -180,6 +187,12 @@ mod tests {
     fn precisions_have_names() {
         assert_eq!(precision("f16"), Ok(Precision::F16));
         assert!(precision("f64").is_err());
+    }
+
+    #[test]
+    fn convolution_algorithms_have_names() {
+        assert_eq!(convolution("direct"), Ok(Algorithm::Direct));
+        assert!(convolution("exact").is_err());
     }
 
     #[test]

@@ -10,10 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::failure::{Failure, Outcome};
 
-/// All that a command writes. Nothing of it comes to its place before everything is on the disk.
+/// All that a command writes. Nothing of it comes to its identity before everything is on the disk.
 #[derive(Default)]
 pub struct Outputs {
-    inputs: Vec<Place>,
+    inputs: Vec<FileIdentity>,
     models: Vec<PathBuf>,
     files: Vec<Output>,
 }
@@ -21,14 +21,15 @@ pub struct Outputs {
 struct Output {
     /// The name that the caller knows.
     path: PathBuf,
-    place: Place,
+    identity: FileIdentity,
     temporary: Temporary,
 }
 
 impl Outputs {
     /// Nothing yet. The files among `inputs` are never written to.
     pub fn new(inputs: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
-        let inputs = inputs.into_iter().filter_map(|path| Place::of_file(path.as_ref()).ok()).collect();
+        let inputs =
+            inputs.into_iter().filter_map(|path| FileIdentity::of_file(path.as_ref()).ok()).collect();
         Outputs { inputs, ..Outputs::default() }
     }
 
@@ -40,8 +41,8 @@ impl Outputs {
 
     /// Opens a file whose name could be one of a model's own.
     pub fn open_beside_models(&mut self, path: &Path) -> Outcome<()> {
-        if let Ok(place) = path.canonicalize()
-            && self.models.iter().any(|folder| place.starts_with(folder))
+        if let Ok(identity) = path.canonicalize()
+            && self.models.iter().any(|folder| identity.starts_with(folder))
         {
             return Err(Failure::write(path, "it is there already, in the folder of a model that is read"));
         }
@@ -51,15 +52,15 @@ impl Outputs {
     /// Opens a file, if it can be written: by its folder, and not over a file that is read or another output.
     pub fn open(&mut self, path: &Path) -> Outcome<()> {
         let failure = |reason: String| Failure::write(path, reason);
-        let place = Place::of_output(path).map_err(failure)?;
-        if self.inputs.iter().any(|input| input.is_same(&place)) {
+        let identity = FileIdentity::of_output(path).map_err(failure)?;
+        if self.inputs.iter().any(|input| input.is_same(&identity)) {
             return Err(failure("it is a file that is read".into()));
         }
-        if let Some(other) = self.files.iter().find(|other| other.place.is_same(&place)) {
+        if let Some(other) = self.files.iter().find(|other| other.identity.is_same(&identity)) {
             return Err(failure(format!("{} is written to the same file", other.path.display())));
         }
-        let temporary = Temporary::beside(&place).map_err(failure)?;
-        self.files.push(Output { path: path.into(), place, temporary });
+        let temporary = Temporary::beside(&identity).map_err(failure)?;
+        self.files.push(Output { path: path.into(), identity, temporary });
         Ok(())
     }
 
@@ -87,7 +88,7 @@ impl Outputs {
             }
         }
         for output in &mut self.files {
-            let renamed = output.temporary.rename(&output.place.path);
+            let renamed = output.temporary.rename(&output.identity.path);
             renamed.map_err(|error| Failure::write(&output.path, error))?;
         }
         Ok(())
@@ -95,7 +96,7 @@ impl Outputs {
 }
 
 /// Where a file is, whatever it is called.
-struct Place {
+struct FileIdentity {
     /// Its path without links.
     path: PathBuf,
     /// Device and number of the file, which hard links share.
@@ -103,13 +104,13 @@ struct Place {
     about: Option<Metadata>,
 }
 
-impl Place {
+impl FileIdentity {
     fn of_file(path: &Path) -> std::io::Result<Self> {
         let about = std::fs::metadata(path)?;
-        Ok(Place { path: path.canonicalize()?, number: number(&about), about: Some(about) })
+        Ok(FileIdentity { path: path.canonicalize()?, number: number(&about), about: Some(about) })
     }
 
-    /// The place of a file that is to be written, if one can be.
+    /// The identity of a file that is to be written, if one can be.
     fn of_output(path: &Path) -> Result<Self, String> {
         match std::fs::metadata(path) {
             Ok(about) if about.is_dir() => Err("it is a folder".into()),
@@ -117,7 +118,7 @@ impl Place {
             Ok(_) => {
                 // A file that may not be written is not replaced either.
                 OpenOptions::new().write(true).open(path).map_err(|error| error.to_string())?;
-                Place::of_file(path).map_err(|error| error.to_string())
+                FileIdentity::of_file(path).map_err(|error| error.to_string())
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if path.symlink_metadata().is_ok() {
@@ -129,13 +130,13 @@ impl Place {
                     _ => Path::new("."),
                 };
                 let folder = folder.canonicalize().map_err(|_| "its folder doesn't exist")?;
-                Ok(Place { path: folder.join(name), number: None, about: None })
+                Ok(FileIdentity { path: folder.join(name), number: None, about: None })
             }
             Err(error) => Err(error.to_string()),
         }
     }
 
-    fn is_same(&self, other: &Place) -> bool {
+    fn is_same(&self, other: &FileIdentity) -> bool {
         self.path == other.path || self.number.is_some() && self.number == other.number
     }
 }
@@ -172,17 +173,17 @@ struct Temporary {
 }
 
 impl Temporary {
-    /// A new file in the folder of `place`, with the permissions of the file that it shall replace.
-    fn beside(place: &Place) -> Result<Self, String> {
+    /// A new file in the folder of `identity`, with the permissions of the file that it shall replace.
+    fn beside(identity: &FileIdentity) -> Result<Self, String> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let mut existing = existing();
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = place.path.with_file_name(format!(".voxseg-{}-{count}", std::process::id()));
+            let path = identity.path.with_file_name(format!(".voxseg-{}-{count}", std::process::id()));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => {
                     existing.insert(path.clone());
-                    if let Some(about) = &place.about {
+                    if let Some(about) = &identity.about {
                         keep_owner(&file, about);
                         // Where that can't be, the file has those of a new one.
                         let _ = file.set_permissions(about.permissions());

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use voxseg::devices::Precision;
-use voxseg::devices::{CpuOptions, Isa, Mode};
+use voxseg::devices::{Algorithm, CpuOptions, Isa};
 use voxseg::devices::{Device, DeviceOptions};
 use voxseg::inference::{Blending, PlanOptions, PlanReport, RunReport};
 use voxseg::inference::{Map, MapBuffer};
@@ -84,9 +84,9 @@ pub struct Arguments {
     /// What the network computes in: auto, f32 or f16
     #[arg(long, value_name = "TYPE", value_parser = options::precision, default_value = "auto")]
     precision: Precision,
-    /// Compute convolutions as plain sums on the CPU: slower, smaller rounding errors
-    #[arg(long)]
-    exact: bool,
+    /// How the CPU computes convolutions: winograd, or direct, which is slower and rounds less
+    #[arg(long, value_name = "ALGORITHM", value_parser = options::convolution, default_value = "winograd")]
+    convolution: Algorithm,
     /// Instructions to use on the CPU: auto, avx512, avx2, neon or portable
     #[arg(long, value_name = "NAME", value_parser = options::instructions, default_value = "auto")]
     instructions: Isa,
@@ -201,10 +201,7 @@ pub fn run(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
             memory_budget: arguments.device_memory,
             tile_batch: arguments.tile_batch,
             cache: arguments.device_cache.clone(),
-            cpu: CpuOptions {
-                mode: if arguments.exact { Mode::Exact } else { Mode::Fast },
-                isa: arguments.instructions,
-            },
+            cpu: CpuOptions { convolution: arguments.convolution, isa: arguments.instructions },
             ..DeviceOptions::default()
         },
         precision: arguments.precision,

@@ -45,7 +45,7 @@ pub struct TaskArguments {
     smooth: bool,
     /// Give labels the values that they had in TotalSegmentator 1
     #[arg(long, requires = "task")]
-    first_order: bool,
+    legacy_v1_labels: bool,
 }
 
 impl TaskArguments {
@@ -66,7 +66,7 @@ impl TaskArguments {
             crop_to_body: self.crop_to_body,
             on_network_grid: self.on_network_grid,
             smooth: self.smooth,
-            first_order: self.first_order,
+            legacy_v1_labels: self.legacy_v1_labels,
         };
         Task::find(task)?.open(weights, &options).map(Some)
     }
@@ -82,7 +82,7 @@ const LARGEST_TEXT: u64 = 4 << 20;
 pub fn labels_of(model: &Path) -> Outcome<Vec<Label>> {
     let name = &*model.to_string_lossy();
     if name == FIRST {
-        return Ok(Task::named("total")?.labels_in_first_order().unwrap_or_default().to_vec());
+        return Ok(Task::named("total")?.labels_in_v1_order().unwrap_or_default().to_vec());
     }
     if name.ends_with(".csv") {
         return Ok(label_table(&voxseg::model::read_file(model, LARGEST_TEXT)?, name)?);

@@ -1,5 +1,6 @@
 using System;
 using System.Threading;
+using System.Threading.Tasks;
 using Xunit;
 
 namespace Voxseg.Tests
@@ -50,6 +51,18 @@ namespace Voxseg.Tests
             var alone = LabelStatistics.Of(Volume(labels), options: new MeasureOptions { Threads = 1 })[0];
             Assert.True(double.IsNaN(alone.Mean));
             Assert.Equal(found.SurfaceArea, alone.SurfaceArea);
+            var rounds = 0;
+            var pool = new Executor((count, task) =>
+            {
+                Interlocked.Increment(ref rounds);
+                Parallel.For(0, count, task);
+            });
+            var hosted = LabelStatistics.Of(Volume(labels), options: new MeasureOptions { Executor = pool })[0];
+            Assert.Equal(found.SurfaceArea, hosted.SurfaceArea);
+            Assert.True(rounds > 0);
+            rounds = 0;
+            Assert.Equal(1.0, Comparison.Of(Volume(labels), Volume(labels), tolerance: 1, executor: pool)[0].Dice);
+            Assert.True(rounds > 0);
             Assert.Equal(0, LabelStatistics.Of(Volume(new byte[512])).Count);
         }
 

@@ -22,6 +22,8 @@ namespace Voxseg.Tests
             var map = Fixture.Plan.Segment(Fixture.Volume(Shape), options: options);
             Assert.Equal(1L, map.Report.Tiles);
             Assert.Equal(2L, map.Report.TilesInAll);
+            Assert.Equal(70L, map.Report.FinalVoxels);
+            Assert.Equal(new long[] { 40, 9, 8 }, map.Report.FinalPart.End);
             var expected = Fixture.Expected(Shape);
             for (var i = 0; i < labels.Length; i++)
             {

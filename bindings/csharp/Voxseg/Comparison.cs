@@ -105,10 +105,12 @@ namespace Voxseg
         /// too: the tolerance of surface Dice in millimetres, from 0. Null (default): not, which is faster. </param>
         /// <param name="threads">0 (default): all processors of this process.</param> <param name="progress">Is told
         /// the progress on the calling thread. What it throws ends the work and comes out.</param> <param
-        /// name="cancellation">Stops the work.</param>
+        /// name="cancellation">Stops the work.</param> <param name="executor">The host's threads to work on. Null
+        /// (default): the library starts threads, which end with the call.</param>
         public static IReadOnlyList<Comparison> Of(
             Volume first, Volume second, [AllowNull] IEnumerable<LabelPair> pairs = null, double? tolerance = null, int threads = 0,
-            [AllowNull] IProgress<SegmentProgress> progress = null, CancellationToken cancellation = default(CancellationToken))
+            [AllowNull] IProgress<SegmentProgress> progress = null, CancellationToken cancellation = default(CancellationToken),
+            [AllowNull] Executor executor = null)
         {
             if (first == null || second == null)
             {
@@ -153,6 +155,7 @@ namespace Voxseg
                 options.progress = watch.Receiver;
                 options.user_data = watch.UserData;
                 options.cancel = watch.Cancel(call);
+                options.executor = Executor.Lend(executor, call);
                 var status = NativeMethods.vxs_compare(&rawFirst, &rawSecond, &options, out list, out error);
                 watch.Check(status, error);
             }

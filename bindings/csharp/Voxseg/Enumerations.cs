@@ -95,12 +95,12 @@ namespace Voxseg
     }
 
     /// <summary>How the own CPU engine computes convolutions.</summary>
-    public enum Accuracy
+    public enum ConvolutionAlgorithm
     {
         /// <summary>Our own CPU engine computes convolutions by Winograd's algorithm where that is faster.</summary>
-        Fast = 0,
+        Winograd = 0,
         /// <summary>Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times as long.</summary>
-        Exact = 1,
+        Direct = 1,
     }
 
     /// <summary>Which instructions the own CPU engine uses.</summary>

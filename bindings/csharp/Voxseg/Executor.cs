@@ -1,10 +1,12 @@
 using System;
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using System.Threading;
 
 namespace Voxseg
 {
-    /// <summary> The host's threads for a plan, which then starts none of its own; those of ONNX Runtime stay its own.
+    /// <summary> The host's threads for plans and measurements, which then start none of their own; those of ONNX
+    /// Runtime stay its own.
     /// <c>new Executor((count, task) => Parallel.For(0, count, task))</c> takes those of the pool. Any number of plans
     /// may share one. </summary>
     public sealed unsafe class Executor
@@ -44,6 +46,19 @@ namespace Voxseg
             raw->user_data = (void*)GCHandle.ToIntPtr(self);
             raw->parallel_for = Marshal.GetFunctionPointerForDelegate(Callback);
             return self;
+        }
+
+        /// <summary>Tells the library for one call; null for null.</summary>
+        internal static vxs_executor* Lend([AllowNull] Executor executor, NativeCall call)
+        {
+            if (executor == null)
+            {
+                return null;
+            }
+            var raw = new vxs_executor[1];
+            var pinned = (vxs_executor*)call.Pin(raw);
+            call.Free(executor.Fill(pinned));
+            return pinned;
         }
 
         private static void OnParallelFor(void* executor, ulong count, vxs_task_function task, void* data)

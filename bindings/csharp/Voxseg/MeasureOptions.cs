@@ -18,6 +18,11 @@ namespace Voxseg
         /// <summary>Stops the work.</summary>
         public CancellationToken Cancellation { get; set; }
 
+        /// <summary>The host's threads to work on. Null (default): the library starts threads, which end with the
+        /// call.</summary>
+        [AllowNull, MaybeNull]
+        public Executor Executor { get; set; }
+
         internal unsafe void Fill(vxs_measure_options* raw, Watch watch, NativeCall call)
         {
             if (Threads < 0)
@@ -29,6 +34,7 @@ namespace Voxseg
             raw->progress = watch.Receiver;
             raw->user_data = watch.UserData;
             raw->cancel = watch.Cancel(call);
+            raw->executor = Executor.Lend(Executor, call);
         }
     }
 }

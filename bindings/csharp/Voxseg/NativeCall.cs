@@ -54,6 +54,12 @@ namespace Voxseg
             return handle.DangerousGetHandle();
         }
 
+        /// <summary>Frees a handle when the call is over.</summary>
+        public void Free(GCHandle handle)
+        {
+            pinned.Add(handle);
+        }
+
         /// <summary>Keeps the owner of native memory.</summary>
         public void Keep(object owner)
         {

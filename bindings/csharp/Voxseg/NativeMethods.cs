@@ -170,7 +170,7 @@ namespace Voxseg
         public ulong device_memory_budget;
         public byte* device_cache;
         public void* device_stream;
-        public int accuracy;
+        public int convolution;
         public int instructions;
         public uint tile_batch;
         public uint concurrent_runs;
@@ -295,6 +295,7 @@ namespace Voxseg
         public IntPtr progress;
         public void* user_data;
         public IntPtr cancel;
+        public vxs_executor* executor;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -349,6 +350,7 @@ namespace Voxseg
         public IntPtr progress;
         public void* user_data;
         public IntPtr cancel;
+        public vxs_executor* executor;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -802,8 +804,8 @@ namespace Voxseg
         public const int VXS_FALLBACK_CPU = 1;
         public const int VXS_OVERFLOW_SINGLE = 0;
         public const int VXS_OVERFLOW_ERROR = 1;
-        public const int VXS_ACCURACY_FAST = 0;
-        public const int VXS_ACCURACY_EXACT = 1;
+        public const int VXS_CONVOLUTION_WINOGRAD = 0;
+        public const int VXS_CONVOLUTION_DIRECT = 1;
         public const int VXS_INSTRUCTIONS_AUTO = 0;
         public const int VXS_INSTRUCTIONS_AVX512 = 1;
         public const int VXS_INSTRUCTIONS_AVX2 = 2;

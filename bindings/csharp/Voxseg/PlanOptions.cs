@@ -42,7 +42,7 @@ namespace Voxseg
         public Overflow Overflow { get; set; } = Overflow.Single;
 
         /// <summary>How convolutions are computed; for <see cref="Voxseg.Device.Cpu"/>.</summary>
-        public Accuracy Accuracy { get; set; } = Accuracy.Fast;
+        public ConvolutionAlgorithm Convolution { get; set; } = ConvolutionAlgorithm.Winograd;
 
         /// <summary>
         /// Which instructions are used; for <see cref="Voxseg.Device.Cpu"/>. What the machine lacks is an error.
@@ -115,7 +115,7 @@ namespace Voxseg
             raw->device_index = (uint)DeviceIndex;
             raw->fallback = (int)Fallback;
             raw->overflow = (int)Overflow;
-            raw->accuracy = (int)Accuracy;
+            raw->convolution = (int)Convolution;
             raw->instructions = (int)Instructions;
             raw->tile_batch = (uint)TileBatch;
             raw->concurrent_runs = (uint)ConcurrentRuns;

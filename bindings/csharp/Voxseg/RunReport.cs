@@ -30,6 +30,8 @@ namespace Voxseg
             }
             FirstNonFinite = NonFiniteVoxels > 0 ? first : null;
             Warnings = (RunWarnings)raw->warnings;
+            FinalVoxels = (long)raw->final_voxels;
+            FinalPart = new VoxelBox(&raw->final_part);
         }
 
         /// <summary>Tiles that the network computed, folds included.</summary>
@@ -88,5 +90,11 @@ namespace Voxseg
         /// <summary>What may make the labels wrong. <see cref="Log"/> gets a sentence for each, and so has the
         /// record.</summary>
         public RunWarnings Warnings { get; }
+
+        /// <summary>Voxels whose labels are final and in the buffer.</summary>
+        public long FinalVoxels { get; }
+
+        /// <summary>Of those the box that was completed last.</summary>
+        public VoxelBox FinalPart { get; }
     }
 }

@@ -68,7 +68,7 @@ namespace Voxseg
             return volume;
         }
 
-        /// <summary>A grid without voxels, enough for <see cref="Plan.Estimate"/>.</summary>
+        /// <summary>A grid without voxels, enough for <see cref="Plan.Estimate(Volume)"/>.</summary>
         public static Volume Grid(long nx, long ny, long nz)
         {
             return new Volume(new VoxelBuffer[0], new[] { nx, ny, nz });

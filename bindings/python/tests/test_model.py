@@ -231,7 +231,7 @@ class Refused(unittest.TestCase):
 
 class Planned(unittest.TestCase):
     def test_report(self) -> None:
-        own = voxseg.Plan(model(), device="cpu", accuracy="fast", precision="f32", threads=1, step=0.5, mirroring=False)
+        own = voxseg.Plan(model(), device="cpu", convolution="winograd", precision="f32", threads=1, step=0.5, mirroring=False)
         report = own.estimate(voxseg.Grid(SPACING, shape=SMALL[::-1]))
         self.assertEqual((report.device, report.precision, report.threads), ("cpu", "f32", 1))
         self.assertEqual((report.network_shape, report.tiles), ((16, 12, 10), 1))

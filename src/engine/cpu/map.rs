@@ -35,7 +35,7 @@ pub(super) struct Map {
     pub function: Function,
     pub inputs: Vec<Block>,
     /// As many blocks, or none.
-    pub others: Vec<Block>,
+    pub second_inputs: Vec<Block>,
     pub size: [usize; 3],
     pub output: BufferId,
     pub statistics: Option<Partials>,
@@ -71,7 +71,7 @@ impl Kernel for Task<'_> {
             let to = context.output(layer.output, self.block);
             let mut sums = Gather::<S>::new();
             let table = context.reader(block);
-            let other = layer.others.get(self.block);
+            let other = layer.second_inputs.get(self.block);
             let end = chunk.end;
             for at in chunk.clone() {
                 let value = read::<S>(from.add(at * LANES), table);

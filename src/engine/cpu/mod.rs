@@ -48,19 +48,19 @@ pub use simd::{Isa, widest};
 
 /// How convolutions are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+pub enum Algorithm {
     /// By Winograd's algorithm where it is faster; rounding errors are a few times those of the plain sum.
     #[default]
-    Fast,
+    Winograd,
     /// By the plain sum.
-    Exact,
+    Direct,
 }
 
 /// How to compute on a CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuOptions {
     /// How convolutions are computed.
-    pub mode: Mode,
+    pub convolution: Algorithm,
     /// Which instructions are used.
     pub isa: Isa,
 }
@@ -68,7 +68,7 @@ pub struct CpuOptions {
 /// How a network is lowered.
 #[derive(Clone, Copy, Debug)]
 struct Settings {
-    mode: Mode,
+    convolution: Algorithm,
     threads: usize,
     /// Floats of a tensor whose memory is worth sharing.
     large: usize,
@@ -102,7 +102,8 @@ impl CpuEngine {
         threads: usize,
         options: CpuOptions,
     ) -> Result<Self> {
-        let settings = Settings { mode: options.mode, threads: threads.min(MOST_THREADS), large: LARGE };
+        let settings =
+            Settings { convolution: options.convolution, threads: threads.min(MOST_THREADS), large: LARGE };
         Self::with(network, tile, options, settings)
     }
 
@@ -117,7 +118,7 @@ impl CpuEngine {
         threads: usize,
         options: CpuOptions,
     ) -> Result<[u64; 2]> {
-        let settings = Settings { mode: options.mode, threads, large: LARGE };
+        let settings = Settings { convolution: options.convolution, threads, large: LARGE };
         let program = lower::lower(network, tile, options.isa.resolve()?, &settings, true)?;
         Ok([program.weight_bytes(), program.working_bytes()])
     }
@@ -169,10 +170,10 @@ impl CpuEngine {
 
 impl Engine for CpuEngine {
     fn info(&self) -> EngineInfo {
-        let mode = if self.options.mode == Mode::Exact { ", exact" } else { "" };
+        let direct = if self.options.convolution == Algorithm::Direct { ", direct" } else { "" };
         let isa = self.program.isa.name();
         EngineInfo {
-            name: format!("voxseg {} (CPU, {isa}{mode})", env!("CARGO_PKG_VERSION")),
+            name: format!("voxseg {} (CPU, {isa}{direct})", env!("CARGO_PKG_VERSION")),
             loaded_bytes: self.program.weight_bytes(),
             workspace_bytes: self.program.working_bytes(),
             ..EngineInfo::default()

@@ -53,7 +53,7 @@ pub(super) trait Step: Send + Sync {
 pub(super) struct Context<'a> {
     pub isa: Isa,
     arena: *mut f32,
-    places: &'a [Place],
+    allocations: &'a [Allocation],
     pub tables: *mut f32,
     pub input: *const f32,
     pub output: *mut f32,
@@ -64,7 +64,7 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// Start of a buffer. Steps write only what their tasks own, and read only what steps or phases before wrote.
     pub(super) fn buffer(&self, id: BufferId) -> *mut f32 {
-        let Place { within_scores, offset, .. } = self.places[id];
+        let Allocation { within_scores, offset, .. } = self.allocations[id];
         let start = if within_scores { line(self.output) } else { self.arena };
         // SAFETY: offsets lie within the arena, or within the scores behind their first line's start.
         unsafe { start.add(offset) }
@@ -73,12 +73,12 @@ impl Context<'_> {
     /// Start of a block of a buffer.
     pub(super) fn output(&self, id: BufferId, index: usize) -> *mut f32 {
         // SAFETY: the block lies within its buffer.
-        unsafe { self.buffer(id).add(index * self.places[id].stride) }
+        unsafe { self.buffer(id).add(index * self.allocations[id].stride) }
     }
 
     /// Floats between a buffer's blocks.
     pub(super) fn stride(&self, id: BufferId) -> usize {
-        self.places[id].stride
+        self.allocations[id].stride
     }
 
     /// Start of a block.
@@ -173,7 +173,7 @@ impl Buffer {
 
 /// Where a buffer is, and the floats between its blocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Allocation {
     /// Whether it is in the caller's memory for the scores, and not in the arena.
     within_scores: bool,
     offset: usize,
@@ -187,8 +187,8 @@ fn line(scores: *mut f32) -> *mut f32 {
 
 /// Places buffers so that those alive at the same step don't overlap: the largest first, each as low as it fits, in
 /// the caller's memory for `scores` floats if nothing needs it when the last step writes these.
-/// Returns their places and the arena's size.
-pub(super) fn place(buffers: &[Buffer], scores: usize, last: usize) -> (Vec<Place>, usize) {
+/// Returns their allocations and the arena's size.
+pub(super) fn allocate(buffers: &[Buffer], scores: usize, last: usize) -> (Vec<Allocation>, usize) {
     let room = scores.saturating_sub(LINE / size_of::<f32>());
     let root = |mut id: BufferId| {
         while let Some((other, _)) = buffers[id].over {
@@ -237,13 +237,13 @@ pub(super) fn place(buffers: &[Buffer], scores: usize, last: usize) -> (Vec<Plac
         found[id] = if buffer.last < last && there + floats(id) <= room {
             (true, there)
         } else {
-            let here = lowest(false);
-            end = end.max(here + floats(id));
-            (false, here)
+            let candidate = lowest(false);
+            end = end.max(candidate + floats(id));
+            (false, candidate)
         };
         placed.push(id);
     }
-    let places = (0..buffers.len()).map(|id| {
+    let allocations = (0..buffers.len()).map(|id| {
         let first = root(id);
         let Buffer { planes, plane, .. } = whole[first];
         // The last one to take over starts where the memory starts.
@@ -254,9 +254,9 @@ pub(super) fn place(buffers: &[Buffer], scores: usize, last: usize) -> (Vec<Plac
         }
         let start = planes - buffers[first].planes - behind;
         let (within_scores, offset) = found[first];
-        Place { within_scores, offset: offset + start * plane, stride: planes * plane }
+        Allocation { within_scores, offset: offset + start * plane, stride: planes * plane }
     });
-    (places.collect(), end)
+    (allocations.collect(), end)
 }
 
 /// A network ready to run, by any number of threads at the same time: each run has memory of its own.
@@ -264,7 +264,7 @@ pub(super) struct Program {
     pub isa: Isa,
     pub steps: Vec<Box<dyn Step>>,
     pub threads: usize,
-    places: Vec<Place>,
+    allocations: Vec<Allocation>,
     /// What a run's tables begin with.
     tables: Memory,
     /// Floats of the arena.
@@ -285,7 +285,7 @@ impl Program {
         table_values: &[f32],
         (scores, last): (usize, usize),
     ) -> Result<Self> {
-        let (places, arena) = place(buffers, scores, last);
+        let (allocations, arena) = allocate(buffers, scores, last);
         let mut tables = Memory::zeroed(table_values.len())?;
         tables.slice_mut()[..table_values.len()].copy_from_slice(table_values);
         let (mut phases, mut order) = (Vec::new(), Vec::new());
@@ -298,7 +298,7 @@ impl Program {
         // An odd number of lines apart, so that two threads' data fall on other sets of the cache.
         let most_scratch = steps.iter().map(|step| step.scratch()).max().unwrap_or(0);
         let own = (most_scratch.div_ceil(LANES) | 1) * LANES;
-        Ok(Program { isa, steps, threads, places, tables, arena, own, phases, order })
+        Ok(Program { isa, steps, threads, allocations, tables, arena, own, phases, order })
     }
 
     /// Floats of a run's memory: the arena, the threads' scratch, tables.
@@ -344,7 +344,7 @@ impl Program {
         Context {
             isa: self.isa,
             arena: shared.arena,
-            places: &self.places,
+            allocations: &self.allocations,
             tables: shared.tables,
             input: shared.input,
             output: shared.output,
@@ -416,13 +416,13 @@ mod tests {
             life(200, 4, 6),
             life(1, 2, 2),
         ];
-        let (places, end) = place(&buffers, 0, 7);
+        let (allocations, end) = allocate(&buffers, 0, 7);
         for (a, x) in buffers.iter().enumerate() {
-            assert!(places[a].offset % LANES == 0 && places[a].offset + x.plane <= end);
+            assert!(allocations[a].offset % LANES == 0 && allocations[a].offset + x.plane <= end);
             for (b, y) in buffers.iter().enumerate().filter(|&(b, _)| b != a) {
                 let together = x.first <= y.last && y.first <= x.last;
-                let apart = places[a].offset + x.plane <= places[b].offset
-                    || places[b].offset + y.plane <= places[a].offset;
+                let apart = allocations[a].offset + x.plane <= allocations[b].offset
+                    || allocations[b].offset + y.plane <= allocations[a].offset;
                 assert!(!together || apart, "{a} and {b}");
             }
         }
@@ -436,11 +436,11 @@ mod tests {
         let buffers = [life(64, 0, 5), life(48, 0, 2), life(32, 1, 4), life(48, 3, 4), life(128, 1, 3)];
         // Steps 0 to 5; 112 floats behind the line's start: the first is read when scores are written, the largest
         // doesn't fit.
-        let (places, end) = place(&buffers, 128, 5);
-        let there = places.iter().map(|place| place.within_scores).collect::<Vec<_>>();
+        let (allocations, end) = allocate(&buffers, 128, 5);
+        let there = allocations.iter().map(|allocation| allocation.within_scores).collect::<Vec<_>>();
         assert_eq!((there, end), (vec![false, true, true, true, false], 64 + 128));
-        assert_eq!((places[1].offset, places[2].offset, places[3].offset), (0, 48, 0));
-        assert!(places.iter().all(|place| place.offset % LANES == 0));
+        assert_eq!((allocations[1].offset, allocations[2].offset, allocations[3].offset), (0, 48, 0));
+        assert!(allocations.iter().all(|allocation| allocation.offset % LANES == 0));
         let scores = [0.0_f32; 64];
         for start in 0..17 {
             let start = scores.as_ptr().wrapping_add(start).cast_mut();
@@ -454,8 +454,8 @@ mod tests {
         let tensor = |first, last, over| Buffer { blocks: 2, planes: 10, plane: 16, first, last, over };
         let buffers =
             [tensor(0, 3, None), tensor(3, 5, Some((0, 5))), tensor(5, 6, Some((1, 3))), tensor(4, 4, None)];
-        let (places, end) = place(&buffers, 0, 7);
-        let planes = |id: usize| (places[id].offset / 16, places[id].stride / 16);
+        let (allocations, end) = allocate(&buffers, 0, 7);
+        let planes = |id: usize| (allocations[id].offset / 16, allocations[id].stride / 16);
         assert_eq!([planes(0), planes(1), planes(2)], [(8, 18), (3, 18), (0, 18)]);
         assert_eq!(planes(3), (36, 10));
         assert_eq!(end, (36 + 20) * 16);

@@ -405,7 +405,7 @@ impl Binding<'_> {
             _ => step.size,
         };
         let from = self.sources(&step.inputs, step.size);
-        let other = self.sources(&step.others, other_size);
+        let other = self.sources(&step.second_inputs, other_size);
         Arguments::default()
             .addresses([from, other, self.buffer(step.output), slopes])
             .addresses([self.optional(step.statistics), overflowed])

@@ -89,7 +89,7 @@ pub(super) struct Map {
     pub function: Function,
     pub inputs: Vec<Block>,
     /// As many blocks, or none.
-    pub others: Vec<Block>,
+    pub second_inputs: Vec<Block>,
     pub size: [usize; 3],
     pub output: BufferId,
     pub statistics: Option<BufferId>,
@@ -187,7 +187,7 @@ impl Step {
                 Input::Blocks(blocks) => blocks.iter().chain(&step.residual).collect(),
                 Input::Image(_) => step.residual.iter().collect(),
             },
-            Step::Map(step) => step.inputs.iter().chain(&step.others).collect(),
+            Step::Map(step) => step.inputs.iter().chain(&step.second_inputs).collect(),
             Step::Sample(step) => step.inputs.iter().collect(),
             Step::Leave { inputs, .. } => inputs.iter().collect(),
             Step::Finish(_) | Step::Enter { .. } => Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::machine::{Averaged, Decided, Placed};
+use super::backend::{Averaged, Decided, Placed};
 
 /// A kernel's argument: plain numbers without padding between.
 pub(super) trait Argument: Copy {}

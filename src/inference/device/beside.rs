@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use super::host_machine;
+use super::host_backend;
 use crate::engine::{DeviceEngine, DeviceMemory, Engine, EngineInfo, Workspace, room};
 use crate::error::Result;
 
@@ -75,11 +75,11 @@ impl DeviceEngine for Beside {
         _single: bool,
     ) -> Result<()> {
         let mut bytes = vec![0; tiles * self.sizes[0] * size_of::<f32>()];
-        host_machine().download(from, &mut bytes)?;
+        host_backend().download(from, &mut bytes)?;
         let input: Vec<f32> = bytes.as_chunks().0.iter().map(|&four| f32::from_ne_bytes(four)).collect();
         let mut output = vec![0.0; tiles * self.sizes[1]];
         self.run(workspace, &input, &mut output)?;
         let bytes: Vec<u8> = output.iter().flat_map(|value| value.to_ne_bytes()).collect();
-        host_machine().upload(to, &bytes)
+        host_backend().upload(to, &bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a machine's kernels give the bytes that the host's code gives: asked of every GPU before it is used, and of
+//! Whether a backend's kernels give the bytes that the host's code gives: asked of every GPU before it is used, and of
 //! the kernels compiled as C++ by the tests.
 
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use half::f16;
 use ndarray::{Array3, Array4, ArrayView3};
 
-use super::job::Job;
-use super::machine::{Machine, failure};
+use super::backend::{Backend, failure};
+use super::device_tiles::DeviceTiles;
 use super::memory::Memory;
-use super::resident::Resident;
+use super::tiled_run::TiledRun;
 use crate::engine::{DeviceEngine, DeviceMemory, Workspace};
 use crate::error::Result;
 use crate::nifti::Reader;
@@ -38,7 +38,7 @@ pub(super) struct Case<'a> {
 }
 
 /// A small image with odd sizes, padded along one axis and mirrored along another, whose labels are on a finer grid.
-pub(super) fn agrees_with_the_host(machine: &Arc<dyn Machine>) -> Result<()> {
+pub(super) fn agrees_with_the_host(backend: &Arc<dyn Backend>) -> Result<()> {
     let image = Array4::from_shape_fn((2, 7, 5, 3), |(c, z, y, x)| {
         ((c * 105 + z * 15 + y * 3 + x) * 37 % 101) as f32 * 0.173 - 8.0
     });
@@ -64,7 +64,7 @@ pub(super) fn agrees_with_the_host(machine: &Arc<dyn Machine>) -> Result<()> {
             recipe: &recipe,
             to: [11, 8, 6],
         };
-        if !(compare::<f16>(machine, &case)? && compare::<f32>(machine, &case)?) {
+        if !(compare::<f16>(backend, &case)? && compare::<f32>(backend, &case)?) {
             return Err(failure("its kernels give other numbers than the host"));
         }
     }
@@ -102,20 +102,20 @@ pub(super) fn recipe(
 
 /// Whether both blend the same planes and decide the same labels; the network's stand-in has one class more than the
 /// image has channels.
-pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Result<bool> {
+pub(super) fn compare<S: Score>(backend: &Arc<dyn Backend>, case: &Case) -> Result<bool> {
     let expected = on_host::<S>(case)?;
     let flips = Mirrored::flips(case.mirror);
     let classes = case.image.dim().0 + 1;
     let patch = case.tiles.patch().iter().product::<usize>();
     let sizes = [case.batch * case.image.dim().0 * patch, case.batch * classes * patch];
-    let engine = |fold| StandIn { machine: machine.clone(), fold, batch: case.batch, sizes };
+    let engine = |fold| StandIn { backend: backend.clone(), fold, batch: case.batch, sizes };
     let engines: Vec<StandIn> = (0..case.folds).map(engine).collect();
     let engines: Vec<&dyn DeviceEngine> = engines.iter().map(|engine| engine as &dyn DeviceEngine).collect();
     let restorer = restorer::<S>(case, classes)?;
     let labelling = restorer.labelling(case.recipe.restore == RestoreMode::Probabilities)?;
     // Once for scores, and once for labels.
     for labelling in [None, Some(labelling.as_ref().ok_or_else(|| failure("labels that need all scores"))?)] {
-        let job = Job {
+        let tiled = TiledRun {
             image: case.image,
             tiles: case.tiles,
             window: case.window,
@@ -128,26 +128,26 @@ pub(super) fn compare<S: Score>(machine: &Arc<dyn Machine>, case: &Case) -> Resu
             labelling,
         };
         let mut workspace = Workspace::default();
-        let memory = Memory::new(machine, &job, true)?;
-        let mut resident = Resident::new(memory, engines.clone(), &mut workspace, job);
+        let memory = Memory::new(backend, &tiled, true)?;
+        let mut tiles_on_device = DeviceTiles::new(memory, engines.clone(), &mut workspace, tiled);
         let (mut labels, mut near_ties) = (Vec::new(), 0);
         for (row, expected) in case.tiles.rows().zip(&expected.planes) {
             let row = row?;
-            resident.enter(&row)?;
+            tiles_on_device.enter(&row)?;
             for fold in 0..case.folds {
                 for starts in row.tiles.chunks(case.batch) {
-                    resident.tiles(fold, starts)?;
+                    tiles_on_device.tiles(fold, starts)?;
                 }
             }
             match labelling {
                 None => {
-                    let found = scores::<S>(&resident.take(row.finished)?);
+                    let found = scores::<S>(&tiles_on_device.take(row.finished)?);
                     if !expected.iter().eq(&found) {
                         return Ok(false);
                     }
                 }
                 Some(labelling) => {
-                    let found = resident.labels(row.finished, labelling, &|| Ok(()))?;
+                    let found = tiles_on_device.labels(row.finished, labelling, &|| Ok(()))?;
                     labels.extend(found.0);
                     near_ties += found.1;
                 }
@@ -206,9 +206,9 @@ fn on_host<S: Score>(case: &Case) -> Result<Expected<S>> {
     Ok(Expected { planes: all, restored: restorer.finish()? })
 }
 
-/// A network's stand-in, which computes on the host whatever the machine is.
+/// A network's stand-in, which computes on the host whatever the backend is.
 struct StandIn {
-    machine: Arc<dyn Machine>,
+    backend: Arc<dyn Backend>,
     fold: usize,
     batch: usize,
     /// Numbers of the input and the output.
@@ -238,7 +238,7 @@ impl DeviceEngine for StandIn {
 
     fn run_at(&self, _: &mut Workspace, _tiles: usize, from: u64, to: u64, single: bool) -> Result<()> {
         let mut bytes = vec![0; self.sizes[0] * size_of::<f32>()];
-        self.machine.download(from, &mut bytes)?;
+        self.backend.download(from, &mut bytes)?;
         let input: Vec<f32> = bytes.as_chunks().0.iter().map(|&four| f32::from_ne_bytes(four)).collect();
         let mut output = vec![0.0; self.sizes[1]];
         let tiles = input.chunks_exact(input.len() / self.batch);
@@ -249,7 +249,7 @@ impl DeviceEngine for StandIn {
             output[0] = f32::INFINITY;
         }
         let bytes: Vec<u8> = output.iter().flat_map(|value| value.to_ne_bytes()).collect();
-        self.machine.upload(to, &bytes)
+        self.backend.upload(to, &bytes)
     }
 }
 

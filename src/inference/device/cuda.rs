@@ -1,11 +1,11 @@
-//! An NVIDIA GPU as a machine: its memory, and our kernels on a stream of their own.
+//! An NVIDIA GPU as a backend: its memory, and our kernels on a stream of their own.
 
 use std::ffi::c_int;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
 use super::arguments::Arguments;
-use super::machine::{Address, Kernel, Machine, Work, failure};
+use super::backend::{Address, Backend, Kernel, Work, failure};
 use crate::engine::nvidia::{self, Context, Driver, Function, Module, Stream};
 use crate::error::Result;
 
@@ -17,7 +17,7 @@ const BLOCK: usize = 256;
 const MOST_BLOCKS: usize = 1 << 16;
 
 /// A GPU with our kernels loaded. It shares the primary context with ONNX Runtime, so that addresses are the same.
-pub(super) struct CudaMachine {
+pub(super) struct CudaBackend {
     driver: &'static Driver,
     device: c_int,
     context: Context,
@@ -27,13 +27,13 @@ pub(super) struct CudaMachine {
 }
 
 // SAFETY: the driver's functions may be called from any thread that makes the context current, as every method does.
-unsafe impl Send for CudaMachine {}
+unsafe impl Send for CudaBackend {}
 // SAFETY: as above; no method changes a field.
-unsafe impl Sync for CudaMachine {}
+unsafe impl Sync for CudaBackend {}
 
-impl CudaMachine {
+impl CudaBackend {
     /// The GPU of that number, with kernels that compute there what the host does.
-    pub(super) fn machine(index: u32) -> nvidia::Result<Arc<dyn Machine>> {
+    pub(super) fn backend(index: u32) -> nvidia::Result<Arc<dyn Backend>> {
         let driver = Driver::get()?;
         let device = driver.device(index as c_int)?;
         let mut context = null_mut();
@@ -41,7 +41,7 @@ impl CudaMachine {
         driver.check("cuDevicePrimaryCtxRetain", unsafe {
             (driver.functions.retain)(&raw mut context, device)
         })?;
-        let mut machine = CudaMachine {
+        let mut backend = CudaBackend {
             driver,
             device,
             context,
@@ -49,12 +49,12 @@ impl CudaMachine {
             functions: Vec::new(),
             stream: null_mut(),
         };
-        // From here on an error drops the machine, which gives back what it has.
-        let (module, functions, stream) = machine.within(|| machine.load())?;
-        (machine.module, machine.functions, machine.stream) = (module, functions, stream);
-        let machine: Arc<dyn Machine> = Arc::new(machine);
-        super::check::agrees_with_the_host(&machine).map_err(|error| error.to_string())?;
-        Ok(machine)
+        // From here on an error drops the backend, which gives back what it has.
+        let (module, functions, stream) = backend.within(|| backend.load())?;
+        (backend.module, backend.functions, backend.stream) = (module, functions, stream);
+        let backend: Arc<dyn Backend> = Arc::new(backend);
+        super::check::agrees_with_the_host(&backend).map_err(|error| error.to_string())?;
+        Ok(backend)
     }
 
     fn load(&self) -> nvidia::Result<(Module, Vec<Function>, Stream)> {
@@ -78,7 +78,7 @@ impl CudaMachine {
     /// Does something with the context current on this thread.
     fn within<T>(&self, work: impl FnOnce() -> nvidia::Result<T>) -> nvidia::Result<T> {
         let calls = &self.driver.functions;
-        // SAFETY: the context is retained for as long as this machine lives.
+        // SAFETY: the context is retained for as long as this backend lives.
         self.driver.check("cuCtxPushCurrent", unsafe { (calls.push)(self.context) })?;
         let result = work();
         let mut popped = null_mut();
@@ -86,13 +86,13 @@ impl CudaMachine {
         unsafe { (calls.pop)(&raw mut popped) };
         result
     }
-    /// As [`CudaMachine::within`], as an error of the run's.
+    /// As [`CudaBackend::within`], as an error of the run's.
     fn run<T>(&self, work: impl FnOnce() -> nvidia::Result<T>) -> Result<T> {
         self.within(work).map_err(failure)
     }
 }
 
-impl Machine for CudaMachine {
+impl Backend for CudaBackend {
     fn allocate(&self, bytes: usize) -> Result<Address> {
         let mut address = 0;
         self.run(|| {
@@ -176,7 +176,7 @@ impl Machine for CudaMachine {
 
     fn finish(&self) -> Result<()> {
         self.run(|| {
-            // SAFETY: the stream lives as long as this machine.
+            // SAFETY: the stream lives as long as this backend.
             let status = unsafe { (self.driver.functions.synchronize)(self.stream) };
             self.driver.check("cuStreamSynchronize", status)
         })
@@ -214,11 +214,11 @@ impl Machine for CudaMachine {
     }
 }
 
-impl Drop for CudaMachine {
+impl Drop for CudaBackend {
     fn drop(&mut self) {
         let calls = &self.driver.functions;
         let _ = self.within(|| {
-            // SAFETY: both are NULL, which is left alone, or were made by `load`; no array of this machine is left,
+            // SAFETY: both are NULL, which is left alone, or were made by `load`; no array of this backend is left,
             // since arrays hold on to it.
             unsafe {
                 if !self.stream.is_null() {

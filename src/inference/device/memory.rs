@@ -1,18 +1,18 @@
-//! The arrays of a job on a device: how large they are, and how they are made.
+//! The arrays of a tiled run on a device: how large they are, and how they are made.
 
 use std::sync::Arc;
 
-use super::job::Job;
-use super::machine::{Array, Machine, failure};
+use super::backend::{Array, Backend, failure};
+use super::tiled_run::TiledRun;
 use crate::error::Result;
 use crate::restore::Labelling;
 
 /// Planes of labels that are decided at a time.
 pub(super) const SLAB: usize = 16;
 
-/// What decides how much memory a job needs.
+/// What decides how much memory a tiled run needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Extent {
+pub struct Sizes {
     /// Channels of the image.
     pub channels: usize,
     /// Channels of the scores.
@@ -33,7 +33,7 @@ pub struct Extent {
     pub labels: Option<[usize; 3]>,
 }
 
-impl Extent {
+impl Sizes {
     /// Planes of the image and of sums that are held at a time: those that one row of tiles touches.
     pub(super) fn ring(&self) -> usize {
         self.image[0].min(self.patch[0])
@@ -82,8 +82,8 @@ impl Extent {
 
 /// The image, tiles and the sums of their scores on a device.
 pub struct Memory {
-    pub(super) machine: Arc<dyn Machine>,
-    pub(super) extent: Extent,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) sizes: Sizes,
     /// [channels, ring, rows, columns].
     pub(super) image: Array,
     pub(super) window: Array,
@@ -111,50 +111,50 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    fn new(machine: &Arc<dyn Machine>, labelling: &Labelling, slab: usize) -> Result<Self> {
+    fn new(backend: &Arc<dyn Backend>, labelling: &Labelling, slab: usize) -> Result<Self> {
         let between = labelling.between.iter().flatten().flatten().map(|&input| input as i32);
         let regions = labelling.regions.iter().flat_map(|region| [region.class as i32, region.label.into()]);
         Ok(Labels {
-            between: Array::of(machine, &between.collect::<Vec<_>>())?,
-            weights: Array::of(machine, &labelling.weights.concat())?,
-            regions: Array::of(machine, &regions.collect::<Vec<_>>())?,
-            labels: Array::new(machine, slab * size_of::<u16>())?,
+            between: Array::of(backend, &between.collect::<Vec<_>>())?,
+            weights: Array::of(backend, &labelling.weights.concat())?,
+            regions: Array::of(backend, &regions.collect::<Vec<_>>())?,
+            labels: Array::new(backend, slab * size_of::<u16>())?,
         })
     }
 }
 
 impl Memory {
-    /// Room for a job on a machine; `may_overflow`: whether scores can leave the range of the network's precision.
+    /// Room for a tiled run on a backend; `may_overflow`: whether scores can leave the range of the network's precision.
     pub(in crate::inference) fn new(
-        machine: &Arc<dyn Machine>,
-        job: &Job,
+        backend: &Arc<dyn Backend>,
+        tiled: &TiledRun,
         may_overflow: bool,
     ) -> Result<Self> {
-        let extent = job.extent();
-        let (ring, plane, width) = (extent.ring(), extent.plane(), extent.width());
+        let sizes = tiled.sizes();
+        let (ring, plane, width) = (sizes.ring(), sizes.plane(), sizes.width());
         let single = size_of::<f32>();
-        let window = job.window.as_slice().ok_or_else(|| failure("the weights aren't dense"))?;
-        let scores = extent.batch * extent.classes * extent.tile() * single;
+        let window = tiled.window.as_slice().ok_or_else(|| failure("the weights aren't dense"))?;
+        let scores = sizes.batch * sizes.classes * sizes.tile() * single;
         let fold = |_| -> Result<[Array; 2]> {
-            let sums = Array::zeros(machine, extent.classes * ring * plane * width)?;
-            Ok([sums, Array::zeros(machine, ring * plane * width)?])
+            let sums = Array::zeros(backend, sizes.classes * ring * plane * width)?;
+            Ok([sums, Array::zeros(backend, ring * plane * width)?])
         };
         Ok(Memory {
-            image: Array::new(machine, extent.channels * ring * plane * single)?,
-            window: Array::of(machine, window)?,
+            image: Array::new(backend, sizes.channels * ring * plane * single)?,
+            window: Array::of(backend, window)?,
             // The last tiles of a row may leave some of a batch as it is.
-            input: Array::zeros(machine, extent.batch * extent.channels * extent.tile() * single)?,
-            scores: Array::new(machine, scores)?,
-            gathered: if extent.mirrored { Some(Array::new(machine, scores)?) } else { None },
-            sums: (0..extent.folds).map(fold).collect::<Result<_>>()?,
-            means: Array::new(machine, extent.classes * extent.held() * plane * width)?,
-            counter: Array::zeros(machine, size_of::<u64>())?,
-            labels: match job.labelling {
-                Some(labelling) => Some(Labels::new(machine, labelling, extent.slab())?),
+            input: Array::zeros(backend, sizes.batch * sizes.channels * sizes.tile() * single)?,
+            scores: Array::new(backend, scores)?,
+            gathered: if sizes.mirrored { Some(Array::new(backend, scores)?) } else { None },
+            sums: (0..sizes.folds).map(fold).collect::<Result<_>>()?,
+            means: Array::new(backend, sizes.classes * sizes.held() * plane * width)?,
+            counter: Array::zeros(backend, size_of::<u64>())?,
+            labels: match tiled.labelling {
+                Some(labelling) => Some(Labels::new(backend, labelling, sizes.slab())?),
                 None => None,
             },
-            machine: machine.clone(),
-            extent,
+            backend: backend.clone(),
+            sizes,
             may_overflow,
         })
     }
@@ -162,8 +162,8 @@ impl Memory {
     /// The counter's value, which becomes 0 again.
     pub(super) fn counted(&self) -> Result<u64> {
         let mut bytes = [0; size_of::<u64>()];
-        self.machine.download(self.counter.address, &mut bytes)?;
-        self.machine.zero(self.counter.address, size_of::<u64>())?;
+        self.backend.download(self.counter.address, &mut bytes)?;
+        self.backend.zero(self.counter.address, size_of::<u64>())?;
         Ok(u64::from_ne_bytes(bytes))
     }
 }

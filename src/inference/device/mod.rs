@@ -4,43 +4,43 @@
 #![allow(unsafe_code, reason = "CUDA's driver is a C library")]
 
 mod arguments;
+mod backend;
 #[cfg(test)]
 pub(super) mod beside;
 mod check;
 mod cuda;
-mod job;
-mod machine;
+mod device_tiles;
 mod memory;
-mod resident;
 #[cfg(test)]
 mod tests;
+mod tiled_run;
 mod vulkan;
 
 use std::sync::Arc;
 
+pub use backend::Backend;
+pub(crate) use backend::during;
 pub(super) use check::scores;
-pub use job::Job;
-pub use machine::Machine;
-pub(crate) use machine::during;
-pub use memory::{Extent, Memory};
-pub use resident::Resident;
+pub use device_tiles::DeviceTiles;
+pub use memory::{Memory, Sizes};
 #[cfg(test)]
-pub(crate) use tests::host as host_machine;
+pub(crate) use tests::host as host_backend;
+pub use tiled_run::TiledRun;
 
 use crate::engine::{DeviceMemory, Engine};
 use crate::log::{self, Level};
-use cuda::CudaMachine;
-use vulkan::VulkanMachine;
+use cuda::CudaBackend;
+use vulkan::VulkanBackend;
 
 /// What works in the memory that an engine's arrays lie in. Without it the host cuts and blends.
-pub(super) fn machine_of(engine: &dyn Engine) -> Option<Arc<dyn Machine>> {
+pub(super) fn backend_of(engine: &dyn Engine) -> Option<Arc<dyn Backend>> {
     let told = |reason: &String| {
         log::write(Level::Warning, || format!("tiles are cut and blended on the host: {reason}"));
     };
     match engine.device()?.memory() {
-        DeviceMemory::Cuda(index) => CudaMachine::machine(index).inspect_err(told).ok(),
-        DeviceMemory::Gpu(opened) => VulkanMachine::machine(&opened).inspect_err(told).ok(),
+        DeviceMemory::Cuda(index) => CudaBackend::backend(index).inspect_err(told).ok(),
+        DeviceMemory::Gpu(opened) => VulkanBackend::backend(&opened).inspect_err(told).ok(),
         #[cfg(test)]
-        DeviceMemory::Host => Some(host_machine().clone()),
+        DeviceMemory::Host => Some(host_backend().clone()),
     }
 }

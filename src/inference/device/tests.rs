@@ -12,19 +12,19 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::arguments::{Arguments, arguments};
+use super::backend::{Address, Averaged, Backend, Decided, Kernel, Placed, Work};
 use super::check::{Case, agrees_with_the_host, compare, recipe};
-use super::machine::{Address, Averaged, Decided, Kernel, Machine, Placed, Work};
-use super::vulkan::VulkanMachine;
+use super::vulkan::VulkanBackend;
 use crate::engine::OpenedGpu;
 use crate::error::Result;
 use crate::recipe::{Decision, Fill, Region, RestoreMode};
 use crate::tiling::TileGrid;
 
-/// The host as a machine.
+/// The host as a backend.
 struct Host(Library);
 
-pub(crate) fn host() -> &'static Arc<dyn Machine> {
-    static HOST: OnceLock<Arc<dyn Machine>> = OnceLock::new();
+pub(crate) fn host() -> &'static Arc<dyn Backend> {
+    static HOST: OnceLock<Arc<dyn Backend>> = OnceLock::new();
     HOST.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/inference/device/kernels.cu");
         let folder = std::env::temp_dir().join(format!("voxseg-kernels-{}", std::process::id()));
@@ -59,7 +59,7 @@ macro_rules! call {
     }};
 }
 
-impl Machine for Host {
+impl Backend for Host {
     fn allocate(&self, bytes: usize) -> Result<Address> {
         // Something else than zeros, which only `zero` gives.
         let mut memory = vec![0xa5a5_a5a5_a5a5_a5a5_u64; bytes.div_ceil(8) + 1];
@@ -138,9 +138,9 @@ fn what_every_gpu_is_asked_holds_for_the_host() {
 
 /// A device of Vulkan's with our kernels, which stays open: software compiles each of them for a while. `None` where
 /// there is none.
-fn gpu() -> Option<&'static Arc<dyn Machine>> {
-    static GPU: OnceLock<Option<Arc<dyn Machine>>> = OnceLock::new();
-    let open = || OpenedGpu::for_tests().map(|opened| VulkanMachine::machine(&opened).unwrap());
+fn gpu() -> Option<&'static Arc<dyn Backend>> {
+    static GPU: OnceLock<Option<Arc<dyn Backend>>> = OnceLock::new();
+    let open = || OpenedGpu::for_tests().map(|opened| VulkanBackend::backend(&opened).unwrap());
     GPU.get_or_init(open).as_ref()
 }
 
@@ -186,8 +186,8 @@ prop_compose! {
     }
 }
 
-/// Whether a machine blends and decides as the host, in half and in single precision.
-fn agrees(machine: &Arc<dyn Machine>, setting: Setting) -> [bool; 2] {
+/// Whether a backend blends and decides as the host, in half and in single precision.
+fn agrees(backend: &Arc<dyn Backend>, setting: Setting) -> [bool; 2] {
     let Setting {
         image,
         patch,
@@ -246,7 +246,7 @@ fn agrees(machine: &Arc<dyn Machine>, setting: Setting) -> [bool; 2] {
         recipe: &recipe,
         to,
     };
-    [compare::<f16>(machine, &case).unwrap(), compare::<f32>(machine, &case).unwrap()]
+    [compare::<f16>(backend, &case).unwrap(), compare::<f32>(backend, &case).unwrap()]
 }
 
 proptest! {
@@ -259,8 +259,8 @@ proptest! {
 
     #[test]
     fn kernels_on_a_gpu_give_the_bytes_of_the_host(setting in settings()) {
-        if let Some(machine) = gpu() {
-            prop_assert_eq!(agrees(machine, setting), [true; 2]);
+        if let Some(backend) = gpu() {
+            prop_assert_eq!(agrees(backend, setting), [true; 2]);
         }
     }
 }
@@ -268,7 +268,7 @@ proptest! {
 /// Vulkan promises neither: quotients are corrected, and halves rounded by whole numbers.
 #[test]
 fn quotients_and_halves_on_a_gpu_are_the_hosts() {
-    let Some(machine) = gpu() else { return };
+    let Some(backend) = gpu() else { return };
     const COUNT: usize = 1 << 20;
     let mut state = 1_u32;
     let mut random = || {
@@ -279,7 +279,7 @@ fn quotients_and_halves_on_a_gpu_are_the_hosts() {
     let mut single = || f32::from_bits((random() % 80 + 87) << 23 | random() >> 1);
     let (sums, weights): (Vec<f32>, Vec<f32>) = (0..COUNT).map(|_| (single(), single())).unzip();
     let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>();
-    let found = means(machine, Kernel::MeanSingle, [&bytes(&sums), &bytes(&weights)], COUNT);
+    let found = means(backend, Kernel::MeanSingle, [&bytes(&sums), &bytes(&weights)], COUNT);
     for (at, four) in found.as_chunks().0.iter().enumerate() {
         let (found, expected) = (f32::from_ne_bytes(*four), sums[at] / weights[at]);
         assert_eq!(found.to_bits(), expected.to_bits(), "{} / {}", sums[at], weights[at]);
@@ -288,7 +288,7 @@ fn quotients_and_halves_on_a_gpu_are_the_hosts() {
     let sums: Vec<f16> = (0..COUNT).map(|at| f16::from_bits(at as u16)).collect();
     let weights: Vec<f16> = (0..COUNT).map(|_| f16::from_bits((random() % 0x7bff + 1) as u16)).collect();
     let bytes = |values: &[f16]| values.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>();
-    let found = means(machine, Kernel::MeanHalf, [&bytes(&sums), &bytes(&weights)], COUNT);
+    let found = means(backend, Kernel::MeanHalf, [&bytes(&sums), &bytes(&weights)], COUNT);
     for (at, two) in found.as_chunks().0.iter().enumerate() {
         let (found, expected) =
             (f16::from_ne_bytes(*two), f16::from_f32(sums[at].to_f32() / weights[at].to_f32()));
@@ -298,19 +298,19 @@ fn quotients_and_halves_on_a_gpu_are_the_hosts() {
 }
 
 /// The means of one plane of one class.
-fn means(machine: &Arc<dyn Machine>, kernel: Kernel, [sums, weights]: [&[u8]; 2], count: usize) -> Vec<u8> {
+fn means(backend: &Arc<dyn Backend>, kernel: Kernel, [sums, weights]: [&[u8]; 2], count: usize) -> Vec<u8> {
     let array = |bytes: &[u8]| {
-        let address = machine.allocate(bytes.len()).unwrap();
-        machine.upload(address, bytes).unwrap();
+        let address = backend.allocate(bytes.len()).unwrap();
+        backend.upload(address, bytes).unwrap();
         address
     };
     let (sums, weights, out, counter) = (array(sums), array(weights), array(sums), array(&[0; 8]));
     let to = Averaged { first: 0, count: 1, ring: 1, to: 0, fold: 0, folds: 1 };
     let given = arguments![sums, weights, out, count as i64, 1_i32, 1_i32, to, counter];
-    machine.launch(kernel, Work { lines: 1, voxels: count }, given).unwrap();
+    backend.launch(kernel, Work { lines: 1, voxels: count }, given).unwrap();
     let mut found = vec![0; count * if kernel == Kernel::MeanHalf { 2 } else { 4 }];
-    machine.download(out, &mut found).unwrap();
-    [sums, weights, out, counter].into_iter().for_each(|address| machine.free(address));
+    backend.download(out, &mut found).unwrap();
+    [sums, weights, out, counter].into_iter().for_each(|address| backend.free(address));
     found
 }
 

@@ -1,9 +1,9 @@
-//! Any vendor's GPU as a machine: its memory, and our kernels as SPIR-V, on the device of our own engine.
+//! Any vendor's GPU as a backend: its memory, and our kernels as SPIR-V, on the device of our own engine.
 
 use std::sync::Arc;
 
 use super::arguments::Arguments;
-use super::machine::{Address, Kernel, Machine, Work};
+use super::backend::{Address, Backend, Kernel, Work};
 use crate::engine::{Launch, Module, OpenedGpu, Queue};
 use crate::error::Result;
 
@@ -35,24 +35,24 @@ fn module(kernel: Kernel) -> (Module, u64) {
 }
 
 /// A device of Vulkan's.
-pub(super) struct VulkanMachine(Queue);
+pub(super) struct VulkanBackend(Queue);
 
-impl VulkanMachine {
+impl VulkanBackend {
     /// The opened device, with kernels that compute there what the host does; that is found out once.
     ///
     /// # Errors
     /// Why it can't be used, for people.
-    pub(super) fn machine(opened: &OpenedGpu) -> std::result::Result<Arc<dyn Machine>, String> {
+    pub(super) fn backend(opened: &OpenedGpu) -> std::result::Result<Arc<dyn Backend>, String> {
         let queue = Queue::new(opened).map_err(|error| error.to_string())?;
-        let machine: Arc<dyn Machine> = Arc::new(VulkanMachine(queue));
+        let backend: Arc<dyn Backend> = Arc::new(VulkanBackend(queue));
         let checked = opened.checked().get_or_init(|| {
-            super::check::agrees_with_the_host(&machine).err().map(|error| error.to_string())
+            super::check::agrees_with_the_host(&backend).err().map(|error| error.to_string())
         });
-        checked.clone().map_or(Ok(machine), Err)
+        checked.clone().map_or(Ok(backend), Err)
     }
 }
 
-impl Machine for VulkanMachine {
+impl Backend for VulkanBackend {
     fn allocate(&self, bytes: usize) -> Result<Address> {
         self.0.allocate(bytes as u64)
     }

@@ -114,7 +114,7 @@ fn ensembles_average_probabilities() {
     // both probabilities together do.
     for (first, second) in [([0.0, -1.0], [0.0, 1.5]), ([0.0, -4.0], [0.0, 1.5])] {
         let mut plan = single(second);
-        plan.others.push(single(first));
+        plan.members.push(single(first));
         let (labels, probability) = mapped(&plan, Map::Probability(1), DType::F32);
         let sigmoid = |scores: [f32; 2]| 1.0 / (1.0 + (scores[0] - scores[1]).exp());
         let mean = (sigmoid(first) + sigmoid(second)) / 2.0;

@@ -208,7 +208,7 @@ fn members_of_an_ensemble_compute_the_region_only() {
     let stored = store(shape, [0, 1, 2], [false; 3], 0, |at| value(shape, at));
     let grid = Geometry::with_shape(shape);
     let mut plan = plan_of(1, [1.3, 0.8, 1.1]);
-    plan.others.push(plan_of(0, [1.0; 3]));
+    plan.members.push(plan_of(0, [1.0; 3]));
     plan.postprocess = false;
     let whole = segment(&plan, &stored, &grid, Region::whole()).unwrap();
     let part = Box3 { start: [11, 2, 3], end: [14, 5, 5] };

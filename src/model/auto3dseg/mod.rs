@@ -273,7 +273,7 @@ fn recipe(
             outside: PaddingMode::Border,
             single: true,
             // 3D Slicer hands images over in NRRD files that ITK writes.
-            straight: script != Script::Training,
+            orthogonal: script != Script::Training,
             ..Spacing::new(spacing)
         })
     });

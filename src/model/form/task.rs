@@ -15,7 +15,7 @@ pub(in crate::model) fn options(options: &TaskOptions, labels: &[Label]) -> Form
         crop_to_body: _in_the_first_link,
         on_network_grid,
         smooth,
-        first_order: _in_labels,
+        legacy_v1_labels: _in_labels,
     } = options;
     fields([
         ("remove_small", (*remove_small).into()),
@@ -53,7 +53,7 @@ pub(in crate::model) fn link(link: &Link) -> Form {
         modality: _told_only_too,
         licence: _no_matter,
         labels,
-        first_order: _in_options,
+        legacy_v1_labels: _in_options,
         spacing,
         step,
         models,

@@ -111,8 +111,9 @@ fn resampler(configuration: &Json, key: &str) -> Result<Resampler> {
             };
             expect("mode", "linear")?;
             expect("aniso_axis_mode", "nearest-exact")?;
-            let frugal = argument("memefficient_seg_resampling").map_or(Ok(false), |json| json.boolean())?;
-            Ok(Resampler::Torch { separate, frugal })
+            let memory_efficient =
+                argument("memefficient_seg_resampling").map_or(Ok(false), |json| json.boolean())?;
+            Ok(Resampler::Torch { separate, memory_efficient })
         }
         "no_resampling_hack" => Ok(Resampler::None),
         other => Err(Error::unsupported(format!("{key} {other}"))),

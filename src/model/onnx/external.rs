@@ -19,15 +19,15 @@ const MOST_FILES: usize = 10_000;
 
 /// Where a tensor's bytes are.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ExternalRange {
     location: String,
     offset: u64,
     length: u64,
 }
 
-impl Place {
+impl ExternalRange {
     /// What a tensor says of it; `None` where its bytes are in it.
-    pub(super) fn of_tensor(tensor: &[u8]) -> std::result::Result<Option<Place>, String> {
+    pub(super) fn of_tensor(tensor: &[u8]) -> std::result::Result<Option<ExternalRange>, String> {
         let (mut elements, mut kind, mut outside, mut entries) = (Some(1_u64), 0, false, BTreeMap::new());
         let mut dim = |size: u64| elements = elements.and_then(|product| product.checked_mul(size));
         for field in fields(tensor) {
@@ -67,7 +67,7 @@ impl Place {
             let place = shorten(&location);
             return Err(format!("a tensor in {place} of {other} bytes whose shape and type need {needed}"));
         }
-        Ok(Some(Place { location, offset, length: needed }))
+        Ok(Some(ExternalRange { location, offset, length: needed }))
     }
 
     /// Whether a field of a tensor says where its bytes are, or is them.
@@ -114,10 +114,10 @@ pub(super) struct Data {
 
 impl Data {
     /// Reads the files of these places; `name` is the ONNX file's, in whose folder they are.
-    pub(super) fn read(files: &Files, name: &str, places: &[Place]) -> Result<Self> {
+    pub(super) fn read(files: &Files, name: &str, places: &[ExternalRange]) -> Result<Self> {
         let folder = name.rfind('/').map_or("", |slash| &name[..=slash]);
         let mut data = Data { files: BTreeMap::new(), total: 0 };
-        for Place { location, length, .. } in places {
+        for ExternalRange { location, length, .. } in places {
             data.total = data.total.saturating_add(*length);
             if data.files.contains_key(location) {
                 continue;
@@ -137,7 +137,7 @@ impl Data {
             data.files.insert(location.clone(), files.bytes(&own)?);
         }
         for place in places {
-            let Place { location, offset, length } = place;
+            let ExternalRange { location, offset, length } = place;
             let size = data.files.get(location).map_or(0, |file| file.len() as u64);
             if offset.checked_add(*length).is_none_or(|end| end > size) {
                 let location = shorten(location);
@@ -162,7 +162,7 @@ impl Data {
     }
 
     /// A tensor's bytes; [`Data::read`] has seen that they are there.
-    pub(super) fn bytes(&self, place: &Place) -> &[u8] {
+    pub(super) fn bytes(&self, place: &ExternalRange) -> &[u8] {
         let range = place.offset as usize..(place.offset + place.length) as usize;
         self.files.get(&place.location).and_then(|file| file.get(range)).unwrap_or_default()
     }

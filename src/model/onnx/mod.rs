@@ -13,7 +13,7 @@ pub(super) mod tests;
 use super::files::Files;
 use crate::error::{Error, Result};
 use crate::file::Bytes;
-use external::{Data, Place};
+use external::{Data, ExternalRange};
 use protobuf::{Field, Value, fields};
 
 /// What protobuf can hold in one message, and so ONNX Runtime in one file.
@@ -90,12 +90,18 @@ fn malformed(name: &str) -> impl Fn(String) -> Error {
 }
 
 /// Where the tensors are that aren't in the file.
-fn find(name: &str, message: Message, bytes: &[u8], depth: usize, places: &mut Vec<Place>) -> Result<()> {
+fn find(
+    name: &str,
+    message: Message,
+    bytes: &[u8],
+    depth: usize,
+    places: &mut Vec<ExternalRange>,
+) -> Result<()> {
     if depth == 0 {
         return Err(Error::refused(name, format!("more than {DEEPEST} messages within each other")));
     }
     if message == Message::Tensor {
-        places.extend(Place::of_tensor(bytes).map_err(malformed(name))?);
+        places.extend(ExternalRange::of_tensor(bytes).map_err(malformed(name))?);
         return Ok(());
     }
     for field in fields(bytes) {
@@ -115,10 +121,10 @@ fn find(name: &str, message: Message, bytes: &[u8], depth: usize, places: &mut V
 /// Copies a message, each tensor's bytes put into it. [`find`] has been through it, so that it isn't too deep.
 fn fill(name: &str, message: Message, bytes: &[u8], data: &Data, whole: &mut Vec<u8>) -> Result<()> {
     if message == Message::Tensor
-        && let Some(place) = Place::of_tensor(bytes).map_err(malformed(name))?
+        && let Some(place) = ExternalRange::of_tensor(bytes).map_err(malformed(name))?
     {
         let others = fields(bytes).filter_map(std::result::Result::ok);
-        others.filter(|field| !Place::is_told_by(field)).for_each(|field| whole.extend(field.whole));
+        others.filter(|field| !ExternalRange::is_told_by(field)).for_each(|field| whole.extend(field.whole));
         protobuf::bytes(whole, external::RAW_DATA, |whole| {
             whole.extend(data.bytes(&place));
             Ok(())

@@ -43,7 +43,7 @@ fn files(list: &[(&str, &[u8])]) -> Files {
 /// Bytes of all tensors in a file, in their order.
 fn tensors(message: Message, content: &[u8]) -> Vec<Vec<u8>> {
     if message == Message::Tensor {
-        assert!(Place::of_tensor(content).unwrap().is_none());
+        assert!(ExternalRange::of_tensor(content).unwrap().is_none());
         let raw = fields(content).map(std::result::Result::unwrap).filter(|field| field.number == 9);
         return raw
             .map(|field| if let Value::Bytes(raw) = field.value { raw.to_vec() } else { panic!() })

@@ -34,7 +34,7 @@ pub struct Task {
     pub(crate) licence: String,
     pub(crate) labels: Vec<Label>,
     /// Its labels as TotalSegmentator 1 numbered them.
-    pub(crate) first_order: Option<Vec<Label>>,
+    pub(crate) legacy_v1_labels: Option<Vec<Label>>,
     pub(crate) spacing: Option<[f64; 3]>,
     pub(crate) step: Option<f64>,
     pub(crate) models: Vec<TaskModel>,
@@ -127,7 +127,7 @@ pub struct TaskOptions {
     pub smooth: bool,
     /// Whether labels have the values that TotalSegmentator 1 gave them; those that it didn't have are dropped. Only
     /// for `total`.
-    pub first_order: bool,
+    pub legacy_v1_labels: bool,
 }
 
 /// What opening a task may take, and what stops it. It changes nothing of what the task gives.
@@ -210,8 +210,8 @@ impl Task {
     }
 
     /// Its labels as TotalSegmentator 1 numbered them, the background first; `None` for tasks that it didn't have.
-    pub fn labels_in_first_order(&self) -> Option<&[Label]> {
-        self.first_order.as_deref()
+    pub fn labels_in_v1_order(&self) -> Option<&[Label]> {
+        self.legacy_v1_labels.as_deref()
     }
 
     /// The spacing in millimetres that the volume is brought to, along the patient's axes; `None` where each model

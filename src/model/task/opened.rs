@@ -118,8 +118,8 @@ impl Task {
             let cropped = crop.is_some() || self.source.as_ref().is_some_and(|source| source.crop.is_some());
             crop = Some(self.crop_to_body(cropped)?);
         }
-        if options.first_order {
-            labels = self.in_first_order(&labels)?;
+        if options.legacy_v1_labels {
+            labels = self.in_v1_order(&labels)?;
         }
         if options.on_network_grid {
             self.check_network_grid(crop.is_some(), options)?;
@@ -170,8 +170,8 @@ impl Task {
     }
 
     /// These of its labels with the values that TotalSegmentator 1 gave them.
-    pub(super) fn in_first_order(&self, labels: &[Label]) -> Result<Vec<Label>> {
-        let Some(first) = &self.first_order else {
+    pub(super) fn in_v1_order(&self, labels: &[Label]) -> Result<Vec<Label>> {
+        let Some(first) = &self.legacy_v1_labels else {
             let expected = format!("false: {} has one order of labels only", self.name);
             return Err(Error::argument("options.legacy_v1_labels", true, expected));
         };

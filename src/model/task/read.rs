@@ -23,10 +23,10 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
     let named = json.get("labels")?;
     // A task of the same family has the same labels.
     let labels = if named.is_list() { table(&names(&named)?) } else { find(named.text()?)?.labels };
-    let first_order = match json.find("first_order") {
+    let legacy_v1_labels = match json.find("legacy_v1_labels") {
         None => None,
         Some(list) if list.is_list() => Some(table(&names(&list)?)),
-        Some(other) => find(other.text()?)?.first_order,
+        Some(other) => find(other.text()?)?.legacy_v1_labels,
     };
     let source = json.find("from").map(|task| Ok::<_, Error>(Arc::new(find(task.text()?)?))).transpose()?;
     let models = match &source {
@@ -38,7 +38,7 @@ pub(super) fn task(name: Option<&str>, json: &Json, find: Find) -> Result<Task> 
         modality: text("modality", "")?,
         licence: text("licence", "not stated")?,
         labels,
-        first_order,
+        legacy_v1_labels,
         spacing: json.find("spacing").map(|spacing| spacing.axes(1.0, length)).transpose()?,
         step: json.find("step").map(|step| share(&step)).transpose()?,
         models,

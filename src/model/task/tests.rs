@@ -85,7 +85,7 @@ fn options_that_do_not_suit_are_refused() {
     };
     let body = || TaskOptions { crop_to_body: true, ..TaskOptions::default() };
     let network_grid = || TaskOptions { on_network_grid: true, ..TaskOptions::default() };
-    let first = || TaskOptions { first_order: true, ..TaskOptions::default() };
+    let first = || TaskOptions { legacy_v1_labels: true, ..TaskOptions::default() };
     let subset = |name: &str| vec![name.to_owned()];
     for (error, part) in [
         (refused("total_mr", body()), "CT volumes only"),
@@ -112,18 +112,18 @@ fn options_that_do_not_suit_are_refused() {
 }
 
 #[test]
-fn the_first_order_has_those_labels_that_are_left() {
+fn the_v1_order_has_those_labels_that_are_left() {
     let total = Task::named("total").unwrap();
-    let first = total.first_order.as_ref().unwrap();
+    let first = total.legacy_v1_labels.as_ref().unwrap();
     assert_eq!(
         (first.len(), first[5].name.as_str(), first[104].name.as_str()),
         (105, "liver", "urinary_bladder")
     );
-    let labels = total.in_first_order(&total.labels).unwrap();
+    let labels = total.in_v1_order(&total.labels).unwrap();
     // Six chambers and vessels of the heart, and the face, have other tasks now.
     assert_eq!(labels.len(), 105 - 7);
     assert!(labels.iter().all(|label| first[label.value as usize] == *label));
-    assert_eq!(Task::named("total_fastest").unwrap().first_order, total.first_order);
+    assert_eq!(Task::named("total_fastest").unwrap().legacy_v1_labels, total.legacy_v1_labels);
 }
 
 #[test]

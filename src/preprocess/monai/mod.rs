@@ -20,4 +20,4 @@ pub use grid::Grid;
 pub use pad::Window;
 pub use resample::{resample_linear, resample_nearest};
 pub use sampling::{AxisTaps, Sampling};
-pub use spacing::{Back, Spaced};
+pub use spacing::{InverseSpacing, Spaced};

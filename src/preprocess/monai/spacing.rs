@@ -28,7 +28,7 @@ pub struct Spaced {
 
 /// Where an image's voxels lie in the grid that a step made of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Back {
+pub struct InverseSpacing {
     /// For linear interpolation.
     pub linear: Sampling,
     /// For the nearest voxels: `Invertd` forgets `align_corners` there.
@@ -45,7 +45,7 @@ impl Spacing {
             align_corners: false,
             outside: PaddingMode::Border,
             single: false,
-            straight: false,
+            orthogonal: false,
         }
     }
 
@@ -103,10 +103,10 @@ impl Spacing {
     ///
     /// # Errors
     /// As [`Spacing::forward`].
-    pub fn back(&self, from: &Grid, image: &Grid) -> Result<Option<Back>> {
+    pub fn back(&self, from: &Grid, image: &Grid) -> Result<Option<InverseSpacing>> {
         Ok(indices(from, image)?.map(|indices| {
             let sampling = |align_corners| self.sampling([from.shape, image.shape], &indices, align_corners);
-            Back { linear: sampling(self.align_corners), nearest: sampling(false) }
+            InverseSpacing { linear: sampling(self.align_corners), nearest: sampling(false) }
         }))
     }
 
@@ -191,7 +191,7 @@ mod tests {
         Grid::new(&Geometry { spacing, ..Geometry::with_shape(shape) })
     }
 
-    fn back(rule: &Spacing, image: &Grid) -> Option<Back> {
+    fn back(rule: &Spacing, image: &Grid) -> Option<InverseSpacing> {
         rule.back(&rule.forward(image).unwrap().grid, image).unwrap()
     }
 

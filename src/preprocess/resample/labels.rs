@@ -28,7 +28,9 @@ pub fn resample_labels(
     }
     match *resampler {
         Resampler::None => Err(Error::unsupported("a previous stage on another grid than the image")),
-        Resampler::Torch { frugal, .. } => like_torch(labels.view(), to, separate, frugal, threads),
+        Resampler::Torch { memory_efficient, .. } => {
+            like_torch(labels.view(), to, separate, memory_efficient, threads)
+        }
         Resampler::Spline(spline) => match separate {
             None => by_best(labels.view(), to, spline.orders, threads),
             Some(axis) if spline.orders.order_z == 0 => {
@@ -138,7 +140,7 @@ fn like_torch(
     labels: ArrayView3<i32>,
     to: [usize; 3],
     separate: Option<usize>,
-    frugal: bool,
+    memory_efficient: bool,
     threads: usize,
 ) -> Result<Array3<i32>> {
     if let Some(axis) = separate {
@@ -150,7 +152,7 @@ fn like_torch(
         {
             let mut shape = between;
             shape[axis] = 1;
-            out.assign(&like_torch(slice, shape, None, frugal, threads)?);
+            out.assign(&like_torch(slice, shape, None, memory_efficient, threads)?);
         }
         let taps = torch::nearest(labels.len_of(Axis(axis)), to[axis])?;
         let inputs = buffer::collect(LABELS, taps.iter().map(|(inputs, _)| inputs[0]))?;
@@ -160,17 +162,17 @@ fn like_torch(
         return buffer::copy(LABELS, &labels);
     }
     // Indicators of 1000 in half precision: over 700 a label is sure, the last such label stays; the rest go
-    // to the first best. The frugal variant asks for one half and leaves 0 where none has it.
+    // to the first best. The memory_efficient variant asks for one half and leaves 0 where none has it.
     let mut sure = buffer::zeros::<bool, _>(LABELS, to)?;
     let mut best = buffer::array(LABELS, to, f32::NEG_INFINITY)?;
     let mut result = buffer::zeros::<i32, _>(LABELS, to)?;
     for label in distinct(labels) {
-        let scale = if frugal { 1.0 } else { 1000.0 };
+        let scale = if memory_efficient { 1.0 } else { 1000.0 };
         let indicator = buffer::map(LABELS, &labels, |found| if found == label { scale } else { 0.0 })?;
         let score = torch::interpolate(indicator.view(), to, None, threads)?;
         Zip::from(&mut sure).and(&mut best).and(&mut result).and(&score).for_each(
             |sure, best, result, &score| {
-                if frugal {
+                if memory_efficient {
                     *result = if score > 0.5 { label } else { *result };
                     return;
                 }
@@ -200,7 +202,7 @@ mod tests {
         let spline = Resampler::Spline(Spline::new(1, 0, None).unwrap());
         let resampled = resample_labels(&spline, line(&[0, 0, 5, 5]), [1, 1, 6], None, 1).unwrap();
         assert_eq!(resampled, line(&[0, 0, 0, 5, 5, 5]));
-        let torch = Resampler::Torch { separate: None, frugal: false };
+        let torch = Resampler::Torch { separate: None, memory_efficient: false };
         assert_eq!(resample_labels(&torch, line(&[0, 0, 5, 5]), [1, 1, 6], None, 1).unwrap(), resampled);
     }
 

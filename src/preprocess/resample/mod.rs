@@ -98,7 +98,7 @@ fn resample_as<S: Sample, D: Sample>(
     }
     let image = buffer::row_major(IMAGE, image)?;
     let shape: [usize; 3] = image.dim().into();
-    let volume = Volume { planes: Planes::new(shape, new_shape, orders.order)?, threads };
+    let volume = Volume { planes: InPlane::new(shape, new_shape, orders.order)?, threads };
     let [from, to] = [shape[0], new_shape[0]];
     if separate.is_some() {
         let every = buffer::collect(IMAGE, 0..from)?;
@@ -109,7 +109,7 @@ fn resample_as<S: Sample, D: Sample>(
         return volume.columns(slices.view(), &Pass::new(from, to, orders.order_z)?, Range::ALL);
     }
     let range = volume.range(image.view())?;
-    let Planes { down, across } = volume.planes;
+    let InPlane { down, across } = volume.planes;
     let along = Pass::new(from, to, orders.order)?;
     resample_by([along, down, across], image.view(), range, threads)
 }
@@ -125,7 +125,7 @@ fn resample_by<S: Sample, D: Sample>(
     let every = buffer::collect(IMAGE, 0..from)?;
     // The smaller of the two possible intermediate volumes takes less memory and less time.
     let slices_first = from * down.to * columns <= to * rows * across.from;
-    let volume = Volume { planes: Planes { down, across }, threads };
+    let volume = Volume { planes: InPlane { down, across }, threads };
     if along.is_identity() {
         volume.slices(image, &every, Clip::Volume(range))
     } else if volume.planes.are_identity() {
@@ -150,14 +150,14 @@ enum Clip {
 }
 
 /// The two axes of a slice.
-struct Planes {
+struct InPlane {
     down: Pass,
     across: Pass,
 }
 
-impl Planes {
-    fn new(from: [usize; 3], to: [usize; 3], order: u8) -> Result<Planes> {
-        Ok(Planes { down: Pass::new(from[1], to[1], order)?, across: Pass::new(from[2], to[2], order)? })
+impl InPlane {
+    fn new(from: [usize; 3], to: [usize; 3], order: u8) -> Result<InPlane> {
+        Ok(InPlane { down: Pass::new(from[1], to[1], order)?, across: Pass::new(from[2], to[2], order)? })
     }
 
     fn are_identity(&self) -> bool {
@@ -171,7 +171,7 @@ impl Planes {
         range: Range,
         (between, scratch): &mut (Array2<f64>, Scratch),
     ) -> Result<()> {
-        let Planes { down, across } = self;
+        let InPlane { down, across } = self;
         if across.is_identity() {
             down.run(source, target, range, scratch)
         } else if down.is_identity() {
@@ -185,9 +185,9 @@ impl Planes {
         }
     }
 
-    /// Memory for [`Planes::run`]. An axis that shrinks is resampled before the other one.
+    /// Memory for [`InPlane::run`]. An axis that shrinks is resampled before the other one.
     fn scratch(&self) -> Result<(Array2<f64>, Scratch)> {
-        let Planes { down, across } = self;
+        let InPlane { down, across } = self;
         let between = match (self.are_identity(), down.to <= down.from) {
             (true, _) => (0, 0),
             (_, true) => (down.to, across.from),
@@ -199,7 +199,7 @@ impl Planes {
 
 /// Passes over whole volumes.
 struct Volume {
-    planes: Planes,
+    planes: InPlane,
     threads: usize,
 }
 

@@ -24,7 +24,7 @@ const CASES: [(&str, &str, [&str; 3]); 5] = [
 /// Of the networks that `total.py` makes, within their folder.
 const FIRST_PART: &str =
     "Dataset291_TotalSegmentator_part1_organs_1559subj/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres";
-const CONTENDERS: [&str; 5] = ["fast", "exact", "openvino", "torch", "onnxruntime"];
+const CONTENDERS: [&str; 5] = ["winograd", "direct", "openvino", "torch", "onnxruntime"];
 
 /// A process that waits to be told.
 struct Contender {
@@ -99,11 +99,11 @@ pub fn run() -> Result<()> {
             contenders.iter_mut().try_for_each(Contender::run)?;
         }
         let results = contenders.into_iter().map(Contender::finish).collect::<Result<Vec<_>>>()?;
-        let fast = results[0][0];
+        let winograd = results[0][0];
         for (name, [seconds, peak, deviation]) in CONTENDERS.iter().zip(results) {
             println!(
                 "{title:<36} {name:<12} {seconds:>9.2} {:>13.2}x {peak:>10.0} {deviation:>10.1e}",
-                seconds / fast
+                seconds / winograd
             );
         }
     }
@@ -121,7 +121,7 @@ pub fn run() -> Result<()> {
 
 fn contender(name: &str, ours: &Path, python: &Path, script: &Path, folder: &Path) -> Command {
     let mut program = match name {
-        "fast" | "exact" => command(ours),
+        "winograd" | "direct" => command(ours),
         _ => {
             let mut python = command(python);
             python.arg(script);

@@ -12,7 +12,7 @@ const ENUMERATIONS: [(&str, &str, &str); 26] = [
     ("VXS_PRECISION_", "Precision", "The type that the network computes in."),
     ("VXS_FALLBACK_", "Fallback", "What happens where the device can't compute something."),
     ("VXS_OVERFLOW_", "Overflow", "What happens to scores that overflow half precision."),
-    ("VXS_ACCURACY_", "Accuracy", "How the own CPU engine computes convolutions."),
+    ("VXS_CONVOLUTION_", "ConvolutionAlgorithm", "How the own CPU engine computes convolutions."),
     ("VXS_INSTRUCTIONS_", "Instructions", "Which instructions the own CPU engine uses."),
     ("VXS_MIRRORING_", "Mirroring", "Whether tiles are also computed mirrored."),
     ("VXS_BLENDING_", "Blending", "How overlapping tiles weigh."),

@@ -46,9 +46,9 @@ OverflowName = Literal[
 ]
 """What happens to scores that overflow half precision."""
 
-AccuracyName = Literal[
-    "fast",
-    "exact",
+ConvolutionAlgorithmName = Literal[
+    "winograd",
+    "direct",
 ]
 """How the own CPU engine computes convolutions."""
 

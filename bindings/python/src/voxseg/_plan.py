@@ -18,7 +18,7 @@ from ._handle import Handle
 from ._grid import Coordinates, Grid
 from ._images import ArrayLayout, Image, image_of
 from ._literals import (
-    AccuracyName,
+    ConvolutionName,
     BlendingName,
     DeviceName,
     FallbackName,
@@ -102,7 +102,7 @@ class Plan(Handle):
         overflow: OverflowName = "single",
         device_memory_budget: int | None = None,
         device_cache: str | os.PathLike[str] | None = None,
-        accuracy: AccuracyName = "fast",
+        convolution: ConvolutionName = "winograd",
         instructions: InstructionsName = "auto",
         tile_batch: int = 0,
         concurrent_runs: int = 0,
@@ -129,7 +129,7 @@ class Plan(Handle):
         `progress` is told of each network that was compiled, as for `Model.open`. `cancel` stops compiling, which takes
         TensorRT minutes, as soon as ONNX Runtime looks at it.
 
-        For "cpu": `accuracy="exact"` computes convolutions as plain sums, which takes several times as long.
+        For "cpu": `convolution="direct"` computes convolutions as plain sums, which takes several times as long.
         `instructions` is one of "auto", "avx512", "avx2", "neon" and "portable".
         """
         options = initialised("vxs_plan_options")
@@ -145,7 +145,7 @@ class Plan(Handle):
         options.device_stream = ffi.cast("void *", device_stream)
         options.fallback = _constants.number("FALLBACK", fallback)
         options.overflow = _constants.number("OVERFLOW", overflow)
-        options.accuracy = _constants.number("ACCURACY", accuracy)
+        options.convolution = _constants.number("CONVOLUTION", convolution)
         options.instructions = _constants.number("INSTRUCTIONS", instructions)
         if device_cache is not None:
             options.device_cache = keep(options, ffi.new("char[]", utf8(device_cache, "device_cache")))

@@ -46,6 +46,10 @@ class RunReport:
     """The first of them: channel, x, y, z; None where there are none."""
     warnings: tuple[str, ...]
     """What may make the labels wrong: "non-finite-replaced", "unusual-intensities"; a sentence for each in the record."""
+    final_voxels: int
+    """Voxels whose labels are final and in the array."""
+    final_part: tuple[tuple[int, int, int], tuple[int, int, int]]
+    """Of those the box that was completed last, along x, y, z: the first voxel, and the one behind the last."""
 
     @classmethod
     def of(cls, raw: Any) -> RunReport:
@@ -53,6 +57,7 @@ class RunReport:
         values = {field.name: getattr(raw, field.name) for field in fields(cls)}
         values["memory_step"] = _constants.name("MEMORY_STEP", raw.memory_step)
         values["first_non_finite"] = tuple(raw.first_non_finite) if raw.non_finite_voxels else None
+        values["final_part"] = tuple(raw.final_part.start), tuple(raw.final_part.end)
         values["warnings"] = _constants.flags("WARNING", raw.warnings)
         return cls(**values)
 

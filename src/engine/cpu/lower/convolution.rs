@@ -1,6 +1,6 @@
 //! Convolutions: which way is the fastest, what behind them becomes part of them, and their weights.
 
-use super::super::Mode;
+use super::super::Algorithm;
 use super::super::direct::{self, Direct, Input, Kind, Output};
 use super::super::memory::Memory;
 use super::super::product::Panels;
@@ -147,7 +147,7 @@ impl Lowering<'_> {
         final_scores: bool,
     ) -> Option<([Axis; 3], bool)> {
         let blocks = input?.len();
-        if transposed || final_scores || self.settings.mode == Mode::Exact {
+        if transposed || final_scores || self.settings.convolution == Algorithm::Direct {
             return None;
         }
         let size = self.sizes[convolution.id];

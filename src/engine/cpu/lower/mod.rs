@@ -280,30 +280,30 @@ impl Lowering<'_> {
     fn mapped(&mut self, id: NodeId, function: Function) -> Result<Value> {
         let node = &self.network.nodes()[id];
         let inputs = self.blocks(node.inputs[0])?;
-        let others = match node.inputs.get(1) {
+        let second_inputs = match node.inputs.get(1) {
             Some(&other) => self.blocks(other)?,
             None => Vec::new(),
         };
         // Two lists of other widths hold the same channels in other lanes.
         let same = |(a, b): (&Block, &Block)| a.lanes == b.lanes;
-        let fits = inputs.len() == others.len() && inputs.iter().zip(&others).all(same);
-        if !(fits || others.is_empty()) {
+        let fits = inputs.len() == second_inputs.len() && inputs.iter().zip(&second_inputs).all(same);
+        if !(fits || second_inputs.is_empty()) {
             return Err(Error::unsupported("a sum or product of concatenated channels"));
         }
-        self.map(function, inputs, others, self.sizes[id])
+        self.map(function, inputs, second_inputs, self.sizes[id])
     }
 
     fn map(
         &mut self,
         function: Function,
         inputs: Vec<Block>,
-        others: Vec<Block>,
+        second_inputs: Vec<Block>,
         size: [usize; 3],
     ) -> Result<Value> {
         let output = self.tensor(inputs.len(), size);
         let blocks = attention::written(&inputs, output);
-        let reads = (inputs.clone(), others.clone());
-        let map = Map { function, inputs, others, size, output, statistics: None };
+        let reads = (inputs.clone(), second_inputs.clone());
+        let map = Map { function, inputs, second_inputs, size, output, statistics: None };
         self.step(Draft::Map(Box::new(map)), &[&reads.0, &reads.1]);
         Ok(Value::Blocks(blocks))
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use double::Tensor;
 
-use super::{CpuEngine, CpuOptions, Isa, LARGE, Mode, Settings};
+use super::{Algorithm, CpuEngine, CpuOptions, Isa, LARGE, Settings};
 use crate::engine::test_networks::{self, Builder, Random};
 use crate::engine::{Engine, Workspace};
 use crate::network::{Network, OnnxFile, Op};
@@ -17,7 +17,7 @@ fn isas() -> impl Iterator<Item = Isa> {
 }
 
 fn run(network: &Arc<Network>, image: &Tensor, settings: Settings, isa: Isa) -> Vec<f32> {
-    let options = CpuOptions { mode: settings.mode, isa };
+    let options = CpuOptions { convolution: settings.convolution, isa };
     let mut workspace = Workspace::default();
     let engine = CpuEngine::with(network, image.size, options, settings).unwrap();
     let input: Vec<f32> = image.values.iter().map(|&x| x as f32).collect();
@@ -58,16 +58,18 @@ fn check(network: Network, size: [usize; 3]) {
     let expected = double::run(&network, &image).pop().unwrap().values;
     for isa in isas() {
         // Sharing memory is tried on tensors of any size too.
-        for (mode, large, bound) in
-            [(Mode::Exact, LARGE, 5e-6), (Mode::Fast, LARGE, 1e-5), (Mode::Fast, 0, 1e-5)]
-        {
-            let found = run(&network, &image, Settings { mode, threads: 1, large }, isa);
+        for (convolution, large, bound) in [
+            (Algorithm::Direct, LARGE, 5e-6),
+            (Algorithm::Winograd, LARGE, 1e-5),
+            (Algorithm::Winograd, 0, 1e-5),
+        ] {
+            let found = run(&network, &image, Settings { convolution, threads: 1, large }, isa);
             let error = error(&found, &expected);
-            assert!(error < bound, "{isa:?} {mode:?} {size:?}: {error:e}");
+            assert!(error < bound, "{isa:?} {convolution:?} {size:?}: {error:e}");
             for threads in [2, 3] {
-                let again = run(&network, &image, Settings { mode, threads, large }, isa);
+                let again = run(&network, &image, Settings { convolution, threads, large }, isa);
                 let same = found.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits());
-                assert!(same, "{isa:?} {mode:?} with {threads} threads");
+                assert!(same, "{isa:?} {convolution:?} with {threads} threads");
             }
         }
     }
@@ -181,7 +183,12 @@ fn a_large_mean_costs_no_digits() {
     for isa in isas() {
         // Values near 1000 are rounded by up to 3e-5 for each of 27 terms, beside a deviation of about 0.3.
         let error = error(
-            &run(&network, &image, Settings { mode: Mode::Fast, threads: 2, large: LARGE }, isa),
+            &run(
+                &network,
+                &image,
+                Settings { convolution: Algorithm::Winograd, threads: 2, large: LARGE },
+                isa,
+            ),
             &expected,
         );
         assert!(error < 1e-3, "{isa:?}: {error:e}");
@@ -252,7 +259,7 @@ fn memory_is_shared_along_a_small_unet() {
         builder.conv(last, 5, [1; 3], [1; 3]);
         let network = Arc::new(builder.network);
         let engine = |large| {
-            let settings = Settings { mode: Mode::Fast, threads: 1, large };
+            let settings = Settings { convolution: Algorithm::Winograd, threads: 1, large };
             let (size, options) = (size.map(|size| 4 * size), CpuOptions::default());
             CpuEngine::with(&network, size, options, settings).unwrap()
         };
@@ -345,10 +352,10 @@ fn channels_that_are_constant_but_for_their_borders() {
     image.values.fill(-1.5);
     let expected = double::run(&network, &image).pop().unwrap().values;
     for isa in isas() {
-        for (mode, bound) in [(Mode::Exact, 1e-5), (Mode::Fast, 1e-4)] {
-            let settings = Settings { mode, threads: 2, large: LARGE };
+        for (convolution, bound) in [(Algorithm::Direct, 1e-5), (Algorithm::Winograd, 1e-4)] {
+            let settings = Settings { convolution, threads: 2, large: LARGE };
             let error = error(&run(&network, &image, settings, isa), &expected);
-            assert!(error < bound, "{isa:?} {mode:?}: {error:e}");
+            assert!(error < bound, "{isa:?} {convolution:?}: {error:e}");
         }
     }
 }
@@ -366,11 +373,11 @@ fn errors_of_layers() {
         let network = Arc::new(builder.network);
         let image = image(channels[0], [16, 16, 16]);
         let expected = double::run(&network, &image).pop().unwrap().values;
-        for (mode, bound) in [(Mode::Exact, 1e-6), (Mode::Fast, 1e-5)] {
-            let settings = Settings { mode, threads: 2, large: LARGE };
+        for (convolution, bound) in [(Algorithm::Direct, 1e-6), (Algorithm::Winograd, 1e-5)] {
+            let settings = Settings { convolution, threads: 2, large: LARGE };
             let error = error(&run(&network, &image, settings, Isa::Auto), &expected);
-            eprintln!("{channels:?}, kernel {kernel:?}, stride {stride:?}, {mode:?}: {error:.1e}");
-            assert!(error < bound, "{channels:?} {kernel:?} {stride:?} {mode:?}: {error:e}");
+            eprintln!("{channels:?}, kernel {kernel:?}, stride {stride:?}, {convolution:?}: {error:.1e}");
+            assert!(error < bound, "{channels:?} {kernel:?} {stride:?} {convolution:?}: {error:e}");
         }
     }
 }

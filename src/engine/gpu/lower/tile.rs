@@ -19,12 +19,12 @@ pub(in crate::engine::gpu) struct Tile {
     pub near: [usize; 3],
 }
 
-/// The ways of bringing, the one with the most places of the kernel at a time first.
+/// How the input is staged in shared memory, the one with the most places of the kernel at a time first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    AtOnce,
-    ByRows,
-    ByPlaces,
+enum Staging {
+    Whole,
+    ByRow,
+    ByTap,
 }
 
 const SHAPES: [[usize; 3]; 14] = [
@@ -45,8 +45,8 @@ const SHAPES: [[usize; 3]; 14] = [
 ];
 
 impl Tile {
-    fn new(voxels: [usize; 3], reach: &Reach, way: Way) -> Self {
-        let whole = |axis: usize| way == Way::AtOnce || way == Way::ByRows && axis == 2;
+    fn new(voxels: [usize; 3], reach: &Reach, staging: Staging) -> Self {
+        let whole = |axis: usize| staging == Staging::Whole || staging == Staging::ByRow && axis == 2;
         let each = |of: &dyn Fn(usize) -> usize| -> [usize; 3] { std::array::from_fn(of) };
         let (step, span) = (reach.step, reach.span);
         Tile {
@@ -61,12 +61,12 @@ impl Tile {
     }
 
     /// The part that a tap belongs to, from the tile's first voxel, and where it is in what that part brings.
-    fn part(&self, way: Way, tap: [usize; 3]) -> ([usize; 3], usize) {
+    fn part(&self, staging: Staging, tap: [usize; 3]) -> ([usize; 3], usize) {
         let [_, rows, columns] = self.brought;
-        match way {
-            Way::AtOnce => ([0; 3], (tap[0] * rows + tap[1]) * columns + tap[2]),
-            Way::ByRows => ([tap[0], tap[1], 0], tap[2]),
-            Way::ByPlaces => (tap, 0),
+        match staging {
+            Staging::Whole => ([0; 3], (tap[0] * rows + tap[1]) * columns + tap[2]),
+            Staging::ByRow => ([tap[0], tap[1], 0], tap[2]),
+            Staging::ByTap => (tap, 0),
         }
     }
 }
@@ -88,35 +88,35 @@ pub(super) fn tile(
     };
     let most = kinds.iter().map(|kind| kind.taps.len()).max().unwrap_or(1).max(1);
     let candidates = SHAPES.iter().map(|&shape| {
-        let ways = [Way::AtOnce, Way::ByRows, Way::ByPlaces];
-        let all = ways.map(|way| (way, Tile::new(shape, reach, way)));
+        let stagings = [Staging::Whole, Staging::ByRow, Staging::ByTap];
+        let all = stagings.map(|staging| (staging, Tile::new(shape, reach, staging)));
         let [_, _, last] = &all;
         let found = all.iter().find(|(_, tile)| fits(tile)).unwrap_or(last).clone();
         let parts = match found.0 {
-            Way::AtOnce => 1,
-            Way::ByRows => reach.span[0] * reach.span[1],
-            Way::ByPlaces => most,
+            Staging::Whole => 1,
+            Staging::ByRow => reach.span[0] * reach.span[1],
+            Staging::ByTap => most,
         };
         let tiles: usize = (0..3).map(|axis| size[axis].div_ceil(shape[axis])).product();
         // Bringing a voxel costs about as much as computing with it four times.
         let cost = tiles * (VOXELS * most + 4 * parts.min(most) * found.1.brought.iter().product::<usize>());
         (cost, found)
     });
-    let (way, tile) = candidates
+    let (staging, tile) = candidates
         .min_by_key(|(cost, _)| *cost)
-        .map_or_else(|| (Way::ByPlaces, Tile::new(SHAPES[0], reach, Way::ByPlaces)), |(_, found)| found);
-    let words = words(way, &tile, kinds);
+        .map_or_else(|| (Staging::ByTap, Tile::new(SHAPES[0], reach, Staging::ByTap)), |(_, found)| found);
+    let words = words(staging, &tile, kinds);
     (tile, words)
 }
 
-fn words(way: Way, tile: &Tile, kinds: &mut [Kind]) -> Vec<u32> {
+fn words(staging: Staging, tile: &Tile, kinds: &mut [Kind]) -> Vec<u32> {
     let mut words = vec![0; 8 * kinds.len()];
     let xyz = |place: [usize; 3]| [place[2] as u32, place[1] as u32, place[0] as u32];
     for (index, kind) in kinds.iter_mut().enumerate() {
-        kind.taps.sort_by_key(|&(_, tap)| tile.part(way, tap));
+        kind.taps.sort_by_key(|&(_, tap)| tile.part(staging, tap));
         let mut parts: Vec<([usize; 3], Vec<u32>)> = Vec::new();
         for &(_, tap) in &kind.taps {
-            let (part, near) = tile.part(way, tap);
+            let (part, near) = tile.part(staging, tap);
             match parts.last_mut() {
                 Some((last, places)) if *last == part => places.push(near as u32),
                 _ => parts.push((part, vec![near as u32])),

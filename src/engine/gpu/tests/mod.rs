@@ -11,7 +11,7 @@ use super::vulkan::Gpu;
 use super::{Arena, GpuEngine, Settings, class};
 use crate::engine::Engine;
 use crate::engine::Workspace;
-use crate::engine::cpu::{CpuEngine, CpuOptions, Isa, Mode};
+use crate::engine::cpu::{Algorithm, CpuEngine, CpuOptions, Isa};
 use crate::engine::test_networks::{self, Builder, Random};
 use crate::error::Result;
 use crate::network::{Network, Op};
@@ -64,7 +64,7 @@ fn scores(network: &Network, tile: [usize; 3]) -> Vec<f32> {
 
 /// By the CPU engine's plain sums.
 fn expected(network: &Arc<Network>, tile: [usize; 3], input: &[f32]) -> Vec<f32> {
-    let options = CpuOptions { mode: Mode::Exact, isa: Isa::Auto };
+    let options = CpuOptions { convolution: Algorithm::Direct, isa: Isa::Auto };
     let engine = CpuEngine::new(network, tile, 2, options).unwrap();
     let mut output = scores(network, tile);
     engine.run(&mut Workspace::default(), input, &mut output).unwrap();

@@ -38,7 +38,7 @@ pub(super) struct Config {
     files: Files,
     root: Raw,
     /// Files that macros name, by their names in the model; those that can't be read are missing.
-    others: BTreeMap<String, Raw>,
+    imported: BTreeMap<String, Raw>,
 }
 
 impl Config {
@@ -64,12 +64,12 @@ impl Config {
         named.dedup();
         named.truncate(MOST_FILES);
         // What is wrong with such a file counts only where it is used, and is found again there.
-        let others = named.into_iter().filter_map(|name| {
+        let imported = named.into_iter().filter_map(|name| {
             let raw = parse(files, &name).ok()?;
             Some((name, raw))
         });
-        let others = others.collect();
-        Ok(Config { file: names.join(" + "), files: files.clone(), root, others })
+        let imported = imported.collect();
+        Ok(Config { file: names.join(" + "), files: files.clone(), root, imported })
     }
 
     /// What the config is called in error texts.

@@ -130,7 +130,7 @@ impl<'a> Resolver<'a> {
                 self.locate(&id, &item.id, macros)?
             }
             (Some(file), id) => {
-                let other = inside(file).and_then(|file| self.config.others.get(&file));
+                let other = inside(file).and_then(|file| self.config.imported.get(&file));
                 let raw = other.ok_or_else(|| place("there is no such config in the bundle".into()))?;
                 self.descend(Item { raw, id: String::new(), base: None }, id, &item.id, macros)?
             }
@@ -238,7 +238,7 @@ impl<'a> Resolver<'a> {
         // The reference does so in every text.
         let text = id::normalize(text);
         if let Some(source) = text.strip_prefix('$') {
-            let mut context = Place { resolver: self, item, source };
+            let mut context = Scope { resolver: self, item, source };
             // What is much deeper can't be evaluated here; parsing takes twice as much stack for each level.
             let levels = expression::DEEPEST.min(DEEPEST.saturating_sub(context.resolver.depth) / 2);
             let tree = parse(source, levels).map_err(|reason| context.refuse(&reason))?;
@@ -256,13 +256,13 @@ impl<'a> Resolver<'a> {
 }
 
 /// An expression in an item.
-struct Place<'r, 'a> {
+struct Scope<'r, 'a> {
     resolver: &'r mut Resolver<'a>,
     item: &'r Item<'a>,
     source: &'r str,
 }
 
-impl Context for Place<'_, '_> {
+impl Context for Scope<'_, '_> {
     fn reference(&mut self, id: &str) -> Result<Value> {
         let id = id::absolute(id, self.item.base.as_deref()).map_err(|reason| self.refuse(&reason))?;
         self.resolver.reference(&id, &self.item.id)

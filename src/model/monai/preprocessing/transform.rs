@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
             },
             outside,
             single,
-            straight: false,
+            orthogonal: false,
         };
         spacing.check()?;
         Ok(Step::Space(spacing))

@@ -228,7 +228,7 @@ fn unet(
         tensors.push((format!("{name}.adn.N.num_batches_tracked"), vec![]));
         tensors.push((format!("{name}.adn.A.weight"), vec![1]));
     }
-    let &[here, deeper, ..] = channels else { panic!("two channels or more") };
+    let &[width, deeper, ..] = channels else { panic!("two channels or more") };
     let mut residual = |name: &str, (from, to): (usize, usize), size: usize| {
         for (unit, from) in [(0, from), (1, to)] {
             conv(format!("{name}.conv.unit{unit}.conv"), [to, from], to, 3, tensors);
@@ -236,16 +236,16 @@ fn unet(
         }
         conv(format!("{name}.residual"), [to, from], to, size, tensors);
     };
-    residual(&format!("{name}.0"), (inputs, here), 3);
+    residual(&format!("{name}.0"), (inputs, width), 3);
     let below = format!("{name}.1.submodule");
     let deeper = if channels.len() > 2 {
-        unet(&below, (here, here), &channels[1..], tensors);
-        here
+        unet(&below, (width, width), &channels[1..], tensors);
+        width
     } else {
-        residual(&below, (here, deeper), 1);
+        residual(&below, (width, deeper), 1);
         deeper
     };
-    conv(format!("{name}.2.0.conv"), [here + deeper, outputs], outputs, 3, tensors);
+    conv(format!("{name}.2.0.conv"), [width + deeper, outputs], outputs, 3, tensors);
     adn(format!("{name}.2.0"), outputs, tensors);
     conv(format!("{name}.2.1.conv.unit0.conv"), [outputs, outputs], outputs, 3, tensors);
     if name != "model" {

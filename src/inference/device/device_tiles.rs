@@ -2,9 +2,9 @@
 //! there, and what comes back are labels, or finished planes of scores where those are asked for.
 
 use super::arguments::arguments;
-use super::job::Job;
-use super::machine::{Averaged, Decided, Kernel, Placed, Work, during, failure};
+use super::backend::{Averaged, Decided, Kernel, Placed, Work, during, failure};
 use super::memory::{Memory, SLAB};
+use super::tiled_run::TiledRun;
 use crate::buffer;
 use crate::engine::{DeviceEngine, Workspace};
 use crate::error::{Error, Result};
@@ -12,12 +12,12 @@ use crate::recipe::Fill;
 use crate::restore::Labelling;
 use crate::tiling::grid::TileRow;
 
-/// A job whose arrays lie on a device.
-pub struct Resident<'a> {
+/// A tiled run whose arrays lie on a device.
+pub struct DeviceTiles<'a> {
     memory: Memory,
     engines: Vec<&'a dyn DeviceEngine>,
     workspace: &'a mut Workspace,
-    job: Job<'a>,
+    tiled: TiledRun<'a>,
     /// Planes of the image that were uploaded.
     uploaded: usize,
     /// First plane that isn't taken.
@@ -26,15 +26,15 @@ pub struct Resident<'a> {
     labelled: usize,
 }
 
-impl<'a> Resident<'a> {
-    /// A job in memory that was made for it, with the engines that run its networks.
+impl<'a> DeviceTiles<'a> {
+    /// A tiled run in memory that was made for it, with the engines that run its networks.
     pub(crate) fn new(
         memory: Memory,
         engines: Vec<&'a dyn DeviceEngine>,
         workspace: &'a mut Workspace,
-        job: Job<'a>,
+        tiled: TiledRun<'a>,
     ) -> Self {
-        Resident { memory, engines, workspace, job, uploaded: 0, first: 0, labelled: 0 }
+        DeviceTiles { memory, engines, workspace, tiled, uploaded: 0, first: 0, labelled: 0 }
     }
 
     /// Uploads the planes of the image that a row of tiles needs and no row before did.
@@ -42,15 +42,15 @@ impl<'a> Resident<'a> {
     /// # Errors
     /// The driver's as [`Error::Runtime`].
     pub(crate) fn enter(&mut self, row: &TileRow) -> Result<()> {
-        let (extent, below) = (self.memory.extent, self.job.tiles.pad_below()[0]);
+        let (sizes, below) = (self.memory.sizes, self.tiled.tiles.pad_below()[0]);
         let start = row.tiles.first().map_or(0, |start| start[0]);
-        let end = (start + extent.patch[0]).saturating_sub(below).min(extent.image[0]);
-        let (ring, plane) = (extent.ring(), extent.plane());
+        let end = (start + sizes.patch[0]).saturating_sub(below).min(sizes.image[0]);
+        let (ring, plane) = (sizes.ring(), sizes.plane());
         let upload = || -> Result<()> {
-            let image = self.job.image.as_slice().ok_or_else(|| failure("the image isn't dense"))?;
-            for channel in 0..extent.channels {
+            let image = self.tiled.image.as_slice().ok_or_else(|| failure("the image isn't dense"))?;
+            for channel in 0..sizes.channels {
                 for index in self.uploaded.max(end.saturating_sub(ring))..end {
-                    let from = (channel * extent.image[0] + index) * plane;
+                    let from = (channel * sizes.image[0] + index) * plane;
                     let to = (channel * ring + index % ring) * plane;
                     self.memory.image.put(to, &image[from..from + plane])?;
                 }
@@ -64,7 +64,7 @@ impl<'a> Resident<'a> {
 
     fn placed(&self, start: [usize; 3]) -> Placed {
         let whole = |values: [usize; 3]| values.map(|value| value as i32);
-        let tiles = self.job.tiles;
+        let tiles = self.tiled.tiles;
         Placed {
             image: whole(tiles.image()),
             patch: whole(tiles.patch()),
@@ -75,28 +75,28 @@ impl<'a> Resident<'a> {
 
     /// One run of a fold's network on tiles mirrored along the axes in `flips`.
     fn compute(&mut self, fold: usize, tiles: &[Placed], flips: i32) -> Result<()> {
-        let extent = self.memory.extent;
-        let (edge, value) = match self.job.fill {
+        let sizes = self.memory.sizes;
+        let (edge, value) = match self.tiled.fill {
             Fill::Constant(value) => (0_i32, value),
             Fill::Edge => (1_i32, 0.0_f32),
         };
-        let (channels, ring) = (extent.channels as i32, extent.ring() as i32);
+        let (channels, ring) = (sizes.channels as i32, sizes.ring() as i32);
         let (image, input, scores) =
             (self.memory.image.address, self.memory.input.address, self.memory.scores.address);
-        let numbers = extent.channels * extent.tile();
-        let work = Work { lines: extent.channels, voxels: extent.tile() };
+        let numbers = sizes.channels * sizes.tile();
+        let work = Work { lines: sizes.channels, voxels: sizes.tile() };
         let cut = tiles.iter().enumerate().try_for_each(|(place, tile)| {
             let to = input + (place * numbers * size_of::<f32>()) as u64;
             let of_tile = arguments![image, to, *tile, channels, ring, flips, edge, value];
-            self.memory.machine.launch(Kernel::Cut, work, of_tile)
+            self.memory.backend.launch(Kernel::Cut, work, of_tile)
         });
-        cut.and_then(|()| self.memory.machine.finish()).map_err(during("cut a tile"))?;
-        let batch = self.job.batch;
+        cut.and_then(|()| self.memory.backend.finish()).map_err(during("cut a tile"))?;
+        let batch = self.tiled.batch;
         self.engines[fold].run_at(self.workspace, batch, input, scores, false)?;
         if self.memory.may_overflow {
-            let numbers = (tiles.len() * extent.classes * extent.tile()) as i64;
+            let numbers = (tiles.len() * sizes.classes * sizes.tile()) as i64;
             let counter = self.memory.counter.address;
-            let launched = self.memory.machine.launch(
+            let launched = self.memory.backend.launch(
                 Kernel::CountNotFinite,
                 Work { lines: 1, voxels: numbers as usize },
                 arguments![scores, numbers, counter],
@@ -117,13 +117,13 @@ impl<'a> Resident<'a> {
     /// The network's, or the driver's as [`Error::Runtime`].
     pub(crate) fn tiles(&mut self, fold: usize, starts: &[[usize; 3]]) -> Result<()> {
         let tiles: Vec<Placed> = starts.iter().map(|&start| self.placed(start)).collect();
-        let extent = self.memory.extent;
-        let numbers = extent.classes * extent.tile();
+        let sizes = self.memory.sizes;
+        let numbers = sizes.classes * sizes.tile();
         let place_of = |array: u64, place: usize| array + (place * numbers * size_of::<f32>()) as u64;
-        let classes = extent.classes as i32;
+        let classes = sizes.classes as i32;
         self.compute(fold, &tiles, 0)?;
         let mut scores = self.memory.scores.address;
-        let mirrored = self.job.mirror;
+        let mirrored = self.tiled.mirror;
         if let Some(gathered) = self.memory.gathered.as_ref().map(|array| array.address) {
             let runs = mirrored.len() + 1;
             for (run, flips) in std::iter::once(0).chain(mirrored.iter().copied()).enumerate() {
@@ -135,22 +135,22 @@ impl<'a> Resident<'a> {
                 for (place, tile) in tiles.iter().enumerate() {
                     let (from, to) = (place_of(scores, place), place_of(gathered, place));
                     let of_tile = arguments![from, to, *tile, classes, flips, first, divisor];
-                    let work = Work { lines: extent.classes, voxels: extent.tile() };
-                    let launched = self.memory.machine.launch(Kernel::Gather, work, of_tile);
+                    let work = Work { lines: sizes.classes, voxels: sizes.tile() };
+                    let launched = self.memory.backend.launch(Kernel::Gather, work, of_tile);
                     launched.map_err(during("average mirrored tiles"))?;
                 }
             }
             scores = gathered;
         }
-        let kernel = if extent.half { Kernel::BlendHalf } else { Kernel::BlendSingle };
+        let kernel = if sizes.half { Kernel::BlendHalf } else { Kernel::BlendSingle };
         let [sums, weights] = [0, 1].map(|which| self.memory.sums[fold][which].address);
-        let (window, ring) = (self.memory.window.address, extent.ring() as i32);
+        let (window, ring) = (self.memory.window.address, sizes.ring() as i32);
         for (place, tile) in tiles.iter().enumerate() {
             let from = place_of(scores, place);
             let of_tile = arguments![from, window, sums, weights, *tile, classes, ring];
             // The next tiles' input may be cut while these are blended: their scores only come after that.
-            let work = Work { lines: extent.classes + 1, voxels: extent.tile() };
-            let launched = self.memory.machine.launch(kernel, work, of_tile);
+            let work = Work { lines: sizes.classes + 1, voxels: sizes.tile() };
+            let launched = self.memory.backend.launch(kernel, work, of_tile);
             launched.map_err(during("blend a tile"))?;
         }
         Ok(())
@@ -162,33 +162,33 @@ impl<'a> Resident<'a> {
     /// # Errors
     /// [`Error::NotFinite`], or the driver's as [`Error::Runtime`].
     pub(crate) fn take(&mut self, end: usize) -> Result<Vec<u8>> {
-        let extent = self.memory.extent;
+        let sizes = self.memory.sizes;
         let count = self.count(end);
         self.average(end, count, 0)?;
-        let size = extent.classes * count * extent.plane() * extent.width();
+        let size = sizes.classes * count * sizes.plane() * sizes.width();
         let mut bytes = buffer::zeroed("planes of scores", size)?;
-        let machine = &self.memory.machine;
-        machine.download(self.memory.means.address, &mut bytes).map_err(during("take finished planes"))?;
+        let backend = &self.memory.backend;
+        backend.download(self.memory.means.address, &mut bytes).map_err(during("take finished planes"))?;
         Ok(bytes)
     }
 
     /// Planes that aren't taken before `end`.
     fn count(&self, end: usize) -> usize {
-        end.saturating_sub(self.first).min(self.memory.extent.ring())
+        end.saturating_sub(self.first).min(self.memory.sizes.ring())
     }
 
     /// Moves the planes before `end` out of the sums: their means over all folds go into the ring of finished planes,
     /// which has `ring` planes, from its plane `to` on.
     fn average(&mut self, end: usize, ring: usize, to: usize) -> Result<()> {
         let count = self.count(end);
-        for fold in 0..self.memory.extent.folds {
+        for fold in 0..self.memory.sizes.folds {
             let out = Averaged {
                 first: self.first as i32,
                 count: count as i32,
                 ring: ring as i32,
                 to: to as i32,
                 fold: fold as i32,
-                folds: self.memory.extent.folds as i32,
+                folds: self.memory.sizes.folds as i32,
             };
             match self.average_fold(out).map_err(during("finish planes"))? {
                 0 => {}
@@ -200,22 +200,22 @@ impl<'a> Resident<'a> {
     }
 
     fn average_fold(&self, out: Averaged) -> Result<u64> {
-        let extent = self.memory.extent;
+        let sizes = self.memory.sizes;
         let [sums, weights] = [0, 1].map(|which| self.memory.sums[out.fold as usize][which].address);
         let (means, counter) = (self.memory.means.address, self.memory.counter.address);
-        let (classes, ring, lines) = (extent.classes as i32, extent.ring() as i32, 1_i32);
-        let (plane, voxels) = (extent.plane() as i64, out.count as usize * extent.plane());
-        let [mean, clear] = match extent.half {
+        let (classes, ring, lines) = (sizes.classes as i32, sizes.ring() as i32, 1_i32);
+        let (plane, voxels) = (sizes.plane() as i64, out.count as usize * sizes.plane());
+        let [mean, clear] = match sizes.half {
             true => [Kernel::MeanHalf, Kernel::ClearHalf],
             false => [Kernel::MeanSingle, Kernel::ClearSingle],
         };
-        let machine = &self.memory.machine;
+        let backend = &self.memory.backend;
         let of_means = arguments![sums, weights, means, plane, classes, ring, out, counter];
-        machine.launch(mean, Work { lines: extent.classes, voxels }, of_means)?;
+        backend.launch(mean, Work { lines: sizes.classes, voxels }, of_means)?;
         let of_sums = arguments![sums, plane, classes, ring, out.first, out.count];
-        machine.launch(clear, Work { lines: extent.classes, voxels }, of_sums)?;
+        backend.launch(clear, Work { lines: sizes.classes, voxels }, of_sums)?;
         let of_weights = arguments![weights, plane, lines, ring, out.first, out.count];
-        machine.launch(clear, Work { lines: 1, voxels }, of_weights)?;
+        backend.launch(clear, Work { lines: 1, voxels }, of_weights)?;
         self.memory.counted()
     }
 
@@ -223,14 +223,14 @@ impl<'a> Resident<'a> {
     /// [`Labelling`] says, and the number of near ties among them. `check` may stop it between.
     ///
     /// # Errors
-    /// As [`Resident::take`], or those of `check`.
+    /// As [`DeviceTiles::take`], or those of `check`.
     pub(crate) fn labels(
         &mut self,
         end: usize,
         labelling: &Labelling,
         check: &dyn Fn() -> Result<()>,
     ) -> Result<(Vec<u16>, usize)> {
-        let (held, count, first) = (self.memory.extent.held(), self.count(end), self.first);
+        let (held, count, first) = (self.memory.sizes.held(), self.count(end), self.first);
         self.average(end, held, first % held)?;
         if labelling.activated {
             self.activate(first, count, labelling).map_err(during("make probabilities"))?;
@@ -250,25 +250,25 @@ impl<'a> Resident<'a> {
     }
 
     fn activate(&self, first: usize, count: usize, labelling: &Labelling) -> Result<()> {
-        let extent = self.memory.extent;
-        let kernel = if extent.half { Kernel::ActivateHalf } else { Kernel::ActivateSingle };
-        let (scores, plane) = (self.memory.means.address, extent.plane() as i64);
-        let (classes, ring) = (extent.classes as i32, extent.held() as i32);
+        let sizes = self.memory.sizes;
+        let kernel = if sizes.half { Kernel::ActivateHalf } else { Kernel::ActivateSingle };
+        let (scores, plane) = (self.memory.means.address, sizes.plane() as i64);
+        let (classes, ring) = (sizes.classes as i32, sizes.held() as i32);
         let (from, planes) = (first as i32, count as i32);
         let regions = i32::from(!labelling.regions.is_empty());
         let of_planes = arguments![scores, plane, classes, ring, from, planes, regions];
-        let work = Work { lines: extent.classes, voxels: count * extent.plane() };
-        self.memory.machine.launch(kernel, work, of_planes)
+        let work = Work { lines: sizes.classes, voxels: count * sizes.plane() };
+        self.memory.backend.launch(kernel, work, of_planes)
     }
 
     fn decide(&self, planes: usize, labelling: &Labelling, out: &mut Vec<u16>) -> Result<()> {
-        let extent = self.memory.extent;
+        let sizes = self.memory.sizes;
         let arrays = self.memory.labels.as_ref().ok_or_else(|| failure("there is no room for labels"))?;
         let [depth, height, width] = labelling.to.map(|size| size as i32);
         let [of_planes, rows, columns] = labelling.from.map(|size| size as i32);
         let how = Decided {
-            classes: extent.classes as i32,
-            ring: extent.held() as i32,
+            classes: sizes.classes as i32,
+            ring: sizes.held() as i32,
             planes: of_planes,
             rows,
             columns,
@@ -286,17 +286,17 @@ impl<'a> Resident<'a> {
             near_tie: labelling.near_tie,
             step: labelling.step,
         };
-        let kernel = if extent.half { Kernel::RestoreHalf } else { Kernel::RestoreSingle };
+        let kernel = if sizes.half { Kernel::RestoreHalf } else { Kernel::RestoreSingle };
         let (scores, between, weights) =
             (self.memory.means.address, arrays.between.address, arrays.weights.address);
         let (regions, labels, counter) =
             (arrays.regions.address, arrays.labels.address, self.memory.counter.address);
         let voxels = planes * labelling.to[1] * labelling.to[2];
         let of_slab = arguments![scores, between, weights, regions, labels, how, counter];
-        self.memory.machine.launch(kernel, Work { lines: extent.classes, voxels }, of_slab)?;
+        self.memory.backend.launch(kernel, Work { lines: sizes.classes, voxels }, of_slab)?;
         let size = voxels * size_of::<u16>();
         let mut bytes = buffer::zeroed("planes of labels", size)?;
-        self.memory.machine.download(labels, &mut bytes)?;
+        self.memory.backend.download(labels, &mut bytes)?;
         out.extend(bytes.as_chunks().0.iter().map(|&two| u16::from_ne_bytes(two)));
         Ok(())
     }

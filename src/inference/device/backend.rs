@@ -114,7 +114,7 @@ pub(super) struct Decided {
     pub step: f32,
 }
 
-/// The address of an array in a machine's memory; 0 is none.
+/// The address of an array in a backend's memory; 0 is none.
 pub type Address = u64;
 
 /// What a kernel runs over: the voxels of each line, which is a channel or a class.
@@ -124,7 +124,7 @@ pub struct Work {
     pub voxels: usize,
 }
 
-/// What a machine was asked to do, in the error that came of it.
+/// What a backend was asked to do, in the error that came of it.
 pub(crate) fn during(action: &str) -> impl FnOnce(Error) -> Error {
     move |error| match error {
         Error::Runtime { reason, .. } => Error::Runtime { action: action.into(), reason },
@@ -132,17 +132,17 @@ pub(crate) fn during(action: &str) -> impl FnOnce(Error) -> Error {
     }
 }
 
-/// An error of a machine, or of what it is given.
+/// An error of a backend, or of what it is given.
 pub(super) fn failure(reason: impl Into<String>) -> Error {
     Error::Runtime { action: "use the device".into(), reason: reason.into() }
 }
 
-/// A machine. Everything but [`Machine::finish`] and [`Machine::download`] may return before it is done; what follows
+/// A backend. Everything but [`Backend::finish`] and [`Backend::download`] may return before it is done; what follows
 /// waits for what came before.
-pub trait Machine: Send + Sync {
+pub trait Backend: Send + Sync {
     /// Room that isn't initialised.
     fn allocate(&self, bytes: usize) -> Result<Address>;
-    /// Gives room back that [`Machine::allocate`] gave.
+    /// Gives room back that [`Backend::allocate`] gave.
     fn free(&self, address: Address);
     /// Copies to it.
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<()>;
@@ -165,29 +165,29 @@ pub(super) trait Number: Copy {}
 impl Number for f32 {}
 impl Number for i32 {}
 
-/// An array in a machine's memory.
+/// An array in a backend's memory.
 pub(super) struct Array {
-    machine: Arc<dyn Machine>,
+    backend: Arc<dyn Backend>,
     pub address: Address,
 }
 
 impl Array {
     /// Not initialised.
-    pub(super) fn new(machine: &Arc<dyn Machine>, bytes: usize) -> Result<Self> {
+    pub(super) fn new(backend: &Arc<dyn Backend>, bytes: usize) -> Result<Self> {
         // A length of zero isn't allowed there.
-        Ok(Array { address: machine.allocate(bytes.max(1))?, machine: machine.clone() })
+        Ok(Array { address: backend.allocate(bytes.max(1))?, backend: backend.clone() })
     }
 
     /// Zeros.
-    pub(super) fn zeros(machine: &Arc<dyn Machine>, bytes: usize) -> Result<Self> {
-        let array = Self::new(machine, bytes)?;
-        machine.zero(array.address, bytes)?;
+    pub(super) fn zeros(backend: &Arc<dyn Backend>, bytes: usize) -> Result<Self> {
+        let array = Self::new(backend, bytes)?;
+        backend.zero(array.address, bytes)?;
         Ok(array)
     }
 
     /// A copy of numbers on the host.
-    pub(super) fn of<T: Number>(machine: &Arc<dyn Machine>, values: &[T]) -> Result<Self> {
-        let array = Self::new(machine, size_of_val(values))?;
+    pub(super) fn of<T: Number>(backend: &Arc<dyn Backend>, values: &[T]) -> Result<Self> {
+        let array = Self::new(backend, size_of_val(values))?;
         array.put(0, values)?;
         Ok(array)
     }
@@ -196,12 +196,12 @@ impl Array {
     pub(super) fn put<T: Number>(&self, at: usize, values: &[T]) -> Result<()> {
         // SAFETY: a number's bytes are all readable.
         let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) };
-        self.machine.upload(self.address + (at * size_of::<T>()) as u64, bytes)
+        self.backend.upload(self.address + (at * size_of::<T>()) as u64, bytes)
     }
 }
 
 impl Drop for Array {
     fn drop(&mut self) {
-        self.machine.free(self.address);
+        self.backend.free(self.address);
     }
 }

@@ -2,14 +2,14 @@
 
 use ndarray::{Array4, ArrayView3};
 
-use super::memory::Extent;
+use super::memory::Sizes;
 use crate::recipe::Fill;
 use crate::restore::Labelling;
 use crate::tiling::TileGrid;
 
 /// What is done around a network.
 #[derive(Clone, Copy)]
-pub struct Job<'a> {
+pub struct TiledRun<'a> {
     /// [channels, planes, rows, columns].
     pub image: &'a Array4<f32>,
     /// Where tiles lie.
@@ -32,10 +32,10 @@ pub struct Job<'a> {
     pub labelling: Option<&'a Labelling>,
 }
 
-impl Job<'_> {
+impl TiledRun<'_> {
     /// What decides how much memory it needs.
-    pub fn extent(&self) -> Extent {
-        Extent {
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
             channels: self.image.dim().0,
             classes: self.classes,
             image: self.tiles.image(),
