@@ -59,6 +59,8 @@ struct CompareOptions {
     ProgressFunction progress{};
     /** Stops the work; nullptr for none. */
     const Cancel *cancel = nullptr;
+    /** The host's threads to work on; without a function the library starts threads, which end with the call. */
+    Executor executor{};
 };
 
 /**
@@ -98,6 +100,8 @@ inline Result<std::vector<Comparison>> compare(const VolumeView &first, const Vo
     raw.surfaces = options.tolerance ? 1 : 0;
     raw.tolerance = options.tolerance.value_or(0);
     raw.threads = options.threads;
+    vxs_executor threads{};
+    raw.executor = options.executor.fill(threads);
     callback.watch(raw, options.cancel);
     std::vector<Comparison> found;
     return detail::call(

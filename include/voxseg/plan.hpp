@@ -83,7 +83,7 @@ struct PlanOptions {
     /** A cudaStream_t that CUDA and TensorRT shall compute on, alive as long as the plan; nullptr: their own. */
     void *device_stream = nullptr;
     /** How convolutions are computed; for Device::Cpu. */
-    Accuracy accuracy = Accuracy::Fast;
+    ConvolutionAlgorithm convolution = ConvolutionAlgorithm::Winograd;
     /** Which instructions are used; for Device::Cpu. What the machine lacks is an error. */
     Instructions instructions = Instructions::Auto;
     /** Tiles that a GPU computes at once, up to 64, as far as its memory is enough; 0: one. */
@@ -119,7 +119,7 @@ inline vxs_plan_options c_options(const PlanOptions &options) {
     raw.memory_budget = options.memory_budget;
     raw.device_memory_budget = options.device_memory_budget;
     raw.device_stream = options.device_stream;
-    raw.accuracy = static_cast<vxs_convolution>(options.accuracy);
+    raw.convolution = static_cast<vxs_convolution>(options.convolution);
     raw.instructions = static_cast<vxs_instructions>(options.instructions);
     raw.tile_batch = options.tile_batch;
     raw.concurrent_runs = options.concurrent_runs;

@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Threading;
 
@@ -22,7 +23,7 @@ namespace Voxseg
             Volume volume,
             bool autozoom = true,
             NonFinite nonFinite = default(NonFinite),
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken))
         {
             if (plan == null)
@@ -134,7 +135,7 @@ namespace Voxseg
         /// <summary>Answers the prompts since the last run. Blocks.</summary> <exception
         /// cref="OperationCanceledException">It was cancelled; mask and prompts are as before.</exception>
         public SessionReport Run(
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken))
         {
             cancellation.ThrowIfCancellationRequested();
@@ -215,7 +216,7 @@ namespace Voxseg
         /// <summary>Does what a record says; the mask is then the same to the last voxel.</summary>
         public void Replay(
             string record,
-            IProgress<SegmentProgress> progress = null,
+            [AllowNull] IProgress<SegmentProgress> progress = null,
             CancellationToken cancellation = default(CancellationToken))
         {
             if (record == null)
