@@ -16,6 +16,7 @@ mod dist;
 mod fault;
 mod fetch;
 mod fuzz;
+mod glibc;
 mod install;
 mod miri;
 mod orthanc;
@@ -48,8 +49,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     `test gpu` runs on a GPU made of software (fetches Mesa),
                     `test aarch64`, which runs only so, for another processor under emulation (fetches a cross
                     compiler and QEMU), `test valgrind`, which runs only so, for the C programs under valgrind;
-                    `test windows` builds voxseg.dll and runs its programs under Wine (fetches Zig and Wine; as root on
-                    Debian)
+                    `test windows` builds voxseg.dll and voxseg.exe and runs programs under Wine (fetches Zig and Wine; as
+                    root on Debian), `test glibc`, which runs only so, the library with an older C library
   soak SECONDS address|thread  eight plans in eight threads with everything instrumented (needs Rust's nightly toolchain)
   fault [FOLDER] [PART ...]  injected failures of memory and threads, the system's limits, control groups, rounding modes, signals, closed
                     descriptors, pipes in a model folder: a table of how each ended (Linux). FOLDER has libvoxseg.so and the

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::demo::{as_a_host, model};
 use crate::{
     Result, aarch64, at, build, cargo, command, csharp, demo, dist, execute, execute_quietly, fetch, fuzz,
-    install, orthanc, ptx, python, remove, root, say, setup, shaders, toolkits, vulkan, windows, work,
+    glibc, install, orthanc, ptx, python, remove, root, say, setup, shaders, toolkits, vulkan, windows, work,
 };
 
 enum Outcome {
@@ -126,15 +126,17 @@ const PACKAGE: &str = "C# programs from the NuGet package";
 const WHEEL: &str = "build the Python wheel";
 const PYTHON: &str = "Python against the wheel";
 
+const GLIBC: &str = "glibc 2.17: the library for older Linux systems";
 const WINDOWS: &str = "Windows: C and C++ (Wine)";
 const WINDOWS_EXAMPLES: &str = "Windows: examples, paths, ONNX Runtime (Wine)";
 const WINDOWS_CSHARP: &str = "Windows: C# on .NET 8 (Wine)";
+const WINDOWS_TOOL: &str = "Windows: the tool, and labels of reference cases (Wine)";
 const MSVC_LAYOUT: &str = "Windows: structures in MSVC's ABI (Wine)";
 const MSVC: &str = "Windows: headers for MSVC";
 
 /// The lanes that take the shared library as the compiler leaves it, and those that take it as users get it.
 const OF_LIBRARY: [&str; 8] = [DEMO, CTEST, FAULTS, SANITIZERS, VALGRIND, TOOLKITS, CSHARP, CSHARP_CORE];
-const OF_WINDOWS: [&str; 4] = [WINDOWS, WINDOWS_EXAMPLES, WINDOWS_CSHARP, MSVC_LAYOUT];
+const OF_WINDOWS: [&str; 5] = [WINDOWS, WINDOWS_EXAMPLES, WINDOWS_TOOL, WINDOWS_CSHARP, MSVC_LAYOUT];
 const OF_ARCHIVE: [&str; 6] = [ARCHIVE, CONSUMER, ORTHANC, PACKAGE, WHEEL, PYTHON];
 
 /// `wanted`: words of which a lane's name must have one; empty for all lanes.
@@ -182,7 +184,7 @@ pub fn run(wanted: &[&str]) -> ExitCode {
     let demo_is_there = image.with_file_name("labels.raw").exists();
     if report.wants_any(&OF_LIBRARY)
         || report.wants_any(&OF_ARCHIVE)
-        || report.wants_any(&OF_WINDOWS) && !demo_is_there
+        || (report.wants_any(&OF_WINDOWS) || report.wants(GLIBC)) && !demo_is_there
     {
         let with_tool = report.wants(DEMO) || !image.exists();
         let build = || if with_tool { Ok(build::library_and_tool()?.0) } else { build::staged() };
@@ -201,6 +203,7 @@ pub fn run(wanted: &[&str]) -> ExitCode {
     // Only when asked for: Rust's standard library and ours are compiled for Windows first.
     if !report.wanted.is_empty() {
         report.lane_with(MSVC, windows::msvc::headers_ready, |()| windows::msvc::headers());
+        report.lane_with(GLIBC, glibc::linker, |linker| glibc::test(&linker, &image));
         if report.wants_any(&OF_WINDOWS) {
             on_windows(&image, &mut report);
         }
@@ -232,6 +235,7 @@ fn on_windows(image: &Path, report: &mut Report) {
                 windows::programs::examples(&bench)?;
                 windows::programs::system(&bench)
             });
+            report.lane(WINDOWS_TOOL, || windows::tool::run(&bench));
             report.lane_with(WINDOWS_CSHARP, windows::csharp::runtime, |dotnet| {
                 windows::csharp::run(&bench, &dotnet)
             });

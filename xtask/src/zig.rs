@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use crate::{Result, at, command, create_folder, execute_quietly, say, setup, work};
 
 const PACKAGE: &str = "ziglang==0.17.1";
+/// Leaves out what rustc tells a linker that Zig's doesn't know, and puts LLVM's unwinder in the place of gcc's.
+const WRAPPER: &str = "cargo-zigbuild==0.24.1";
 
 /// The Python that has it; an error says why it can't be had. Looked for once.
 fn python() -> Result<PathBuf> {
@@ -16,14 +18,19 @@ fn python() -> Result<PathBuf> {
         return Ok(python.clone());
     }
     let python = setup::python()?;
-    let installed =
-        execute_quietly(command(&python).args(["-m", "pip", "freeze", "--disable-pip-version-check"]))?;
-    if !installed.lines().any(|line| line == PACKAGE) {
-        say(&format!("fetching {PACKAGE} into target/xtask/venv (90 MB, 440 MB unpacked)"));
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
-        execute_quietly(command(&python).args(install))?;
-    }
+    install(&python, PACKAGE, "90 MB, 440 MB unpacked")?;
     Ok(PYTHON.get_or_init(|| python).clone())
+}
+
+fn install(python: &Path, package: &str, size: &str) -> Result<()> {
+    let installed =
+        execute_quietly(command(python).args(["-m", "pip", "freeze", "--disable-pip-version-check"]))?;
+    if !installed.lines().any(|line| line == package) {
+        say(&format!("fetching {package} into target/xtask/venv ({size})"));
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package];
+        execute_quietly(command(python).args(install))?;
+    }
+    Ok(())
 }
 
 /// Where the C libraries are kept that it builds when first asked.
@@ -53,6 +60,24 @@ pub fn dlltool() -> Result<PathBuf> {
     let text = format!("#!/bin/sh\nexec '{}' -m ziglang dlltool \"$@\"\n", python()?.display());
     write_program(&script, &text)?;
     Ok(folder)
+}
+
+/// A program that rustc can take as its linker for `target`, which is Zig's name of it.
+pub fn linker(target: &str) -> Result<PathBuf> {
+    let python = python()?;
+    install(&python, WRAPPER, "3 MB")?;
+    let folder = work().join("linkers");
+    create_folder(&folder)?;
+    let script = folder.join(target);
+    let text = format!(
+        "#!/bin/sh\nexport CARGO_ZIGBUILD_PYTHON_PATH='{}' ZIG_GLOBAL_CACHE_DIR='{}'\n\
+         exec '{}' zig cc -- -target {target} \"$@\"\n",
+        python.display(),
+        cache().display(),
+        python.with_file_name("cargo-zigbuild").display()
+    );
+    write_program(&script, &text)?;
+    Ok(script)
 }
 
 /// A script that can be started.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::TARGET;
 use crate::{
@@ -28,17 +29,26 @@ const UNUSED: [&str; 2] = ["userenv.dll", "ws2_32.dll"];
 ///
 /// `hasty`: without link-time optimisation, for tests.
 pub fn build(hasty: bool) -> Result<PathBuf> {
-    let name = if hasty { "hasty" } else { "shipped" };
+    let name = name(hasty);
     say(&format!("building voxseg.dll ({name})"));
-    let target = work().join("windows").join(name);
+    let mut rustc = rustc(hasty)?;
+    rustc.args(["--package", "voxseg", "--lib", "--crate-type", "staticlib"]);
+    execute(&mut rustc)?;
+    let folder = work().join("windows").join(format!("{name}-lib"));
+    link(&built(hasty).join("libvoxseg.a"), &folder)?;
+    check(&folder.join("voxseg.dll"), hasty)?;
+    Ok(folder)
+}
+
+/// `cargo rustc` for Windows, which lacks what it is to compile.
+pub fn rustc(hasty: bool) -> Result<Command> {
     let mut rustc = cargo();
-    rustc.args(["rustc", "--quiet"]);
+    rustc.args(["rustc", "--quiet", "--release"]);
     std_source::build_for(&mut rustc, TARGET, "std,panic_unwind")?;
-    rustc.args(["--release", "--package", "voxseg", "--lib", "--crate-type", "staticlib"]);
     let tools = [zig::dlltool()?].into_iter();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(tools.chain(std::env::split_paths(&path)));
-    rustc.env("CARGO_TARGET_DIR", &target).env("PATH", path.map_err(|error| error.to_string())?);
+    rustc.env("CARGO_TARGET_DIR", target(hasty)).env("PATH", path.map_err(|error| error.to_string())?);
     if hasty {
         let settings = [("LTO", "off"), ("CODEGEN_UNITS", "16"), ("OPT_LEVEL", "2"), ("STRIP", "none")];
         for (setting, value) in settings {
@@ -47,11 +57,20 @@ pub fn build(hasty: bool) -> Result<PathBuf> {
     } else {
         rustc.env("CARGO_ENCODED_RUSTFLAGS", build::remapped());
     }
-    execute(&mut rustc)?;
-    let folder = work().join("windows").join(format!("{name}-lib"));
-    link(&target.join(TARGET).join("release/libvoxseg.a"), &folder)?;
-    check(&folder.join("voxseg.dll"), hasty)?;
-    Ok(folder)
+    Ok(rustc)
+}
+
+fn name(hasty: bool) -> &'static str {
+    if hasty { "hasty" } else { "shipped" }
+}
+
+fn target(hasty: bool) -> PathBuf {
+    work().join("windows").join(name(hasty))
+}
+
+/// Where [`rustc`]'s command leaves what it made.
+pub fn built(hasty: bool) -> PathBuf {
+    target(hasty).join(TARGET).join("release")
 }
 
 fn link(archive: &Path, folder: &Path) -> Result<()> {
@@ -84,15 +103,21 @@ fn link(archive: &Path, folder: &Path) -> Result<()> {
     execute_quietly(&mut import).map(|_| ())
 }
 
-/// It exports the interface and nothing else, and needs nothing that Windows 10 lacks.
-fn check(library: &Path, hasty: bool) -> Result<()> {
-    let text = execute_quietly(command("objdump").arg("--private-headers").arg(library))?;
+/// A program or library needs nothing that Windows 10 lacks. Gives what objdump says of it.
+pub fn check_imports(file: &Path, hasty: bool) -> Result<String> {
+    let text = execute_quietly(command("objdump").arg("--private-headers").arg(file))?;
     let allowed = NEEDED.into_iter().chain(UNUSED.into_iter().filter(|_| hasty));
     for name in text.lines().filter_map(|line| line.trim().strip_prefix("DLL Name: ")) {
         if !allowed.clone().any(|start| name.to_lowercase().starts_with(start)) {
-            return Err(format!("{} needs {name}", library.display()));
+            return Err(format!("{} needs {name}", file.display()));
         }
     }
+    Ok(text)
+}
+
+/// It exports the interface and nothing else, and needs nothing that Windows 10 lacks.
+fn check(library: &Path, hasty: bool) -> Result<()> {
+    let text = check_imports(library, hasty)?;
     let exported: BTreeSet<&str> = exports(&text).collect();
     let list = root().join("include/voxseg.symbols");
     let listed = fs::read_to_string(&list).map_err(at("read", &list))?;

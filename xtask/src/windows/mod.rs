@@ -5,6 +5,7 @@ pub mod csharp;
 pub mod library;
 pub mod msvc;
 pub mod programs;
+pub mod tool;
 mod wine;
 
 use std::path::{Path, PathBuf};
