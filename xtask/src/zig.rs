@@ -52,13 +52,14 @@ pub fn clang_headers() -> Result<PathBuf> {
     Ok(Path::new(package.trim()).join("lib/include"))
 }
 
-/// Its dlltool under the name by which rustc starts one for Windows: the folder for PATH.
-pub fn dlltool() -> Result<PathBuf> {
-    let folder = work().join("dlltool");
+/// A folder for PATH: Zig's linker and dlltool under the names by which rustc starts them for Windows.
+pub fn windows_tools() -> Result<PathBuf> {
+    let folder = work().join("mingw");
     create_folder(&folder)?;
-    let script = folder.join("x86_64-w64-mingw32-dlltool");
     let text = format!("#!/bin/sh\nexec '{}' -m ziglang dlltool \"$@\"\n", python()?.display());
-    write_program(&script, &text)?;
+    write_program(&folder.join("x86_64-w64-mingw32-dlltool"), &text)?;
+    let text = format!("#!/bin/sh\nexec '{}' \"$@\"\n", linker("x86_64-windows-gnu")?.display());
+    write_program(&folder.join("x86_64-w64-mingw32-gcc"), &text)?;
     Ok(folder)
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Bench;
-use super::programs::{on_z, same};
+use super::programs::{self, on_z, same};
 use crate::csharp::test::{binding, copy_tree, source};
 use crate::csharp::toolchain::{Framework, compile};
 use crate::demo::model;
@@ -36,7 +36,8 @@ pub fn run(bench: &Bench, dotnet: &Path) -> Result<()> {
 
     say("testing on .NET 8 for Windows");
     let mut run = bench.wine.program(dotnet);
-    run.arg(on_z(&program)).env("VOXSEG_LAYOUT", on_z(&bench.bin.join("layout.exe")));
+    let layout = programs::compile(bench, "tests/abi/layout.c", &[])?;
+    run.arg(on_z(&program)).env("VOXSEG_LAYOUT", on_z(&layout));
     println!("{}", bench.wine.run(&mut run)?);
 
     say("segmenting with the C# example");

@@ -45,7 +45,7 @@ pub fn rustc(hasty: bool) -> Result<Command> {
     let mut rustc = cargo();
     rustc.args(["rustc", "--quiet", "--release"]);
     std_source::build_for(&mut rustc, TARGET, "std,panic_unwind")?;
-    let tools = [zig::dlltool()?].into_iter();
+    let tools = [zig::windows_tools()?].into_iter();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(tools.chain(std::env::split_paths(&path)));
     rustc.env("CARGO_TARGET_DIR", target(hasty)).env("PATH", path.map_err(|error| error.to_string())?);

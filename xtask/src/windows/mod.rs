@@ -2,6 +2,7 @@
 //! docs/status.md says so.
 
 pub mod csharp;
+pub mod dist;
 pub mod library;
 pub mod msvc;
 pub mod programs;

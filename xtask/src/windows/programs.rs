@@ -24,7 +24,7 @@ const TESTS: [(&str, bool); 11] = [
 ];
 
 /// Compiles a program beside the library.
-fn compile(bench: &Bench, source: &str, more: &[&str]) -> Result<PathBuf> {
+pub fn compile(bench: &Bench, source: &str, more: &[&str]) -> Result<PathBuf> {
     let path = root().join(source);
     let program = bench.bin.join(path.file_stem().unwrap_or_default()).with_extension("exe");
     let cpp = path.extension().is_some_and(|end| end == "cpp");

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use super::programs::{on_z, same};
 use super::{Bench, library};
 use crate::demo::model;
-use crate::{
-    Result, build, command, copy, create_folder, execute, execute_quietly, remove, root, say, work, zig,
-};
+use crate::{Result, build, command, copy, create_folder, execute, execute_quietly, remove, root, say, work};
 
 /// Cases of the reference data, one for each kind of model: what the tool is told beside `--out`. A word with a slash
 /// is a path in the data.
@@ -107,11 +105,7 @@ pub fn run(bench: &Bench) -> Result<()> {
 /// `voxseg.exe`, beside the library.
 fn build(bench: &Bench) -> Result<PathBuf> {
     say("building voxseg.exe");
-    let mut linker = OsString::from("linker=");
-    linker.push(zig::linker("x86_64-windows-gnu")?);
-    let mut rustc = library::rustc(true)?;
-    rustc.args(["--package", "voxseg-tool", "--bin", "voxseg", "--", "-C"]).arg(linker);
-    execute(&mut rustc)?;
+    execute(library::rustc(true)?.args(["--package", "voxseg-tool", "--bin", "voxseg"]))?;
     let tool = bench.bin.join("voxseg.exe");
     copy(&library::built(true).join("voxseg.exe"), &tool)?;
     library::check_imports(&tool, true)?;
