@@ -24,7 +24,9 @@ int main(int argc, char **argv) {
     // Failures carry what an exception would.
     const auto missing = voxseg::Model::open("/nowhere/at/all");
     CHECK(!missing && missing.error().band() == 2 && !missing.error().cancelled() && std::string(missing.error().what()).size() > 3);
+#ifndef _WIN32 /* where std::filesystem takes such a text for a name in the code page */
     CHECK(voxseg::Model::open("\xff").error().detail("argument") == "path");
+#endif
     CHECK(!voxseg::Model::ensemble({}) && !voxseg::open_runtime("/nowhere/at/all"));
 
     auto opened = voxseg::Model::open(given.model);
