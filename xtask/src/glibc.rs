@@ -110,7 +110,8 @@ fn old_libraries() -> Result<PathBuf> {
         say("fetching Debian 11's C library into target/xtask/glibc (3 MB)");
         remove(&root)?;
         create_folder(&root)?;
-        Apt::new(&root, OLD_SUITE)?.unpack(&["libc6".to_owned()])?;
+        // By its version: apt would look for the one that is installed here.
+        Apt::new(&root, OLD_SUITE)?.unpack(&["libc6=2.31*".to_owned()])?;
     }
     Ok(libraries)
 }
