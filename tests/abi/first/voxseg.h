@@ -35,6 +35,10 @@
 #define VXS_API
 #endif
 
+/**
+ * @def VXS_NODISCARD
+ * Marks a function whose status must be looked at.
+ */
 #if defined(__cplusplus) && __cplusplus >= 201703L
 #define VXS_NODISCARD [[nodiscard]]
 #elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L
@@ -45,6 +49,10 @@
 #define VXS_NODISCARD
 #endif
 
+/**
+ * @def VXS_DEPRECATED
+ * Marks what a later version takes away; `instead` says what to use.
+ */
 #if defined(_MSC_VER) && !defined(__clang__)
 #define VXS_DEPRECATED(instead) __declspec(deprecated(instead))
 #elif defined(__GNUC__)
@@ -166,6 +174,8 @@ typedef int32_t vxs_status;
 #define VXS_NOT_FINITE 405
 /** Memory that was asked for isn't there. */
 #define VXS_OUT_OF_MEMORY 406
+/** The device doesn't answer any more: it was reset, taken away, or hung. Another plan may work. */
+#define VXS_DEVICE_LOST 407
 /** A defect in this library; the message says where. */
 #define VXS_INTERNAL_ERROR 901
 /** The handle met an internal error earlier and can only be freed. */
@@ -227,9 +237,11 @@ const char *vxs_status_name(vxs_status status);
 /* -------------------------------------------------------------------------------------------- Messages */
 
 /**
- * @defgroup log Messages What the library has to say beside its errors: fallbacks, warnings about volumes and models,
- * and ONNX Runtime's messages. Without a receiver the library is silent. A process may have several receivers, each of
- * which gets every message: a program and its plug-ins that share the library don't know of each other. @{
+ * @defgroup log Messages
+ * What the library has to say beside its errors: fallbacks, warnings about volumes and models, and ONNX Runtime's
+ * messages. Without a receiver the library is silent. A process may have several receivers, each of which gets every
+ * message: a program and its plug-ins that share the library don't know of each other.
+ * @{
  */
 
 /** How much a message matters: one of `VXS_LOG_*`. */
@@ -342,9 +354,11 @@ VXS_API void vxs_cancel_free(struct vxs_cancel *cancel);
 /* -------------------------------------------------------------------------------------------- Progress */
 
 /**
- * @defgroup progress Progress How far a call is. Calls that can take seconds tell it to a function of the caller's, on
- * the calling thread, and stop when that function or a `vxs_cancel` wants it: they return `VXS_CANCELLED` and have
- * written nothing. Both come as three fields of the call's options: `progress`, `user_data` and `cancel`. @{
+ * @defgroup progress Progress
+ * How far a call is. Calls that can take seconds tell it to a function of the caller's, on the calling thread, and
+ * stop when that function or a `vxs_cancel` wants it: they return `VXS_CANCELLED` and have written nothing. Both come
+ * as three fields of the call's options: `progress`, `user_data` and `cancel`.
+ * @{
  */
 
 /** What a call is at: one of `VXS_STAGE_*`. */
@@ -419,7 +433,7 @@ vxs_status vxs_runtime_open(const char *path,
                             struct vxs_error **error);
 
 /**
- * Registers a library of ONNX Runtime's plug-in execution providers, such as WebGPU's, so that its devices can be
+ * Registers a library of ONNX Runtime's plug-in execution providers, so that its devices can be
  * listed and used. Opens ONNX Runtime as `vxs_runtime_open(NULL)` does, if it isn't open. `path` is the library's
  * file (UTF-8); a library that is registered already is left alone. It stays until the process ends. The
  * environment variable `VOXSEG_ORT_PLUGIN`, with files separated as in PATH, does the same whenever ONNX Runtime
@@ -462,10 +476,7 @@ const char *vxs_runtime_path(void);
 /** What runs the network: one of `VXS_DEVICE_*`. */
 typedef int32_t vxs_device;
 
-/**
- * Our own CPU engine, which needs no other library. Networks with operators that it lacks (attention, ONNX files) and
- * half precision are left to ONNX Runtime.
- */
+/** Our own CPU engine, which needs no other library. ONNX files and half precision are left to ONNX Runtime. */
 #define VXS_DEVICE_CPU 1
 /** ONNX Runtime on the CPU. */
 #define VXS_DEVICE_ORT_CPU 2
@@ -473,8 +484,11 @@ typedef int32_t vxs_device;
 #define VXS_DEVICE_CUDA 3
 /** NVIDIA GPUs through TensorRT, which compiles a network for minutes. */
 #define VXS_DEVICE_TENSORRT 4
-/** Any GPU through Vulkan, Direct3D 12 or Metal; a plug-in of ONNX Runtime (`vxs_runtime_add_plugin`). */
-#define VXS_DEVICE_WEBGPU 5
+/**
+ * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention,
+ * depthwise convolutions and ONNX files.
+ */
+#define VXS_DEVICE_GPU 5
 /** Any GPU on Windows, through Direct3D 12. */
 #define VXS_DEVICE_DIRECTML 6
 /** Intel processors (index 0) and GPUs (from index 1 on). */
@@ -485,7 +499,7 @@ typedef int32_t vxs_device;
 #define VXS_DEVICE_MIGRAPHX 9
 /**
  * The first GPU that can be used, in the order of the list of devices, without TensorRT and without software that
- * plays a GPU; else `VXS_DEVICE_CPU`.
+ * emulates a GPU; `VXS_DEVICE_GPU` only if it has all that the networks need. Else `VXS_DEVICE_CPU`.
  */
 #define VXS_DEVICE_BEST 100
 
@@ -498,7 +512,7 @@ typedef struct vxs_device_info {
     uint32_t struct_size;
     /** What to put into `vxs_plan_options.device`. */
     vxs_device device;
-    /** Its number among the provider's devices: what to put into `vxs_plan_options.device_index`. */
+    /** Its number among the devices of its kind: what to put into `vxs_plan_options.device_index`. */
     uint32_t index;
     /** Whether a plan can be made on it; `reason` says why not. */
     vxs_bool usable;
@@ -527,10 +541,10 @@ typedef struct vxs_device_info {
 VXS_API vxs_status vxs_device_info_init(struct vxs_device_info *info, uint64_t size);
 
 /**
- * Looks which devices there are: the CPU's, then each provider's, and for a provider without one an entry that
- * says why. Loads ONNX Runtime when it can be found; when it can't, the devices that need it are listed as
- * unusable. To know whether a provider that ONNX Runtime was built with can be used, its libraries are loaded.
- * Free the list with `vxs_device_list_free`.
+ * Looks which devices there are: the CPU's, our own engine's GPUs, then each provider's, and for a kind without one an
+ * entry that says why. Opens the system's Vulkan loader, and loads ONNX Runtime when it can be found; when it can't,
+ * the devices that need it are listed as unusable. To know whether a provider that ONNX Runtime was built with can be
+ * used, its libraries are loaded. Free the list with `vxs_device_list_free`.
  *
  * Returns `VXS_OK`: what can't be used is no error. Any thread.
  *
@@ -689,7 +703,7 @@ VXS_API vxs_status vxs_volume_init(struct vxs_volume *volume, uint64_t size);
 /**
  * @defgroup labels Label buffers
  * Where `vxs_segment` writes labels: a buffer of the caller's, one label a voxel. It is written whole, or, on any
- * error or cancel, not at all.
+ * error or cancel, not at all; unless the run's options ask for labels as they come.
  * @{
  */
 
@@ -810,8 +824,8 @@ VXS_API vxs_status vxs_map_init(struct vxs_map *map, uint64_t size);
 typedef int32_t vxs_reader;
 
 /**
- * ITK 5.4, as SimpleITK, 3D Slicer and nnU-Net's SimpleITKIO use it: spacing from pixdim and its unit, the qform or the
- * sform by their codes.
+ * ITK 5.4, as SimpleITK, 3D Slicer and nnU-Net's SimpleITKIO use it: spacing from pixdim and its unit, the qform or
+ * the sform by their codes.
  */
 #define VXS_READER_ITK 1
 /** nibabel 5.4, spacing from the columns of the affine: TotalSegmentator. */
@@ -939,20 +953,6 @@ typedef int32_t vxs_auto3dseg_script;
 /** The script's way for paths with "whole-head": the two largest components of each label are kept. */
 #define VXS_AUTO3DSEG_WHOLE_HEAD 3
 
-/** What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes. */
-typedef int32_t vxs_term_role;
-
-/** Segmented Property Category. */
-#define VXS_TERM_CATEGORY 0
-/** Segmented Property Type. */
-#define VXS_TERM_TYPE 1
-/** Segmented Property Type Modifier: the side, for example. */
-#define VXS_TERM_MODIFIER 2
-/** Anatomic Region. */
-#define VXS_TERM_REGION 3
-/** Anatomic Region Modifier. */
-#define VXS_TERM_REGION_MODIFIER 4
-
 /**
  * An opened model. Immutable: any thread may use it, many plans share it. Plans keep what they need of it,
  * so that it may be freed before them.
@@ -989,7 +989,7 @@ typedef struct vxs_model_options {
     const char *configuration;
     /**
      * Bytes of memory that opening may take at one time: files that take more are `VXS_REFUSED_MODEL`. 0 (default):
-     * 64 MiB, and 16 bytes for each byte of the files that are opened.
+     * 128 MiB, and 16 bytes for each byte of the files that are opened.
      */
     uint64_t memory_budget;
     /** NULL by default. */
@@ -1012,37 +1012,6 @@ typedef struct vxs_model_file {
     uint64_t size;
 } vxs_model_file;
 
-/** One label of a model. Fill it by `vxs_label_info_init` first. */
-typedef struct vxs_label_info {
-    /** Set by `vxs_label_info_init`. */
-    uint32_t struct_size;
-    /** The value that voxels of this structure get. */
-    uint32_t value;
-    /** A colour to show it in: 0x00RRGGBB. */
-    uint32_t color;
-    /** Must be 0. */
-    uint32_t reserved;
-    /** Its name. UTF-8, lives as long as the model. */
-    const char *name;
-} vxs_label_info;
-
-/** A coded term. Fill it by `vxs_term_init` first. */
-typedef struct vxs_term {
-    /** Set by `vxs_term_init`. */
-    uint32_t struct_size;
-    /** What it says of the label. */
-    vxs_term_role role;
-    /**
-     * The coding scheme, "SCT" for SNOMED CT; NULL when the label has no such term. UTF-8, lives as long as the
-     * model, as the other texts.
-     */
-    const char *scheme;
-    /** The code. */
-    const char *code;
-    /** What it means. */
-    const char *meaning;
-} vxs_term;
-
 /**
  * Writes the defaults. `size` is `sizeof(vxs_model_options)` as the caller's header has it.
  *
@@ -1052,16 +1021,6 @@ typedef struct vxs_term {
  * `options` is NULL or valid for writes of `size` bytes.
  */
 VXS_API vxs_status vxs_model_options_init(struct vxs_model_options *options, uint64_t size);
-
-/**
- * Writes the defaults. `size` is `sizeof(vxs_label_info)` as the caller's header has it.
- *
- * Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
- *
- * The caller guarantees:
- * `info` is NULL or valid for writes of `size` bytes.
- */
-VXS_API vxs_status vxs_label_info_init(struct vxs_label_info *info, uint64_t size);
 
 /**
  * Opens a model; its files tell what it is. A folder, or a zip archive with it:
@@ -1138,9 +1097,9 @@ VXS_API
 const char *vxs_model_name(const struct vxs_model *model);
 
 /**
- * "voxseg1:sha256:" and 64 hexadecimal digits, over weights and recipe in the format of docs/identity.md: equal exactly
- * for models that compute the same, whatever the version of the library. Lives as long as the model; NULL for NULL. Any
- * thread.
+ * "voxseg1:sha256:" and 64 hexadecimal digits, over weights and recipe in the format of docs/identity.md: equal
+ * exactly for models that compute the same, whatever the version of the library. Lives as long as the model; NULL for
+ * NULL. Any thread.
  *
  * The caller guarantees:
  * `model` is NULL or a live model.
@@ -1176,6 +1135,111 @@ VXS_API uint64_t vxs_model_channel_count(const struct vxs_model *model);
 VXS_API
 const char *vxs_model_channel_name(const struct vxs_model *model,
                                    uint64_t index);
+
+/**
+ * What reads the headers of NIfTI files for this model, so that it sees images as it was trained with them: one of
+ * `VXS_READER_*`; 0 for NULL. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API
+vxs_reader vxs_model_reader(const struct vxs_model *model);
+
+/**
+ * The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a volume
+ * whose axis 0 is x); 0 where the volume's own spacing is kept. A task's is along the patient's axes. Writes three
+ * values.
+ *
+ * Returns `VXS_OK`. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model; `spacing` is NULL or holds three values; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_model_spacing(const struct vxs_model *model,
+                             double *spacing,
+                             struct vxs_error **error);
+
+/**
+ * The size of a tile in voxels, in the order of a volume's axes; 0 for a task, whose models have their own. Writes
+ * three values.
+ *
+ * Returns `VXS_OK`. Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model; `patch` is NULL or holds three values; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_model_patch(const struct vxs_model *model,
+                           uint64_t *patch,
+                           struct vxs_error **error);
+
+/** @} */ /* Models */
+
+/* ------------------------------------------------------------------------------------ Labels of models */
+
+/**
+ * @defgroup label Labels of models
+ * What the values in a label map stand for: each label's name and colour, and what it is in coded terms (SNOMED CT, as
+ * DICOM has them).
+ * @{
+ */
+
+/** What a coded term of a label says: one of `VXS_TERM_*`, DICOM's attributes. */
+typedef int32_t vxs_term_role;
+
+/** Segmented Property Category. */
+#define VXS_TERM_CATEGORY 0
+/** Segmented Property Type. */
+#define VXS_TERM_TYPE 1
+/** Segmented Property Type Modifier: the side, for example. */
+#define VXS_TERM_MODIFIER 2
+/** Anatomic Region. */
+#define VXS_TERM_REGION 3
+/** Anatomic Region Modifier. */
+#define VXS_TERM_REGION_MODIFIER 4
+
+/** One label of a model. Fill it by `vxs_label_info_init` first. */
+typedef struct vxs_label_info {
+    /** Set by `vxs_label_info_init`. */
+    uint32_t struct_size;
+    /** The value that voxels of this structure get. */
+    uint32_t value;
+    /** A colour to show it in: 0x00RRGGBB. */
+    uint32_t color;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** Its name. UTF-8, lives as long as the model. */
+    const char *name;
+} vxs_label_info;
+
+/** A coded term. Fill it by `vxs_term_init` first. */
+typedef struct vxs_term {
+    /** Set by `vxs_term_init`. */
+    uint32_t struct_size;
+    /** What it says of the label. */
+    vxs_term_role role;
+    /**
+     * The coding scheme, "SCT" for SNOMED CT; NULL when the label has no such term. UTF-8, lives as long as the
+     * model, as the other texts.
+     */
+    const char *scheme;
+    /** The code. */
+    const char *code;
+    /** What it means. */
+    const char *meaning;
+} vxs_term;
+
+/**
+ * Writes the defaults. `size` is `sizeof(vxs_label_info)` as the caller's header has it.
+ *
+ * Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
+ *
+ * The caller guarantees:
+ * `info` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_label_info_init(struct vxs_label_info *info, uint64_t size);
 
 /**
  * Number of labels, the background included; 0 for NULL. Any thread.
@@ -1226,52 +1290,15 @@ vxs_status vxs_model_label_term(const struct vxs_model *model,
                                 struct vxs_term *term,
                                 struct vxs_error **error);
 
-/**
- * What reads the headers of NIfTI files for this model, so that it sees images as it was trained with them: one of
- * `VXS_READER_*`; 0 for NULL. Any thread.
- *
- * The caller guarantees:
- * `model` is NULL or a live model.
- */
-VXS_API
-vxs_reader vxs_model_reader(const struct vxs_model *model);
-
-/**
- * The spacing that the network works at, in millimetres, in the order of a volume's axes (x, y, z for a volume
- * whose axis 0 is x); 0 where the volume's own spacing is kept. A task's is along the patient's axes. Writes three
- * values.
- *
- * Returns `VXS_OK`. Any thread.
- *
- * The caller guarantees:
- * `model` is NULL or a live model; `spacing` is NULL or holds three values; `error` is NULL or writable.
- */
-VXS_NODISCARD VXS_API
-vxs_status vxs_model_spacing(const struct vxs_model *model,
-                             double *spacing,
-                             struct vxs_error **error);
-
-/**
- * The size of a tile in voxels, in the order of a volume's axes; 0 for a task, whose models have their own. Writes
- * three values.
- *
- * Returns `VXS_OK`. Any thread.
- *
- * The caller guarantees:
- * `model` is NULL or a live model; `patch` is NULL or holds three values; `error` is NULL or writable.
- */
-VXS_NODISCARD VXS_API
-vxs_status vxs_model_patch(const struct vxs_model *model,
-                           uint64_t *patch,
-                           struct vxs_error **error);
-
-/** @} */ /* Models */
+/** @} */ /* Labels of models */
 
 /* ----------------------------------------------------------------------------------- Looking at models */
 
 /**
- * @defgroup inspect Looking at models What a model says of itself without its weights, in milliseconds: for settings
- * dialogs and lists of models. Opening is the only way to know that the weights are whole. @{
+ * @defgroup inspect Looking at models
+ * What a model says of itself without its weights, in milliseconds: for settings dialogs and lists of models. Opening
+ * is the only way to know that the weights are whole.
+ * @{
  */
 
 /** What a model says of itself. Immutable: any thread may read it. */
@@ -1281,11 +1308,12 @@ typedef struct vxs_inspection vxs_inspection;
  * Looks at a model's files as `vxs_model_open` does, but for the weights, of which only the sizes are asked for.
  * `configuration` is as in `vxs_model_options`, or NULL. Free it with `vxs_inspection_free`.
  *
- * Returns a status from 201 to 205 for what is wrong with the files around the weights. A model that can't be run is no
- * error: "unsupported" says why. Any thread.
+ * Returns a status from 201 to 205 for what is wrong with the files around the weights. A model that can't be run is
+ * no error: "unsupported" says why. Any thread.
  *
- * The caller guarantees: `path` is NULL or a NUL-terminated UTF-8 string, likewise `configuration`; `inspection` is
- * NULL or writable; `error` is NULL or writable.
+ * The caller guarantees:
+ * `path` is NULL or a NUL-terminated UTF-8 string, likewise `configuration`; `inspection` is NULL or writable; `error`
+ * is NULL or writable.
  */
 VXS_NODISCARD VXS_API
 vxs_status vxs_model_inspect(const char *path,
@@ -1294,10 +1322,10 @@ vxs_status vxs_model_inspect(const char *path,
                              struct vxs_error **error);
 
 /**
- * The inspection as JSON: "name", "format", "configuration", "channels", "labels" with their coded terms, "spacing" and
- * "patch" as `vxs_model_spacing` and `vxs_model_patch` give them, "licence", "folds", "weight_bytes" (of all files of
- * weights), and "unsupported", a list of reasons for which the model wouldn't open. null is what only the weights tell.
- * New keys may come. UTF-8, lives as long as the inspection; NULL for NULL. Any thread.
+ * The inspection as JSON: "name", "format", "configuration", "channels", "labels" with their coded terms, "spacing"
+ * and "patch" as `vxs_model_spacing` and `vxs_model_patch` give them, "licence", "folds", "weight_bytes" (of all files
+ * of weights), and "unsupported", a list of reasons for which the model wouldn't open. null is what only the weights
+ * tell. New keys may come. UTF-8, lives as long as the inspection; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `inspection` is NULL or live.
@@ -1385,6 +1413,11 @@ typedef struct vxs_task_options {
     void *user_data;
     /** A flag that stops the call; NULL (default) for none. */
     const struct vxs_cancel *cancel;
+    /**
+     * Bytes of memory that opening each of the task's models may take, as `vxs_model_options.memory_budget`; also when
+     * a run loads it again. 0 (default): 64 MiB, and 16 bytes for each byte of the model's files.
+     */
+    uint64_t memory_budget;
 } vxs_task_options;
 
 /**
@@ -1434,8 +1467,10 @@ vxs_status vxs_model_open_task(const char *task,
 /* ------------------------------------------------------------------------------------------- Executors */
 
 /**
- * @defgroup executor Executors The host's threads for the library's work, for plans that shall start none of their own.
- * With an executor the threads of a run are those that the host lends; ONNX Runtime's stay its own. @{
+ * @defgroup executor Executors
+ * The host's threads for the library's work, for plans and measurements that shall start none of their own. With an
+ * executor the threads of a call are those that the host lends; ONNX Runtime's stay its own.
+ * @{
  */
 
 /**
@@ -1453,15 +1488,15 @@ typedef void (*vxs_task_function)(void *task_data, uint64_t index);
 typedef void (*vxs_parallel_for)(void *user_data, uint64_t count, vxs_task_function task, void *task_data);
 
 /**
- * Threads of the host, for `vxs_plan_options.executor`. With one the library starts no thread; those of ONNX Runtime
- * stay its own. Fill it by `vxs_executor_init` first.
+ * Threads of the host, for the `executor` of a plan's options, a comparison's and a measurement's. With one the library
+ * starts no thread; those of ONNX Runtime stay its own. Fill it by `vxs_executor_init` first.
  */
 typedef struct vxs_executor {
     /** Set by `vxs_executor_init`. */
     uint32_t struct_size;
     /**
-     * The most tasks that `parallel_for` runs at the same time, up to 1024: as many as a run is split into, or
-     * `vxs_plan_options.threads` if that is less. 0 (default): as many as the process has processors.
+     * The most tasks that `parallel_for` runs at the same time, up to 1024: as many as the work is split into, or
+     * `threads` of the options if that is less. 0 (default): as many as the process has processors.
      */
     uint32_t max_concurrency;
     /** Passed to `parallel_for`. */
@@ -1554,16 +1589,16 @@ typedef int32_t vxs_overflow;
 /** Scores that overflow half precision are an error. */
 #define VXS_OVERFLOW_ERROR 1
 
-/** How our own CPU engine computes convolutions: one of `VXS_ACCURACY_*`. */
-typedef int32_t vxs_accuracy;
+/** How our own CPU engine computes convolutions: one of `VXS_CONVOLUTION_*`. */
+typedef int32_t vxs_convolution;
 
 /** Our own CPU engine computes convolutions by Winograd's algorithm where that is faster. */
-#define VXS_ACCURACY_FAST 0
+#define VXS_CONVOLUTION_WINOGRAD 0
 /**
  * Our own CPU engine computes convolutions as plain sums: rounding errors are a few times smaller, runs several times
  * as long.
  */
-#define VXS_ACCURACY_EXACT 1
+#define VXS_CONVOLUTION_DIRECT 1
 
 /** Which instructions our own CPU engine uses: one of `VXS_INSTRUCTIONS_*`. */
 typedef int32_t vxs_instructions;
@@ -1630,8 +1665,8 @@ typedef struct vxs_plan_options {
      * plan. NULL (default): one of their own.
      */
     void *device_stream;
-    /** `VXS_ACCURACY_FAST` by default. For `VXS_DEVICE_CPU`. */
-    vxs_accuracy accuracy;
+    /** `VXS_CONVOLUTION_WINOGRAD` by default. For `VXS_DEVICE_CPU`. */
+    vxs_convolution convolution;
     /** `VXS_INSTRUCTIONS_AUTO` by default. For `VXS_DEVICE_CPU`; what the machine lacks is an error. */
     vxs_instructions instructions;
     /**
@@ -1684,7 +1719,8 @@ typedef struct vxs_plan_report {
     /** Times that the network runs: tiles times mirrorings. */
     uint64_t network_runs;
     /**
-     * Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and `run_bytes`.
+     * Bytes that one run needs at its peak, weights included, the caller's buffers not: `shared_bytes` and
+     * `run_bytes`.
      */
     uint64_t host_peak_bytes;
     /** As above in the device's own memory; 0 for a CPU. */
@@ -1702,6 +1738,8 @@ typedef struct vxs_plan_report {
     uint64_t shared_bytes;
     /** The part that each run under way needs for itself. */
     uint64_t run_bytes;
+    /** Tiles of a run over the whole volume; more than `tiles` where regions are asked for. */
+    uint64_t tiles_in_all;
 } vxs_plan_report;
 
 /**
@@ -1776,8 +1814,8 @@ vxs_status vxs_plan_estimate(const struct vxs_plan *plan,
                              struct vxs_error **error);
 
 /**
- * Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans
- * that wait for long. It takes the time of one tile for each network, and so does the next run's growing. Runs that are
+ * Gives memory back, of the host and of the device, that a plan only keeps to make its next run faster; for plans that
+ * wait for long. It takes the time of one tile for each network, and so does the next run's growing. Runs that are
  * under way keep what they have.
  *
  * Returns `VXS_POISONED`, or an error of the device. Any thread.
@@ -1825,8 +1863,8 @@ typedef struct vxs_record vxs_record;
 /**
  * The record as JSON: versions of the library, its interface and ONNX Runtime, the model with hashes of its weights,
  * the image's grid, what was planned and what happened, and SHA-256 of the labels, each as two bytes, the less
- * significant first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL for
- * NULL. Any thread.
+ * significant first, axis 0 the fastest (docs/schemas/record.schema.json). UTF-8, lives as long as the record; NULL
+ * for NULL. Any thread.
  *
  * The caller guarantees:
  * `record` is NULL or a live record.
@@ -1843,6 +1881,63 @@ const char *vxs_record_json(const struct vxs_record *record);
 VXS_API void vxs_record_free(struct vxs_record *record);
 
 /** @} */ /* Records */
+
+/* --------------------------------------------------------------------------------------------- Regions */
+
+/**
+ * @defgroup region Regions
+ * Which labels a run writes, and when: those of a region of the volume, and those that are final while it goes on.
+ * Both come as fields of the run's options.
+ * @{
+ */
+
+/**
+ * A box of voxels of the labels' grid, which is the volume's but for tasks that keep labels on the networks' grid; in
+ * the order of its axes.
+ */
+typedef struct vxs_box {
+    /** The first voxel inside. */
+    uint64_t start[3];
+    /** One beyond the last voxel inside. */
+    uint64_t end[3];
+} vxs_box;
+
+/**
+ * What becomes of a region where labels depend on more than the tiles around it, as they do where the largest
+ * component of a label is kept: one of `VXS_WHEN_GLOBAL_*`.
+ */
+typedef int32_t vxs_when_global;
+
+/** All that the region's labels depend on is computed: they are those of the whole run in any case. */
+#define VXS_WHEN_GLOBAL_COMPUTE 0
+/** The run fails with `VXS_UNSUPPORTED_MODEL`, whose message names what depends on the whole image. */
+#define VXS_WHEN_GLOBAL_REFUSE 1
+
+/** Labels that are in the caller's buffer while a run goes on. The library fills it; it may grow at its end. */
+typedef struct vxs_labels_so_far {
+    /** Size of this structure in the library. */
+    uint32_t struct_size;
+    /** Whether they are final. Else they are those that the models of a task found so far. */
+    vxs_bool is_final;
+    /** The voxels. */
+    struct vxs_box part;
+    /**
+     * The values of the labels that are complete, where not all are: later models of the task may still take voxels of
+     * them, but add none. NULL where labels are final.
+     */
+    const uint16_t *complete;
+    /** Number of entries in `complete`. */
+    uint64_t complete_count;
+} vxs_labels_so_far;
+
+/**
+ * Receives labels as they come, on the thread that called, in the caller's floating-point environment; they are in the
+ * caller's buffer. Returns 0 to go on, anything else to cancel. It must not use the plan that runs, and must not
+ * throw.
+ */
+typedef int32_t (*vxs_labels_callback)(void *user_data, const struct vxs_labels_so_far *labels);
+
+/** @} */ /* Regions */
 
 /* ------------------------------------------------------------------------------------------------ Runs */
 
@@ -1908,6 +2003,29 @@ typedef struct vxs_run_options {
      * Receives the record of a run that succeeds, to be freed with `vxs_record_free`; NULL (default): none is made.
      */
     struct vxs_record **record;
+    /**
+     * The voxels that get labels: boxes of the labels' grid. Their labels are byte for byte those of the run over the
+     * whole volume, others and values of maps there aren't written, and only tiles that touch the boxes are computed.
+     * What looks at the whole image (the crop to nonzero voxels, statistics of intensities, places of tiles) still
+     * does. NULL (default): the whole volume.
+     */
+    const struct vxs_box *regions;
+    /** Number of entries in `regions`. */
+    uint64_t region_count;
+    /** `VXS_WHEN_GLOBAL_COMPUTE` by default. */
+    vxs_when_global when_global;
+    /**
+     * Whether labels and maps have the voxels of the region only, which is one box then: sizes, strides and offsets
+     * are those of the box. 0 by default.
+     */
+    vxs_bool buffers_of_region;
+    /**
+     * Called when labels are final, with `user_data`; they are in the buffer by then, and stay there when the run
+     * fails. Models that look at all labels before any is final (largest components, labels that are brought back from
+     * the network's grid) give them all at the end. Not for buffers on a device. NULL (default): labels are written at
+     * the end, all or none.
+     */
+    vxs_labels_callback on_labels;
 } vxs_run_options;
 
 /** What a run did. Fill it by `vxs_run_report_init` first. */
@@ -1918,11 +2036,11 @@ typedef struct vxs_run_report {
     vxs_memory_step memory_step;
     /** Tiles that the network computed, folds included. */
     uint64_t tiles;
-    /** Voxels of the label map. */
+    /** Voxels of the label map, or of the regions. */
     uint64_t voxels;
     /**
      * Voxels whose two best classes differ in probability by at most 0.01: only there may another
-     * implementation of the same model decide otherwise.
+     * implementation of the same model decide otherwise. With regions: among all that were computed with them.
      */
     uint64_t near_ties;
     /** Seconds spent on reading, cropping, normalising and resampling the volume. */
@@ -1954,6 +2072,15 @@ typedef struct vxs_run_report {
      * record.
      */
     vxs_warnings warnings;
+    /** Tiles that a run over the whole volume computes; more than `tiles` where regions were asked for. */
+    uint64_t tiles_in_all;
+    /**
+     * Voxels whose labels are final and in the buffer: `voxels` after a run that succeeded. With `on_labels` a run
+     * that fails or is cancelled writes its report, too: then this and `final_part` tell what was written.
+     */
+    uint64_t final_voxels;
+    /** The voxels whose labels are final: the box that was completed last. */
+    struct vxs_box final_part;
 } vxs_run_report;
 
 /**
@@ -1977,19 +2104,37 @@ VXS_API vxs_status vxs_run_options_init(struct vxs_run_options *options, uint64_
 VXS_API vxs_status vxs_run_report_init(struct vxs_run_report *report, uint64_t size);
 
 /**
+ * Tells what a run with these options will need: with regions fewer tiles and less memory than `vxs_plan_estimate`
+ * tells. Of the options only `regions`, `region_count` and `when_global` are looked at.
+ *
+ * Returns as `vxs_plan_estimate`; `VXS_INVALID_ARGUMENT` for regions that aren't on the labels' grid,
+ * `VXS_UNSUPPORTED_MODEL` where `when_global` refuses them. Any thread.
+ *
+ * The caller guarantees:
+ * As `vxs_plan_estimate`; `options` is NULL (defaults) or a filled structure whose regions are readable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_plan_estimate_run(const struct vxs_plan *plan,
+                                 const struct vxs_volume *volume,
+                                 const struct vxs_run_options *options,
+                                 struct vxs_plan_report *report,
+                                 struct vxs_error **error);
+
+/**
  * Segments a volume: writes one label a voxel into `labels`, on the volume's own grid (or, for a task that keeps
  * labels on the networks' grid, that of `vxs_plan_label_grid`). Blocks until it is done, cancelled or failed; on
- * anything but `VXS_OK` the label buffer is untouched and the plan can be used again, except after
- * `VXS_INTERNAL_ERROR`. `report` may be NULL.
+ * anything but `VXS_OK` the label buffer is untouched (with `on_labels`: final labels stay) and the plan can be used
+ * again, except after `VXS_INTERNAL_ERROR`. `report` may be NULL.
  *
  * Returns a status from 101 to 107 for the arguments, `VXS_CANCELLED`, `VXS_BUSY` where the plan has no place for it
  * and its options don't let it wait, `VXS_MEMORY_BUDGET`, `VXS_INFERENCE_FAILED`, `VXS_NOT_FINITE`,
  * `VXS_RUNTIME_FAILED`, `VXS_POISONED`. Any thread, as many calls at once on one plan as its `concurrent_runs` says.
  *
- * The caller guarantees: `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose
- * buffers are valid for their stated sizes and don't overlap, those of `labels` not with another call's either;
- * `options` is NULL (defaults) or a filled structure, likewise its maps, and the place for its record is writable;
- * `report` is NULL (not wanted) or was filled by `vxs_run_report_init`; `error` is NULL or writable.
+ * The caller guarantees:
+ * `plan` is NULL or a live plan; `volume` and `labels` are NULL or filled structures whose buffers are valid for their
+ * stated sizes and don't overlap, those of `labels` not with another call's either; `options` is NULL (defaults) or a
+ * filled structure, likewise its maps, and the place for its record is writable; `report` is NULL (not wanted) or was
+ * filled by `vxs_run_report_init`; `error` is NULL or writable.
  */
 VXS_NODISCARD VXS_API
 vxs_status vxs_segment(struct vxs_plan *plan,
@@ -2001,12 +2146,324 @@ vxs_status vxs_segment(struct vxs_plan *plan,
 
 /** @} */ /* Runs */
 
+/* -------------------------------------------------------------------------------------------- Sessions */
+
+/**
+ * @defgroup session Sessions
+ * Segmenting by prompts: a session is given its image once, then a user's points, boxes and strokes, and answers each
+ * `vxs_session_run` with a mask of which it tells the box that changed. Models that take prompts say so in
+ * `vxs_model_prompts`; sessions of one plan share its weights. One call at a time on a session, from any thread.
+ * @{
+ */
+
+/** An image that a user segments. */
+typedef struct vxs_session vxs_session;
+
+/** How a session answers. Fill it by `vxs_session_options_init` first. */
+typedef struct vxs_session_options {
+    /** Set by `vxs_session_options_init`. */
+    uint32_t struct_size;
+    /**
+     * Whether an object that goes on beyond the network's patch is looked at from further away, and then in parts. 1
+     * by default.
+     */
+    vxs_bool autozoom;
+    /** What happens to voxels of the volume that are NaN or infinite. `VXS_NON_FINITE_ERROR` by default. */
+    vxs_non_finite non_finite;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** NULL by default. */
+    vxs_progress_callback progress;
+    /** Passed to `progress`. */
+    void *user_data;
+    /** A flag that stops the call; NULL (default) for none. */
+    const struct vxs_cancel *cancel;
+} vxs_session_options;
+
+/** What a run of a session did, or taking a prompt back. Fill it by `vxs_session_report_init` first. */
+typedef struct vxs_session_report {
+    /** Set by `vxs_session_report_init`. */
+    uint32_t struct_size;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** The first voxel along each axis of the box of the mask that may have changed. */
+    uint64_t changed_start[3];
+    /** The voxel behind the last one; equal to the first where nothing has changed. */
+    uint64_t changed_end[3];
+    /** Times that the network ran. */
+    uint64_t network_runs;
+    /**
+     * Voxels whose two classes differ in probability by at most 0.01, counted in each box that was looked at from
+     * near.
+     */
+    uint64_t near_ties;
+    /**
+     * How many times the network's patch was seen at last from far away: 1 where one patch was enough, 0 where nothing
+     * was asked for.
+     */
+    double zoom;
+    /** Seconds from the call to its return. */
+    double total_seconds;
+} vxs_session_report;
+
+/**
+ * Writes the defaults. `size` is `sizeof(vxs_session_options)` as the caller's header has it.
+ *
+ * Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
+ *
+ * The caller guarantees:
+ * `options` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_session_options_init(struct vxs_session_options *options, uint64_t size);
+
+/**
+ * Writes the defaults. `size` is `sizeof(vxs_session_report)` as the caller's header has it.
+ *
+ * Returns `VXS_STRUCT_SIZE` for a size that no version has. Any thread.
+ *
+ * The caller guarantees:
+ * `report` is NULL or valid for writes of `size` bytes.
+ */
+VXS_API vxs_status vxs_session_report_init(struct vxs_session_report *report, uint64_t size);
+
+/**
+ * Tells what a session with `volume` will need, before it is begun. Only the volume's grid is looked at, its buffers
+ * may be NULL.
+ *
+ * Returns `VXS_UNSUPPORTED_MODEL` for a model that takes no prompts, `VXS_GEOMETRY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `plan` is NULL or a live plan; `volume` is NULL or a filled structure; `report` is NULL or was filled by
+ * `vxs_plan_report_init`; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_estimate(const struct vxs_plan *plan,
+                                const struct vxs_volume *volume,
+                                struct vxs_plan_report *report,
+                                struct vxs_error **error);
+
+/**
+ * Begins with an image: reads and normalises it, keeps a copy. The mask is empty. Free the session with
+ * `vxs_session_free`; it keeps what it needs of the plan.
+ *
+ * Returns `VXS_UNSUPPORTED_MODEL` for a model that takes no prompts, a status from 101 to 107 for the arguments,
+ * `VXS_CANCELLED`, `VXS_MEMORY_BUDGET`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `plan` is NULL or a live plan; `volume` is NULL or a filled structure whose buffers are valid for their stated
+ * sizes; `options` is NULL (defaults) or a filled structure; `session` is NULL or writable; `error` is NULL or
+ * writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_create(const struct vxs_plan *plan,
+                              const struct vxs_volume *volume,
+                              const struct vxs_session_options *options,
+                              struct vxs_session **session,
+                              struct vxs_error **error);
+
+/**
+ * Answers the prompts since the last run; of several the last decides where the network looks. Without any nothing
+ * happens. On anything but `VXS_OK` mask and prompts are as before and it can run again, except after
+ * `VXS_INTERNAL_ERROR`. Of `options`, `progress`, `user_data` and `cancel` are used; maps, regions, a function for
+ * labels and a record must not be asked for. `report` may be NULL.
+ *
+ * Returns `VXS_CANCELLED`, `VXS_BUSY` where the session is in use, or its plan has no place for a run and its options
+ * don't let it wait, `VXS_INFERENCE_FAILED`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `options` is NULL (defaults) or a filled structure; `report` is NULL (not
+ * wanted) or was filled by `vxs_session_report_init`; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_run(struct vxs_session *session,
+                           const struct vxs_run_options *options,
+                           struct vxs_session_report *report,
+                           struct vxs_error **error);
+
+/**
+ * Takes the last prompt back, and all that runs have written since: up to 16 prompts in a row. `report` tells the box
+ * of the mask that may have changed, and may be NULL.
+ *
+ * Returns `VXS_INVALID_ARGUMENT` where there is no prompt left, `VXS_BUSY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `report` is NULL (not wanted) or was filled by `vxs_session_report_init`;
+ * `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_undo(struct vxs_session *session,
+                            struct vxs_session_report *report,
+                            struct vxs_error **error);
+
+/**
+ * Begins again with the same image, for the next object: no prompts, an empty mask, nothing to take back.
+ *
+ * Returns `VXS_BUSY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API vxs_status vxs_session_reset(struct vxs_session *session, struct vxs_error **error);
+
+/**
+ * Writes a box of the mask, from voxel `start` to before voxel `end`, into `labels`: 1 for the object, else 0. The
+ * buffer has the box's shape; with the strides and the offset of a larger one only the box is written there. Without
+ * `start` and `end` (both NULL) the box is the whole volume.
+ *
+ * Returns `VXS_INVALID_ARGUMENT` for a box that isn't in the volume, `VXS_BUFFER_TOO_SMALL`, `VXS_BUSY`,
+ * `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `start` and `end` are NULL or hold three values; `labels` is NULL or a filled
+ * structure whose buffer is valid for its stated size and used by nothing else; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_labels(struct vxs_session *session,
+                              const uint64_t *start,
+                              const uint64_t *end,
+                              const struct vxs_labels *labels,
+                              struct vxs_error **error);
+
+/**
+ * Makes the record of a session: the model with hashes of its weights, a hash of the image, the prompts and runs since
+ * it began or was reset, a hash of the mask (docs/schemas/session.schema.json). `vxs_session_replay` does them again.
+ * Free it with `vxs_record_free`.
+ *
+ * Returns `VXS_BUSY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `record` is NULL or writable; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_record(struct vxs_session *session,
+                              struct vxs_record **record,
+                              struct vxs_error **error);
+
+/**
+ * Resets the session and does what a record says; the mask is then the same to the last voxel. `options` as for
+ * `vxs_session_run`. After a failure a part of it was done.
+ *
+ * Returns `VXS_INVALID_ARGUMENT` for a record of another model, image or setting, and for one that can't be read;
+ * and as `vxs_session_run`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `record` is NULL or a NUL-terminated string; `options` is NULL (defaults) or a
+ * filled structure; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_replay(struct vxs_session *session,
+                              const char *record,
+                              const struct vxs_run_options *options,
+                              struct vxs_error **error);
+
+/**
+ * Frees a session that no call uses. NULL is fine. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session that no other call uses.
+ */
+VXS_API void vxs_session_free(struct vxs_session *session);
+
+/** @} */ /* Sessions */
+
+/* --------------------------------------------------------------------------------------------- Prompts */
+
+/**
+ * @defgroup prompt Prompts
+ * What a user asks of a session: points, boxes, strokes and masks. A prompt is checked and kept when it is given; the
+ * next `vxs_session_run` answers it.
+ * @{
+ */
+
+/** Prompts that a model takes: `VXS_PROMPT_*` together. */
+typedef uint64_t vxs_prompts;
+
+/** A voxel of the object, or of what isn't the object. */
+#define VXS_PROMPT_POINT 1
+/** Boxes that are one voxel thick along an axis. */
+#define VXS_PROMPT_BOX_2D 2
+/** Any boxes. */
+#define VXS_PROMPT_BOX_3D 4
+/** A stroke within the object, or outside. */
+#define VXS_PROMPT_SCRIBBLE 8
+/** What a closed line in a slice encloses. */
+#define VXS_PROMPT_LASSO 16
+/** The object as it is known so far. All prompts before are forgotten. */
+#define VXS_PROMPT_MASK 32
+
+/**
+ * The prompts that a model takes, `VXS_PROMPT_*` together; 0 for one that segments volumes by itself, and for NULL.
+ * Any thread.
+ *
+ * The caller guarantees:
+ * `model` is NULL or a live model.
+ */
+VXS_API
+vxs_prompts vxs_model_prompts(const struct vxs_model *model);
+
+/**
+ * Takes a point: the voxel of the volume that is nearest to `at`, three numbers along the volume's axes where a
+ * voxel's centre has whole numbers. `label` is 1 for a voxel of the object, 0 for one of what isn't the object. The
+ * next `vxs_session_run` answers it.
+ *
+ * Returns `VXS_INVALID_ARGUMENT` for a place outside of the volume or a prompt that the model doesn't take, and
+ * nothing has changed then; `VXS_BUSY`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `at` is NULL or holds three values; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_point(struct vxs_session *session,
+                             const double *at,
+                             uint32_t label,
+                             struct vxs_error **error);
+
+/**
+ * Takes a box, from voxel `start` to before voxel `end`, three numbers each; what lies outside of the volume is cut
+ * off. `label` is 1 for a box around the object, 0 for one around what isn't the object.
+ *
+ * Returns as `vxs_session_point`. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `start` and `end` are NULL or hold three values; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_box(struct vxs_session *session,
+                           const int64_t *start,
+                           const int64_t *end,
+                           uint32_t label,
+                           struct vxs_error **error);
+
+/**
+ * Takes the voxels of a box that were drawn: `mask` is a map of any integers with the box's shape, whose voxels other
+ * than 0 count and whose first lies at voxel `start` of the volume, three numbers. Its spacing, origin and direction
+ * aren't looked at. `kind` is one of `VXS_PROMPT_SCRIBBLE`, `VXS_PROMPT_LASSO` and `VXS_PROMPT_MASK`; `label` as in
+ * `vxs_session_point`, 1 for `VXS_PROMPT_MASK`.
+ *
+ * Returns as `vxs_session_point`, or a status from 101 to 107 for the mask. Any thread.
+ *
+ * The caller guarantees:
+ * `session` is NULL or a live session; `mask` is NULL or a filled structure whose buffers are valid for their stated
+ * sizes; `start` is NULL or holds three values; `error` is NULL or writable.
+ */
+VXS_NODISCARD VXS_API
+vxs_status vxs_session_mask(struct vxs_session *session,
+                            vxs_prompts kind,
+                            const struct vxs_volume *mask,
+                            const int64_t *start,
+                            uint32_t label,
+                            struct vxs_error **error);
+
+/** @} */ /* Prompts */
+
 /* -------------------------------------------------------------------------------- Measuring label maps */
 
 /**
- * @defgroup measure Measuring label maps Options that statistics and doses of label maps share, and label maps on other
- * grids. A label map is a `vxs_volume` with one channel of an integer type: labels from `vxs_segment` or from any other
- * source. The numbers don't depend on the number of threads. @{
+ * @defgroup measure Measuring label maps
+ * Options that statistics and doses of label maps share, and label maps on other grids. A label map is a `vxs_volume`
+ * with one channel of an integer type: labels from `vxs_segment` or from any other source. The numbers don't depend on
+ * the number of threads.
+ * @{
  */
 
 /** How to measure labels. Fill it by `vxs_measure_options_init` first. */
@@ -2021,6 +2478,8 @@ typedef struct vxs_measure_options {
     void *user_data;
     /** A flag that stops the work; NULL (default) for none. */
     const struct vxs_cancel *cancel;
+    /** The host's threads to work on. NULL (default): the library starts threads, which end with the call. */
+    const struct vxs_executor *executor;
 } vxs_measure_options;
 
 /**
@@ -2245,7 +2704,7 @@ vxs_status vxs_dose_list_get(const struct vxs_dose_list *list,
 /**
  * D95, D2 and so on of one label: for each of `percents`, 0 to 100, writes the dose that this part of it receives
  * at least, which is a percentile of its voxels' doses, between two of them by linear interpolation. `doses` has
- * room for `count` values.
+ * room for `count` values, and may be the same array.
  *
  * Returns `VXS_INVALID_ARGUMENT` for an index past the end and for other per cents. Any thread.
  *
@@ -2262,7 +2721,7 @@ vxs_status vxs_dose_list_dose_at_volume(const struct vxs_dose_list *list,
 
 /**
  * V20 and so on of one label, or its cumulative dose-volume histogram: for each of `doses` writes the share of the
- * label, 0 to 1, that receives at least that dose. `shares` has room for `count` values.
+ * label, 0 to 1, that receives at least that dose. `shares` has room for `count` values, and may be the same array.
  *
  * Returns `VXS_INVALID_ARGUMENT` for an index past the end. Any thread.
  *
@@ -2337,6 +2796,8 @@ typedef struct vxs_compare_options {
     void *user_data;
     /** A flag that stops the work; NULL (default) for none. */
     const struct vxs_cancel *cancel;
+    /** The host's threads to work on. NULL (default): the library starts threads, which end with the call. */
+    const struct vxs_executor *executor;
 } vxs_compare_options;
 
 /**
