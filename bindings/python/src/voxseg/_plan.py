@@ -18,7 +18,7 @@ from ._handle import Handle
 from ._grid import Coordinates, Grid
 from ._images import ArrayLayout, Image, image_of
 from ._literals import (
-    ConvolutionName,
+    ConvolutionAlgorithmName,
     BlendingName,
     DeviceName,
     FallbackName,
@@ -102,7 +102,7 @@ class Plan(Handle):
         overflow: OverflowName = "single",
         device_memory_budget: int | None = None,
         device_cache: str | os.PathLike[str] | None = None,
-        convolution: ConvolutionName = "winograd",
+        convolution: ConvolutionAlgorithmName = "winograd",
         instructions: InstructionsName = "auto",
         tile_batch: int = 0,
         concurrent_runs: int = 0,
