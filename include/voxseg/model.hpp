@@ -59,6 +59,8 @@ struct ModelOptions {
     ProgressFunction progress{};
     /** Stops opening. */
     const Cancel *cancel = nullptr;
+    /** For VISTA3D: the classes to segment, numbers or names. Empty: all that the model's config lists. */
+    std::vector<std::string> classes{};
 };
 
 /** How to run a task. */
@@ -102,7 +104,8 @@ public:
     /** Opens a model folder. */
     static Result<Model> open(const std::filesystem::path &path, const ModelOptions &options = {}) {
         detail::Callback callback{&options.progress, nullptr};
-        const vxs_model_options raw = c_options(options, callback);
+        std::vector<const char *> classes;
+        const vxs_model_options raw = c_options(options, callback, classes);
         const std::string name = detail::utf8(path);
         return make(callback, [&](vxs_model **handle, vxs_error **error) {
             return vxs_model_open(name.c_str(), &raw, handle, error);
@@ -128,7 +131,8 @@ public:
     /** Opens a model folder's files in memory. */
     static Result<Model> open_memory(Span<const ModelFile> files, const ModelOptions &options = {}) {
         detail::Callback callback{&options.progress, nullptr};
-        const vxs_model_options raw = c_options(options, callback);
+        std::vector<const char *> classes;
+        const vxs_model_options raw = c_options(options, callback, classes);
         std::vector<vxs_model_file> list;
         for (const ModelFile &file : files) {
             list.push_back({file.name.c_str(), file.data, file.size});
@@ -261,8 +265,14 @@ private:
             [&] { return Model(handle); });
     }
 
-    static vxs_model_options c_options(const ModelOptions &options, detail::Callback &callback) {
+    static vxs_model_options c_options(const ModelOptions &options, detail::Callback &callback,
+                                       std::vector<const char *> &classes) {
         auto raw = detail::filled(&vxs_model_options_init);
+        for (const std::string &name : options.classes) {
+            classes.push_back(name.c_str());
+        }
+        raw.classes = classes.empty() ? nullptr : classes.data();
+        raw.class_count = classes.size();
         raw.foreground_crop = static_cast<vxs_foreground_crop>(options.foreground_crop);
         raw.auto3dseg_script = static_cast<vxs_auto3dseg_script>(options.auto3dseg_script);
         raw.memory_budget = options.memory_budget;

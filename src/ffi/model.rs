@@ -95,6 +95,11 @@ pub struct vxs_model_options {
     pub user_data: *mut c_void,
     /// A flag that stops the call; NULL (default) for none.
     pub cancel: *const vxs_cancel,
+    /// For VISTA3D: the classes to segment, numbers or names, as many as `class_count` says. NULL (default): all that
+    /// the model's config lists. Must be NULL for other models.
+    pub classes: *const *const c_char,
+    /// Number of entries in `classes`.
+    pub class_count: u64,
 }
 
 // SAFETY: repr(C), starts with struct_size; integers and raw pointers accept any bits, and an all-zero callback is
@@ -115,6 +120,8 @@ unsafe impl Growable for vxs_model_options {
             progress: None,
             user_data: null_mut(),
             cancel: null(),
+            classes: null(),
+            class_count: 0,
         }
     }
 }
@@ -178,6 +185,13 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<(ModelOptio
             let folds = array(options.folds, options.fold_count, "options.folds")?;
             Some(folds.iter().map(fold).collect())
         };
+        let classes = if options.classes.is_null() {
+            None
+        } else {
+            let classes = array(options.classes, options.class_count, "options.classes")?;
+            let class = |&class: &*const c_char| Ok(text(class, "options.classes")?.to_owned());
+            Some(classes.iter().map(class).collect::<Result<_>>()?)
+        };
         let memory_budget = (options.memory_budget != 0).then_some(options.memory_budget);
         let cancel = progress::flag(options.cancel);
         let watching = Watching::new(options.progress, options.user_data);
@@ -186,6 +200,7 @@ unsafe fn model_options(options: *const vxs_model_options) -> Result<(ModelOptio
             folds,
             checkpoint,
             configuration,
+            classes,
             foreground_crop,
             auto3dseg_script,
             memory_budget,

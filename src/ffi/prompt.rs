@@ -26,6 +26,9 @@ pub const VXS_PROMPT_LASSO: u64 = 16;
 /// The object as it is known so far. All prompts before are forgotten.
 pub const VXS_PROMPT_MASK: u64 = 32;
 
+/// A voxel of one of the model's labels, the background included.
+pub const VXS_PROMPT_POINT_PER_LABEL: u64 = 64;
+
 /// The prompts that a model takes, `VXS_PROMPT_*` together; 0 for one that segments volumes by itself, and for NULL.
 /// Any thread.
 ///
@@ -43,14 +46,15 @@ pub unsafe extern "C" fn vxs_model_prompts(model: *const vxs_model) -> vxs_promp
             PromptKind::Scribble => VXS_PROMPT_SCRIBBLE,
             PromptKind::Lasso => VXS_PROMPT_LASSO,
             PromptKind::Mask => VXS_PROMPT_MASK,
+            PromptKind::PointPerLabel => VXS_PROMPT_POINT_PER_LABEL,
         };
         model.map_or(0, |model| model.prompts().into_iter().fold(0, |bits, kind| bits | bit(kind)))
     })
 }
 
 /// Takes a point: the voxel of the volume that is nearest to `at`, three numbers along the volume's axes where a
-/// voxel's centre has whole numbers. `label` is 1 for a voxel of the object, 0 for one of what isn't the object. The
-/// next `vxs_session_run` answers it.
+/// voxel's centre has whole numbers. `label` is 1 for a voxel of the object, 0 for one of what isn't the object; for a
+/// model that takes `VXS_PROMPT_POINT_PER_LABEL`, one of its labels. The next `vxs_session_run` answers it.
 ///
 /// Returns `VXS_INVALID_ARGUMENT` for a place outside of the volume or a prompt that the model doesn't take, and
 /// nothing has changed then; `VXS_BUSY`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.

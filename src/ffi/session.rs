@@ -255,7 +255,7 @@ unsafe fn run_of(options: *const vxs_run_options) -> Result<Run<'static>> {
 }
 
 /// Answers the prompts since the last run; of several the last decides where the network looks. Without any nothing
-/// happens. On anything but `VXS_OK` mask and prompts are as before and it can run again, except after
+/// happens. A model that takes `VXS_PROMPT_POINT_PER_LABEL` answers to all points so far, and once without any. On anything but `VXS_OK` mask and prompts are as before and it can run again, except after
 /// `VXS_INTERNAL_ERROR`. Of `options`, `progress`, `user_data` and `cancel` are used; maps, regions, a function for
 /// labels and a record must not be asked for. `report` may be NULL.
 ///
@@ -359,7 +359,8 @@ pub unsafe extern "C" fn vxs_session_reset(
     }
 }
 
-/// Writes a box of the mask, from voxel `start` to before voxel `end`, into `labels`: 1 for the object, else 0. The
+/// Writes a box of the mask, from voxel `start` to before voxel `end`, into `labels`: 1 for the object, else 0;
+/// the model's labels where it takes `VXS_PROMPT_POINT_PER_LABEL`. The
 /// buffer has the box's shape; with the strides and the offset of a larger one only the box is written there. Without
 /// `start` and `end` (both NULL) the box is the whole volume.
 ///

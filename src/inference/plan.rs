@@ -22,7 +22,7 @@ use crate::model::Model;
 use crate::network::Network;
 use crate::parallel::{self, Entered, Executor};
 use crate::progress::{Run, Stage};
-use crate::recipe::{IntensityRange, Recipe, TilePlacement};
+use crate::recipe::{IntensityRange, Prompting, Recipe, TilePlacement};
 use crate::restore::MapBuffer;
 use crate::tiling::TileGrid;
 use crate::volume::{Region, Volume};
@@ -264,7 +264,7 @@ impl Plan {
         maps: &[MapBuffer],
         workspace: &Workspace,
     ) -> Result<()> {
-        if self.recipe.prompting.is_some() {
+        if matches!(self.recipe.prompting, Some(Prompting::Painting(_))) {
             return Err(Error::unsupported(
                 "a volume without prompts; this model answers to those of a session",
             ));

@@ -17,7 +17,7 @@ use crate::engine::{DeviceEngine, Engine, Workspace};
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
 use crate::progress::{Run, Stage};
-use crate::recipe::{RestoreMode, ScorePrecision};
+use crate::recipe::{Resize, ResizeMode, RestoreMode, ScorePrecision, Step};
 use crate::restore::{Labelling, Restorer};
 use crate::tiling::grid::TileRow;
 use crate::tiling::{Blend, Mirrored, Score, TileGrid, average, cut};
@@ -155,7 +155,14 @@ pub(super) fn bytes(plan: &Plan, shape: [usize; 3], network: [usize; 3]) -> u64 
     } else {
         shape
     };
-    image + field + Restorer::<f16>::bytes(plan.classes, decided, 0, plan.threads) + tiles
+    // Where outputs may reach over more than two inputs, classes are resampled as a whole.
+    let by_area = |step: &Step| matches!(step, Step::Resize(Resize { mode: ResizeMode::Area, .. }));
+    let whole = if decided != network && plan.recipe.steps.iter().any(by_area) {
+        4 * (plan.classes as u64 + 1) * shape.iter().map(|&n| n as u64).product::<u64>()
+    } else {
+        0
+    };
+    image + field + whole + Restorer::<f16>::bytes(plan.classes, decided, 0, plan.threads) + tiles
 }
 
 /// What a tiled run has on a device.

@@ -21,7 +21,7 @@ use crate::progress::Run;
 use crate::recipe::{RestoreMode, ScorePrecision};
 use crate::restore::{Field, Map, MapBuffer, Part, Restored, Restorer, activate, different_crops};
 use crate::tiling::{Score, TileGrid};
-use crate::volume::{Box3, Region, Volume};
+use crate::volume::{Box3, Geometry, Region, Volume};
 
 pub(super) fn segment(
     plan: &Plan,
@@ -53,8 +53,52 @@ fn segment_in<S: Score>(
     let mut report = RunReport { voxels: boxes.iter().map(Box3::voxels).sum(), ..RunReport::default() };
     let groups = plan.groups(volume.geometry(), region)?;
     let fields = member_scores::<S>(plan, volume, (region, &groups), workspace, run, &mut report)?;
-    let Prepared { image, trace } = prepare(plan, volume, (region, &groups), workspace, run, &mut report)?;
-    let mut image = Parts::new(plan, image, groups.len(), &mut report)?;
+    let prepared = prepare(plan, volume, (region, &groups), workspace, run, &mut report)?;
+    let buffers = (as_they_come, labels, maps);
+    prepared_in::<S>(plan, prepared, (&groups, fields), buffers, workspace, run, &mut report)?;
+    report.total_seconds = started.elapsed().as_secs_f64();
+    report.process_peak_bytes = crate::platform::peak_memory();
+    Ok(report)
+}
+
+/// As [`segment`], of the whole of an image that was prepared before.
+pub(super) fn segment_prepared(
+    plan: &Plan,
+    prepared: Prepared,
+    geometry: &Geometry,
+    labels: &mut LabelBuffer,
+    workspace: &mut Workspace,
+    run: &mut Run,
+) -> Result<RunReport> {
+    let groups = plan.groups(geometry, &Region::whole())?;
+    let mut report = RunReport { voxels: geometry.voxels(), ..RunReport::default() };
+    match plan.recipe.tiling.score_precision {
+        ScorePrecision::Half => {
+            let fields: Vec<Fields<f16>> = groups.iter().map(|_| Vec::new()).collect();
+            let buffers = (false, labels, &mut [][..]);
+            prepared_in(plan, prepared, (&groups, fields), buffers, workspace, run, &mut report)?;
+        }
+        ScorePrecision::Single => {
+            let fields: Vec<Fields<f32>> = groups.iter().map(|_| Vec::new()).collect();
+            let buffers = (false, labels, &mut [][..]);
+            prepared_in(plan, prepared, (&groups, fields), buffers, workspace, run, &mut report)?;
+        }
+    }
+    Ok(report)
+}
+
+/// The stages after the network's image, for each group of boxes with the scores of other members.
+fn prepared_in<S: Score>(
+    plan: &Plan,
+    Prepared { image, trace }: Prepared,
+    (groups, fields): (&[Group], Vec<Fields<S>>),
+    (as_they_come, labels, maps): (bool, &mut LabelBuffer, &mut [MapBuffer]),
+    workspace: &mut Workspace,
+    run: &mut Run,
+    report: &mut RunReport,
+) -> Result<()> {
+    let boxes: Vec<Box3> = groups.iter().flat_map(|group| group.boxes.iter().copied()).collect();
+    let mut image = Parts::new(plan, image, groups.len(), report)?;
     maps.iter_mut().for_each(|map| map.begin(&boxes));
     let mut done = Vec::new();
     for (group, fields) in groups.iter().zip(fields) {
@@ -62,13 +106,13 @@ fn segment_in<S: Score>(
         done.push(run.part(0.0, share, |run| {
             let labels = as_they_come.then_some(&mut *labels);
             let buffers = (labels, &mut *maps);
-            one::<S>(plan, &trace, group, &mut image, fields, buffers, workspace, run, &mut report)
+            one::<S>(plan, &trace, group, &mut image, fields, buffers, workspace, run, report)
         })?);
     }
 
     let ending = Instant::now();
     run.finished(report.tiles)?;
-    for ((Finished { restored, start }, written), group) in done.iter().zip(&groups) {
+    for ((Finished { restored, start }, written), group) in done.iter().zip(groups) {
         report.near_ties += restored.near_ties;
         if !written {
             labels.write(restored.labels.view(), &trace.map, *start, 0, &group.boxes);
@@ -78,9 +122,7 @@ fn segment_in<S: Score>(
         }
     }
     report.restore_seconds += ending.elapsed().as_secs_f64();
-    report.total_seconds = started.elapsed().as_secs_f64();
-    report.process_peak_bytes = crate::platform::peak_memory();
-    Ok(report)
+    Ok(())
 }
 
 /// The labels of a group of boxes, and whether they were written as they came.

@@ -1,8 +1,11 @@
-//! Single tiles through a plan's network, for sessions, which cut and paste by themselves.
+//! Parts of a run for sessions: single tiles through a plan's network, and the stages after an image was prepared.
 
 use super::memory::{ENGINE_BYTES, check_budget};
-use super::{Plan, PlanReport, Turn};
+use super::run::segment_prepared;
+use super::{Plan, PlanReport, RunReport, Turn};
 use crate::error::{Error, Result};
+use crate::labels::LabelBuffer;
+use crate::preprocess::Prepared;
 use crate::progress::Run;
 use crate::volume::Geometry;
 
@@ -24,6 +27,23 @@ impl Plan {
             Error::Cancelled | Error::OutOfMemory { .. } => error,
             other => Error::Inference { tile: 0, reason: other.to_string() },
         })
+    }
+
+    /// Segments the whole of an image that was prepared by the plan's recipe from a volume on this grid. On any error
+    /// the labels are untouched.
+    ///
+    /// # Errors
+    /// Those of [`Plan::segment`] after its checks.
+    pub(crate) fn segment_prepared(
+        &self,
+        turn: &mut Turn,
+        prepared: Prepared,
+        geometry: &Geometry,
+        labels: &mut LabelBuffer,
+        run: &mut Run,
+    ) -> Result<RunReport> {
+        labels.check(geometry, self.largest_label)?;
+        segment_prepared(self, prepared, geometry, labels, &mut turn.workspace, run)
     }
 
     /// Makes the networks compute one tile at a time.

@@ -31,6 +31,9 @@ use crate::recipe::{KeepLargest, PromptKind, Recipe, RestoreMode};
 use files::Files;
 pub use inspect::{Inspection, inspect};
 
+/// The network whose classes are chosen when it is opened.
+const ASKED_FOR_CLASSES: &str = "VISTA3D";
+
 /// A trained fold of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
@@ -51,6 +54,8 @@ pub struct ModelOptions {
     /// end; of a MONAI bundle the name of its config file. `None`: the only one, and a bundle's
     /// `inference` config.
     pub configuration: Option<String>,
+    /// For VISTA3D: the classes to segment, by their numbers or names. `None`: all that its config lists.
+    pub classes: Option<Vec<String>>,
     /// How Auto3DSeg models crop to the foreground.
     pub foreground_crop: ForegroundCrop,
     /// Which way of SlicerMONAIAuto3DSeg's script an Auto3DSeg model goes.
@@ -104,6 +109,7 @@ impl Default for ModelOptions {
             folds: None,
             checkpoint: "checkpoint_final.pth".into(),
             configuration: None,
+            classes: None,
             foreground_crop: ForegroundCrop::default(),
             auto3dseg_script: Auto3dsegScript::default(),
             memory_budget: None,
@@ -155,8 +161,20 @@ impl Model {
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         let _ours = Ours::enter();
         let model = Self::read(path, options)?;
+        model.check_classes(options)?;
         options.watch.finish(Stage::Open)?;
         Ok(model)
+    }
+
+    /// Refuses classes for a network that isn't asked for any.
+    fn check_classes(&self, options: &ModelOptions) -> Result<()> {
+        match &options.classes {
+            Some(classes) if self.about.architecture != ASKED_FOR_CLASSES => {
+                let found = crate::file::shorten(&classes.join(", "));
+                Err(Error::argument("classes", found, "none: this model always gives all of its labels"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// As [`Model::open`], as one of several.
@@ -180,6 +198,7 @@ impl Model {
     pub fn from_files(files: Vec<(String, Bytes)>, options: &ModelOptions) -> Result<Self> {
         let _ours = Ours::enter();
         let model = open(&Files::memory_within(files, &options.budget()), "", options)?;
+        model.check_classes(options)?;
         options.watch.finish(Stage::Open)?;
         Ok(model)
     }

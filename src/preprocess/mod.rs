@@ -163,6 +163,11 @@ pub fn preprocess(
                 grids.push((Some(spacing), grid));
                 grid = step.grid;
             }
+            Step::AddClicks { labels } => {
+                let [_, planes, rows, columns] = *image.shape() else { continue };
+                let channels: Array4<f32> = buffer::zeros(IMAGE, (labels.len(), planes, rows, columns))?;
+                image = buffer::concatenate(IMAGE, 0, [image.view(), channels.view()])?;
+            }
             Step::AddPreviousStage { labels } => {
                 let stage =
                     previous.ok_or_else(|| Error::unsupported("a cascade without its previous stage"))?;

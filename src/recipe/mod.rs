@@ -16,7 +16,7 @@ pub use decision::{
 };
 pub use intensity::{IntensityRange, MonaiIntensity, Normalization};
 pub use monai::{CropForeground, Frame, Padding, PaddingMode, Resize, ResizeMode, Size, Spacing, SpatialPad};
-pub use prompting::{PromptKind, Prompting};
+pub use prompting::{Painting, PromptKind, Prompting};
 pub use resampling::{Orders, Resample, Resampler, Spline, resampled_shape, separate_axis};
 pub use tiling::{Fill, ImportanceMap, ScorePrecision, TilePlacement, Tiling};
 
@@ -90,6 +90,11 @@ pub enum Step {
     Resize(Resize),
     /// Other axes for the image, as it is: `Flip`, `Rotate90`, `Transpose`.
     Turn(AxisMap),
+    /// Adds a channel of zeros for each of these labels, into which a session paints a user's clicks: DeepEdit's.
+    AddClicks {
+        /// The labels, in the order of the channels.
+        labels: Vec<u16>,
+    },
     /// Adds a channel for each of these labels, which is 1 where the previous stage of a cascade found it.
     AddPreviousStage {
         /// The labels, in the order of the channels.

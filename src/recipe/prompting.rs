@@ -15,6 +15,8 @@ pub enum PromptKind {
     Lasso,
     /// The object as it is known so far.
     Mask,
+    /// A voxel of one of the model's labels, the background included.
+    PointPerLabel,
 }
 
 impl PromptKind {
@@ -27,6 +29,27 @@ impl PromptKind {
             PromptKind::Scribble => "scribble",
             PromptKind::Lasso => "lasso",
             PromptKind::Mask => "mask",
+            PromptKind::PointPerLabel => "point_per_label",
+        }
+    }
+}
+
+/// How a model's network sees prompts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prompting {
+    /// It looks at a patch around the last of them, and needs some.
+    Painting(Painting),
+    /// DeepEdit's clicks: each of these labels has a channel of the image ([`super::Step::AddClicks`]). Without clicks
+    /// the model segments volumes by itself.
+    Clicks(Vec<u16>),
+}
+
+impl Prompting {
+    /// The kinds that the model takes, in the order of [`PromptKind`].
+    pub fn kinds(&self) -> Vec<PromptKind> {
+        match self {
+            Prompting::Painting(painting) => painting.kinds(),
+            Prompting::Clicks(_) => vec![PromptKind::PointPerLabel],
         }
     }
 }
@@ -34,7 +57,7 @@ impl PromptKind {
 /// nnInteractive's prompts: further channels of the network's image, behind those of the volume. The network decides
 /// between the object and the rest in one patch around the last prompt.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Prompting {
+pub struct Painting {
     /// Voxels around a point that are painted with it.
     pub point_radius: usize,
     /// By how much a prompt counts less with each that comes after.
@@ -49,7 +72,7 @@ pub struct Prompting {
     pub initial: bool,
 }
 
-impl Prompting {
+impl Painting {
     /// The kinds that the model takes, in the order of [`PromptKind`].
     pub fn kinds(&self) -> Vec<PromptKind> {
         let mut kinds: Vec<PromptKind> = self.painted.iter().map(|(kind, _)| *kind).collect();

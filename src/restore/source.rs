@@ -8,7 +8,7 @@ use crate::buffer;
 use crate::error::{Error, Result};
 use crate::preprocess::monai::resize;
 use crate::preprocess::{GridChange, Trace, resample};
-use crate::recipe::{Recipe, Resampler};
+use crate::recipe::{Recipe, Resampler, ResizeMode};
 use crate::tiling::Score;
 use crate::volume::AxisMap;
 
@@ -34,8 +34,17 @@ pub(super) struct Source<S> {
 pub(super) enum Scheme {
     /// Each output lies between two inputs along every axis.
     Taps(Box<[Taps; 3]>),
-    /// Splines reach further: each class is resampled whole, when all planes are there.
-    Whole(Resampler, Option<usize>),
+    /// Outputs reach further: each class is resampled whole, when all planes are there.
+    Whole(Whole),
+}
+
+/// How whole fields of scores are resampled.
+#[derive(Clone, Copy)]
+pub(super) enum Whole {
+    /// By splines, perhaps with an axis apart.
+    Splines(Resampler, Option<usize>),
+    /// By a change of the shape alone, as areas that have more than two voxels along an axis.
+    Resized(ResizeMode),
 }
 
 impl Scheme {
@@ -62,11 +71,14 @@ impl Scheme {
                     let separate = step.scores.separate_axis(target, spacing);
                     match Taps::of(&step.scores, from, *shape, separate)? {
                         Some(resampled) => taps = resampled,
-                        None => return Ok(Scheme::Whole(step.scores, separate)),
+                        None => return Ok(Scheme::Whole(Whole::Splines(step.scores, separate))),
                     }
                 }
                 GridChange::Spaced(None) | GridChange::Turned(_) => {}
                 GridChange::Resized { from: before, to, mode } => {
+                    if only_change(trace) && reaches_further(*mode, *to, *before)? {
+                        return Ok(Scheme::Whole(Whole::Resized(*mode)));
+                    }
                     for (axis, taps) in taps.iter_mut().enumerate() {
                         let resized = resize::taps(*mode, to[axis], before[axis])?.ok_or_else(|| {
                             let (found, expected) = (before[axis], to[axis].div_ceil(2));
@@ -92,6 +104,22 @@ impl Scheme {
         }
         Ok(Scheme::Taps(Box::new(taps)))
     }
+}
+
+/// Whether an image's shape or spacing changes once.
+fn only_change(trace: &Trace) -> bool {
+    let changes = |change: &&GridChange| !matches!(change, GridChange::Spaced(None) | GridChange::Turned(_));
+    trace.changes.iter().filter(changes).count() == 1
+}
+
+/// Whether outputs lie between more than two inputs along an axis.
+fn reaches_further(mode: ResizeMode, from: [usize; 3], to: [usize; 3]) -> Result<bool> {
+    for axis in 0..3 {
+        if resize::taps(mode, from[axis], to[axis])?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl<S: Score> Source<S> {
@@ -124,10 +152,10 @@ impl<S: Score> Source<S> {
                 self.forget()?;
                 self.planes = planes;
             }
-            Scheme::Whole(rule, separate) => {
+            Scheme::Whole(rule) => {
                 self.planes = buffer::concatenate(SCORES, 1, [self.planes.view(), planes.view()])?;
                 if self.end() == self.all {
-                    self.planes = resampled(&self.planes, self.to, &rule, separate, self.threads)?;
+                    self.planes = resampled(&self.planes, self.to, rule, self.threads)?;
                     let [planes, rows, columns] = self.to.map(Taps::identity);
                     self.scheme = Scheme::Taps(Box::new([planes?, rows?, columns?]));
                     self.all = self.to[0];
@@ -221,17 +249,16 @@ impl<S: Score> Source<S> {
     }
 }
 
-fn resampled<S: Score>(
-    scores: &Array4<S>,
-    to: [usize; 3],
-    rule: &Resampler,
-    separate: Option<usize>,
-    threads: usize,
-) -> Result<Array4<S>> {
+fn resampled<S: Score>(scores: &Array4<S>, to: [usize; 3], rule: Whole, threads: usize) -> Result<Array4<S>> {
     let mut out = buffer::array(SCORES, (scores.dim().0, to[0], to[1], to[2]), S::default())?;
     for (class, mut out) in scores.outer_iter().zip(out.outer_iter_mut()) {
         let single = buffer::map(SCORES, &class, S::to_f32)?;
-        let resampled = resample::resample_with(rule, single.view(), to, separate, threads)?;
+        let resampled = match rule {
+            Whole::Splines(rule, separate) => {
+                resample::resample_with(&rule, single.view(), to, separate, threads)?
+            }
+            Whole::Resized(mode) => resize::resize(single.view(), to, mode, threads)?,
+        };
         out.zip_mut_with(&resampled, |out, &score| *out = S::from_f32(score));
     }
     Ok(out)

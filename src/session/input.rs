@@ -8,7 +8,7 @@ use super::region::{Placed, Region};
 use super::spread::spread;
 use crate::error::Result;
 use crate::preprocess::resample::torch;
-use crate::recipe::{PromptKind, Prompting};
+use crate::recipe::{Painting, PromptKind};
 use crate::{buffer, parallel};
 
 /// What the network's input is cut from.
@@ -17,7 +17,7 @@ pub(super) struct Source<'a> {
     pub image: &'a Array4<f32>,
     pub volume: Region,
     pub prompts: &'a Prompts,
-    pub prompting: &'a Prompting,
+    pub prompting: &'a Painting,
     pub patch: [usize; 3],
     pub threads: usize,
 }

@@ -3,7 +3,21 @@
 use super::STEPS;
 use super::answer::FARTHEST;
 use super::input::seen;
-use crate::inference::Plan;
+use crate::error::Result;
+use crate::inference::{Plan, PlanReport};
+use crate::volume::{Geometry, Region};
+
+/// What runs of the whole volume need, with the image that is kept, the mask and what can be taken back.
+pub(super) fn of_whole_runs(plan: &Plan, geometry: &Geometry) -> Result<PlanReport> {
+    let mut report = plan.report_for(geometry, &Region::whole())?;
+    let product = |sizes: [usize; 3]| sizes.iter().fold(1_u64, |all, &one| all.saturating_mul(one as u64));
+    let image = product(report.network_shape).saturating_mul(4 * plan.inputs as u64);
+    let masks = product(geometry.shape).saturating_mul(2 + STEPS as u64);
+    let held = image.saturating_add(masks);
+    report.run_bytes = report.run_bytes.saturating_add(held);
+    report.host_peak_bytes = report.host_peak_bytes.saturating_add(held);
+    Ok(report)
+}
 
 /// Bytes of the image, the masks, what can be taken back, and of a run that looks from as far away as it can.
 pub(super) fn bytes(plan: &Plan, shape: [usize; 3]) -> u64 {

@@ -6,12 +6,14 @@
 
 mod answer;
 mod border;
+mod clicks;
 mod cover;
 mod image;
 mod input;
 mod json;
 mod memory;
 mod painted;
+mod painting;
 mod prompt;
 mod record;
 mod region;
@@ -19,8 +21,6 @@ mod spread;
 
 use std::collections::VecDeque;
 use std::time::Instant;
-
-use ndarray::Array4;
 
 use crate::buffer;
 use crate::error::{Error, Result};
@@ -32,8 +32,10 @@ pub use crate::recipe::PromptKind;
 use crate::recipe::Prompting;
 use crate::volume::{AxisMap, Geometry, Volume};
 use answer::Asking;
+use clicks::Clicks;
 use input::Source;
 use painted::{Look, Prompts};
+use painting::PaintingState;
 pub use prompt::{Mask, Prompt};
 use region::{Placed, Region};
 
@@ -80,7 +82,8 @@ enum Event {
 
 /// A session before a prompt.
 struct Step {
-    prompts: Prompts,
+    /// Of a network that goes on from what was painted.
+    prompts: Option<Prompts>,
     events: usize,
     changed: Option<Region>,
     /// What runs have written since, the last one last.
@@ -89,21 +92,25 @@ struct Step {
 
 /// What was in a mask before: of the mask so far, and of the caller's.
 struct Overwritten {
-    previous: Placed,
+    previous: Option<Placed>,
     mask: Placed,
+}
+
+/// How a model's network answers.
+enum Way {
+    /// It looks at a patch around the last prompt: nnInteractive's.
+    Painting(Box<PaintingState>),
+    /// It segments the whole volume by clicks for each label: DeepEdit's.
+    Clicks(Box<Clicks>),
 }
 
 /// An image that a user segments.
 pub struct Session {
     plan: Plan,
-    prompting: Prompting,
+    way: Way,
     options: SessionOptions,
     geometry: Geometry,
     volume: Region,
-    image: Array4<f32>,
-    prompts: Prompts,
-    /// The mask that the network goes on from.
-    previous: Placed,
     /// The mask that the caller gets.
     mask: Placed,
     changed: Option<Region>,
@@ -127,23 +134,30 @@ impl Session {
             return Err(Error::VolumeMismatch { expected, found: format!("{found} channels") });
         }
         plan.check_need(Self::estimate(plan, volume.geometry())?.host_peak_bytes)?;
-        plan.tile_by_tile()?;
+        if let Prompting::Painting(_) = prompting {
+            plan.tile_by_tile()?;
+        }
         let expected = plan.expected_intensities();
         let inspected = inspect(volume, &plan.channels, &expected, plan.threads, run)?;
         run.checkpoint(Stage::Preprocess, 0, 1)?;
-        let image = image::image(&inspected.volume, plan.threads)?;
         let [x, y, z] = volume.geometry().shape;
         let extent = Region::of_shape([z, y, x]);
+        let way = match prompting {
+            Prompting::Painting(painting) => {
+                let state = PaintingState::new(painting, plan, &inspected.volume, extent)?;
+                Way::Painting(Box::new(state))
+            }
+            Prompting::Clicks(labels) => {
+                Way::Clicks(Box::new(Clicks::new(labels, plan, &inspected.volume, run)?))
+            }
+        };
         let session = Session {
-            prompts: Prompts::new(&prompting)?,
-            previous: Placed::empty(extent)?,
             mask: Placed::empty(extent)?,
             plan: plan.clone(),
-            prompting,
+            way,
             options,
             geometry: volume.geometry().clone(),
             volume: extent,
-            image,
             changed: None,
             events: Vec::new(),
             steps: VecDeque::new(),
@@ -157,11 +171,12 @@ impl Session {
     /// # Errors
     /// [`Error::Unsupported`] for a model that takes no prompts, [`Error::Geometry`].
     pub fn estimate(plan: &Plan, geometry: &Geometry) -> Result<PlanReport> {
-        prompting(plan)?;
         geometry.check()?;
         let [x, y, z] = geometry.shape;
-        let bytes = memory::bytes(plan, [z, y, x]);
-        Ok(plan.report_with(geometry, bytes))
+        match prompting(plan)? {
+            Prompting::Painting(_) => Ok(plan.report_with(geometry, memory::bytes(plan, [z, y, x]))),
+            Prompting::Clicks(_) => memory::of_whole_runs(plan, geometry),
+        }
     }
 
     /// The grid of its volume and its mask.
@@ -176,8 +191,18 @@ impl Session {
     /// then. [`Error::OutOfMemory`].
     pub fn add(&mut self, prompt: Prompt) -> Result<()> {
         let _ours = Ours::enter();
-        let kind = prompt.kind(&self.prompting)?;
-        prompt.check(&self.volume)?;
+        let kind = match &self.way {
+            Way::Painting(state) => {
+                let kind = prompt.kind(&state.painting.kinds())?;
+                prompt.check(&self.volume, &[0, 1])?;
+                kind
+            }
+            Way::Clicks(clicks) => {
+                let kind = prompt.kind(&[PromptKind::PointPerLabel])?;
+                prompt.check(&self.volume, &clicks.labels)?;
+                kind
+            }
+        };
         let begin = match &prompt {
             Prompt::Mask(mask) => {
                 let mask = painted::in_volume(mask, &self.volume)?;
@@ -186,25 +211,24 @@ impl Session {
             _ => None,
         };
         buffer::grow(&mut self.events, "a session's events", 1)?;
-        let mut step = Step {
-            prompts: self.prompts.clone(),
-            events: self.events.len(),
-            changed: self.changed,
-            overwritten: Vec::new(),
+        let prompts = match &self.way {
+            Way::Painting(state) => Some(state.prompts.clone()),
+            Way::Clicks(_) => None,
         };
-        match begin {
-            None => {
-                let patch = self.plan.recipe.tiling.patch;
-                self.prompts.add(&prompt, kind, &self.prompting, &self.volume, patch);
-            }
-            Some((previous, mask)) => {
-                self.prompts.reset();
-                let patch = self.plan.recipe.tiling.patch;
-                self.prompts.look = mask.extent().map(|extent| Look::at(&extent, patch, true));
-                let previous = std::mem::replace(&mut self.previous, previous);
-                let mask = std::mem::replace(&mut self.mask, mask);
-                step.overwritten.push(Overwritten { previous, mask });
-                self.changed = Some(self.volume);
+        let mut step =
+            Step { prompts, events: self.events.len(), changed: self.changed, overwritten: Vec::new() };
+        if let Way::Painting(state) = &mut self.way {
+            let patch = self.plan.recipe.tiling.patch;
+            match begin {
+                None => state.prompts.add(&prompt, kind, &state.painting, &self.volume, patch),
+                Some((previous, mask)) => {
+                    state.prompts.reset();
+                    state.prompts.look = mask.extent().map(|extent| Look::at(&extent, patch, true));
+                    let previous = Some(std::mem::replace(&mut state.previous, previous));
+                    let mask = std::mem::replace(&mut self.mask, mask);
+                    step.overwritten.push(Overwritten { previous, mask });
+                    self.changed = Some(self.volume);
+                }
             }
         }
         self.events.push(Event::Prompt(prompt));
@@ -215,7 +239,7 @@ impl Session {
         Ok(())
     }
 
-    /// Answers what was asked since the last run. On any error mask and prompts are as before, and it can run again.
+    /// Answers what was asked since the last run; a model that takes clicks also answers once without any. On any error mask and prompts are as before, and it can run again.
     ///
     /// # Errors
     /// [`Error::Busy`] where the plan has no place for a run, [`Error::Cancelled`], [`Error::OutOfMemory`], or the
@@ -223,49 +247,87 @@ impl Session {
     pub fn run(&mut self, run: &mut Run) -> Result<SessionReport> {
         let _ours = Ours::enter();
         let started = Instant::now();
-        let Some(look) = self.prompts.look else {
-            run.finished(0)?;
-            let changed = Region { start: [0; 3], end: [0; 3] }.in_volume_order();
-            return Ok(SessionReport { changed, ..SessionReport::default() });
+        let report = match &self.way {
+            Way::Painting(state) => match state.prompts.look {
+                Some(look) => self.look(look, run)?,
+                None => nothing(run)?,
+            },
+            Way::Clicks(_) => match self.events.last() {
+                Some(Event::Run) => nothing(run)?,
+                _ => self.segment(run)?,
+            },
         };
+        Ok(SessionReport { total_seconds: started.elapsed().as_secs_f64(), ..report })
+    }
+
+    /// Segments the whole volume by all clicks so far.
+    fn segment(&mut self, run: &mut Run) -> Result<SessionReport> {
+        let Way::Clicks(clicks) = &self.way else { return nothing(run) };
+        let mut turn = self.plan.runs.begin(run)?;
+        let _threads = self.plan.enter_threads();
+        let (found, report) = clicks.answer(&self.plan, &self.geometry, &self.events, &mut turn, run)?;
+        // All that may fail comes before the first change.
+        let region = found.differing(&self.mask);
+        let (mask, found) = (self.mask.copy(region)?, found.copy(region)?);
+        self.answered(Overwritten { previous: None, mask })?;
+        self.mask.paste(&found);
+        self.changed = Some(region);
+        Ok(SessionReport {
+            changed: region.in_volume_order(),
+            network_runs: report.tiles,
+            zoom: 1.0,
+            near_ties: report.near_ties,
+            total_seconds: 0.0,
+        })
+    }
+
+    /// Takes down that a run has answered, and what it is about to overwrite; changes nothing where it fails.
+    fn answered(&mut self, overwritten: Overwritten) -> Result<()> {
+        buffer::grow(&mut self.events, "a session's events", 1)?;
+        if let Some(step) = self.steps.back_mut() {
+            buffer::grow(&mut step.overwritten, "what is overwritten", 1)?;
+            step.overwritten.push(overwritten);
+        }
+        self.events.push(Event::Run);
+        Ok(())
+    }
+
+    /// Looks at what was painted.
+    fn look(&mut self, look: Look, run: &mut Run) -> Result<SessionReport> {
+        let Way::Painting(state) = &mut self.way else { return nothing(run) };
         let turn = self.plan.runs.begin(run)?;
         let _threads = self.plan.enter_threads();
         let source = Source {
-            image: &self.image,
+            image: &state.image,
             volume: self.volume,
-            prompts: &self.prompts,
-            prompting: &self.prompting,
+            prompts: &state.prompts,
+            prompting: &state.painting,
             patch: self.plan.recipe.tiling.patch,
             threads: self.plan.threads,
         };
-        let asking = Asking::new(&self.plan, source, &self.previous, turn, run)?;
+        let asking = Asking::new(&self.plan, source, &state.previous, turn, run)?;
         let answer = asking.answer(look, self.options.autozoom)?;
         // All that may fail comes before the first change.
         let region = answer.mask.region;
         let all = answer.coarse.as_ref().map_or(region, |coarse| coarse.region.union(&region));
-        let overwritten = Overwritten { previous: self.previous.copy(all)?, mask: self.mask.copy(region)? };
-        if let Some(step) = self.steps.back_mut() {
-            buffer::grow(&mut step.overwritten, "what is overwritten", 1)?;
-        }
-        buffer::grow(&mut self.events, "a session's events", 1)?;
+        let previous = Some(state.previous.copy(all)?);
+        let overwritten = Overwritten { previous, mask: self.mask.copy(region)? };
         run.finished(answer.network_runs)?;
-        if let Some(step) = self.steps.back_mut() {
-            step.overwritten.push(overwritten);
-        }
-        self.events.push(Event::Run);
+        self.answered(overwritten)?;
+        let Way::Painting(state) = &mut self.way else { return nothing(run) };
         if let Some(coarse) = &answer.coarse {
-            self.previous.paste(coarse);
+            state.previous.paste(coarse);
         }
-        self.previous.paste(&answer.mask);
+        state.previous.paste(&answer.mask);
+        state.prompts.look = None;
         self.mask.paste(&answer.mask);
-        self.prompts.look = None;
         self.changed = Some(region);
         Ok(SessionReport {
             changed: region.in_volume_order(),
             network_runs: answer.network_runs,
             zoom: answer.zoom,
             near_ties: answer.near_ties,
-            total_seconds: started.elapsed().as_secs_f64(),
+            total_seconds: 0.0,
         })
     }
 
@@ -282,10 +344,14 @@ impl Session {
         for overwritten in step.overwritten.into_iter().rev() {
             let region = overwritten.mask.region;
             changed = Some(changed.map_or(region, |changed| changed.union(&region)));
-            self.previous.paste(&overwritten.previous);
             self.mask.paste(&overwritten.mask);
+            if let (Way::Painting(state), Some(previous)) = (&mut self.way, &overwritten.previous) {
+                state.previous.paste(previous);
+            }
         }
-        self.prompts = step.prompts;
+        if let (Way::Painting(state), Some(prompts)) = (&mut self.way, step.prompts) {
+            state.prompts = prompts;
+        }
         self.changed = step.changed;
         self.events.truncate(step.events);
         Ok(changed.unwrap_or(Region { start: [0; 3], end: [0; 3] }).in_volume_order())
@@ -293,8 +359,10 @@ impl Session {
 
     /// Begins again with the same image: no prompts, an empty mask, for the next object.
     pub fn reset(&mut self) {
-        self.prompts.reset();
-        self.previous.values.fill(0);
+        if let Way::Painting(state) = &mut self.way {
+            state.prompts.reset();
+            state.previous.values.fill(0);
+        }
         self.mask.values.fill(0);
         self.changed = None;
         self.events.clear();
@@ -329,7 +397,7 @@ impl Session {
     }
 
     /// Writes a box of the mask, from voxel `start` to before `end`, into a buffer of the box's shape: 1 for the
-    /// object.
+    /// object, or the model's labels where points are given by label.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a box that isn't in the volume or of another shape, [`Error::OutOfMemory`].
@@ -341,6 +409,13 @@ impl Session {
         labels.write(part.view(), &AxisMap::identity().transposed([2, 1, 0]), [0; 3], 0, &[labels.part()]);
         Ok(())
     }
+}
+
+/// The report of a run that had nothing to do.
+fn nothing(run: &mut Run) -> Result<SessionReport> {
+    run.finished(0)?;
+    let changed = Region { start: [0; 3], end: [0; 3] }.in_volume_order();
+    Ok(SessionReport { changed, ..SessionReport::default() })
 }
 
 /// How a plan's model takes prompts.

@@ -10,7 +10,7 @@ use super::Prompt;
 use super::region::{Placed, Region};
 use crate::buffer;
 use crate::error::Result;
-use crate::recipe::{PromptKind, Prompting};
+use crate::recipe::{Painting, PromptKind};
 
 /// The largest number of half precision, beyond which all that is painted becomes less.
 const LARGEST: f64 = 65504.0;
@@ -84,7 +84,7 @@ fn ball(radius: usize) -> Result<Array3<f64>> {
 }
 
 impl Prompts {
-    pub fn new(prompting: &Prompting) -> Result<Self> {
+    pub fn new(prompting: &Painting) -> Result<Self> {
         let ball = Arc::new(ball(prompting.point_radius)?);
         Ok(Prompts { painted: Vec::new(), strength: 1.0, look: None, ball })
     }
@@ -100,7 +100,7 @@ impl Prompts {
         &mut self,
         prompt: &Prompt,
         kind: PromptKind,
-        prompting: &Prompting,
+        prompting: &Painting,
         volume: &Region,
         patch: [usize; 3],
     ) {
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn strengths_stay_within_half_precision() {
-        let prompting = Prompting {
+        let prompting = Painting {
             point_radius: 1,
             decay: 0.5,
             channels: 3,

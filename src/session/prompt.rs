@@ -7,11 +7,11 @@ use ndarray::Array3;
 use super::region::Region;
 use crate::buffer;
 use crate::error::{Error, Result};
-use crate::recipe::{PromptKind, Prompting};
+use crate::recipe::PromptKind;
 use crate::volume::{AxisMap, Volume};
 
 /// A prompt. Coordinates are voxels of the volume, x, y, z; a voxel's centre has whole numbers. Labels are 1 for the
-/// object and 0 for what isn't the object.
+/// object and 0 for what isn't the object; where a model takes points per label, the model's.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prompt {
     /// One voxel, the nearest to a place.
@@ -99,7 +99,7 @@ impl Prompt {
     /// What a model has to take, of which one is enough.
     fn kinds(&self) -> &'static [PromptKind] {
         match self {
-            Prompt::Point { .. } => &[PromptKind::Point],
+            Prompt::Point { .. } => &[PromptKind::Point, PromptKind::PointPerLabel],
             Prompt::Box { start, end, .. }
                 if (0..3).any(|axis| end[axis].saturating_sub(start[axis]) == 1) =>
             {
@@ -116,8 +116,7 @@ impl Prompt {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] where the model takes no such prompts.
-    pub(super) fn kind(&self, prompting: &Prompting) -> Result<PromptKind> {
-        let takes = prompting.kinds();
+    pub(super) fn kind(&self, takes: &[PromptKind]) -> Result<PromptKind> {
         let found = self.kinds().iter().copied().find(|kind| takes.contains(kind));
         found.ok_or_else(|| {
             let names: Vec<&str> = takes.iter().map(|kind| kind.name()).collect();
@@ -126,11 +125,11 @@ impl Prompt {
         })
     }
 
-    /// What isn't right about it for a volume of this extent.
+    /// What isn't right about it for a volume of this extent and a model with these labels.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] that names it.
-    pub(super) fn check(&self, volume: &Region) -> Result<()> {
+    pub(super) fn check(&self, volume: &Region, labels: &[u16]) -> Result<()> {
         let [columns, rows, planes] = {
             let [z, y, x] = volume.shape();
             [x, y, z]
@@ -159,8 +158,11 @@ impl Prompt {
             Prompt::Scribble { mask, label } | Prompt::Lasso { mask, label } => (*label, mask.region),
             Prompt::Mask(mask) => (1, mask.region),
         };
-        if label > 1 {
-            let expected = "1 for the object, or 0 for what isn't the object";
+        if !labels.iter().any(|&known| u32::from(known) == label) {
+            let expected = match labels {
+                [0, 1] => "1 for the object, or 0 for what isn't the object".into(),
+                labels => format!("one of the labels that the model takes points for: {labels:?}"),
+            };
             return Err(Error::argument("label", label, expected));
         }
         if region.clip(volume).is_empty() {

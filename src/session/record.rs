@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Event, Prompt, Session};
+use super::{Event, Prompt, Session, Way};
 use crate::error::{Error, Result};
 use crate::progress::Run;
 
@@ -66,7 +66,11 @@ impl Session {
 
     /// Of the intensities as the network sees them, in single precision, the less significant byte first.
     fn image_hash(&self) -> String {
-        hash(self.image.iter().map(|value| value.to_le_bytes()))
+        let image = match &self.way {
+            Way::Painting(state) => &state.image,
+            Way::Clicks(clicks) => &clicks.prepared.image,
+        };
+        hash(image.iter().map(|value| value.to_le_bytes()))
     }
 }
 

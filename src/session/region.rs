@@ -113,6 +113,31 @@ impl Placed {
         place.assign(&other.view(&common));
     }
 
+    /// The smallest region with all voxels that differ from another mask of the same region; empty where none does.
+    pub fn differing(&self, other: &Placed) -> Region {
+        let mut found: Option<Region> = None;
+        let pairs = self.values.outer_iter().zip(other.values.outer_iter()).enumerate();
+        for (z, (plane, before)) in pairs {
+            if plane == before {
+                continue;
+            }
+            for (y, (row, before)) in plane.outer_iter().zip(before.outer_iter()).enumerate() {
+                let differs = |(new, old): (&u8, &u8)| new != old;
+                let mut places = row.iter().zip(&before).map(differs);
+                let Some(first) = places.position(|differs| differs) else { continue };
+                let last = places.rposition(|differs| differs).map_or(first, |last| first + 1 + last);
+                let start = [z, y, first].map(|index| index as i64);
+                let line = Region { start, end: [z + 1, y + 1, last + 1].map(|index| index as i64) };
+                found = Some(found.map_or(line, |found| found.union(&line)));
+            }
+        }
+        let start = self.region.start;
+        let nothing = Region { start: [0; 3], end: [0; 3] };
+        let found = found.unwrap_or(nothing);
+        let moved = |place: [i64; 3]| [0, 1, 2].map(|axis| place[axis] + start[axis]);
+        Region { start: moved(found.start), end: moved(found.end) }
+    }
+
     /// The smallest region with all of the object; `None` where there is none of it.
     pub fn extent(&self) -> Option<Region> {
         let mut found: Option<Region> = None;

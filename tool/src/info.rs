@@ -23,6 +23,9 @@ pub struct Weights {
     /// its config file
     #[arg(long, value_name = "NAME")]
     configuration: Option<String>,
+    /// Classes to segment with VISTA3D, numbers or names: 3,14,liver [default: all that its config lists]
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',')]
+    classes: Option<Vec<String>>,
     /// Turn the foreground's box of an Auto3DSeg model with the image, which its published script doesn't do
     #[arg(long)]
     correct_crop: bool,
@@ -40,6 +43,7 @@ impl From<&Weights> for ModelOptions {
             folds: weights.folds.clone(),
             checkpoint: weights.checkpoint.clone(),
             configuration: weights.configuration.clone(),
+            classes: weights.classes.clone(),
             foreground_crop: if weights.correct_crop {
                 ForegroundCrop::Corrected
             } else {

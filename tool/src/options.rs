@@ -16,6 +16,14 @@ pub fn place(text: &str) -> Result<[f64; 3], String> {
     three.ok_or_else(|| "expected three numbers, as in 80,50,60".into())
 }
 
+/// A label and a place, `label:x,y,z`.
+pub fn labelled_place(text: &str) -> Result<(String, [f64; 3]), String> {
+    match text.rsplit_once(':') {
+        Some((label, at)) if !label.trim().is_empty() => Ok((label.trim().to_owned(), place(at)?)),
+        _ => Err("expected a label and three numbers, as in spleen:80,50,60".into()),
+    }
+}
+
 /// A box, `x,y,z,x,y,z`.
 pub fn corners(text: &str) -> Result<[[i64; 3]; 2], String> {
     let numbers: Result<Vec<i64>, _> = text.split(',').map(|number| number.trim().parse()).collect();

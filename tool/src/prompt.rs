@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use voxseg::inference::{Plan, PlanOptions};
-use voxseg::labels::LabelBuffer;
+use voxseg::labels::{Label, LabelBuffer};
 use voxseg::model::Model;
 use voxseg::progress::Run;
-use voxseg::session::{Prompt, Session, SessionOptions, SessionReport};
+use voxseg::session::{Prompt, PromptKind, Session, SessionOptions, SessionReport};
 use voxseg::volume::{DType, Layout, NonFinite};
 
 use crate::channels::{self, Wanted};
@@ -38,6 +38,10 @@ pub struct Arguments {
     /// A voxel of what isn't the object; after the points of the object
     #[arg(long, value_name = "X,Y,Z", value_parser = options::place, allow_hyphen_values = true)]
     not_point: Vec<[f64; 3]>,
+    /// A voxel of one of the model's labels, its number or name, for a model that takes points by label; after all
+    /// others
+    #[arg(long, value_name = "LABEL:X,Y,Z", value_parser = options::labelled_place, allow_hyphen_values = true)]
+    label_point: Vec<(String, [f64; 3])>,
     /// A box around the object: its first voxel, and the voxel behind its last; before all points
     #[arg(long, value_name = "X,Y,Z,X,Y,Z", value_parser = options::corners, allow_hyphen_values = true)]
     r#box: Vec<[[i64; 3]; 2]>,
@@ -71,11 +75,21 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    fn prompts(&self) -> Vec<Prompt> {
+    /// The prompts, for a model with these labels.
+    fn prompts(&self, labels: &[Label]) -> Outcome<Vec<Prompt>> {
         let boxes = self.r#box.iter().map(|&[start, end]| Prompt::Box { start, end, label: 1 });
         let points = self.point.iter().map(|&at| Prompt::Point { at, label: 1 });
         let others = self.not_point.iter().map(|&at| Prompt::Point { at, label: 0 });
-        boxes.chain(points).chain(others).collect()
+        let of_label = |(label, at): &(String, [f64; 3])| {
+            let named = labels.iter().find(|known| known.name.eq_ignore_ascii_case(label));
+            let label = label.parse().ok().or(named.map(|known| known.value)).ok_or_else(|| {
+                let names: Vec<&str> = labels.iter().map(|known| known.name.as_str()).collect();
+                voxseg::Error::argument("label", label, names.join(", "))
+            })?;
+            Ok(Prompt::Point { at: *at, label })
+        };
+        let by_label = self.label_point.iter().map(of_label);
+        boxes.chain(points).chain(others).map(Ok).chain(by_label).collect()
     }
 
     fn outputs(&self) -> Outcome<Outputs> {
@@ -103,6 +117,10 @@ pub fn prompt(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     read.warnings.iter().for_each(|warning| warnings::say(warning));
     let image = read.image;
     let about = model.describe();
+    let prompts = arguments.prompts(model.labels())?;
+    // Such a model answers without clicks, too.
+    let alone =
+        prompts.is_empty() && !arguments.lines && model.prompts().contains(&PromptKind::PointPerLabel);
     let plan = PlanOptions {
         threads: arguments.threads,
         memory_budget: arguments.memory_budget,
@@ -117,8 +135,8 @@ pub fn prompt(out: &mut impl Write, arguments: &Arguments) -> Outcome<()> {
     let mut run = Run::new(stoppable.cancel()).with_non_finite(arguments.non_finite.unwrap_or(usual));
     let mut session = Session::new(&plan, &image.volume()?, options, &mut run)?;
     drop(stoppable);
-    for prompt in arguments.prompts() {
-        session.add(prompt)?;
+    for prompt in prompts.into_iter().map(Some).chain(alone.then_some(None)) {
+        prompt.map_or(Ok(()), |prompt| session.add(prompt))?;
         let report = answer(&mut session, arguments.quiet)?;
         if !arguments.quiet && !arguments.lines {
             say(out, &session, &report)?;

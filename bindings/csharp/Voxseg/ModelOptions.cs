@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Diagnostics.CodeAnalysis;
 
@@ -23,6 +24,11 @@ namespace Voxseg
         [AllowNull, MaybeNull]
         public string Configuration { get; set; }
 
+        /// <summary> For VISTA3D: the classes to segment, numbers or names. Null (default): all that the model's config
+        /// lists. Must be null for other models. </summary>
+        [AllowNull, MaybeNull]
+        public IReadOnlyCollection<string> Classes { get; set; }
+
         /// <summary>For Auto3DSeg models.</summary>
         public ForegroundCrop ForegroundCrop { get; set; } = ForegroundCrop.AsPublished;
 
@@ -47,6 +53,18 @@ namespace Voxseg
             }
             raw->checkpoint = call.Pin(Checkpoint, "Checkpoint");
             raw->configuration = call.Pin(Configuration, "Configuration");
+            if (Classes != null)
+            {
+                var classes = new List<IntPtr>();
+                foreach (string name in Classes)
+                {
+                    classes.Add((IntPtr)call.Pin(name, "Classes"));
+                }
+                // An empty list is refused, and must not be taken for none.
+                classes.Add(IntPtr.Zero);
+                raw->classes = (byte**)call.Pin(classes.ToArray());
+                raw->class_count = (ulong)Classes.Count;
+            }
         }
     }
 }

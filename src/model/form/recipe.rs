@@ -4,9 +4,9 @@ use super::{Form, fields, kind};
 use crate::nifti::Reader;
 use crate::recipe::{
     BoxSource, Cleanup, CropForeground, Decision, Fill, FillHoles, Frame, ImportanceMap, KeepLargest,
-    LabelRule, LargestComponents, MonaiIntensity, Normalization, Orders, Padding, PaddingMode, PromptKind,
-    Prompting, Recipe, Region, Resample, Resampler, Resize, ResizeMode, RestoreMode, ScorePrecision, Size,
-    SmallObjects, Spacing, SpatialPad, Spline, Step, TilePlacement, Tiling,
+    LabelRule, LargestComponents, MonaiIntensity, Normalization, Orders, Padding, PaddingMode, Painting,
+    PromptKind, Prompting, Recipe, Region, Resample, Resampler, Resize, ResizeMode, RestoreMode,
+    ScorePrecision, Size, SmallObjects, Spacing, SpatialPad, Spline, Step, TilePlacement, Tiling,
 };
 use crate::volume::AxisMap;
 
@@ -33,12 +33,14 @@ pub(in crate::model) fn recipe(recipe: &Recipe) -> Form {
     ]);
     match prompts {
         None => form,
-        Some(prompts) => form.with("prompting", prompting(prompts)),
+        Some(Prompting::Painting(prompts)) => form.with("prompting", painting(prompts)),
+        // The step that makes room for them says it all.
+        Some(Prompting::Clicks(_)) => form,
     }
 }
 
-fn prompting(prompting: &Prompting) -> Form {
-    let Prompting { point_radius, decay, channels, previous, painted, initial } = prompting;
+fn painting(painting: &Painting) -> Form {
+    let Painting { point_radius, decay, channels, previous, painted, initial } = painting;
     let channels_of = |(kind, channels): &(PromptKind, [usize; 2])| {
         fields([("kind", kind.name().into()), ("channels", (*channels).into())])
     };
@@ -138,6 +140,7 @@ fn step(step: &Step) -> Form {
         Step::Turn(AxisMap { axis, flip }) => {
             fields([("step", "turn".into()), ("axes", (*axis).into()), ("flip", (*flip).into())])
         }
+        Step::AddClicks { labels } => fields([("step", "add_clicks".into()), ("labels", labels.into())]),
         Step::AddPreviousStage { labels } => {
             fields([("step", "add_previous_stage".into()), ("labels", labels.into())])
         }

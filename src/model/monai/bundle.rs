@@ -1,7 +1,10 @@
 //! Reads a bundle: its configs and metadata become the objects that make up the
 //! inference, their arguments resolved.
 
+use serde_json::Value as Raw;
+
 use super::arguments::{Argument, Arguments};
+use super::class_prompts::ClassPrompts;
 use super::config::{Component, Config, Value, parse};
 use super::metadata::{METADATA, Metadata};
 use super::weights::Weights;
@@ -42,6 +45,8 @@ pub(super) struct BundleConfig {
     /// Whether the network runs in half precision where the device has it.
     pub(super) amp: bool,
     pub(super) metadata: Metadata,
+    /// For a network that is asked for classes.
+    pub(super) classes: Option<ClassPrompts>,
 }
 
 /// The files of an nnU-Net model in a bundle, as MONAI's `nnunet_bundle` places them.
@@ -92,6 +97,11 @@ impl Bundle {
         let metadata = if files.has(METADATA) {
             let raw = parse(&files, METADATA)?;
             let metadata = Metadata::read(&raw)?;
+            // Scripts read it as a file.
+            if config.raw("metadata").and_then(Raw::as_str).is_some_and(|text| text.starts_with("$json.load"))
+            {
+                config.set("metadata", raw.clone());
+            }
             config.set("_meta_", raw);
             metadata
         } else {
@@ -121,7 +131,9 @@ impl Bundle {
         let weights = Weights::find(&config)?;
         let amp = "evaluator::amp";
         let amp = if config.has(amp) { config.get(amp)?.is_truthy() } else { false };
+        let classes = ClassPrompts::read(&config, &preprocessing)?;
         Ok(Bundle::Described(Box::new(BundleConfig {
+            classes,
             network,
             preprocessing_id,
             preprocessing,

@@ -1,7 +1,7 @@
 //! MONAI's sliding window, as a bundle's `inferer` configures it.
 
 use super::arguments::{Argument, Arguments};
-use super::config::Component;
+use super::config::{Component, Value};
 use crate::error::{Error, Result};
 use crate::recipe::{Fill, ImportanceMap, ScorePrecision, TilePlacement, Tiling};
 use crate::tiling::sliding::SIGMA_SCALE;
@@ -23,6 +23,16 @@ pub(super) fn tiling(file: &str, inferer: &Component, fixed: Option<[usize; 3]>)
     let slices = inferer.name() == "SliceInferer";
     match inferer.name() {
         "SlidingWindowInferer" | "SlidingWindowInfererAdapt" | "SliceInferer" => {}
+        // For classes it leaves all but the size to SlidingWindowInfererAdapt's defaults, its own overlap too.
+        "Vista3dInferer" => {
+            let known =
+                ["roi_size", "overlap", "use_point_window", "sw_batch_size", "use_cfp", "padding_mode"];
+            Arguments::new(file, inferer, &known)?;
+            let kept = |(name, _): &&(String, Value)| ["roi_size", "padding_mode"].contains(&name.as_str());
+            let target = "SlidingWindowInfererAdapt".into();
+            let arguments = inferer.arguments.iter().filter(kept).cloned().collect();
+            return tiling(file, &Component { target, arguments, ..inferer.clone() }, fixed);
+        }
         "SimpleInferer" => {
             Arguments::new(file, inferer, &[])?;
             let Some(patch) = fixed else {

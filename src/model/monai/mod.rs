@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bundle;
+mod class_prompts;
 mod config;
 mod inferer;
 mod metadata;
@@ -23,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::labels::{Label, Terms, colors};
 use crate::network::monai::{Context, MonaiNetwork, from_config};
 use crate::network::{Network, StateDict};
-use crate::recipe::{Cleanup, Decision, LabelRule, Recipe, Tiling};
+use crate::recipe::{Cleanup, Decision, LabelRule, Recipe, Step, Tiling};
 use bundle::{Bundle, BundleConfig, NnUnetBundle};
 use config::{Component, Value};
 use postprocessing::Forward;
@@ -51,7 +52,7 @@ pub(super) fn open(files: &Files, options: &ModelOptions) -> Result<Model> {
         return Err(Error::NotAModel { reason: format!("{} is no bundle", files.title()) });
     };
     match Bundle::read(&files, config)? {
-        Bundle::Described(bundle) => described(&files, &bundle),
+        Bundle::Described(bundle) => described(&files, &bundle, options.classes.as_deref()),
         Bundle::NnUnet(bundle) => wrapped(&files, &bundle),
     }
 }
@@ -76,6 +77,12 @@ pub(super) fn inspect(files: &Files, options: &ModelOptions) -> Result<(Files, F
             let count =
                 |name: &str| arguments.get(name).and_then(serde_json::Value::as_u64).map(|it| it as usize);
             let classes = count("out_channels").unwrap_or(metadata.classes.len()).max(1);
+            let asked = bundle.classes.as_ref().map(|classes| classes.chosen(None, &metadata.classes));
+            let labels = match asked {
+                Some(asked) => class_labels(&metadata.classes, &asked?),
+                None => labels(&metadata.classes, decision, cleanup, classes.min(MOST_CLASSES)),
+            };
+            let clicks = recipe.as_ref().map_or(0, |(recipe, _)| clicks(recipe));
             Found {
                 format: "MONAI bundle",
                 name: metadata.name.clone().unwrap_or_else(|| files.folder_name().unwrap_or("bundle").into()),
@@ -83,10 +90,10 @@ pub(super) fn inspect(files: &Files, options: &ModelOptions) -> Result<(Files, F
                 channels: channels(
                     &metadata.channels,
                     images,
-                    count("in_channels").unwrap_or(metadata.channels.len()),
+                    count("in_channels").map_or(metadata.channels.len(), |all| all.saturating_sub(clicks)),
                     &bundle.file,
                 )?,
-                labels: labels(&metadata.classes, decision, cleanup, classes.min(MOST_CLASSES)),
+                labels,
                 licence: metadata.licence.clone(),
                 folds: Vec::new(),
                 weights: vec![bundle.checkpoint.clone()],
@@ -124,24 +131,57 @@ fn wrapped(files: &Files, bundle: &NnUnetBundle) -> Result<Model> {
     nnunet::open_wrapped(files, &bundle.folder, &bundle.checkpoint)
 }
 
-fn described(files: &Files, bundle: &BundleConfig) -> Result<Model> {
+/// Channels of the network's image that are for clicks.
+fn clicks(recipe: &Recipe) -> usize {
+    let channels = |step: &Step| if let Step::AddClicks { labels } = step { labels.len() } else { 0 };
+    recipe.steps.iter().map(channels).sum()
+}
+
+/// The table of the classes that a network is asked for.
+fn class_labels(named: &[(usize, String)], classes: &[usize]) -> Vec<Label> {
+    let name = |class: usize| named.iter().find(|(number, _)| *number == class).map(|(_, name)| name.clone());
+    let asked = classes.iter().enumerate().filter_map(|(at, &class)| Some((at + 1, name(class)?)));
+    labels(&asked.collect::<Vec<_>>(), &Decision::Highest, &[numbered(classes)], classes.len() + 1)
+}
+
+/// Gives the network's classes the numbers that they were asked for by.
+fn numbered(classes: &[usize]) -> Cleanup {
+    let pair = |(at, &class): (usize, &usize)| (at as u16 + 1, class as u16);
+    Cleanup { rule: LabelRule::Map(classes.iter().enumerate().map(pair).collect()), on_network_grid: true }
+}
+
+fn described(files: &Files, bundle: &BundleConfig, wanted: Option<&[String]>) -> Result<Model> {
     let metadata = &bundle.metadata;
     let context = Context { file: &bundle.file, monai_version: metadata.monai_version.as_deref() };
     let arguments = arguments(&bundle.network)?;
-    let description = from_config(&bundle.network.target, &arguments, &context)?;
+    let mut description = from_config(&bundle.network.target, &arguments, &context)?;
     let (mut recipe, images) = recipe(bundle)?;
+    let mut asked = None;
+    if let (MonaiNetwork::Vista3D(network), Some(prompts)) = (&mut description, &bundle.classes) {
+        network.classes = prompts.chosen(wanted, &metadata.classes)?;
+        recipe.cleanup.insert(0, numbered(&network.classes));
+        asked = Some(network.classes.clone());
+    }
     check_dimensions(&bundle.file, &description, &recipe)?;
     let network = build(files, &bundle.checkpoint, bundle.checkpoint_key.as_deref(), &description)?;
     network.sizes(recipe.tiling.network_tile())?;
     fit(&mut recipe, network.output_channels(), &bundle.file)?;
+    let inputs = network.input_channels().checked_sub(clicks(&recipe)).filter(|&images| images > 0);
+    let inputs = inputs.ok_or_else(|| {
+        let reason = format!("a network of {} channels for clicks and images", network.input_channels());
+        Error::malformed(&bundle.file, reason)
+    })?;
     let about = About {
         name: metadata.name.clone().unwrap_or_else(|| files.folder_name().unwrap_or("bundle").into()),
         format: "MONAI bundle",
         configuration: bundle.file.clone(),
         trainer: metadata.monai_version.as_ref().map_or(String::new(), |version| format!("MONAI {version}")),
         architecture: description.name().into(),
-        channels: channels(&metadata.channels, &images, network.input_channels(), &bundle.file)?,
-        labels: labels(&metadata.classes, &recipe.decision, &recipe.cleanup, network.output_channels()),
+        channels: channels(&metadata.channels, &images, inputs, &bundle.file)?,
+        labels: match &asked {
+            Some(asked) => class_labels(&metadata.classes, asked),
+            None => labels(&metadata.classes, &recipe.decision, &recipe.cleanup, network.output_channels()),
+        },
         identity: String::new(),
         unusable_postprocessing: None,
     };
@@ -213,6 +253,7 @@ impl Around<'_> {
     /// The recipe, and the keys of the images where several are loaded apart.
     fn recipe(&self) -> Result<(Recipe, Vec<String>)> {
         let Chain { steps, images } = preprocessing::read(self.file, self.preprocessing)?;
+        let prompting = preprocessing::prompting(&steps);
         let tiling = inferer::tiling(self.file, self.inferer, preprocessing::fixed_shape(&steps))?;
         let forward = Forward { id: self.preprocessing_id, chain: self.preprocessing };
         let end = postprocessing::read(self.file, self.postprocessing, forward)?;
@@ -224,7 +265,7 @@ impl Around<'_> {
             decision: end.decision,
             cleanup: end.cleanup,
             postprocess: Vec::new(),
-            prompting: None,
+            prompting,
         };
         Ok((recipe, images))
     }

@@ -11,7 +11,8 @@ use crate::recipe::{
 };
 
 /// Transforms that save, or change how results are held and not what they are.
-const HARMLESS: [&str; 6] = ["SaveImage", "EnsureType", "CastToType", "ToTensor", "DeleteItems", "Identity"];
+const HARMLESS: [&str; 7] =
+    ["SaveImage", "ToDevice", "EnsureType", "CastToType", "ToTensor", "DeleteItems", "Identity"];
 
 /// Labels of a decision on regions whose number isn't known yet: all that there can be.
 pub(super) const MOST_REGIONS: usize = u16::MAX as usize;
@@ -94,6 +95,11 @@ pub(super) fn read(file: &str, chain: &[Component], preprocessing: Forward) -> R
                 state.softmax |= flag("softmax")?;
             }
             "AsDiscrete" => state.decision = Some(discrete(&arguments, &unsupported, &state)?),
+            // The class of the highest score where one is above zero: the network has a background of zeros.
+            "VistaPostTransform" => {
+                arguments(&[])?;
+                state.decision = Some(Decision::Highest);
+            }
             "Invert" => {
                 if state.restore.is_some() {
                     return Err(unsupported("a second time"));

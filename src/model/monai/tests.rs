@@ -206,9 +206,11 @@ fn arguments_of_published_configs_are_resolved() {
     let Some(read) = zoo("vista3d", "inference.json") else { return };
     let config = described(read.unwrap());
     assert_eq!(config.network.target, "monai.networks.nets.vista3d132");
-    let what = "`subclass::21` is `$list(range(33, 57)) + list(range(63, 98)) + [114, 120, 122]`: `range` \
-                is outside";
-    assert!(config.preprocessing[5].argument("subclass").unwrap().unsupported().unwrap().contains(what));
+    let classes = config.classes.unwrap();
+    let everything = classes.chosen(None, &config.metadata.classes).unwrap();
+    assert_eq!((everything.len(), everything[0], everything[1], everything[116]), (117, 1, 3, 127));
+    let bone = classes.chosen(Some(&["21".into()]), &config.metadata.classes).unwrap();
+    assert_eq!((bone.len(), bone[0], bone[24], bone[61]), (62, 33, 63, 122));
 
     let Some(read) = zoo("segmentation_template", "inference.yaml") else { return };
     let saved = described(read.unwrap()).postprocessing.pop().unwrap();
@@ -428,7 +430,7 @@ fn published_configs_become_recipes_or_are_refused() {
         ),
         ("segmentation_template", "inference.yaml", "put a SlidingWindowInferer"),
         ("swin_unetr_btcv_segmentation", "inference.json", "SwinUNETR, 3 steps"),
-        ("spleen_deepedit_annotation", "inference.json", "OrientationGuidanceMultipleLabelDeepEditd"),
+        ("spleen_deepedit_annotation", "inference.json", "DynUNet, 4 steps, [128, 128, 128]"),
         (
             "pancreas_ct_dints_segmentation",
             "inference.yaml",
@@ -436,7 +438,11 @@ fn published_configs_become_recipes_or_are_refused() {
         ),
         ("renalStructures_UNEST_segmentation", "inference.json", "unest.UNesT"),
         ("wholeBrainSeg_Large_UNEST_segmentation", "inference.json", "UNesT"),
-        ("vista3d", "inference.json", "vista3d132"),
+        (
+            "vista3d",
+            "inference.json",
+            "VISTA3D, 4 steps, [128, 128, 128] Overlapping([0.25, 0.25, 0.25]), Labels",
+        ),
         (
             "ventricular_short_axis_3label",
             "inference.json",

@@ -11,8 +11,8 @@ use crate::model::files::Files;
 use crate::model::json::{Json, parse};
 use crate::nifti::Reader;
 use crate::recipe::{
-    Decision, Fill, ImportanceMap, PromptKind, Prompting, Recipe, RestoreMode, ScorePrecision, Step,
-    TilePlacement, Tiling,
+    Decision, Fill, ImportanceMap, Painting, PromptKind, Prompting, Recipe, RestoreMode, ScorePrecision,
+    Step, TilePlacement, Tiling,
 };
 
 /// The file that says it, today's name first.
@@ -38,14 +38,14 @@ const KINDS: [(PromptKind, &str, bool, [i64; 2]); 5] = [
 ];
 
 /// How prompts become channels, where the folder is one of nnInteractive.
-pub(super) fn read(files: &Files) -> Result<Option<Prompting>> {
+pub(super) fn read(files: &Files) -> Result<Option<Painting>> {
     let Some(name) = FILES.into_iter().find(|name| files.has(name)) else { return Ok(None) };
     let value = parse(files, name)?;
     if let Value::String(class) = &value {
         check_class(class)?;
         let nothing = Value::Object(serde_json::Map::new());
         let prompting = prompting(&Json::new(name, &nothing))?;
-        return Ok(Some(Prompting { decay: OLD_DECAY, ..prompting }));
+        return Ok(Some(Painting { decay: OLD_DECAY, ..prompting }));
     }
     prompting(&Json::new(name, &value)).map(Some)
 }
@@ -57,7 +57,7 @@ fn check_class(class: &str) -> Result<()> {
     Err(Error::unsupported(format!("the session class {}; known is {CLASS}", shorten(class))))
 }
 
-fn prompting(json: &Json) -> Result<Prompting> {
+fn prompting(json: &Json) -> Result<Painting> {
     json.members()?;
     json.find("inference_class").map_or(Ok(()), |class| check_class(class.text()?))?;
     if let Some(least) = json.find("inference_class_min_version") {
@@ -127,11 +127,11 @@ fn prompting(json: &Json) -> Result<Prompting> {
         }
     }
     let initial = json.find("supports_initial_label").map_or(Ok(true), |flag| flag.boolean())?;
-    Ok(Prompting { point_radius, decay, channels, previous: channel(previous)?, painted, initial })
+    Ok(Painting { point_radius, decay, channels, previous: channel(previous)?, painted, initial })
 }
 
 /// The image as the viewer holds it; the session does the rest.
-pub(super) fn recipe(configuration: &Configuration, prompting: Prompting) -> Result<Recipe> {
+pub(super) fn recipe(configuration: &Configuration, prompting: Painting) -> Result<Recipe> {
     if configuration.dimensions != 3 {
         return Err(Error::unsupported(format!("{PLANS}: prompts for a two-dimensional network")));
     }
@@ -151,7 +151,7 @@ pub(super) fn recipe(configuration: &Configuration, prompting: Prompting) -> Res
         decision: Decision::Highest,
         cleanup: Vec::new(),
         postprocess: Vec::new(),
-        prompting: Some(prompting),
+        prompting: Some(Prompting::Painting(prompting)),
     })
 }
 
@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    fn read(value: Value) -> Result<Option<Prompting>> {
+    fn read(value: Value) -> Result<Option<Painting>> {
         let name = FILES[0].to_owned();
         super::read(&Files::memory(vec![(name, serde_json::to_vec(&value).unwrap().into())]))
     }
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(usual.channels_of(PromptKind::Box3d), None);
         assert!(usual.kinds().contains(&PromptKind::Mask));
         // The old file may be a name alone.
-        assert_eq!(read(json!(CLASS)).unwrap().unwrap(), Prompting { decay: 0.9, ..usual.clone() });
+        assert_eq!(read(json!(CLASS)).unwrap().unwrap(), Painting { decay: 0.9, ..usual.clone() });
         let other = read(json!({
             "interaction_channels": 6,
             "supports_initial_label": false,

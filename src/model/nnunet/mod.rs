@@ -19,7 +19,7 @@ use super::{About, Model, ModelOptions};
 use crate::checkpoint::{Checkpoint, Value};
 use crate::error::{Error, Result};
 use crate::network::{Network, StateDict};
-use crate::recipe::{Prompting, Recipe};
+use crate::recipe::{Painting, Recipe};
 use architecture::Architecture;
 use folds::folds;
 use labels::Labels;
@@ -123,7 +123,7 @@ fn open_interactive(
     configuration: &Configuration,
     channels: Vec<String>,
     checkpoint: &Checkpoint,
-    prompting: Prompting,
+    prompting: Painting,
 ) -> Result<Model> {
     let inputs = channels.len() + prompting.channels;
     let architecture = Architecture::read(configuration, interactive::CLASSES, inputs)?;

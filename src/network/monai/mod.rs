@@ -20,6 +20,7 @@ mod tests;
 mod unet;
 mod unetr;
 mod upsample;
+mod vista3d;
 mod vnet;
 
 use serde_json::{Map, Value};
@@ -41,6 +42,7 @@ pub use swin_unetr::SwinUNETR;
 pub use unet::UNet;
 pub use unetr::UNETR;
 pub use upsample::UpsampleMode;
+pub use vista3d::Vista3D;
 pub use vnet::VNet;
 
 /// Where a network's description stands.
@@ -75,6 +77,8 @@ pub enum MonaiNetwork {
     VNet(VNet),
     /// `DiNTS`.
     DiNTS(DiNTS),
+    /// `vista3d132`.
+    Vista3D(Vista3D),
     /// `MedNeXt` and its sizes, with channels of the image and of the result.
     MedNeXt(MedNeXt, [usize; 2]),
 }
@@ -93,6 +97,7 @@ impl MonaiNetwork {
             MonaiNetwork::AttentionUnet(_) => "AttentionUnet",
             MonaiNetwork::VNet(_) => "VNet",
             MonaiNetwork::DiNTS(_) => "DiNTS",
+            MonaiNetwork::Vista3D(_) => "VISTA3D",
             MonaiNetwork::MedNeXt(..) => "MedNeXt",
         }
     }
@@ -110,6 +115,7 @@ impl MonaiNetwork {
             MonaiNetwork::SwinUNETR(_)
             | MonaiNetwork::UNETR(_)
             | MonaiNetwork::DiNTS(_)
+            | MonaiNetwork::Vista3D(_)
             | MonaiNetwork::MedNeXt(..) => 3,
         }
     }
@@ -130,6 +136,7 @@ impl MonaiNetwork {
             MonaiNetwork::AttentionUnet(net) => net.build(weights),
             MonaiNetwork::VNet(net) => net.build(weights),
             MonaiNetwork::DiNTS(net) => net.build(weights),
+            MonaiNetwork::Vista3D(net) => net.build(weights),
             MonaiNetwork::MedNeXt(net, [inputs, classes]) => net.build(*inputs, *classes, weights),
         }
     }
@@ -215,12 +222,13 @@ pub fn from_config(target: &str, arguments: &Map<String, Value>, context: &Conte
         "UNETR" => MonaiNetwork::UNETR(UNETR::read(&mut arguments)?),
         "AttentionUnet" => MonaiNetwork::AttentionUnet(AttentionUnet::read(&mut arguments)?),
         "VNet" => MonaiNetwork::VNet(VNet::read(&mut arguments)?),
+        "vista3d132" => MonaiNetwork::Vista3D(Vista3D::read(&mut arguments)?),
         "DiNTS" => MonaiNetwork::DiNTS(DiNTS::read(&mut arguments)?),
         _ if MEDNEXT.contains(&class) => mednext(&mut arguments, class)?,
         _ => {
             let text = format!(
                 "found the network class `{}` in {}, supported are SegResNet, SegResNetVAE, SegResNetDS, UNet, \
-                 AttentionUnet, DynUNet, BasicUNet, VNet, DiNTS, MedNeXt, UNETR and SwinUNETR; export the network to ONNX to run it",
+                 AttentionUnet, DynUNet, BasicUNet, VNet, DiNTS, vista3d132, MedNeXt, UNETR and SwinUNETR; export the network to ONNX to run it",
                 crate::file::shorten(target),
                 context.file,
             );

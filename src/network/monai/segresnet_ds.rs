@@ -10,7 +10,7 @@ use super::pre_activation_block::PreActivationBlock;
 use super::upsample::Upsample;
 use super::{Activation, Norm, UpsampleMode};
 use crate::error::Result;
-use crate::network::{Network, Op, StateDict};
+use crate::network::{Network, NodeId, Op, StateDict};
 
 /// The arguments of `SegResNetDS`.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,45 +112,64 @@ impl SegResNetDS {
     /// Missing, misshapen or unused tensors.
     pub fn build(&self, weights: StateDict) -> Result<Network> {
         let mut builder = Builder::new(self.in_channels, self.spatial_dims, weights);
-        let scales = self.scales();
-        let kernel = |level: usize| scales[level].map(|scale| if scale > 1 { 3 } else { 1 });
-        let block = |level: usize| PreActivationBlock {
+        let skips = self.encode(&mut builder, "encoder")?;
+        self.decode(&mut builder, "up_layers", &skips)?;
+        builder.finish()
+    }
+
+    fn kernel(&self, level: usize) -> [usize; 3] {
+        self.scales()[level].map(|scale| if scale > 1 { 3 } else { 1 })
+    }
+
+    fn block(&self, level: usize) -> PreActivationBlock {
+        PreActivationBlock {
             norm: self.norm,
             act: self.act,
-            kernel: kernel(level),
+            kernel: self.kernel(level),
             act_names: ["act1", "act2"],
             conv_names: ["conv1", "conv2"],
-        };
-        let mut last =
-            builder.conv("encoder.conv_init", 0, Conv::same(self.init_filters, kernel(0), false))?;
+        }
+    }
+
+    /// The encoder that the file holds under `name`: the result of each level, from the finest.
+    pub(super) fn encode(&self, builder: &mut Builder, name: &str) -> Result<Vec<NodeId>> {
+        let scales = self.scales();
+        let first = Conv::same(self.init_filters, self.kernel(0), false);
+        let mut last = builder.conv(&format!("{name}.conv_init"), 0, first)?;
         let mut skips = Vec::new();
         for (level, &blocks) in self.blocks_down.iter().enumerate() {
-            let name = format!("encoder.layers.{level}");
+            let name = format!("{name}.layers.{level}");
             for index in 0..blocks {
-                last = block(level).build(&mut builder, &format!("{name}.blocks.{index}"), last)?;
+                last = self.block(level).build(builder, &format!("{name}.blocks.{index}"), last)?;
             }
             skips.push(last);
             if level + 1 < self.blocks_down.len() {
-                let conv = Conv::same(self.init_filters << (level + 1), kernel(level), false);
+                let conv = Conv::same(self.init_filters << (level + 1), self.kernel(level), false);
                 let conv = Conv { stride: scales[level], ..conv };
                 last = builder.conv(&format!("{name}.downsample"), last, conv)?;
             }
         }
-        let steps = self.blocks_up.len();
+        Ok(skips)
+    }
+
+    /// The decoder that the file holds under `name`, with its head, on the results of the encoder's levels.
+    pub(super) fn decode(&self, builder: &mut Builder, name: &str, skips: &[NodeId]) -> Result<NodeId> {
+        let (scales, steps) = (self.scales(), self.blocks_up.len());
+        let mut last = skips[steps];
         for (step, &blocks) in self.blocks_up.iter().enumerate() {
-            let (level, name) = (steps - 1 - step, format!("up_layers.{step}"));
+            let (level, name) = (steps - 1 - step, format!("{name}.{step}"));
             let up = Upsample {
                 mode: self.upsample_mode,
                 features: self.init_filters << level,
                 factor: scales[level],
-                kernel: Some(kernel(level)),
+                kernel: Some(self.kernel(level)),
                 bias: false,
                 align_corners: false,
             };
-            last = up.build(&mut builder, &format!("{name}.upsample"), last)?;
+            last = up.build(builder, &format!("{name}.upsample"), last)?;
             last = builder.network.add(Op::Add, &[last, skips[level]]);
             for index in 0..blocks {
-                last = block(level).build(&mut builder, &format!("{name}.blocks.{index}"), last)?;
+                last = self.block(level).build(builder, &format!("{name}.blocks.{index}"), last)?;
             }
             if level > 0 && level < self.dsdepth {
                 // Heads of coarser levels served deep supervision in training.
@@ -162,8 +181,7 @@ impl SegResNetDS {
             }
         }
         // A network without a decoder has its head where the decoder would begin.
-        let head = format!("up_layers.{}.head", steps.saturating_sub(1));
-        builder.conv(&head, last, Conv::point(self.out_channels, true))?;
-        builder.finish()
+        let head = format!("{name}.{}.head", steps.saturating_sub(1));
+        builder.conv(&head, last, Conv::point(self.out_channels, true))
     }
 }

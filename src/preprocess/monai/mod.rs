@@ -2,6 +2,7 @@
 //!
 //! Arrays are `[channel, axis 0, axis 1, axis 2]`, grids along the array's axes.
 
+pub mod clicks;
 pub mod foreground;
 pub mod grid;
 pub mod intensity;

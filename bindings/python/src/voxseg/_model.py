@@ -57,6 +57,7 @@ class Model(Handle):
         auto3dseg: Auto3DSegScriptName = "from-model",
         foreground_crop: ForegroundCropName = "as-published",
         memory_budget: int | None = None,
+        classes: Sequence[int | str] | None = None,
         progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
     ) -> Model:
@@ -67,7 +68,8 @@ class Model(Handle):
         among several models in one place, such as "3d_fullres". `auto3dseg` is the way of the published script that an
         Auto3DSeg model goes: "general", "brats" or "whole-head"; "from-model" tells it by the network. `foreground_crop` is how it
         crops: "as-published" (default) or "corrected". `memory_budget` are the bytes that opening may take at one time;
-        None is 128 MiB, and 16 bytes for each byte of the files.
+        None is 128 MiB, and 16 bytes for each byte of the files. `classes` are those to segment with VISTA3D, by number or
+        name; None is all that the model's config lists.
 
         `progress` is True for tqdm's bar or a callable that gets a `Progress` with the bytes of the files that were read,
         and returns False to stop. An exception in it, Ctrl-C included, stops opening and is raised here; so does `cancel`.
@@ -76,7 +78,7 @@ class Model(Handle):
         `OutOfMemoryError`.
         """
         encoded = utf8(path, "path")
-        options = _options(folds, checkpoint, configuration, auto3dseg, foreground_crop, memory_budget)
+        options = _options(folds, checkpoint, configuration, auto3dseg, foreground_crop, memory_budget, classes)
         return cls(_made(lambda place: watched(options, progress, cancel, lib.vxs_model_open, encoded, options, place)))
 
     @classmethod
@@ -103,6 +105,7 @@ class Model(Handle):
         auto3dseg: Auto3DSegScriptName = "from-model",
         foreground_crop: ForegroundCropName = "as-published",
         memory_budget: int | None = None,
+        classes: Sequence[int | str] | None = None,
         progress: None | bool | Receiver = None,
         cancel: Cancel | None = None,
     ) -> Model:
@@ -113,7 +116,7 @@ class Model(Handle):
         contents = [ffi.from_buffer(content) for content in buffers]
         raw = ffi.new("vxs_model_file[]", [(n, c, len(c)) for n, c in zip(names, contents)])
         keep(raw, (names, contents))
-        options = _options(folds, checkpoint, configuration, auto3dseg, foreground_crop, memory_budget)
+        options = _options(folds, checkpoint, configuration, auto3dseg, foreground_crop, memory_budget, classes)
         given = raw, len(names), options
         return cls(_made(lambda place: watched(options, progress, cancel, lib.vxs_model_open_memory, *given, place)))
 
@@ -260,8 +263,16 @@ def _options(
     auto3dseg: Auto3DSegScriptName,
     foreground_crop: ForegroundCropName,
     memory_budget: int | None,
+    classes: Sequence[int | str] | None,
 ) -> Any:
     raw = initialised("vxs_model_options")
+    if classes is not None:
+        if isinstance(classes, str):
+            raise TypeError("classes is a text, expected a list of numbers or names")
+        wanted = [ffi.new("char[]", utf8(str(one), "classes")) for one in classes]
+        if not wanted:
+            raise ValueError("classes is empty, expected one or more, or None for all that the config lists")
+        raw.classes, raw.class_count = keep(raw, ffi.new("const char *[]", keep(raw, wanted))), len(wanted)
     if memory_budget is not None:
         raw.memory_budget = memory_budget
     raw.foreground_crop = number("FOREGROUND_CROP", foreground_crop)

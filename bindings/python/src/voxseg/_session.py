@@ -43,8 +43,8 @@ class SessionReport(NamedTuple):
 
 
 def prompts(model: Model) -> tuple[PromptsName, ...]:
-    """The prompts that a model takes: "point", "box-2d", "box-3d", "scribble", "lasso", "mask"; none for a model that
-    segments volumes by itself."""
+    """The prompts that a model takes: "point", "box-2d", "box-3d", "scribble", "lasso", "mask",
+    "point-per-label"; none for a model that only segments volumes by itself."""
     return cast("tuple[PromptsName, ...]", _constants.flags("PROMPT", lib.vxs_model_prompts(model._get())))
 
 
@@ -94,7 +94,8 @@ class Session(Handle):
         return _plan_report(report)
 
     def point(self, at: Sequence[float], label: int = 1) -> None:
-        """Takes a point: a voxel of the object (1), or of what isn't the object (0)."""
+        """Takes a point: a voxel of the object (1), or of what isn't the object (0); for a model that takes
+        "point-per-label", a voxel of one of its labels."""
         call(lib.vxs_session_point, self._get(), ffi.new("double[3]", list(at)), label)
 
     def box(self, start: Voxel, end: Voxel, label: int = 1) -> None:
@@ -129,7 +130,7 @@ class Session(Handle):
         call(lib.vxs_session_reset, self._get())
 
     def labels(self) -> Any:
-        """The mask, as the kind of image that the session was given: 1 for the object."""
+        """The mask, as the kind of image that the session was given: 1 for the object, or the model's labels."""
         labels, voxels = self._image.output(np.dtype(np.uint8))
         raw = initialised("vxs_labels")
         place_output(raw, voxels)

@@ -61,6 +61,7 @@ fn every_kind() -> Vec<Recipe> {
         Step::Resize(Resize { size: Size::All([4; 3]), mode: ResizeMode::Linear { align_corners: true } }),
         Step::Turn(AxisMap { axis: [2, 0, 1], flip: [true, false, true] }),
         Step::AddPreviousStage { labels: vec![1, 2] },
+        Step::AddClicks { labels: vec![1, 0] },
     ];
     let intensity = |rule| Step::Intensity { channel: Some(1), rule };
     steps.extend(intensities.map(intensity));
@@ -100,14 +101,14 @@ fn every_kind() -> Vec<Recipe> {
         decision: Decision::regions([1, 2]),
         cleanup: rules.map(|rule| Cleanup { rule, on_network_grid: true }).into(),
         postprocess: vec![KeepLargest { labels: vec![1, 2], background: 0 }],
-        prompting: Some(Prompting {
+        prompting: Some(Prompting::Painting(Painting {
             point_radius: 4,
             decay: 0.98,
             channels: 7,
             previous: 0,
             painted: vec![(PromptKind::Point, [3, 4]), (PromptKind::Box2d, [1, 2])],
             initial: true,
-        }),
+        })),
     };
     let plain = Recipe::for_tests([8; 3]);
     let other = |back, reader, weights| Recipe {

@@ -238,7 +238,7 @@ impl<'a> Resolver<'a> {
         // The reference does so in every text.
         let text = id::normalize(text);
         if let Some(source) = text.strip_prefix('$') {
-            let mut context = Scope { resolver: self, item, source };
+            let mut context = Scope { resolver: self, item, source, variables: Vec::new() };
             // What is much deeper can't be evaluated here; parsing takes twice as much stack for each level.
             let levels = expression::DEEPEST.min(DEEPEST.saturating_sub(context.resolver.depth) / 2);
             let tree = parse(source, levels).map_err(|reason| context.refuse(&reason))?;
@@ -260,9 +260,14 @@ struct Scope<'r, 'a> {
     resolver: &'r mut Resolver<'a>,
     item: &'r Item<'a>,
     source: &'r str,
+    variables: Vec<(String, Value)>,
 }
 
 impl Context for Scope<'_, '_> {
+    fn variables(&mut self) -> &mut Vec<(String, Value)> {
+        &mut self.variables
+    }
+
     fn reference(&mut self, id: &str) -> Result<Value> {
         let id = id::absolute(id, self.item.base.as_deref()).map_err(|reason| self.refuse(&reason))?;
         self.resolver.reference(&id, &self.item.id)

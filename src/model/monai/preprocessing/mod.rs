@@ -8,12 +8,12 @@ mod transform;
 use super::config::{Component, Value};
 use crate::error::{Error, Result};
 use crate::nifti;
-use crate::recipe::{Frame, MonaiIntensity, Size, Step};
+use crate::recipe::{Frame, MonaiIntensity, Prompting, Size, Step};
 use inputs::Inputs;
 use transform::Reader;
 
 /// Transforms that load an image, or change how it is held and not what it is.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 14] = [
     "LoadImage",
     "EnsureChannelFirst",
     "AddChannel",
@@ -24,7 +24,15 @@ const HARMLESS: [&str; 10] = [
     "DeleteItems",
     "SimulateDelay",
     "Identity",
+    // VISTA3D's, which changes what is asked for, and DeepEdit's, which change where clicks are.
+    "VistaPreTransform",
+    "OrientationGuidanceMultipleLabelDeepEdit",
+    "AddGuidanceFromPointsDeepEdit",
+    "ResizeGuidanceMultipleLabelDeepEdit",
 ];
+
+/// Labels that can be clicked.
+const MOST_CLICKED: usize = 255;
 
 /// Those that change something, for error texts.
 const KNOWN: &str = "LoadImage, EnsureChannelFirst, EnsureType, CastToType, ConcatItems, Orientation, Spacing, Resize, \
@@ -70,7 +78,7 @@ pub(super) fn read(file: &str, chain: &[Component]) -> Result<Chain> {
                     reader.cast()?;
                     continue;
                 }
-                _ => reader.steps(name, &steps)?,
+                _ => reader.steps(name, &steps, chain)?,
             };
             match (&found, &step[..]) {
                 (_, [Step::Intensity { rule, .. }]) => {
@@ -128,11 +136,42 @@ pub(super) fn fixed_shape(steps: &[Step]) -> Option<[usize; 3]> {
                 most = Some(*shape);
                 fixed = if most == least { most } else { fixed.filter(|_| fixed == most) };
             }
-            Step::Intensity { .. } => {}
+            Step::Intensity { .. } | Step::AddClicks { .. } => {}
             _ => (fixed, least, most) = (None, None, None),
         }
     }
     fixed
+}
+
+/// The labels that users click for, in the order of their channels: those of DeepEdit's transforms before.
+fn clicked_labels(file: &str, chain: &[Component]) -> Result<Vec<u16>> {
+    let named = chain.iter().find(|transform| base(transform.name()) == "AddGuidanceFromPointsDeepEdit");
+    let wrong = || {
+        let reason = "DeepEdit's clicks without AddGuidanceFromPointsDeepEditd, whose `label_names` are numbers up to \
+                      65535 by name";
+        Error::malformed(file, reason)
+    };
+    let Some(Value::Dict(names)) = named.and_then(|transform| transform.argument("label_names")) else {
+        return Err(wrong());
+    };
+    let number = |(_, value): &(String, Value)| match value {
+        Value::Int(number) => u16::try_from(*number).ok(),
+        _ => None,
+    };
+    let labels = names.iter().map(number).collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
+    let twice = |(at, label): (usize, &u16)| labels.iter().take(at).any(|before| before == label);
+    if labels.is_empty() || labels.len() > MOST_CLICKED || labels.iter().enumerate().any(twice) {
+        return Err(wrong());
+    }
+    Ok(labels)
+}
+
+/// How a session's clicks get into the network's image.
+pub(super) fn prompting(steps: &[Step]) -> Option<Prompting> {
+    steps.iter().find_map(|step| match step {
+        Step::AddClicks { labels } => Some(Prompting::Clicks(labels.clone())),
+        _ => None,
+    })
 }
 
 /// What loads the image: MONAI chooses nibabel for NIfTI files unless the transform names another reader.
@@ -159,7 +198,7 @@ pub(super) fn reader(file: &str, chain: &[Component]) -> Result<nifti::Reader> {
 
 impl Reader<'_> {
     /// The steps that a transform stands for, after those before it.
-    fn steps(&self, name: &str, before: &[Step]) -> Result<Vec<Step>> {
+    fn steps(&self, name: &str, before: &[Step], chain: &[Component]) -> Result<Vec<Step>> {
         let step = match name {
             "Orientation" => {
                 if before.iter().any(|step| matches!(step, Step::Resize(_))) {
@@ -181,6 +220,21 @@ impl Reader<'_> {
             "SpatialPad" | "DivisiblePad" | "BorderPad" => self.pad(name)?,
             "CenterSpatialCrop" | "SpatialCrop" => self.cut(name)?,
             "Resize" => self.resize()?,
+            "AddGuidanceSignalDeepEdit" => {
+                if before.iter().any(|step| matches!(step, Step::AddClicks { .. })) {
+                    return Err(self.unsupported("a second time"));
+                }
+                // Clicks are found again after these alone.
+                let found = |step: &Step| {
+                    matches!(step, Step::Orient { .. } | Step::Intensity { .. } | Step::Resize(_))
+                };
+                if !before.iter().all(found) {
+                    return Err(
+                        self.unsupported("after other changes of the grid than Orientation and Resize")
+                    );
+                }
+                Step::AddClicks { labels: clicked_labels(self.file, chain)? }
+            }
             "Flip" | "Rotate90" | "Transpose" => self.turn(name)?,
             _ => match self.intensity(name)? {
                 Some(rule) => Step::Intensity { channel: None, rule },

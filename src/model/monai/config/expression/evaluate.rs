@@ -13,6 +13,9 @@ pub(in crate::model::monai::config) trait Context {
     /// What a checkpoint of the model holds, read as data.
     fn load(&mut self, path: &str) -> Result<Value>;
 
+    /// What comprehensions call their elements, the innermost last.
+    fn variables(&mut self) -> &mut Vec<(String, Value)>;
+
     /// Goes one level deeper; an error where that is too deep, or too much was computed already.
     fn enter(&mut self) -> Result<()>;
 
@@ -31,6 +34,9 @@ pub(in crate::model::monai::config) trait Context {
 
 /// Arguments that a dict may stand for.
 const MOST_ARGUMENTS: usize = 256;
+
+/// Elements of a list that is computed from another, or from two.
+const MOST_ELEMENTS: usize = 4096;
 
 /// The types of torch and numpy that configs name.
 const TYPES: [&str; 21] = [
@@ -57,6 +63,7 @@ pub(in crate::model::monai::config) fn evaluate<C: Context>(
         Expression::Reference(id) => context.reference(id)?,
         Expression::Name(name) => named(name, context)?,
         Expression::List(items) => Value::List(all(items, context)?),
+        Expression::Comprehension { item, variable, over } => comprehension(item, variable, over, context)?,
         Expression::Dict(members) => dict(members, context)?,
         Expression::Unary(operator, operand) => {
             let value = evaluate(operand, context)?;
@@ -90,6 +97,27 @@ fn dict<C: Context>(members: &[(Expression, Expression)], context: &mut C) -> Re
 }
 
 #[inline(never)]
+fn comprehension<C: Context>(
+    item: &Expression,
+    variable: &str,
+    over: &Expression,
+    context: &mut C,
+) -> Result<Value> {
+    let over = match evaluate(over, context)? {
+        Value::List(list) if list.len() <= MOST_ELEMENTS => list,
+        other => return Err(context.refuse(&format!("`for` in {}", other.describe()))),
+    };
+    let mut list = Vec::new();
+    for element in over {
+        context.variables().push((variable.to_owned(), element));
+        let value = evaluate(item, context);
+        context.variables().pop();
+        list.push(value?);
+    }
+    Ok(Value::List(list))
+}
+
+#[inline(never)]
 fn index<C: Context>(operands: &[Expression; 2], context: &mut C) -> Result<Value> {
     let [container, index] = operands;
     let (container, index) = (evaluate(container, context)?, evaluate(index, context)?);
@@ -113,7 +141,10 @@ fn outside(name: &str, context: &impl Context) -> Error {
 }
 
 #[inline(never)]
-fn named(name: &str, context: &impl Context) -> Result<Value> {
+fn named(name: &str, context: &mut impl Context) -> Result<Value> {
+    if let Some((_, value)) = context.variables().iter().rev().find(|(variable, _)| variable == name) {
+        return Ok(value.clone());
+    }
     let (module, last) = name.rsplit_once('.').unwrap_or(("", name));
     match module {
         "torch" | "numpy" | "np" if TYPES.contains(&last) => {
@@ -146,6 +177,7 @@ fn call<C: Context>(
             },
             _ => Err(outside(name, context)),
         },
+        Expression::Name(name) if name == "range" && keywords.is_empty() => range(positional, context),
         Expression::Name(name) if name.starts_with("monai.") => {
             if !positional.is_empty() {
                 return Err(context.refuse("arguments without names are outside what is evaluated"));
@@ -159,6 +191,20 @@ fn call<C: Context>(
         Expression::Attribute(object, name) => method(object, name, positional, keywords, context),
         _ => Err(context.refuse("a call of what isn't a function's name")),
     }
+}
+
+/// Whole numbers one after the other.
+#[inline(never)]
+fn range<C: Context>(bounds: &[Expression], context: &mut C) -> Result<Value> {
+    let (start, end) = match &all(bounds, context)?[..] {
+        [Value::Int(end)] => (0, *end),
+        [Value::Int(start), Value::Int(end)] => (*start, *end),
+        _ => return Err(context.refuse("`range` of other than one or two whole numbers")),
+    };
+    if end.saturating_sub(start) > MOST_ELEMENTS as i64 {
+        return Err(context.refuse(&format!("`range` of more than {MOST_ELEMENTS} numbers")));
+    }
+    Ok(Value::List((start..end).map(Value::Int).collect()))
 }
 
 /// An object of MONAI's.
@@ -248,6 +294,15 @@ fn function(name: &str) -> Option<Function> {
                 Some(Value::List(dict.into_iter().map(|(key, _)| Value::Text(key)).collect()))
             }
             _ => None,
+        },
+        // Small whole numbers come out of Python's sets in ascending order.
+        "set" => |value| {
+            let Value::List(list) = value else { return None };
+            let number = |value: &Value| if let Value::Int(value) = value { Some(*value) } else { None };
+            let mut numbers = list.iter().map(number).collect::<Option<Vec<_>>>()?;
+            numbers.sort_unstable();
+            numbers.dedup();
+            Some(Value::List(numbers.into_iter().map(Value::Int).collect()))
         },
         "copy.copy" | "copy.deepcopy" | "torch.from_numpy" | "torch.tensor" | "torch.as_tensor" => Some,
         _ => return None,
@@ -384,6 +439,13 @@ fn arithmetic(operator: Binary, left: Value, right: Value) -> Option<Value> {
         (Binary::Add, Value::Text(left), Value::Text(right)) => Some(Value::Text(left + &right)),
         (Binary::Add, Value::List(mut left), Value::List(right)) => {
             left.extend(right);
+            Some(Value::List(left))
+        }
+        // Of sets, as lists can't be subtracted.
+        (Binary::Subtract, Value::List(mut left), Value::List(right))
+            if left.len().max(right.len()) <= MOST_ELEMENTS =>
+        {
+            left.retain(|value| !right.contains(value));
             Some(Value::List(left))
         }
         (_, Value::Int(left), Value::Int(right)) if operator != Binary::Divide => {

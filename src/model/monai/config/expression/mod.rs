@@ -28,6 +28,15 @@ pub enum Expression {
     Name(String),
     /// A list or a tuple.
     List(Vec<Expression>),
+    /// `[item for variable in over]`.
+    Comprehension {
+        /// What is made of each element.
+        item: Box<Expression>,
+        /// The name that an element has in it.
+        variable: String,
+        /// A list.
+        over: Box<Expression>,
+    },
     /// Keys and values in braces.
     Dict(Vec<(Expression, Expression)>),
     /// `not a` or `-a`.

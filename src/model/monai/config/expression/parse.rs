@@ -190,7 +190,7 @@ impl Parser {
             }
             Token::Symbol("[") => {
                 self.next += 1;
-                return Ok(Expression::List(self.items("]")?.0));
+                return self.list();
             }
             Token::Symbol("{") => {
                 self.next += 1;
@@ -206,6 +206,29 @@ impl Parser {
         };
         self.next += 1;
         Ok(value)
+    }
+
+    /// A list, or what is made of each element of another.
+    #[inline(never)]
+    fn list(&mut self) -> Result<Expression, String> {
+        if self.eat("]") {
+            return Ok(Expression::List(Vec::new()));
+        }
+        let first = self.expression()?;
+        if self.eat("for") {
+            let variable = self.word()?;
+            self.expect("in")?;
+            let over = self.nested(|parser| parser.binary(0))?.into();
+            self.expect("]")?;
+            return Ok(Expression::Comprehension { item: first.into(), variable, over });
+        }
+        let mut items = vec![first];
+        if self.eat(",") {
+            items.extend(self.items("]")?.0);
+        } else if !self.eat("]") {
+            return Err(self.unexpected());
+        }
+        Ok(Expression::List(items))
     }
 
     /// What stands before a closing bracket, and whether a comma is the last of it.

@@ -3,7 +3,7 @@ use crate::error::{Error, Result};
 use crate::model::monai::config::value::Value;
 
 /// References to a few items, up to a depth.
-struct Items(usize);
+struct Items(usize, Vec<(String, Value)>);
 
 impl Context for Items {
     fn reference(&mut self, id: &str) -> Result<Value> {
@@ -20,6 +20,10 @@ impl Context for Items {
             "device" => Ok(Value::Runtime("torch.device".into())),
             _ => Err(self.refuse("no such item")),
         }
+    }
+
+    fn variables(&mut self) -> &mut Vec<(String, Value)> {
+        &mut self.1
     }
 
     fn load(&mut self, path: &str) -> Result<Value> {
@@ -49,7 +53,7 @@ impl Context for Items {
 }
 
 fn value(text: &str) -> std::result::Result<Value, String> {
-    evaluate(&parse(text, DEEPEST)?, &mut Items(0)).map_err(|error| error.to_string())
+    evaluate(&parse(text, DEEPEST)?, &mut Items(0, Vec::new())).map_err(|error| error.to_string())
 }
 
 /// A value as Python's `repr` would write it.
@@ -129,6 +133,10 @@ fn values_are_those_of_python() {
         ("torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')", "torch.device"),
         ("monai.utils.CommonKeys.IMAGE", "'image'"),
         ("copy.deepcopy(@names)", "{'spleen': 1, 'background': 0}"),
+        ("list(range(2, 5)) + [9]", "[2, 3, 4, 9]"),
+        ("[i + 1 for i in range(3)]", "[1, 2, 3]"),
+        ("[[i, j] for j in [i for i in [7]]] if False else [i for i in []]", "[]"),
+        ("list(set([i+1 for i in range(6)]) - set([5, 2, 2]))", "[1, 3, 4, 6]"),
     ];
     for (text, expected) in cases {
         assert_eq!(value(text).map(|value| repr(&value)).as_deref(), Ok(expected), "{text}");
@@ -179,7 +187,13 @@ fn what_is_not_evaluated_is_named() {
     refused("@network.half()", "`half` is outside");
     refused("@network.to(torch.float16)", "`torch.float16`, expected a device");
     refused("@missing", "no such item");
-    refused("[i for i in @spatial_size]", "`for` is unexpected");
+    refused("[i for i in range(5000)]", "`range` of more than 4096 numbers");
+    refused("[i for i in 3]", "`for` in 3");
+    refused("[j for i in [1]]", "`j` is outside");
+    refused("[i for i in [1]] + i", "`i` is outside");
+    refused("[i for i in [1] if i]", "expected `]`");
+    refused("range(1, 2, 3)", "other than one or two");
+    refused("set(['a'])", "`set` of a list of 1");
     refused("[0] * 1000000000", "Multiply of a list of 1 and 1000000000");
     refused("'a' * 3", "Multiply");
     refused("2 ** 100", "`**` is unexpected");
