@@ -1488,8 +1488,8 @@ typedef void (*vxs_task_function)(void *task_data, uint64_t index);
 typedef void (*vxs_parallel_for)(void *user_data, uint64_t count, vxs_task_function task, void *task_data);
 
 /**
- * Threads of the host, for the `executor` of a plan's options, a comparison's and a measurement's. With one the library
- * starts no thread; those of ONNX Runtime stay its own. Fill it by `vxs_executor_init` first.
+ * Threads of the host, for the `executor` of a plan's options, a comparison's and a measurement's. With one the
+ * library starts no thread; those of ONNX Runtime stay its own. Fill it by `vxs_executor_init` first.
  */
 typedef struct vxs_executor {
     /** Set by `vxs_executor_init`. */

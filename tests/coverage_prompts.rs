@@ -1,5 +1,5 @@
-//! Small models of the published kinds that are asked for something: VISTA3D for classes, DeepEdit by clicks. Labels may
-//! differ from their references' only in near ties, and in one of 1,000 foreground voxels.
+//! Small models of the published kinds that are asked for something: VISTA3D for classes, DeepEdit by clicks. Labels
+//! may differ from their references' only in near ties, and in one of 1,000 foreground voxels.
 
 #![allow(clippy::print_stdout, reason = "the counts are what this test is for")]
 

@@ -23,8 +23,8 @@ pub type vxs_parallel_for = Option<
     unsafe extern "C" fn(user_data: *mut c_void, count: u64, task: vxs_task_function, task_data: *mut c_void),
 >;
 
-/// Threads of the host, for the `executor` of a plan's options, a comparison's and a measurement's. With one the library
-/// starts no thread; those of ONNX Runtime stay its own. Fill it by `vxs_executor_init` first.
+/// Threads of the host, for the `executor` of a plan's options, a comparison's and a measurement's. With one the
+/// library starts no thread; those of ONNX Runtime stay its own. Fill it by `vxs_executor_init` first.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vxs_executor {

@@ -172,8 +172,8 @@ struct Room<'a> {
     counted: OnDevice,
 }
 
-/// Room for a tiled run on the device, or none where the host cuts and blends. When the device has too little, first tiles
-/// run one at a time, then the sums stay on the host.
+/// Room for a tiled run on the device, or none where the host cuts and blends. When the device has too little, first
+/// tiles run one at a time, then the sums stay on the host.
 fn descend<'a, 'p>(
     plan: &'p Plan,
     mut tiled: TiledRun<'a>,

@@ -239,7 +239,8 @@ impl Session {
         Ok(())
     }
 
-    /// Answers what was asked since the last run; a model that takes clicks also answers once without any. On any error mask and prompts are as before, and it can run again.
+    /// Answers what was asked since the last run; a model that takes clicks also answers once without any. On any error
+    /// mask and prompts are as before, and it can run again.
     ///
     /// # Errors
     /// [`Error::Busy`] where the plan has no place for a run, [`Error::Cancelled`], [`Error::OutOfMemory`], or the

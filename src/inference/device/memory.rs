@@ -124,7 +124,8 @@ impl Labels {
 }
 
 impl Memory {
-    /// Room for a tiled run on a backend; `may_overflow`: whether scores can leave the range of the network's precision.
+    /// Room for a tiled run on a backend; `may_overflow`: whether scores can leave the range of the network's
+    /// precision.
     pub(in crate::inference) fn new(
         backend: &Arc<dyn Backend>,
         tiled: &TiledRun,
