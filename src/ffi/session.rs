@@ -255,9 +255,10 @@ unsafe fn run_of(options: *const vxs_run_options) -> Result<Run<'static>> {
 }
 
 /// Answers the prompts since the last run; of several the last decides where the network looks. Without any nothing
-/// happens. A model that takes `VXS_PROMPT_POINT_PER_LABEL` answers to all points so far, and once without any. On anything but `VXS_OK` mask and prompts are as before and it can run again, except after
-/// `VXS_INTERNAL_ERROR`. Of `options`, `progress`, `user_data` and `cancel` are used; maps, regions, a function for
-/// labels and a record must not be asked for. `report` may be NULL.
+/// happens. A model that takes `VXS_PROMPT_POINT_PER_LABEL` answers to all points so far, and once without any. On
+/// anything but `VXS_OK` mask and prompts are as before and it can run again, except after `VXS_INTERNAL_ERROR`. Of
+/// `options`, `progress`, `user_data` and `cancel` are used; maps, regions, a function for labels and a record must not
+/// be asked for. `report` may be NULL.
 ///
 /// Returns `VXS_CANCELLED`, `VXS_BUSY` where the session is in use, or its plan has no place for a run and its options
 /// don't let it wait, `VXS_INFERENCE_FAILED`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
