@@ -318,6 +318,8 @@ enum class Prompts : std::uint64_t {
     Lasso = VXS_PROMPT_LASSO,
     /** The object as it is known so far. All prompts before are forgotten. */
     Mask = VXS_PROMPT_MASK,
+    /** A voxel of one of the model's labels, the background included. */
+    PointPerLabel = VXS_PROMPT_POINT_PER_LABEL,
 };
 
 /** Both together. */

@@ -66,6 +66,8 @@
     F(vxs_model_options, progress) \
     F(vxs_model_options, user_data) \
     F(vxs_model_options, cancel) \
+    F(vxs_model_options, classes) \
+    F(vxs_model_options, class_count) \
     S(vxs_model_file) \
     F(vxs_model_file, name) \
     F(vxs_model_file, data) \

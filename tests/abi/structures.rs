@@ -5,7 +5,7 @@ layout! {
     vxs_volume { struct_size, dtype, data, data_size, shape, strides, offset, channels, channel_stride, channel_data, spacing, origin, direction, slope, intercept, flags }
     vxs_labels { struct_size, dtype, data, data_size, strides, offset, flags }
     vxs_map { struct_size, kind, label, dtype, data, data_size, strides, offset }
-    vxs_model_options { struct_size, foreground_crop, auto3dseg_script, reserved, folds, fold_count, checkpoint, configuration, memory_budget, progress, user_data, cancel }
+    vxs_model_options { struct_size, foreground_crop, auto3dseg_script, reserved, folds, fold_count, checkpoint, configuration, memory_budget, progress, user_data, cancel, classes, class_count }
     vxs_model_file { name, data, size }
     vxs_label_info { struct_size, value, color, reserved, name }
     vxs_term { struct_size, role, scheme, code, meaning }

@@ -278,6 +278,8 @@ namespace Voxseg
         Lasso = 16,
         /// <summary>The object as it is known so far. All prompts before are forgotten.</summary>
         Mask = 32,
+        /// <summary>A voxel of one of the model's labels, the background included.</summary>
+        PointPerLabel = 64,
     }
 
     /// <summary>How labels of two models are matched.</summary>

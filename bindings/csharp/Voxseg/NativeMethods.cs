@@ -93,6 +93,8 @@ namespace Voxseg
         public IntPtr progress;
         public void* user_data;
         public IntPtr cancel;
+        public byte** classes;
+        public ulong class_count;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -827,6 +829,7 @@ namespace Voxseg
         public const int VXS_PROMPT_SCRIBBLE = 8;
         public const int VXS_PROMPT_LASSO = 16;
         public const int VXS_PROMPT_MASK = 32;
+        public const int VXS_PROMPT_POINT_PER_LABEL = 64;
         public const int VXS_MATCH_NAME = 0;
         public const int VXS_MATCH_TERMS = 1;
 

@@ -998,6 +998,13 @@ typedef struct vxs_model_options {
     void *user_data;
     /** A flag that stops the call; NULL (default) for none. */
     const struct vxs_cancel *cancel;
+    /**
+     * For VISTA3D: the classes to segment, numbers or names, as many as `class_count` says. NULL (default): all that
+     * the model's config lists. Must be NULL for other models.
+     */
+    const char *const *classes;
+    /** Number of entries in `classes`. */
+    uint64_t class_count;
 } vxs_model_options;
 
 /**
@@ -2263,9 +2270,10 @@ vxs_status vxs_session_create(const struct vxs_plan *plan,
 
 /**
  * Answers the prompts since the last run; of several the last decides where the network looks. Without any nothing
- * happens. On anything but `VXS_OK` mask and prompts are as before and it can run again, except after
- * `VXS_INTERNAL_ERROR`. Of `options`, `progress`, `user_data` and `cancel` are used; maps, regions, a function for
- * labels and a record must not be asked for. `report` may be NULL.
+ * happens. A model that takes `VXS_PROMPT_POINT_PER_LABEL` answers to all points so far, and once without any. On
+ * anything but `VXS_OK` mask and prompts are as before and it can run again, except after `VXS_INTERNAL_ERROR`. Of
+ * `options`, `progress`, `user_data` and `cancel` are used; maps, regions, a function for labels and a record must not
+ * be asked for. `report` may be NULL.
  *
  * Returns `VXS_CANCELLED`, `VXS_BUSY` where the session is in use, or its plan has no place for a run and its options
  * don't let it wait, `VXS_INFERENCE_FAILED`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.
@@ -2306,7 +2314,8 @@ vxs_status vxs_session_undo(struct vxs_session *session,
 VXS_NODISCARD VXS_API vxs_status vxs_session_reset(struct vxs_session *session, struct vxs_error **error);
 
 /**
- * Writes a box of the mask, from voxel `start` to before voxel `end`, into `labels`: 1 for the object, else 0. The
+ * Writes a box of the mask, from voxel `start` to before voxel `end`, into `labels`: 1 for the object, else 0;
+ * the model's labels where it takes `VXS_PROMPT_POINT_PER_LABEL`. The
  * buffer has the box's shape; with the strides and the offset of a larger one only the box is written there. Without
  * `start` and `end` (both NULL) the box is the whole volume.
  *
@@ -2390,6 +2399,8 @@ typedef uint64_t vxs_prompts;
 #define VXS_PROMPT_LASSO 16
 /** The object as it is known so far. All prompts before are forgotten. */
 #define VXS_PROMPT_MASK 32
+/** A voxel of one of the model's labels, the background included. */
+#define VXS_PROMPT_POINT_PER_LABEL 64
 
 /**
  * The prompts that a model takes, `VXS_PROMPT_*` together; 0 for one that segments volumes by itself, and for NULL.
@@ -2403,8 +2414,8 @@ vxs_prompts vxs_model_prompts(const struct vxs_model *model);
 
 /**
  * Takes a point: the voxel of the volume that is nearest to `at`, three numbers along the volume's axes where a
- * voxel's centre has whole numbers. `label` is 1 for a voxel of the object, 0 for one of what isn't the object. The
- * next `vxs_session_run` answers it.
+ * voxel's centre has whole numbers. `label` is 1 for a voxel of the object, 0 for one of what isn't the object; for a
+ * model that takes `VXS_PROMPT_POINT_PER_LABEL`, one of its labels. The next `vxs_session_run` answers it.
  *
  * Returns `VXS_INVALID_ARGUMENT` for a place outside of the volume or a prompt that the model doesn't take, and
  * nothing has changed then; `VXS_BUSY`, `VXS_OUT_OF_MEMORY`, `VXS_POISONED`. Any thread.

@@ -150,6 +150,7 @@ PromptsName = Literal[
     "scribble",
     "lasso",
     "mask",
+    "point-per-label",
 ]
 """What a user can give a model to go by."""
 
