@@ -78,7 +78,7 @@ struct PlanOptions {
     std::uint64_t memory_budget = 0;
     /** Bytes of the device's own memory that the plan may need; 0: what is free. */
     std::uint64_t device_memory_budget = 0;
-    /** An existing folder for what TensorRT, OpenVINO and Core ML compile; empty: nothing is kept. */
+    /** An existing folder for what GPU, TensorRT, OpenVINO and Core ML compile; empty: nothing is kept. */
     std::filesystem::path device_cache{};
     /** A cudaStream_t that CUDA and TensorRT shall compute on, alive as long as the plan; nullptr: their own. */
     void *device_stream = nullptr;

@@ -1,5 +1,7 @@
 //! What an engine tells of itself.
 
+use std::sync::Arc;
+
 /// An engine's settings and needs, which stay the same but for [`Engine::one_tile_at_a_time`](super::Engine).
 #[derive(Clone, Debug)]
 pub struct EngineInfo {
@@ -24,6 +26,23 @@ pub struct EngineInfo {
     pub runs_elsewhere: bool,
     /// Operators that run on the CPU although the device was asked for, by name and number.
     pub left_to_cpu: Vec<(String, usize)>,
+    /// What our own engine for GPUs does for a tile, in order; empty for others.
+    pub dispatches: Arc<[DispatchInfo]>,
+}
+
+/// One run of a kernel on a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DispatchInfo {
+    /// The kernel's name.
+    pub kernel: &'static str,
+    /// Groups of invocations along x, y, z.
+    pub groups: [u32; 3],
+    /// Multiply-adds, or what takes as long, padded channels included.
+    pub multiply_adds: u64,
+    /// Bytes of tensors and weights that it reads, each counted once.
+    pub read: u64,
+    /// Bytes that it writes.
+    pub written: u64,
 }
 
 /// One tile at a time on the host, without needs.
@@ -40,6 +59,7 @@ impl Default for EngineInfo {
             device_bytes: 0,
             runs_elsewhere: false,
             left_to_cpu: Vec::new(),
+            dispatches: Arc::default(),
         }
     }
 }

@@ -40,7 +40,7 @@ pub use gpu::OpenedGpu;
 #[cfg(test)]
 pub(crate) use gpu::{Answer, crossed, injected};
 pub(crate) use gpu::{Launch, Module, Queue};
-pub use info::EngineInfo;
+pub use info::{DispatchInfo, EngineInfo};
 pub use provider::Provider;
 pub(crate) use request::EngineRequest;
 pub use request::Precision;
@@ -126,7 +126,7 @@ pub enum Device {
     /// ONNX Runtime on the CPU.
     OrtCpu,
     /// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver: the device of that number in the
-    /// order of Vulkan's loader. It lacks attention, depthwise convolutions and ONNX files.
+    /// order of Vulkan's loader. It lacks ONNX files.
     Gpu(u32),
     /// ONNX Runtime with a provider, on the device of that number among the provider's.
     Provider(Provider, u32),
@@ -223,7 +223,7 @@ pub struct DeviceOptions {
     pub memory_budget: Option<u64>,
     /// Tiles that a GPU computes at once, as far as its memory is enough; 0: one. A CPU always computes one.
     pub tile_batch: usize,
-    /// Folder for what the provider compiles; `None`: nothing is kept. It must exist.
+    /// Folder for what the provider or our own engine for GPUs compiles; `None`: nothing is kept. It must exist.
     pub cache: Option<PathBuf>,
     /// The caller's CUDA stream (a `cudaStream_t`), for CUDA and TensorRT; 0: one of the provider's own.
     pub stream: usize,

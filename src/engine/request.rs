@@ -82,7 +82,8 @@ impl<'a> EngineRequest<'a> {
         if let Device::Gpu(index) = device {
             let (half, strict, budget) =
                 (precision != Precision::F32, options.strict_half, options.memory_budget);
-            let settings = gpu::Settings { half, strict, taken, budget, arena: &self.on_gpu };
+            let cache = options.cache.as_deref();
+            let settings = gpu::Settings { half, strict, taken, budget, arena: &self.on_gpu, cache };
             return Ok(Arc::new(GpuEngine::new(index, network, tile, settings)?));
         }
         if self.is_own(network) {

@@ -22,8 +22,8 @@ pub const VXS_DEVICE_ORT_CPU: i32 = 2;
 pub const VXS_DEVICE_CUDA: i32 = 3;
 /// NVIDIA GPUs through TensorRT, which compiles a network for minutes.
 pub const VXS_DEVICE_TENSORRT: i32 = 4;
-/// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention,
-/// depthwise convolutions and ONNX files.
+/// Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It runs every
+/// network but ONNX files.
 pub const VXS_DEVICE_GPU: i32 = 5;
 /// Any GPU on Windows, through Direct3D 12.
 pub const VXS_DEVICE_DIRECTML: i32 = 6;

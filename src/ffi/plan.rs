@@ -157,8 +157,8 @@ pub struct vxs_plan_options {
     pub overflow: vxs_overflow,
     /// Bytes of the device's own memory that the plan may need. 0 (default): what is free.
     pub device_memory_budget: u64,
-    /// An existing folder (UTF-8) for what TensorRT, OpenVINO and Core ML compile; read during the call. NULL
-    /// (default): nothing is kept.
+    /// An existing folder (UTF-8) for what our own engine for GPUs, TensorRT, OpenVINO and Core ML compile; read
+    /// during the call. NULL (default): nothing is kept.
     pub device_cache: *const c_char,
     /// A `cudaStream_t` of the device's primary context that CUDA and TensorRT shall compute on, alive as long as the
     /// plan. NULL (default): one of their own.
@@ -558,8 +558,9 @@ pub unsafe extern "C" fn vxs_plan_trim(plan: *mut vxs_plan, error: *mut *mut vxs
 }
 
 /// What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
-/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. UTF-8,
-/// lives as long as the plan; NULL for NULL. Any thread.
+/// ("operators_on_cpu"), why another device runs than was asked for ("fallback"), and what our own engine for GPUs runs
+/// for a tile, with groups, bytes and operations ("dispatches"): docs/schemas/plan.schema.json. UTF-8, lives as long as
+/// the plan; NULL for NULL. Any thread.
 ///
 /// # Safety
 /// `plan` is NULL or a live plan.

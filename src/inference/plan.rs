@@ -13,7 +13,7 @@ use super::device::{Machine, machine_of};
 use super::network::Fold;
 use super::run::segment;
 use super::{MemoryStep, PlanOptions, RunReport, Runs, Turn, inspect, memory};
-use crate::engine::{Device, Engine, EngineRequest, Precision, Workspace};
+use crate::engine::{Device, DispatchInfo, Engine, EngineRequest, Precision, Workspace};
 use crate::error::{Error, Result};
 use crate::floating_point::Ours;
 use crate::labels::LabelBuffer;
@@ -398,6 +398,8 @@ impl Plan {
         for (operator, count) in infos.iter().flat_map(|info| &info.left_to_cpu) {
             *left.entry(operator.clone()).or_default() += count;
         }
+        let dispatches: Vec<_> =
+            infos.first().into_iter().flat_map(|info| info.dispatches.iter().map(dispatch)).collect();
         json!({
             "device": self.device.name(),
             "fallback": self.fallback,
@@ -410,8 +412,20 @@ impl Plan {
             "mirror_axes": self.mirror,
             "postprocess": self.postprocess,
             "weight_bytes": self.weight_bytes,
+            "dispatches": dispatches,
         })
     }
+}
+
+/// A run of a kernel, as [`Plan::describe`] tells of it.
+fn dispatch(info: &DispatchInfo) -> serde_json::Value {
+    json!({
+        "kernel": info.kernel,
+        "groups": info.groups,
+        "multiply_adds": info.multiply_adds,
+        "bytes_read": info.read,
+        "bytes_written": info.written,
+    })
 }
 
 /// What is left of a budget.

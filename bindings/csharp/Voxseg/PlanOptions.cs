@@ -24,7 +24,7 @@ namespace Voxseg
         public int TileBatch { get; set; }
 
         /// <summary>
-        /// An existing folder for what TensorRT, OpenVINO and Core ML compile. Null (default): nothing is kept.
+        /// An existing folder for what Gpu, TensorRT, OpenVINO and Core ML compile. Null (default): nothing is kept.
         /// </summary>
         [AllowNull, MaybeNull]
         public string DeviceCache { get; set; }

@@ -65,11 +65,7 @@ impl Packing {
                             factor => (f64::from(value) * factor) as f32,
                         };
                         let at = start + first + output / LANES * self.depth * LANES + output % LANES;
-                        let at = at * self.width();
-                        match self.half {
-                            true => bytes[at..at + 2].copy_from_slice(&f16::from_f32(value).to_ne_bytes()),
-                            false => bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes()),
-                        }
+                        put(&mut bytes, at, value, self.half);
                     }
                 }
             }
@@ -79,10 +75,51 @@ impl Packing {
     }
 }
 
+/// A tensor from training on its way to the device: [block][voxel][lane].
+struct Constant {
+    /// [channel][voxel].
+    value: Arc<Weight>,
+    voxels: usize,
+    half: bool,
+}
+
+impl Constant {
+    fn channels(&self) -> usize {
+        self.value.data.len() / self.voxels.max(1)
+    }
+
+    fn numbers(&self) -> usize {
+        self.channels().div_ceil(LANES) * self.voxels * LANES
+    }
+
+    fn width(&self) -> usize {
+        if self.half { 2 } else { 4 }
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = buffer::filled(NETWORK, self.numbers() * self.width(), 0_u8)?;
+        for (index, &value) in self.value.data.iter().enumerate() {
+            let (channel, voxel) = (index / self.voxels, index % self.voxels);
+            let at = (channel / LANES * self.voxels + voxel) * LANES + channel % LANES;
+            put(&mut bytes, at, value, self.half);
+        }
+        Ok(bytes)
+    }
+}
+
+/// Writes a number, or the nearest half.
+fn put(bytes: &mut [u8], at: usize, value: f32, half: bool) {
+    match half {
+        true => bytes[at * 2..at * 2 + 2].copy_from_slice(&f16::from_f32(value).to_ne_bytes()),
+        false => bytes[at * 4..at * 4 + 4].copy_from_slice(&value.to_ne_bytes()),
+    }
+}
+
 enum Content {
     Numbers(Vec<f32>),
     Words(Vec<u32>),
     Weights(Box<Packing>),
+    Constant(Constant),
 }
 
 /// Contents one behind the other, by their offsets.
@@ -116,6 +153,13 @@ impl Fixed {
         self.put(Content::Weights(Box::new(packing)), bytes)
     }
 
+    /// Numbers of a tensor, [channel][voxel], in the layout and the type of tensors.
+    pub(super) fn tensor(&mut self, value: &Arc<Weight>, voxels: usize, half: bool) -> u64 {
+        let constant = Constant { value: value.clone(), voxels, half };
+        let bytes = constant.numbers() * constant.width();
+        self.put(Content::Constant(constant), bytes)
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -134,6 +178,7 @@ impl Fixed {
                     buffer::collect(NETWORK, values.into_iter().flat_map(u32::to_ne_bytes))?
                 }
                 Content::Weights(packing) => packing.bytes()?,
+                Content::Constant(constant) => constant.bytes()?,
             };
             take(offset, &bytes)?;
         }

@@ -9,8 +9,10 @@
 
 mod arena;
 mod arguments;
+mod bind;
 mod class;
 mod fixed;
+mod kernel;
 mod lower;
 mod place;
 mod program;
@@ -20,7 +22,9 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod vulkan;
+mod work;
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use arena::Arena;
@@ -87,6 +91,8 @@ pub(crate) struct Settings<'a> {
     pub budget: Option<u64>,
     /// What the plan's engines share.
     pub arena: &'a Arena,
+    /// Where compiled kernels are kept; `None`: nowhere.
+    pub cache: Option<&'a Path>,
 }
 
 /// A network on a device of Vulkan's.
@@ -99,6 +105,8 @@ pub(crate) struct GpuEngine {
     budget: Budget,
     arena: Arena,
     info: EngineInfo,
+    /// Where compiled kernels are kept.
+    cache: Option<PathBuf>,
     /// One run at a time: the networks of a plan share the arena.
     state: Mutex<State>,
 }
@@ -112,9 +120,9 @@ struct State {
 }
 
 impl GpuEngine {
-    /// Whether the engine has all operators of a network.
+    /// Whether the engine has all operators of a network: all but ONNX files.
     pub(crate) fn supports(network: &Network) -> bool {
-        !network.nodes().iter().any(|node| lower::lacks(&node.op))
+        network.onnx_file().is_none()
     }
 
     /// Brings a network to the device of that number, for tiles of one size.
@@ -128,8 +136,11 @@ impl GpuEngine {
         tile: [usize; 3],
         settings: Settings,
     ) -> Result<Self> {
-        let Settings { half, strict, taken, budget, arena } = settings;
+        let Settings { half, strict, taken, budget, arena, cache } = settings;
         let gpu = Gpu::open(index)?;
+        if let Some(folder) = cache {
+            gpu.recall(folder);
+        }
         let mut submitter = Submitter::new(&gpu)?;
         let budget = Budget { taken, most: budget };
         let target = class::target(&gpu, half)?;
@@ -138,9 +149,10 @@ impl GpuEngine {
             name: format!("voxseg {} (Vulkan, {})", env!("CARGO_PKG_VERSION"), gpu.physical.name),
             device_bytes: program.device_bytes(),
             runs_elsewhere: true,
+            dispatches: program.dispatches_in_numbers().into(),
             ..EngineInfo::default()
         };
-        Ok(GpuEngine {
+        let engine = GpuEngine {
             gpu,
             network: network.clone(),
             tile,
@@ -149,8 +161,11 @@ impl GpuEngine {
             budget,
             arena: arena.clone(),
             info,
+            cache: cache.map(Path::to_owned),
             state: Mutex::new(State { program, single: None, submitter }),
-        })
+        };
+        engine.keep();
+        Ok(engine)
     }
 
     /// As [`Engine::run`]; `check` is asked at least every tenth of a second on a GPU.
@@ -176,6 +191,13 @@ impl GpuEngine {
         self.with_program(workspace, run)
     }
 
+    /// Keeps what was compiled since the last time: kernels around networks, or a network in single precision.
+    fn keep(&self) {
+        if let Some(folder) = &self.cache {
+            self.gpu.keep(folder);
+        }
+    }
+
     /// Runs with tensors of halves where they are asked for, and again with single numbers where a tile needs that.
     /// `run` says whether a number was too large.
     fn with_program(
@@ -186,6 +208,7 @@ impl GpuEngine {
         let mut state = self.state();
         let State { program, single, submitter } = &mut *state;
         let overflowed = run(program, submitter)?;
+        self.keep();
         if !self.half || !overflowed {
             return Ok(());
         }

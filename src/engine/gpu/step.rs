@@ -2,7 +2,7 @@
 
 use super::class::Matrices;
 use super::lower::Tile;
-use crate::engine::lowering::{Block, BufferId};
+use crate::engine::lowering::{Block, BufferId, Windows};
 
 /// Where a convolution writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub(super) struct Conv {
     pub size: [usize; 3],
     pub from_size: [usize; 3],
     pub weights: u64,
+    pub weight_bytes: u64,
     pub bias: u64,
     pub plan: u64,
     pub residual: Vec<Block>,
@@ -117,6 +118,10 @@ pub(super) enum Sampling {
     Nearest,
     /// Means along the axes that get size one.
     Mean,
+    /// The image behind so many planes of zeros along each axis, and zeros behind it.
+    Framed([usize; 3]),
+    /// Every second voxel along each axis, from a place on.
+    Second([usize; 3]),
 }
 
 #[derive(Debug)]
@@ -126,6 +131,75 @@ pub(super) struct Sample {
     pub from_size: [usize; 3],
     pub output: BufferId,
     pub size: [usize; 3],
+}
+
+/// A convolution of each channel by itself. Offsets are in the fixed memory.
+#[derive(Debug)]
+pub(super) struct Depthwise {
+    pub transposed: bool,
+    pub inputs: Vec<Block>,
+    pub from_size: [usize; 3],
+    pub kernel: [usize; 3],
+    pub stride: [usize; 3],
+    pub padding: [usize; 3],
+    /// [block][kernel…][lane].
+    pub weights: u64,
+    /// [block][lane].
+    pub bias: u64,
+    pub output: BufferId,
+    pub size: [usize; 3],
+    pub statistics: Option<BufferId>,
+}
+
+/// Voxels of a group of `shaders/depthwise.comp`.
+const DEPTHWISE_CHUNK: usize = 256;
+
+impl Depthwise {
+    pub(super) fn chunks(&self) -> usize {
+        self.size.iter().product::<usize>().div_ceil(DEPTHWISE_CHUNK)
+    }
+}
+
+/// Each voxel by the mean and the variance of its channels. Offsets are in the fixed memory.
+#[derive(Debug)]
+pub(super) struct LayerNorm {
+    pub inputs: Vec<Block>,
+    pub voxels: usize,
+    /// Scale and shift of each block's lanes.
+    pub affine: u64,
+    /// Where the blocks' channels are told.
+    pub lanes: u64,
+    pub epsilon: f32,
+    pub output: BufferId,
+}
+
+/// Attention among the voxels of windows.
+#[derive(Debug)]
+pub(super) struct Attention {
+    /// Queries, keys and values, each head by head.
+    pub inputs: Vec<Block>,
+    pub windows: Windows,
+    pub heads: usize,
+    /// Channels of a head.
+    pub width: usize,
+    /// Eights of queries, and of keys, that a group looks at together.
+    pub eights: usize,
+    /// Where the table of what is added by relative places starts, and the window that has these.
+    pub bias: Option<(u64, [usize; 3])>,
+    pub output: BufferId,
+}
+
+impl Attention {
+    /// Groups for the queries of a window.
+    pub(super) fn turns(&self) -> usize {
+        self.windows.tokens().div_ceil(8 * self.eights)
+    }
+
+    /// Of both products.
+    pub(super) fn multiply_adds(&self) -> u64 {
+        let tokens = self.windows.tokens() as u64;
+        2 * self.windows.len() as u64 * tokens * tokens * (self.heads * self.width) as u64
+    }
 }
 
 /// Statistics that become a table.
@@ -148,6 +222,9 @@ pub(super) enum Step {
     Conv(Box<Conv>),
     Map(Map),
     Sample(Sample),
+    Depthwise(Depthwise),
+    LayerNorm(LayerNorm),
+    Attention(Attention),
     Finish(Finish),
     /// The image in blocks; where their channels are told.
     Enter {
@@ -176,6 +253,10 @@ impl Step {
                 let (slots, blocks) = (step.chunks(), step.inputs.len());
                 Some((&mut step.statistics, slots, blocks))
             }
+            Step::Depthwise(step) => {
+                let (slots, blocks) = (step.chunks(), step.inputs.len());
+                Some((&mut step.statistics, slots, blocks))
+            }
             _ => None,
         }
     }
@@ -189,6 +270,9 @@ impl Step {
             },
             Step::Map(step) => step.inputs.iter().chain(&step.others).collect(),
             Step::Sample(step) => step.inputs.iter().collect(),
+            Step::Depthwise(step) => step.inputs.iter().collect(),
+            Step::LayerNorm(step) => step.inputs.iter().collect(),
+            Step::Attention(step) => step.inputs.iter().collect(),
             Step::Leave { inputs, .. } => inputs.iter().collect(),
             Step::Finish(_) | Step::Enter { .. } => Vec::new(),
         }

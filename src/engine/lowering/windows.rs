@@ -7,8 +7,9 @@ pub(in crate::engine) const APART: f32 = -100.0;
 /// The windows of one volume.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) struct Windows {
-    size: [usize; 3],
-    window: [usize; 3],
+    pub size: [usize; 3],
+    /// Voxels of a window per axis.
+    pub window: [usize; 3],
     /// Voxels along each axis at which the first window starts; 0 where a window is as long as the volume.
     pub shift: [usize; 3],
     /// Windows per axis.

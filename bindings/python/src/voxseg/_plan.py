@@ -122,8 +122,8 @@ class Plan(Handle):
         For GPUs: `device_index` tells which one. `fallback="cpu"` lets the CPU compute what the device can't, or
         everything; `describe` tells. `overflow="error"` ends a run whose scores overflow half precision, which else
         repeats those tiles in single. `device_memory_budget` is in bytes of the device's own memory, None for what is
-        free. `device_cache` is an existing folder for what TensorRT, OpenVINO and Core ML compile. `tile_batch` tiles are
-        computed at once, as far as the device's memory is enough; 0 is one. `device_stream` is the address of a
+        free. `device_cache` is an existing folder for what gpu, TensorRT, OpenVINO and Core ML compile. `tile_batch`
+        tiles are computed at once, as far as the device's memory is enough; 0 is one. `device_stream` is the address of a
         `cudaStream_t` that CUDA and TensorRT shall compute on, alive as long as the plan; 0 is one of their own.
 
         `progress` is told of each network that was compiled, as for `Model.open`. `cancel` stops compiling, which takes

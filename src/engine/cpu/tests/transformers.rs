@@ -1,123 +1,34 @@
 //! Operators of transformers and depthwise convolutions beside their definitions.
 
-use super::{Builder, check};
-use crate::network::{NodeId, Op};
+use super::check;
+use crate::engine::test_networks::transformers;
+use crate::network::Network;
 
-fn layer_norm(builder: &mut Builder, input: NodeId) -> NodeId {
-    let channels = builder.network.channels(input);
-    let [scale, shift] = [1.0, 0.0].map(|offset| builder.random.weight(&[channels], 0.5, offset));
-    builder.add(Op::LayerNorm { scale, shift, epsilon: 1e-5 }, &[input])
-}
-
-/// Queries, keys and values, attention and what follows, as in a block of Swin Transformer.
-fn block(
-    builder: &mut Builder,
-    input: NodeId,
-    heads: usize,
-    window: [usize; 3],
-    shift: Option<[usize; 3]>,
-) -> NodeId {
-    let channels = builder.network.channels(input);
-    let normal = layer_norm(builder, input);
-    let padded = builder.add(Op::PadToWindows { window }, &[normal]);
-    let qkv = builder.conv(padded, 3 * channels, [1; 3], [1; 3]);
-    let attended = match shift {
-        Some(shift) => {
-            let rows = window.iter().map(|size| 2 * size - 1).product();
-            let bias = builder.random.weight(&[rows, heads], 1.0, 0.0);
-            builder.add(Op::WindowAttention { bias, heads, window, shift }, &[qkv])
-        }
-        None => builder.add(Op::Attention { heads, window }, &[qkv]),
-    };
-    let cropped = builder.add(Op::CropLike, &[attended, input]);
-    let projected = builder.conv(cropped, channels, [1; 3], [1; 3]);
-    let sum = builder.add(Op::Add, &[input, projected]);
-    let normal = layer_norm(builder, sum);
-    let wide = builder.conv(normal, 2 * channels, [1; 3], [1; 3]);
-    let active = builder.add(Op::Gelu, &[wide]);
-    let narrow = builder.conv(active, channels, [1; 3], [1; 3]);
-    builder.add(Op::Add, &[sum, narrow])
+fn check_all(cases: Vec<(Network, [usize; 3])>) {
+    cases.into_iter().for_each(|(network, size)| check(network, size));
 }
 
 #[test]
 fn windows_of_every_kind() {
-    // Heads in whole blocks, across blocks and within one; windows that fit, that are padded and that are larger.
-    for (channels, heads) in [(32, 2), (30, 3), (66, 1), (24, 6)] {
-        for (window, shift) in [([2, 2, 3], [0; 3]), ([2, 2, 3], [1, 1, 1]), ([4, 3, 5], [2, 1, 2])] {
-            let mut builder = Builder::new(2);
-            let first = builder.conv(0, channels, [1; 3], [1; 3]);
-            let last = block(&mut builder, first, heads, window, Some(shift));
-            builder.conv(last, 2, [1; 3], [1; 3]);
-            check(builder.network, [4, 5, 6]);
-        }
-    }
+    check_all(transformers::windows_of_every_kind());
 }
 
 #[test]
 fn attention_of_a_whole_image() {
-    for (channels, heads, size) in [(12, 1, [1, 1, 1]), (66, 2, [2, 3, 5]), (20, 5, [4, 4, 4])] {
-        let mut builder = Builder::new(1);
-        let first = builder.conv(0, channels, [1; 3], [1; 3]);
-        let value = builder.random.weight(&[channels, size[0], size[1], size[2]], 1.0, 0.0);
-        let places = builder.add(Op::Constant { value }, &[]);
-        let first = builder.add(Op::Add, &[first, places]);
-        let last = block(&mut builder, first, heads, size, None);
-        builder.conv(last, 3, [1; 3], [1; 3]);
-        check(builder.network, size);
-    }
+    check_all(transformers::attention_of_a_whole_image());
 }
 
 #[test]
 fn patches_merge() {
-    // Swin Transformer's order, and another with a place twice, for channels that fill blocks and that don't.
-    let order = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [0, 1, 0], [0, 0, 1], [1, 1, 1]];
-    for channels in [16, 20] {
-        let mut builder = Builder::new(1);
-        let first = builder.conv(0, channels, [3; 3], [1; 3]);
-        let first = builder.instance(first);
-        let merged = builder.add(Op::PatchMerge { places: order }, &[first]);
-        let normal = layer_norm(&mut builder, merged);
-        let last = builder.conv(normal, 24, [1; 3], [1; 3]);
-        builder.transposed(last, 2, [2; 3], [2; 3]);
-        check(builder.network, [4, 6, 8]);
-    }
+    check_all(transformers::patches_merge());
 }
 
 #[test]
 fn depthwise_convolutions() {
-    for (kernel, stride, size) in
-        [([3; 3], [1; 3], [3, 8, 13]), ([5; 3], [2; 3], [6, 8, 10]), ([1, 3, 7], [1, 2, 1], [2, 6, 11])]
-    {
-        for channels in [16, 37] {
-            let mut builder = Builder::new(1);
-            let first = builder.conv(0, channels, [1; 3], [1; 3]);
-            let padding = kernel.map(|size| size / 2);
-            let weights = |builder: &mut Builder| {
-                let weight = builder.random.weight(&[channels, 1, kernel[0], kernel[1], kernel[2]], 0.5, 0.0);
-                (weight, builder.random.weight(&[channels], 0.5, 0.0))
-            };
-            let (weight, bias) = weights(&mut builder);
-            let down = builder.add(Op::Depthwise { weight, bias, kernel, stride, padding }, &[first]);
-            let down = builder.group(down, channels);
-            let down = builder.leaky(down);
-            let (weight, bias) = weights(&mut builder);
-            let up = builder.add(Op::DepthwiseTranspose { weight, bias, kernel, stride, padding }, &[down]);
-            let planes = stride.map(|step| step - 1);
-            let up = builder.add(Op::PadFront { planes }, &[up]);
-            let up = builder.add(Op::CropLike, &[up, 0]);
-            builder.conv(up, 2, [1; 3], [1; 3]);
-            check(builder.network, size);
-        }
-    }
+    check_all(transformers::depthwise_convolutions());
 }
 
 #[test]
 fn downsampling() {
-    let mut builder = Builder::new(1);
-    let first = builder.conv(0, 20, [3; 3], [1; 3]);
-    let first = builder.instance(first);
-    let down = builder.add(Op::Downsample { factor: [1, 2, 2] }, &[first]);
-    let up = builder.add(Op::Upsample { factor: [1, 2, 2], align_corners: true }, &[down]);
-    builder.conv(up, 2, [1; 3], [1; 3]);
-    check(builder.network, [3, 6, 10]);
+    check_all(transformers::downsampling());
 }

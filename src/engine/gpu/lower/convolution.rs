@@ -97,6 +97,7 @@ impl Lowering<'_> {
             words[kind * 8 + 6] = u32::try_from(start).map_err(|_| past())?;
             start += packing.numbers(kind) * packing.width() / 16;
         }
+        let weight_bytes = start as u64 * 16;
         let (kinds, turns) = (packing.kinds.len(), packing.lanes.len() / packing.depth);
         let mut bias = buffer::filled(NETWORK, node.channels.next_multiple_of(LANES), 0.0_f32)?;
         bias.iter_mut().zip(&summands).for_each(|(lane, &value)| *lane = value as f32);
@@ -123,6 +124,7 @@ impl Lowering<'_> {
             size,
             from_size,
             weights: self.fixed.weights(packing),
+            weight_bytes,
             bias: self.fixed.numbers(bias),
             plan: self.fixed.words(words),
             residual,

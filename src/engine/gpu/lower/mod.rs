@@ -4,7 +4,9 @@
 //! normalisation behind a convolution becomes part of its weights, a concatenation is a list of blocks, a sum is done
 //! by the convolution that makes one of its terms.
 
+mod attention;
 mod convolution;
+mod depthwise;
 mod tile;
 
 use crate::engine::lowering::{Block, BufferId, LANES, NETWORK, TABLE, batch_norm, blocks_of, channels};
@@ -46,6 +48,8 @@ pub(super) struct Lowered {
     pub fixed: Fixed,
     /// Where the tables start in the fixed memory.
     pub tables: u64,
+    /// Tensors that lie in the fixed memory, and where.
+    pub constants: BTreeMap<BufferId, u64>,
 }
 
 pub(super) const OVERFLOWED: BufferId = 0;
@@ -75,6 +79,7 @@ struct Lowering<'a> {
     tables: Vec<f32>,
     /// Which step fills a table.
     fillers: BTreeMap<usize, usize>,
+    constants: BTreeMap<BufferId, u64>,
 }
 
 /// Lowers a network for tiles of one size.
@@ -100,6 +105,7 @@ pub(super) fn lower(network: &Network, tile: [usize; 3], target: Target) -> Resu
         writers: BTreeMap::new(),
         tables: Vec::new(),
         fillers: BTreeMap::new(),
+        constants: BTreeMap::new(),
     };
     for id in 0..network.nodes().len() {
         lowering.node(id)?;
@@ -172,7 +178,23 @@ impl Lowering<'_> {
                 }
                 Value::Blocks(all)
             }
-            op => return Err(Error::unsupported(format!("the operator {}", op.settings()))),
+            Op::PadToWindows { .. } => match node.inputs.first() {
+                Some(&input) if self.sizes[input] == self.sizes[id] => Value::Blocks(self.blocks(input)?),
+                _ => self.sampled(id, Sampling::Framed([0; 3]))?,
+            },
+            Op::PadFront { planes } => self.sampled(id, Sampling::Framed(*planes))?,
+            Op::Downsample { .. } => self.sampled(id, Sampling::Linear([1; 3], true))?,
+            Op::PatchMerge { places } => self.patch_merge(id, places)?,
+            Op::LayerNorm { scale, shift, epsilon } => self.layer_norm(id, [scale, shift], *epsilon)?,
+            Op::WindowAttention { bias, heads, window, shift } => {
+                self.attention(id, Some(bias), *heads, *window, *shift)?
+            }
+            Op::Attention { heads, window } => self.attention(id, None, *heads, *window, [0; 3])?,
+            Op::Constant { value } => self.constant(id, value),
+            Op::Depthwise { .. } | Op::DepthwiseTranspose { .. } => self.depthwise(id)?,
+            op @ Op::Onnx { .. } => {
+                return Err(Error::unsupported(format!("the operator {}", op.settings())));
+            }
         };
         self.values[id] = Some(value);
         Ok(())
@@ -418,24 +440,7 @@ impl Lowering<'_> {
             }
         }
         let tables = self.fixed.numbers(self.tables);
-        Ok(Lowered { steps: self.steps, lives: self.lives, fixed: self.fixed, tables })
+        let Lowering { steps, lives, fixed, constants, .. } = self;
+        Ok(Lowered { steps, lives, fixed, tables, constants })
     }
-}
-
-/// The operators that this engine has no kernels for.
-pub(super) fn lacks(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Onnx { .. }
-            | Op::LayerNorm { .. }
-            | Op::PadToWindows { .. }
-            | Op::PatchMerge { .. }
-            | Op::WindowAttention { .. }
-            | Op::Constant { .. }
-            | Op::Depthwise { .. }
-            | Op::DepthwiseTranspose { .. }
-            | Op::PadFront { .. }
-            | Op::Downsample { .. }
-            | Op::Attention { .. }
-    )
 }

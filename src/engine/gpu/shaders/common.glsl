@@ -13,6 +13,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Sources { u
 // [scale, shift, slope][16 channels].
 layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Table { vec4 at[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Numbers { float at[]; };
+layout(buffer_reference, scalar, buffer_reference_align = 2) buffer Halves { float16_t at[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Words { uint at[]; };
 
 // Dispatches of more groups than a device has along x go on along z.

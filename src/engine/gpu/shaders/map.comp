@@ -3,6 +3,7 @@
 // gathers their statistics where these are wanted.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "statistics.glsl"
 
 const uint LANES = 64, CHUNK = 1024;
 layout(local_size_x = 64) in;
@@ -16,7 +17,7 @@ layout(push_constant, scalar) uniform Step {
     uvec2 to;
     // Slopes of the negative side, 16 a block.
     Table slopes;
-    // [chunk][channel][count, mean, sum of squared differences]; null: none are wanted.
+    // Of each chunk; null: none are wanted.
     Numbers partials;
     Words overflowed;
     uvec3 size;
@@ -25,8 +26,6 @@ layout(push_constant, scalar) uniform Step {
     uint blocks;
     float alpha;
 };
-
-shared vec3 moments[LANES / 2][16];
 
 // erf(|x|) by Abramowitz and Stegun, 7.1.26: within 1.5e-7.
 vec4 erf_(vec4 x) {
@@ -68,8 +67,7 @@ void main() {
     }
     uvec2 target = block_of(to, block, voxels);
     bool gathers = !is_null(uvec2(partials));
-    Eight mean = Eight(vec4(0), vec4(0)), squares = Eight(vec4(0), vec4(0));
-    float count = 0;
+    Moments own = none_yet();
     for (uint voxel = chunk * CHUNK + lane / 2; voxel < end; voxel += LANES / 2) {
         Eight value = read_(source, voxel, eight);
         Eight with = Eight(vec4(0), vec4(0));
@@ -81,24 +79,7 @@ void main() {
         }
         value = Eight(function(value.low, with.low, slope_low), function(value.high, with.high, slope_high));
         write_(target, voxel, eight, value, overflowed);
-        if (gathers) {
-            count += 1;
-            vec4 low = value.low - mean.low, high = value.high - mean.high;
-            mean.low += low / count;
-            mean.high += high / count;
-            squares.low += low * (value.low - mean.low);
-            squares.high += high * (value.high - mean.high);
-        }
+        if (gathers) add(own, value);
     }
-    if (!gathers) return;
-    for (uint c = 0; c < 8; c++)
-        moments[lane / 2][eight * 8 + c] = vec3(count, channel_of(mean, c), channel_of(squares, c));
-    barrier();
-    if (lane >= 16) return;
-    vec3 all_ = vec3(0);
-    for (uint i = 0; i < LANES / 2; i++) all_ = joined(all_, moments[i][lane]);
-    uint at = (chunk * blocks * 16 + block * 16 + lane) * 3;
-    partials.at[at] = all_.x;
-    partials.at[at + 1] = all_.y;
-    partials.at[at + 2] = all_.z;
+    if (gathers) tell(own, partials, chunk, block, blocks);
 }

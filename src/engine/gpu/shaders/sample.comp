@@ -1,11 +1,11 @@
 #version 460
-// Results that are made from some voxels of one input: pools, interpolation, edges. An invocation has eight channels of a voxel.
+// Results that are made from some voxels of one input: pools, interpolation, edges, every second voxel. An invocation has eight channels of a voxel.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint SAMPLING = 0;
-const uint AVERAGE = 0, MAXIMUM = 1, LINEAR = 2, CORNERS = 3, NEAREST = 4;
+const uint AVERAGE = 0, MAXIMUM = 1, LINEAR = 2, CORNERS = 3, NEAREST = 4, FRAMED = 5, SECOND = 6;
 
 layout(push_constant, scalar) uniform Step {
     Sources from;
@@ -13,7 +13,7 @@ layout(push_constant, scalar) uniform Step {
     Words overflowed;
     uvec3 size;
     uvec3 from_size;
-    // Size of a block, or how many times as large the result is.
+    // Size of a block, or how many times as large the result is; planes of zeros in front, or the first voxel.
     uvec3 factor;
 };
 
@@ -55,6 +55,13 @@ void main() {
         }
     } else if (SAMPLING == NEAREST) {
         value = read_(source, index_of(min(at, from_size - 1), from_size), eight);
+    } else if (SAMPLING == FRAMED) {
+        // Wraps around in front, and so is outside.
+        uvec3 inner = at - factor;
+        value = Eight(vec4(0), vec4(0));
+        if (all(lessThan(inner, from_size))) value = read_(source, index_of(inner, from_size), eight);
+    } else if (SAMPLING == SECOND) {
+        value = read_(source, index_of(at * 2 + factor, from_size), eight);
     } else {
         uvec3 a, b;
         vec3 w;

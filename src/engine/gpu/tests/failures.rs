@@ -98,7 +98,8 @@ fn too_little_memory_is_told_before_anything_is_made() {
         return;
     }
     let arena = Arena::default();
-    let settings = Settings { half: true, strict: false, taken: 50, budget: Some(1000), arena: &arena };
+    let settings =
+        Settings { half: true, strict: false, taken: 50, budget: Some(1000), arena: &arena, cache: None };
     match GpuEngine::new(0, &network(), TILE, settings).err() {
         Some(Error::MemoryBudget { budget: 1000, needed }) => assert!(needed > 1000),
         other => panic!("{:?}", other.map(|error| error.to_string())),

@@ -1,9 +1,12 @@
 //! Layers and networks beside the CPU engine's plain sums, on the first Vulkan device that there is: `cargo xtask test
 //! GPU` has one made of software. Where there is none, each says so and ends.
 
+mod cache;
 mod failures;
 mod layers;
 mod networks;
+mod roofline;
+mod transformers;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -49,7 +52,7 @@ fn matrices_of_software_are_good() {
 
 fn engine(network: &Arc<Network>, tile: [usize; 3], half: bool) -> Result<GpuEngine> {
     let arena = Arena::default();
-    let settings = Settings { half, strict: false, taken: 0, budget: None, arena: &arena };
+    let settings = Settings { half, strict: false, taken: 0, budget: None, arena: &arena, cache: None };
     GpuEngine::new(0, network, tile, settings)
 }
 

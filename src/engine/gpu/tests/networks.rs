@@ -106,7 +106,7 @@ fn what_no_half_holds_runs_in_single() {
     assert_eq!(workspace.take_tiles_in_single(), 0);
 
     let arena = Arena::default();
-    let settings = Settings { half: true, strict: true, taken: 0, budget: None, arena: &arena };
+    let settings = Settings { half: true, strict: true, taken: 0, budget: None, arena: &arena, cache: None };
     let strict = GpuEngine::new(0, &network, tile, settings).unwrap();
     let refused = strict.run(&mut Workspace::default(), &input, &mut found).unwrap_err();
     assert!(refused.to_string().contains("overflows half precision"), "{refused}");
@@ -125,7 +125,8 @@ fn networks_that_share_their_memory() {
     };
     let [small, large] = [network(16), network(48)];
     let on = |network, workspace: &Arena| {
-        let settings = Settings { half: true, strict: false, taken: 0, budget: None, arena: workspace };
+        let settings =
+            Settings { half: true, strict: false, taken: 0, budget: None, arena: workspace, cache: None };
         GpuEngine::new(0, network, [8; 3], settings).unwrap()
     };
     let alone = |network| on(network, &Arena::default()).info().device_bytes;
@@ -144,13 +145,11 @@ fn networks_that_share_their_memory() {
 }
 
 #[test]
-fn attention_is_refused() {
-    let mut builder = Builder::new(3);
-    let bias = builder.random.weight(&[27], 1.0, 0.0);
-    builder.add(Op::WindowAttention { bias, heads: 1, window: [2; 3], shift: [0; 3] }, &[0]);
-    assert!(!GpuEngine::supports(&builder.network));
+fn onnx_files_are_refused() {
+    let network = Network::onnx(crate::file::Bytes::from(vec![0]), 1, 2);
+    assert!(!GpuEngine::supports(&network));
     if gpu().is_some() {
-        let refused = engine(&Arc::new(builder.network), [4; 3], true).err().unwrap();
-        assert!(refused.to_string().contains("window attention"), "{refused}");
+        let refused = engine(&Arc::new(network), [4; 3], true).err().unwrap();
+        assert!(refused.to_string().contains("onnx"), "{refused}");
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::ffi::c_char;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
 use ash::vk;
 
+use super::cache::Folder;
 use super::library::{Library, Physical};
 use super::pipeline::{Key, Pipeline};
 use super::{failure, injected};
@@ -34,6 +35,9 @@ pub(in crate::engine::gpu) struct Gpu {
     pub(super) queue: Mutex<vk::Queue>,
     pub(super) layout: vk::PipelineLayout,
     pub(super) pipelines: Mutex<HashMap<Key, Arc<Pipeline>>>,
+    /// What the driver keeps of compiled kernels, for the folders that plans have named.
+    pub(super) cache: RwLock<vk::PipelineCache>,
+    pub(super) folders: Mutex<Vec<Folder>>,
     lost: AtomicBool,
     // Last: the instance outlives its device.
     pub(super) library: Arc<Library>,
@@ -152,6 +156,9 @@ impl Gpu {
                 failed("lay out arguments")(result)
             })?
         };
+        // Without one, kernels are compiled all the same.
+        // SAFETY: the device is alive.
+        let cache = unsafe { device.create_pipeline_cache(&vk::PipelineCacheCreateInfo::default(), None) };
         Ok(Gpu {
             device,
             physical,
@@ -162,6 +169,8 @@ impl Gpu {
             queue: Mutex::new(queue),
             layout,
             pipelines: Mutex::default(),
+            cache: RwLock::new(cache.unwrap_or_default()),
+            folders: Mutex::default(),
             lost: AtomicBool::new(false),
             library,
         })
@@ -185,7 +194,7 @@ impl Gpu {
     }
 
     /// Nobody can use it any more; the next plan opens a new one.
-    pub(super) fn lose(&self) {
+    pub(in crate::engine::gpu) fn lose(&self) {
         self.lost.store(true, Ordering::Release);
     }
 
@@ -207,6 +216,11 @@ impl Gpu {
 
     pub(super) fn pipelines(&self) -> MutexGuard<'_, HashMap<Key, Arc<Pipeline>>> {
         locked(&self.pipelines)
+    }
+
+    /// Kernels that it has compiled.
+    pub(super) fn compiled(&self) -> usize {
+        self.pipelines().len()
     }
 
     pub(super) fn queue(&self) -> MutexGuard<'_, vk::Queue> {
@@ -262,6 +276,7 @@ impl Drop for Gpu {
             for (_, pipeline) in self.pipelines().drain() {
                 self.device.destroy_pipeline(pipeline.0, None);
             }
+            self.device.destroy_pipeline_cache(*self.cache(), None);
             self.device.destroy_pipeline_layout(self.layout, None);
             self.device.destroy_device(None);
         }

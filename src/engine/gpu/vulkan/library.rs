@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ash::vk;
 
+use super::cache;
 use crate::platform::why_not_loaded;
 
 #[cfg(windows)]
@@ -43,6 +44,8 @@ pub(in crate::engine::gpu) struct Physical {
     pub(super) subgroups: [u32; 2],
     pub(super) limits: vk::PhysicalDeviceLimits,
     pub(super) largest_allocation: u64,
+    /// The name of the file with its compiled kernels.
+    pub cache_name: String,
 }
 
 static SHARED: Mutex<Weak<Library>> = Mutex::new(Weak::new());
@@ -154,6 +157,7 @@ impl Library {
         // SAFETY: as above.
         let heaps = unsafe { self.instance.get_physical_device_memory_properties(handle) };
         let own = |heap: &&vk::MemoryHeap| heap.flags.contains(vk::MemoryHeapFlags::DEVICE_LOCAL);
+        let cache_name = cache::name(&properties, &v11);
         Physical {
             handle,
             index,
@@ -168,6 +172,7 @@ impl Library {
             subgroups: [v13.min_subgroup_size, v13.max_subgroup_size],
             limits: properties.limits,
             largest_allocation: m3.max_memory_allocation_size.min(v13.max_buffer_size),
+            cache_name,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Vulkan 1.3 with nothing between: the loader opened by name when a device is asked for, buffers by address, kernels
 //! from SPIR-V, work in submissions that are waited for without spinning.
 
+mod cache;
 #[cfg(test)]
 mod crossing;
 mod failure;

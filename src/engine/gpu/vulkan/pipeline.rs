@@ -79,10 +79,10 @@ impl Gpu {
             .flags(vk::PipelineCreateFlags::DISPATCH_BASE)
             .stage(stage)
             .layout(self.layout)];
-        let none = vk::PipelineCache::null();
+        let cache = self.cache();
         // SAFETY: the structures live until the call returns, the module until the pipeline is made.
         let made = self.call("compile a kernel", || unsafe {
-            self.device.create_compute_pipelines(none, &info, None).map_err(|(_, result)| result)
+            self.device.create_compute_pipelines(*cache, &info, None).map_err(|(_, result)| result)
         });
         // SAFETY: a pipeline doesn't need the module any more.
         unsafe { self.device.destroy_shader_module(shader, None) };

@@ -1,5 +1,7 @@
 //! Networks for the tests of engines, with random weights.
 
+pub(in crate::engine) mod transformers;
+
 use std::sync::Arc;
 
 use crate::network::{Network, NodeId, Op, Weight};
