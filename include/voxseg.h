@@ -485,8 +485,8 @@ typedef int32_t vxs_device;
 /** NVIDIA GPUs through TensorRT, which compiles a network for minutes. */
 #define VXS_DEVICE_TENSORRT 4
 /**
- * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention,
- * depthwise convolutions and ONNX files.
+ * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It runs every
+ * network but ONNX files.
  */
 #define VXS_DEVICE_GPU 5
 /** Any GPU on Windows, through Direct3D 12. */
@@ -1663,8 +1663,8 @@ typedef struct vxs_plan_options {
     /** Bytes of the device's own memory that the plan may need. 0 (default): what is free. */
     uint64_t device_memory_budget;
     /**
-     * An existing folder (UTF-8) for what TensorRT, OpenVINO and Core ML compile; read during the call. NULL
-     * (default): nothing is kept.
+     * An existing folder (UTF-8) for what our own engine for GPUs, TensorRT, OpenVINO and Core ML compile; read
+     * during the call. NULL (default): nothing is kept.
      */
     const char *device_cache;
     /**
@@ -1836,8 +1836,9 @@ vxs_status vxs_plan_trim(struct vxs_plan *plan,
 
 /**
  * What runs where, as JSON: device, engine and its version, precision, operators that the device left to the CPU
- * ("operators_on_cpu"), why another device runs than was asked for ("fallback"): docs/schemas/plan.schema.json. UTF-8,
- * lives as long as the plan; NULL for NULL. Any thread.
+ * ("operators_on_cpu"), why another device runs than was asked for ("fallback"), and what our own engine for GPUs runs
+ * for a tile, with groups, bytes and operations ("dispatches"): docs/schemas/plan.schema.json. UTF-8, lives as long as
+ * the plan; NULL for NULL. Any thread.
  *
  * The caller guarantees:
  * `plan` is NULL or a live plan.
