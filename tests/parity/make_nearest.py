@@ -112,16 +112,16 @@ def nnunet():
     to = np.array([choose(n, 2 * n, 3 * n, max(1, n // 2), max(1, n * 3 // 5), n * 5 // 3, int(random.integers(1, 14))) for n in size])
     block = choose(1, 2, 3)
     labels = np.kron(random.integers(choose(-1, 0), choose(2, 3, 6), -(-size // block)), np.ones((block,) * 3, int))[:size[0], :size[1], :size[2]]
-    axis, order, way = choose(None, None, 0, 1, 2), choose(0, 1, 1), choose("spline", "spline", "torch", "frugal")
-    # PyTorch's interpolation in a plane rounds otherwise than in space, which the frugal way may feel at one half.
-    if way == "frugal": axis = None
+    axis, order, way = choose(None, None, 0, 1, 2), choose(0, 1, 1), choose("spline", "spline", "torch", "memory_efficient")
+    # PyTorch's interpolation in a plane rounds otherwise than in space, which the memory-efficient way may feel at one half.
+    if way == "memory_efficient": axis = None
     data = labels[None].astype(np.int16)
     if way == "spline":
         out = resample_data_or_seg(data, to, True, axis, order, axis is not None, 0)
     else:
         spacing = [1.0, 1.0, 1.0]
         if axis is not None: spacing[axis] = 5.0
-        out = resample_torch_fornnunet(data, to, spacing, spacing, is_seg=True, memefficient_seg_resampling=way == "frugal", force_separate_z=axis is not None)
+        out = resample_torch_fornnunet(data, to, spacing, spacing, is_seg=True, memefficient_seg_resampling=way == "memory_efficient", force_separate_z=axis is not None)
     return {"labels": "".join("m012345678"[value + 1] for value in labels.ravel()), "shape": size.tolist(), "to": to.tolist(),
             "axis": axis, "order": order, "way": way, "out": digest(out[0])}
 
