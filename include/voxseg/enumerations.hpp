@@ -45,8 +45,8 @@ enum class Device : std::int32_t {
     /** NVIDIA GPUs through TensorRT, which compiles a network for minutes. */
     TensorRT = VXS_DEVICE_TENSORRT,
     /**
-     * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention, depthwise
-     * convolutions and ONNX files.
+     * Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It runs every network but ONNX
+     * files.
      */
     Gpu = VXS_DEVICE_GPU,
     /** Any GPU on Windows, through Direct3D 12. */

@@ -36,7 +36,7 @@ namespace Voxseg
         Cuda = 3,
         /// <summary>NVIDIA GPUs through TensorRT, which compiles a network for minutes.</summary>
         TensorRT = 4,
-        /// <summary>Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It lacks attention, depthwise convolutions and ONNX files.</summary>
+        /// <summary>Our own engine on any vendor's GPU, which needs nothing but its Vulkan driver. It runs every network but ONNX files.</summary>
         Gpu = 5,
         /// <summary>Any GPU on Windows, through Direct3D 12.</summary>
         DirectML = 6,
