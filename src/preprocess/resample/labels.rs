@@ -162,7 +162,7 @@ fn like_torch(
         return buffer::copy(LABELS, &labels);
     }
     // Indicators of 1000 in half precision: over 700 a label is sure, the last such label stays; the rest go
-    // to the first best. The memory_efficient variant asks for one half and leaves 0 where none has it.
+    // to the first best. The memory-efficient variant asks for one half and leaves 0 where none has it.
     let mut sure = buffer::zeros::<bool, _>(LABELS, to)?;
     let mut best = buffer::array(LABELS, to, f32::NEG_INFINITY)?;
     let mut result = buffer::zeros::<i32, _>(LABELS, to)?;
